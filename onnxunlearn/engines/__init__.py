@@ -1,0 +1,64 @@
+"""Engines run ONNX graphs: the user's (instrumented) model and the relevance graphs we build.
+
+No rule, method or metric knows which engine it is on. Adding one: a class with `session`, registered
+with `@engine("name")`, imported lazily below so that its runtime stays optional.
+"""
+
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import onnx
+
+from onnxunlearn.errors import InputError
+
+
+class Session(Protocol):
+    """A graph ready to run."""
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Values of `outputs` (names of graph outputs; default: all of them).
+
+        `feeds` holds every graph input; a graph input that is also an initializer may be left out
+        (its stored value holds) or fed (the fed value holds): that is how a trial edit is run.
+        """
+        ...
+
+
+class Engine(Protocol):
+    """Something that runs ONNX graphs on some device."""
+
+    name: str
+    #: what really runs, as the runtime reports it, e.g. ("CPUExecutionProvider",)
+    providers: tuple[str, ...]
+
+    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> Session:
+        """Prepare `model`. `folder` is where external data lies, None if there is none.
+
+        Raises UnsupportedError naming node, op and opset if the engine lacks an op.
+        """
+        ...
+
+
+#: name -> module and class; imported only when asked for, since each needs another package
+ENGINES = {
+    "onnxruntime": ("onnxunlearn.engines.onnxruntime", "OnnxRuntimeEngine"),
+    "torch": ("onnxunlearn.engines.torch", "TorchEngine"),
+    "numpy": ("onnxunlearn.engines.numpy", "NumpyEngine"),
+}
+
+
+def create_engine(name: str = "onnxruntime", providers: Sequence[str] = ("cpu",)) -> Engine:
+    """The engine called `name`; `providers` are "cpu" and "cuda" in order of preference.
+
+    Raises InputError if the name is unknown or its package is not installed.
+    """
+    if name not in ENGINES:
+        raise InputError(f"unknown engine {name!r}; known: {', '.join(ENGINES)}")
+    module, cls = ENGINES[name]
+    engine: Engine = getattr(import_module(module), cls)(tuple(providers))
+    return engine

@@ -1,0 +1,25 @@
+"""The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
+
+from onnxunlearn.graph.instrument import SHAPE, expose
+from onnxunlearn.graph.layers import Layer, StoredTensor, find_layers, stored_tensor
+from onnxunlearn.graph.load import load
+from onnxunlearn.graph.logits import Logits, find_logits
+from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.save import check_output, patch, write_atomically
+
+__all__ = [
+    "SHAPE",
+    "Layer",
+    "Logits",
+    "Model",
+    "Node",
+    "StoredTensor",
+    "check_output",
+    "expose",
+    "find_layers",
+    "find_logits",
+    "load",
+    "patch",
+    "stored_tensor",
+    "write_atomically",
+]

@@ -1,0 +1,94 @@
+"""Find the tensor in which a class is one number: the logits."""
+
+from dataclasses import dataclass
+from math import prod
+
+import onnx
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph.model import Model
+
+#: what exporters put behind the logits and what does not change which class is largest
+NORMALISERS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
+_RESHAPERS = frozenset({"Reshape", "Flatten", "Squeeze", "Identity", "Cast"})
+_FLOATS = frozenset(
+    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
+)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """tensor: name of the logits, [N, classes] once trailing axes of length 1 are dropped.
+
+    output: the graph output they lead to. normaliser: what stands between, None if nothing does.
+    """
+
+    tensor: str
+    output: str
+    classes: int
+    normaliser: str | None
+
+
+def find_logits(model: Model, output_name: str | None = None) -> Logits:
+    """The logits behind `output_name`, or behind the only output that can hold class scores.
+
+    Raises InputError if there is no such output, or more than one and none was named.
+    """
+    outputs = {o.name: o for o in model.graph.output}
+    if output_name is not None:
+        if output_name not in outputs:
+            raise InputError(f"no output {output_name!r}; the model has: {', '.join(outputs)}")
+        found = _trace(model, outputs[output_name])
+        if found is None:
+            raise InputError(f"output {output_name!r} holds no class scores (expected float [N, classes])")
+        return found
+    candidates = [found for o in outputs.values() if (found := _trace(model, o)) is not None]
+    if not candidates:
+        raise InputError(
+            f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; "
+            "the model must be a classifier"
+        )
+    if len({c.tensor for c in candidates}) > 1:
+        names = ", ".join(c.output for c in candidates)
+        raise InputError(f"several outputs could hold class scores: {names}; choose one with --output-name")
+    return candidates[0]
+
+
+def _trace(model: Model, output: onnx.ValueInfoProto) -> Logits | None:
+    if output.type.tensor_type.elem_type not in _FLOATS | {onnx.TensorProto.UNDEFINED}:
+        return None
+    tensor, normaliser = output.name, None
+    for node in model.upstream(output.name):
+        if node.kind in NORMALISERS:
+            tensor, normaliser = node.inputs[0], node.kind
+        elif node.kind not in _RESHAPERS:
+            break
+    if tensor not in model.activations:
+        return None
+    classes = _classes(model, tensor)
+    return None if classes is None else Logits(tensor, output.name, classes, normaliser)
+
+
+def _classes(model: Model, tensor: str) -> int | None:
+    """Number of class scores a sample has in `tensor`; None if it is not of shape [N, classes(, 1…)]."""
+    shape = model.shapes.get(tensor)
+    if shape is not None:
+        inner = shape[1:]
+        if len(shape) < 2 or inner[0] is None:
+            shape = None
+        elif any(d != 1 for d in inner[1:]):
+            return None
+        else:
+            classes = prod(d for d in inner if d is not None)
+            return classes if classes >= 2 else None
+    # Shape inference gave up (or an exporter lost the sizes): the layer that makes the scores knows.
+    for node in model.upstream(tensor):
+        if node.kind in {"Gemm", "MatMul", "Conv"}:
+            weight = model.constant(node.inputs[1])
+            if weight is None or weight.ndim < 2:
+                return None
+            rows_are_outputs = node.kind == "Conv" or bool(node.attribute("transB", 0))
+            return int(weight.shape[0 if rows_are_outputs else -1])
+        if node.kind not in _RESHAPERS | {"Add", "GlobalAveragePool", "ReduceMean", "AveragePool"}:
+            return None
+    return None

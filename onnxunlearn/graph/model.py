@@ -1,0 +1,214 @@
+"""An ONNX file as a graph: who makes a tensor, who reads it, which values are constant.
+
+The protobuf is only ever looked at; `graph.save` writes the original's bytes with patches.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+#: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
+LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
+
+
+@dataclass(frozen=True, eq=False)
+class Node:
+    """One node of the forward graph, its attributes decoded."""
+
+    index: int
+    proto: onnx.NodeProto = field(repr=False)
+    opset: int
+
+    @property
+    def op(self) -> str:
+        return self.proto.op_type
+
+    @property
+    def domain(self) -> str:
+        return "" if self.proto.domain == "ai.onnx" else self.proto.domain
+
+    @property
+    def kind(self) -> str:
+        """The op as rules and tables know it: `Conv`, `com.microsoft::FusedConv`."""
+        return f"{self.domain}::{self.op}" if self.domain else self.op
+
+    @property
+    def name(self) -> str:
+        return self.proto.name or f"{self.op}_{self.index}"
+
+    @cached_property
+    def inputs(self) -> tuple[str, ...]:
+        """Input tensor names; an omitted optional input is the empty string."""
+        return tuple(self.proto.input)
+
+    @cached_property
+    def outputs(self) -> tuple[str, ...]:
+        return tuple(self.proto.output)
+
+    @cached_property
+    def attributes(self) -> Mapping[str, Any]:
+        return {a.name: onnx.helper.get_attribute_value(a) for a in self.proto.attribute}
+
+    def attribute(self, name: str, default: Any = None) -> Any:
+        value = self.attributes.get(name, default)
+        return value.decode() if isinstance(value, bytes) else value
+
+    def __str__(self) -> str:
+        return f"node {self.name!r}, op {self.kind}, opset {self.opset}"
+
+
+@dataclass(eq=False)
+class Model:
+    """A loaded and checked model; make one with `graph.load`.
+
+    data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
+    """
+
+    data: bytes = field(repr=False)
+    proto: onnx.ModelProto = field(repr=False)
+    path: Path | None = None
+
+    @property
+    def folder(self) -> Path | None:
+        return self.path.parent if self.path else None
+
+    @property
+    def graph(self) -> onnx.GraphProto:
+        return self.proto.graph
+
+    @cached_property
+    def opsets(self) -> dict[str, int]:
+        """Domain -> version; the standard domain is the empty string."""
+        return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
+
+    @cached_property
+    def nodes(self) -> tuple[Node, ...]:
+        def version(proto: onnx.NodeProto) -> int:
+            return self.opsets.get("" if proto.domain == "ai.onnx" else proto.domain, 1)
+
+        return tuple(Node(i, proto, version(proto)) for i, proto in enumerate(self.graph.node))
+
+    @cached_property
+    def initializers(self) -> dict[str, onnx.TensorProto]:
+        return {t.name: t for t in self.graph.initializer}
+
+    @cached_property
+    def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
+        """The graph's inputs without those that are initializers (IR 3 lists them too)."""
+        return tuple(i for i in self.graph.input if i.name not in self.initializers)
+
+    @property
+    def batch_size(self) -> int | None:
+        """The batch size if it is baked into the inputs; None if it is free."""
+        for info in self.inputs:
+            dims = info.type.tensor_type.shape.dim
+            if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
+                return int(dims[0].dim_value)
+        return None
+
+    @cached_property
+    def producer(self) -> dict[str, Node]:
+        """Tensor -> the node that makes it."""
+        return {o: node for node in self.nodes for o in node.outputs if o}
+
+    @cached_property
+    def consumers(self) -> dict[str, list[Node]]:
+        """Tensor -> the nodes that read it, each once, in graph order."""
+        readers: dict[str, list[Node]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(n for n in node.inputs if n):
+                readers.setdefault(name, []).append(node)
+        return readers
+
+    @cached_property
+    def stored(self) -> dict[str, onnx.TensorProto]:
+        """Tensors whose values lie in the file: initializers and outputs of Constant nodes."""
+        tensors = dict(self.initializers)
+        for node in self.nodes:
+            if node.kind == "Constant" and isinstance(node.attribute("value"), onnx.TensorProto):
+                tensors[node.outputs[0]] = node.attribute("value")
+        return tensors
+
+    @cached_property
+    def activations(self) -> frozenset[str]:
+        """Tensors whose values depend on the graph's inputs."""
+        names = {i.name for i in self.inputs}
+        for node in self.nodes:
+            if any(n in names for n in node.inputs):
+                names.update(o for o in node.outputs if o)
+        return frozenset(names)
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Declared and inferred shapes where the rank is known; None for a free or unknown size."""
+        try:
+            graph = onnx.shape_inference.infer_shapes(self.proto, data_prop=True).graph
+        except (onnx.shape_inference.InferenceError, ValueError):
+            graph = self.graph  # e.g. custom domains; what was declared still stands
+        known: dict[str, tuple[int | None, ...]] = {}
+        for info in (*graph.value_info, *graph.output, *graph.input):
+            if info.type.tensor_type.HasField("shape"):
+                dims = info.type.tensor_type.shape.dim
+                known[info.name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+        return known
+
+    def array(self, name: str) -> np.ndarray:
+        """The stored tensor's values, in its own layout and dtype."""
+        tensor = self.stored[name]
+        base = str(self.folder) if self.folder else ""
+        return np.asarray(numpy_helper.to_array(tensor, base))
+
+    def constant(self, name: str) -> np.ndarray | None:
+        """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""
+        if name in self._constants:
+            return self._constants[name]
+        value = self._evaluate(name) if name and name not in self.activations else None
+        self._constants[name] = value
+        return value
+
+    @cached_property
+    def _constants(self) -> dict[str, np.ndarray | None]:
+        return {}
+
+    def _evaluate(self, name: str) -> np.ndarray | None:
+        if name in self.stored:
+            return self.array(name)
+        node = self.producer.get(name)
+        if node is None or node.domain:
+            return None
+        operands = [self.constant(n) if n else None for n in node.inputs]
+        if any(n and v is None for n, v in zip(node.inputs, operands, strict=True)):
+            return None
+        return evaluate(node, operands)[list(node.outputs).index(name)]
+
+    def upstream(self, name: str) -> Iterator[Node]:
+        """The chain of nodes that make `name`, nearest first, following each node's first activation."""
+        while (node := self.producer.get(name)) is not None:
+            yield node
+            following = next((n for n in node.inputs if n in self.activations), None)
+            if following is None:
+                return
+            name = following
+
+
+def evaluate(node: Node, operands: list[np.ndarray | None]) -> list[np.ndarray]:
+    """Run one node of the standard domain on known operands (constant folding)."""
+    from onnx.reference import ReferenceEvaluator
+
+    inputs = [n for n, v in zip(node.inputs, operands, strict=True) if v is not None]
+    graph = onnx.helper.make_graph(
+        [node.proto],
+        "one",
+        [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in dict.fromkeys(inputs)],
+        [onnx.helper.make_value_info(o, onnx.TypeProto()) for o in node.outputs if o],
+    )
+    one = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
+    feeds = {n: v for n, v in zip(node.inputs, operands, strict=True) if v is not None}
+    values = iter(ReferenceEvaluator(one).run(None, feeds))
+    return [np.asarray(next(values)) if o else np.empty(0) for o in node.outputs]

@@ -1,0 +1,10 @@
+"""Op -> adjoint: how a signal at a node's output goes back to its inputs.
+
+One function an op, registered with `@adjoint("Op")`: it reads the node through a `Site` and returns a
+`LocalMap` (a `Linear` for nodes with a weight). What each rule makes of it is in `relevance.rules`.
+"""
+
+from onnxunlearn.relevance.adjoints import elementwise, linear, movement, pooling
+from onnxunlearn.relevance.adjoints.site import Site, adjoint
+
+__all__ = ["Site", "adjoint", "elementwise", "linear", "movement", "pooling"]

@@ -1,0 +1,127 @@
+"""Nodes with a weight: Conv, Gemm, MatMul."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.relevance.adjoints.window import Window
+from onnxunlearn.relevance.expression import Value
+from onnxunlearn.relevance.local_map import Linear
+
+Product = Callable[[Value, Value], Value]
+
+
+def linear(
+    site: Site,
+    kind: str,
+    w: np.ndarray,
+    b: np.ndarray | None,
+    forward: Product,
+    adjoint: Product,
+    *,
+    input: int = 0,
+    scale_shape: Sequence[int] = (-1,),
+    shift_shape: Sequence[int] = (-1,),
+) -> Linear:
+    """A `Linear`, with the scale and shift behind the node merged into w and b.
+
+    scale_shape, shift_shape: how a per-channel vector broadcasts against w, and against the output.
+    """
+    bias = np.zeros((), w.dtype) if b is None else b
+    if site.affine is not None:
+        scale, shift = site.affine
+        w = w * scale.reshape(scale_shape)
+        bias = bias * scale.reshape(shift_shape) + shift.reshape(shift_shape)
+    emitter = site.emitter
+    weight = emitter.constant(w)
+    if weight.zero:  # an all-zero weight still has a shape
+        weight = Value(emitter, array=w.astype(emitter.dtype), nonnegative=True)
+
+    def skip_zero(product: Product) -> Product:
+        return lambda w, x: emitter.zero if w.zero or x.zero else product(w, x)
+
+    forward, adjoint = skip_zero(forward), skip_zero(adjoint)
+    name = site.node.inputs[input]
+    return Linear(
+        kind=kind,
+        inputs=(name,),
+        xs=(site.value(name),),
+        y=site.y,
+        vjp=lambda signal: [adjoint(weight, signal)],
+        w=weight,
+        b=emitter.constant(bias),
+        forward=forward,
+        adjoint=adjoint,
+    )
+
+
+@adjoint("Conv")
+def conv(site: Site) -> Linear:
+    """Any spatial rank, groups, strides, dilations, pads. w: [out, in / groups, *kernel]."""
+    w = site.constant(1)
+    if w is None:
+        raise site.unsupported("the weight is missing")
+    window = Window.of(site, w.shape[2:])
+    group = int(site.node.attribute("group", 1))
+    ones = [1] * window.rank
+    b = site.constant(2)
+
+    def forward(w: Value, x: Value) -> Value:
+        return site.emitter.op("Conv", x, w, group=group, **window.attributes)
+
+    return linear(
+        site,
+        "conv",
+        w,
+        None if b is None else b.reshape(1, -1, *ones),
+        forward,
+        lambda w, s: window.adjoint(w, s, group),
+        scale_shape=(-1, 1, *ones),
+        shift_shape=(1, -1, *ones),
+    )
+
+
+@adjoint("Gemm")
+def gemm(site: Site) -> Linear:
+    """y = α·x·B + β·C, x optionally transposed. w: α·B as [in, out]."""
+    if not site.is_activation(0) or site.is_activation(1):
+        raise site.unsupported("the second operand must be a constant weight and the first an activation")
+    stored, c = site.constant(1), site.constant(2)
+    assert stored is not None
+    w = (stored.T if site.node.attribute("transB", 0) else stored) * site.node.attribute("alpha", 1.0)
+    flip = bool(site.node.attribute("transA", 0))
+
+    def forward(w: Value, x: Value) -> Value:
+        return site.emitter.op("Gemm", x, w, transA=int(flip))
+
+    def backward(w: Value, s: Value) -> Value:
+        signal = site.emitter.op("Gemm", s, w, transB=1)
+        return signal.transpose([1, 0]) if flip else signal
+
+    b = None if c is None else c * site.node.attribute("beta", 1.0)
+    return linear(site, "dense", w, b, forward, backward)
+
+
+@adjoint("MatMul")
+def matmul(site: Site) -> Linear:
+    """y = x·W, or W·x, with a constant W of any rank ≥ 2."""
+    if site.is_activation(0) and site.is_activation(1):
+        raise site.unsupported("the product of two activations is not covered yet")
+    left = site.is_activation(1)  # the weight stands on the left
+    w = site.constant(0 if left else 1)
+    assert w is not None
+    x_shape = site.shape(1 if left else 0)
+    if w.ndim < 2 or len(x_shape) < 2:
+        raise site.unsupported("operands of rank 1 are not covered")
+    swap = [*range(w.ndim - 2), w.ndim - 1, w.ndim - 2]
+    signal_shape = np.broadcast_shapes(w.shape[:-2], x_shape[:-2]) + tuple(x_shape[-2:])
+
+    def forward(w: Value, x: Value) -> Value:
+        return site.emitter.op("MatMul", *((w, x) if left else (x, w)))
+
+    def backward(w: Value, s: Value) -> Value:
+        t = w.transpose(swap)
+        return unbroadcast(site.emitter.op("MatMul", *((t, s) if left else (s, t))), signal_shape, x_shape)
+
+    return linear(site, "dense", w, None, forward, backward, input=int(left))

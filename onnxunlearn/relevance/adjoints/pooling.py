@@ -1,0 +1,74 @@
+"""Pooling and means: averages share, maxima route to the winner."""
+
+from math import prod
+
+import numpy as np
+
+from onnxunlearn.relevance.adjoints.site import Site, adjoint
+from onnxunlearn.relevance.adjoints.window import Window
+from onnxunlearn.relevance.expression import Value
+from onnxunlearn.relevance.local_map import LocalMap
+
+
+@adjoint("AveragePool")
+def average_pool(site: Site) -> LocalMap:
+    window = Window.of(site, site.node.attribute("kernel_shape"))
+    cells = window.cells(include_pad=bool(site.node.attribute("count_include_pad", 0)))
+    channels = site.shape()[1]
+    ones = Value(site.emitter, array=np.ones((channels, 1, *window.kernel), site.emitter.dtype))
+    share = site.emitter.constant(1 / cells)
+    return site.map("average", lambda signal: window.adjoint(ones, signal * share, channels))
+
+
+@adjoint("GlobalAveragePool")
+def global_average_pool(site: Site) -> LocalMap:
+    return _mean(site, site.y_shape, tuple(range(2, len(site.shape()))))
+
+
+@adjoint("ReduceMean")
+def reduce_mean(site: Site) -> LocalMap:
+    shape = site.shape()
+    axes = reduced_axes(site)
+    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    return _mean(site, kept, axes)
+
+
+def reduced_axes(site: Site) -> tuple[int, ...]:
+    """Axes of a Reduce* node: an attribute, an input since opset 18 (13 for ReduceSum), or all."""
+    rank, given = len(site.shape()), site.constant(1)
+    axes = site.node.attribute("axes") if given is None else given.tolist()
+    if not axes:
+        return () if site.node.attribute("noop_with_empty_axes", 0) else tuple(range(rank))
+    return tuple(sorted(int(a) % rank for a in axes))
+
+
+def _mean(site: Site, kept: tuple[int, ...], axes: tuple[int, ...]) -> LocalMap:
+    shape = site.shape()
+    share = 1 / prod(shape[a] for a in axes)
+    return site.map("average", lambda signal: (signal.reshape(kept) * share).expand(shape))
+
+
+@adjoint("MaxPool")
+def max_pool(site: Site) -> LocalMap:
+    window = Window.of(site, site.node.attribute("kernel_shape"))
+    attributes = {**window.attributes, "ceil_mode": int(site.node.attribute("ceil_mode", 0))}
+    return site.map("route", lambda signal: _to_winners(site, signal, attributes))
+
+
+@adjoint("GlobalMaxPool")
+def global_max_pool(site: Site) -> LocalMap:
+    space = list(site.shape()[2:])
+    return site.map("route", lambda signal: _to_winners(site, signal, {"kernel_shape": space}))
+
+
+def _to_winners(site: Site, signal: Value, attributes: dict[str, object]) -> Value:
+    """Scatter-add to the winners: windows overlap, so MaxUnpool would lose what a cell wins twice."""
+    if signal.zero:
+        return signal
+    emitter, shape = site.emitter, site.shape()
+    x = site.value(site.node.inputs[0])
+    # Indices count over the whole tensor, batch and channels included.
+    winners = emitter.op("MaxPool", x, outputs=2, pick=1, **attributes).reshape([-1])
+    zeros = Value(emitter, array=np.zeros(1, emitter.dtype)).expand([prod(shape)])
+    return emitter.op("ScatterElements", zeros, winners, signal.reshape([-1]), reduction="add").reshape(shape)
+

@@ -1,0 +1,95 @@
+"""What an adjoint may ask about the node it is written for."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Model, Node
+from onnxunlearn.registry import Registry
+from onnxunlearn.relevance.expression import Emitter, Value
+from onnxunlearn.relevance.local_map import LocalMap
+
+
+@dataclass(frozen=True, eq=False)
+class Site:
+    """A node of the forward graph with the shapes of the recorded batch.
+
+    output: the tensor that counts as the node's result; behind the node's own output where a scale and
+    shift is merged into it. affine: that scale and shift, per channel, or None.
+    """
+
+    model: Model
+    node: Node
+    emitter: Emitter
+    shapes: Mapping[str, tuple[int, ...]]
+    nonnegative: frozenset[str]
+    output: str
+    affine: tuple[np.ndarray, np.ndarray] | None = None
+
+    def value(self, name: str) -> Value:
+        """A recorded activation; it is recorded only if the value gets used."""
+        return self.emitter.input(name, self.shapes[name], name in self.nonnegative)
+
+    @property
+    def y(self) -> Value:
+        return self.value(self.output)
+
+    def shape(self, index: int = 0) -> tuple[int, ...]:
+        """Shape of the node's input number `index`."""
+        return self.shapes[self.node.inputs[index]]
+
+    @property
+    def y_shape(self) -> tuple[int, ...]:
+        return self.shapes[self.node.outputs[0]]
+
+    def is_activation(self, index: int) -> bool:
+        return len(self.node.inputs) > index and self.node.inputs[index] in self.model.activations
+
+    def constant(self, index: int, default: np.ndarray | None = None) -> np.ndarray | None:
+        """Value of the constant input number `index`; `default` where it is omitted.
+
+        Raises UnsupportedError if the input is there but not constant.
+        """
+        if len(self.node.inputs) <= index or not self.node.inputs[index]:
+            return default
+        value = self.model.constant(self.node.inputs[index])
+        if value is None:
+            raise self.unsupported(f"input {self.node.inputs[index]!r} must be constant")
+        return value
+
+    def unsupported(self, why: str) -> UnsupportedError:
+        return UnsupportedError(f"{self.node}: {why}; relevance cannot pass it")
+
+    def map(
+        self, kind: str, vjp: Callable[[Value], Value | Sequence[Value]], inputs: Sequence[int] = (0,)
+    ) -> LocalMap:
+        """A LocalMap over the inputs with these numbers. A vjp of one input may return one value."""
+
+        def as_sequence(signal: Value) -> Sequence[Value]:
+            result = vjp(signal)
+            return [result] if isinstance(result, Value) else result
+
+        names = tuple(self.node.inputs[i] for i in inputs)
+        return LocalMap(
+            kind=kind, inputs=names, xs=tuple(map(self.value, names)), y=self.y, vjp=as_sequence
+        )
+
+
+Adjoint = Callable[[Site], LocalMap]
+#: op -> how a signal goes back through it. Ops of other domains are registered as "domain::Op".
+adjoint: Registry[Adjoint] = Registry("adjoint")
+
+
+def unbroadcast(signal: Value, from_shape: Sequence[int], to_shape: Sequence[int]) -> Value:
+    """Adjoint of broadcasting: sum over the axes along which `to_shape` was repeated."""
+    if signal.zero or tuple(from_shape) == tuple(to_shape):
+        return signal
+    extra = len(from_shape) - len(to_shape)
+    padded = (1,) * extra + tuple(to_shape)
+    axes = [i for i, (a, b) in enumerate(zip(from_shape, padded, strict=True)) if a != b]
+    if axes:
+        signal = signal.emitter.op("ReduceSum", signal, np.asarray(axes, np.int64), keepdims=1)
+    return signal.reshape(to_shape) if extra else signal
+

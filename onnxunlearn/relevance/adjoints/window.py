@@ -1,0 +1,120 @@
+"""Sliding windows: the geometry that Conv and the poolings share, and its adjoint.
+
+Measured in ONNX Runtime: ConvTranspose with `pads` and `output_padding` is the exact adjoint of Conv for any
+stride, dilation, group and padding; `output_shape` is not. At stride 1 a Conv with the flipped kernel is the
+same and as fast as the forward pass.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.relevance.adjoints.site import Site
+from onnxunlearn.relevance.expression import Value
+
+
+@dataclass(frozen=True)
+class Window:
+    """A window of `kernel` cells moving over `size` cells; all tuples have one entry per spatial axis.
+
+    begin, end: padding, as it really is (auto_pad resolved). count: number of window positions.
+    """
+
+    kernel: tuple[int, ...]
+    strides: tuple[int, ...]
+    dilations: tuple[int, ...]
+    begin: tuple[int, ...]
+    end: tuple[int, ...]
+    size: tuple[int, ...]
+    count: tuple[int, ...]
+
+    @classmethod
+    def of(cls, site: Site, kernel: Sequence[int]) -> "Window":
+        """The window of a Conv or pooling node; `kernel` from the weight or from kernel_shape."""
+        rank, node = len(kernel), site.node
+        size, count = site.shape()[2:], site.y_shape[2:]
+        strides = tuple(node.attribute("strides", [1] * rank))
+        dilations = tuple(node.attribute("dilations", [1] * rank))
+        pads = list(node.attribute("pads", [0] * (2 * rank)))
+        auto = node.attribute("auto_pad", "NOTSET")
+        if auto in {"SAME_UPPER", "SAME_LOWER"}:
+            # onnx: the smallest total padding that gives ceil(size / stride) positions, the odd cell at the
+            # end (UPPER) or at the beginning (LOWER)
+            total = [
+                max((o - 1) * s + (k - 1) * d + 1 - i, 0)
+                for o, s, k, d, i in zip(count, strides, kernel, dilations, size, strict=True)
+            ]
+            small = [t // 2 for t in total]
+            large = [t - t // 2 for t in total]
+            pads = small + large if auto == "SAME_UPPER" else large + small
+        elif auto == "VALID":
+            pads = [0] * (2 * rank)
+        return cls(tuple(kernel), strides, dilations, tuple(pads[:rank]), tuple(pads[rank:]), size, count)
+
+    @property
+    def rank(self) -> int:
+        return len(self.kernel)
+
+    @property
+    def reach(self) -> tuple[int, ...]:
+        """Cells from the first to the last of a window, both included."""
+        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
+
+    @property
+    def attributes(self) -> dict[str, Any]:
+        """As attributes of a Conv or pooling node."""
+        return {
+            "kernel_shape": list(self.kernel),
+            "strides": list(self.strides),
+            "dilations": list(self.dilations),
+            "pads": [*self.begin, *self.end],
+        }
+
+    def adjoint(self, w: Value, s: Value, group: int) -> Value:
+        """Fᵀ(w, s) for F = Conv with this window; w: constant [out, in / group, *kernel]."""
+        flipped_begin = [r - 1 - b for r, b in zip(self.reach, self.begin, strict=True)]
+        flipped_end = [
+            i + r - 1 - o - b  # so that the result has `size` cells
+            for i, r, o, b in zip(self.size, self.reach, self.count, flipped_begin, strict=True)
+        ]
+        if set(self.strides) == {1} and min(*flipped_begin, *flipped_end) >= 0 and w.array is not None:
+            turned = s.emitter.constant(_flipped(w.array, group))
+            pads = [*flipped_begin, *flipped_end]
+            return s.emitter.op(
+                "Conv", s, turned, kernel_shape=list(self.kernel), dilations=list(self.dilations), pads=pads,
+                strides=[1] * self.rank, group=group,
+            )
+        # Cells behind the last window get nothing (output_padding); a last window that hangs over the
+        # padded input (ceil_mode) is cut off (more padding).
+        rest = [
+            i - ((o - 1) * t + r - b - e)
+            for i, o, t, r, b, e in zip(
+                self.size, self.count, self.strides, self.reach, self.begin, self.end, strict=True
+            )
+        ]
+        end = [e + max(-r, 0) for e, r in zip(self.end, rest, strict=True)]
+        return s.emitter.op(
+            "ConvTranspose", s, w, group=group,
+            **{**self.attributes, "pads": [*self.begin, *end], "output_padding": [max(r, 0) for r in rest]},
+        )
+
+    def cells(self, include_pad: bool) -> np.ndarray:
+        """How many cells each window position averages over, shape [*count] (average pooling)."""
+        total: np.ndarray = np.ones(())
+        for axis in range(self.rank):
+            begin, end, size = self.begin[axis], self.end[axis], self.size[axis]
+            low, high = (-begin, size + end) if include_pad else (0, size)
+            start = np.arange(self.count[axis]) * self.strides[axis] - begin
+            cell = start[:, None] + np.arange(self.kernel[axis]) * self.dilations[axis]
+            total = np.multiply.outer(total, ((cell >= low) & (cell < high)).sum(1))
+        return total
+
+
+def _flipped(w: np.ndarray, group: int) -> np.ndarray:
+    """The kernel of the adjoint at stride 1: inputs and outputs swapped within each group, space reversed."""
+    out, inner, *kernel = w.shape
+    grouped = w.reshape(group, out // group, inner, *kernel).swapaxes(1, 2)
+    turned = grouped.reshape(group * inner, out // group, *kernel)
+    return np.ascontiguousarray(np.flip(turned, axis=tuple(range(2, turned.ndim))))

@@ -1,0 +1,140 @@
+"""Which rule where: an ordered list of (match, rule), the first match wins.
+
+A match is a kind of node (`conv`, `dense`, `linear` for both, `affine`, `sum`, `average`, `activation`,
+`route`; see `LocalMap`), `first conv`, `first linear`, an op type such as `AveragePool`, or `any`.
+"""
+
+import inspect
+import re
+from ast import literal_eval
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.registry import Registry
+from onnxunlearn.relevance.rules import rule
+
+
+@dataclass(frozen=True)
+class RuleSpec:
+    """A rule by name with its parameters, e.g. `RuleSpec("gamma", {"gamma": 0.1})`."""
+
+    name: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Composite:
+    """merge: let a scale and shift behind a linear node be part of that node (BatchNormalization)."""
+
+    name: str
+    rules: tuple[tuple[str, RuleSpec], ...]
+    merge: bool = True
+
+    def choose(self, traits: Sequence[str]) -> RuleSpec:
+        """The rule of a node that is described by `traits` (its kind, op, `first conv` …)."""
+        return next(spec for match, spec in self.rules if match in traits)
+
+
+#: what the networks' other nodes get in every composite
+BASE: tuple[tuple[str, RuleSpec], ...] = (
+    ("activation", RuleSpec("pass")),
+    ("affine", RuleSpec("norm")),
+    ("sum", RuleSpec("norm")),
+    ("average", RuleSpec("norm")),
+    ("route", RuleSpec("gradient")),
+)
+
+Recipe = Callable[..., list[tuple[str, RuleSpec]]]
+composite: Registry[Recipe] = Registry("composite")
+
+
+@composite("epsilon")
+def epsilon(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """Epsilon everywhere: faithful to the function, noisy in deep networks."""
+    return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("epsilon_plus")
+def epsilon_plus(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """z⁺ on convolutions, epsilon on dense layers: the field's default for images."""
+    return [("conv", RuleSpec("zplus")), ("dense", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("epsilon_plus_flat")
+def epsilon_plus_flat(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """epsilon_plus, with the first linear node spread evenly: smooth input heatmaps."""
+    return [("first linear", RuleSpec("flat")), *epsilon_plus(epsilon)]
+
+
+@composite("epsilon_alpha2_beta1")
+def epsilon_alpha2_beta1(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """α = 2, β = 1 on convolutions, epsilon on dense layers: shows what speaks against, too."""
+    return [("conv", RuleSpec("alpha2beta1")), ("dense", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("epsilon_gamma_box")
+def epsilon_gamma_box(
+    low: float = -3.0, high: float = 3.0, gamma: float = 0.25, epsilon: float = 1e-6
+) -> list[tuple[str, RuleSpec]]:
+    """zbox on the first convolution (inputs in [low, high]), gamma on the others, epsilon on dense layers."""
+    return [
+        ("first conv", RuleSpec("zbox", {"low": low, "high": high})),
+        ("conv", RuleSpec("gamma", {"gamma": gamma})),
+        ("dense", RuleSpec("epsilon", {"epsilon": epsilon})),
+    ]
+
+
+@composite("lra_npp")
+def lra_npp(epsilon: float = 0.1) -> list[tuple[str, RuleSpec]]:
+    """Epsilon with ε = 0.1 everywhere: the final configuration of LRA-NPP (Chang et al. 2024)."""
+    return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+def parse_composite(text: str) -> Composite:
+    """A composite, or a single rule for all linear nodes, from e.g. `epsilon_plus` or `gamma(gamma=0.1)`.
+
+    Raises InputError that names what is unknown and what there is.
+    """
+    name, parameters = _call(text)
+    if name in composite:
+        recipe = composite[name]
+        _check_parameters(text, recipe, parameters)
+        return Composite(text, (*recipe(**parameters), *BASE))
+    if name in rule:
+        _check_parameters(text, rule[name], parameters)
+        spec = RuleSpec(name, parameters)
+        if name == "gradient":
+            return Composite(text, (("any", spec),), merge=False)
+        return Composite(text, (("linear", spec), *BASE))
+    raise InputError(f"unknown composite {name!r}; known: {', '.join(composite)}; or a rule: {', '.join(rule)}")
+
+
+def _call(text: str) -> tuple[str, dict[str, Any]]:
+    match = re.fullmatch(r"\s*([\w-]+)\s*(?:\((.*)\))?\s*", text)
+    if match is None:
+        raise InputError(f"composite {text!r} is not of the form NAME or NAME(parameter=number, ...)")
+    parameters: dict[str, Any] = {}
+    for part in filter(None, (p.strip() for p in (match[2] or "").split(","))):
+        key, equals, value = part.partition("=")
+        try:
+            parameters[key.strip()] = literal_eval(value.strip())
+        except (ValueError, SyntaxError):
+            raise InputError(f"{part!r} in composite {text!r} is not of the form parameter=number") from None
+        if not equals:
+            raise InputError(f"{part!r} in composite {text!r} is not of the form parameter=number")
+    return match[1].replace("-", "_"), parameters
+
+
+def _check_parameters(text: str, function: Callable[..., Any], parameters: Mapping[str, Any]) -> None:
+    known = {
+        p.name: p.default
+        for p in inspect.signature(function).parameters.values()
+        if p.default is not inspect.Parameter.empty
+    }
+    for name, value in parameters.items():
+        if name not in known:
+            raise InputError(f"{text!r}: no parameter {name!r}; known: {', '.join(known) or 'none'}")
+        if not isinstance(value, int | float):
+            raise InputError(f"{text!r}: {name} must be a number or True/False, not {value!r}")

@@ -1,0 +1,210 @@
+"""The values that rules and adjoints compute with; writing an expression emits nodes of a relevance graph.
+
+`x * op.adjoint(w, R / stab(z))` reads like the paper and becomes four ONNX nodes. Constants are folded, and
+what is known to be zero (the negative part of a tensor behind a ReLU) vanishes together with all that would
+have been multiplied by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import onnx
+import onnx_graphsurgeon as gs
+
+#: standard ops at one opset that every engine knows; independent of the user's model
+OPSET, IR_VERSION = 18, 8
+
+
+class Emitter:
+    """Collects the nodes of one relevance graph. dtype: float32, or float64 where the engine can."""
+
+    def __init__(self, dtype: np.dtype[Any] | type = np.float32) -> None:
+        self.dtype = np.dtype(dtype)
+        self.graph = gs.Graph(opset=OPSET, name="relevance")
+        self.zero = Value(self, zero=True)
+        self._inputs: dict[str, Value] = {}
+        self._constants: dict[tuple[str, tuple[int, ...], bytes], gs.Constant] = {}
+        self._count = 0
+
+    def input(self, name: str, shape: Sequence[int], nonnegative: bool = False) -> Value:
+        """A tensor that will be fed. It becomes an input of the graph only if it is used."""
+        if name not in self._inputs:
+            self._inputs[name] = Value(
+                self, variable=gs.Variable(name, self.dtype, list(shape)), nonnegative=nonnegative
+            )
+        return self._inputs[name]
+
+    def constant(self, array: np.ndarray | float | None) -> Value:
+        """A float constant; None and all-zero arrays are the value zero."""
+        if array is None or not np.any(array):
+            return self.zero
+        return Value(self, array=np.asarray(array, self.dtype), nonnegative=bool(np.all(np.asarray(array) >= 0)))
+
+    def tensor(self, value: Value | np.ndarray) -> gs.Tensor:
+        """The graph tensor behind a value (or behind an array of any dtype, e.g. int64 shapes)."""
+        array = value if isinstance(value, np.ndarray) else value.array
+        if array is None:
+            assert isinstance(value, Value)
+            assert not value.zero, "zero has no tensor"
+            return value.variable
+        key = (array.dtype.str, array.shape, array.tobytes())
+        if key not in self._constants:
+            self._constants[key] = gs.Constant(f"constant_{len(self._constants)}", np.ascontiguousarray(array))
+        return self._constants[key]
+
+    def op(self, kind: str, *inputs: Value | np.ndarray | None, outputs: int = 1, pick: int = 0, **attributes: Any) -> Value:
+        """Emit a node and return its output number `pick`. None stands for an omitted input."""
+        made = [gs.Variable(f"{kind}_{self._count}" + (f"_{i}" if i else "")) for i in range(outputs)]
+        operands = [gs.Variable.empty() if i is None else self.tensor(i) for i in inputs]
+        self.graph.nodes.append(
+            gs.Node(kind, f"{kind}_{self._count}", attrs=attributes, inputs=operands, outputs=made)
+        )
+        self._count += 1
+        return Value(self, variable=made[pick])
+
+    def finish(self, outputs: dict[str, tuple[Value, Sequence[int]]]) -> onnx.ModelProto:
+        """The relevance graph with the given outputs (name -> value and shape); dead nodes are dropped."""
+        for name, (value, shape) in outputs.items():
+            made = gs.Variable(name, self.dtype, list(shape))
+            source = value if not value.zero else Value(self, array=np.zeros(shape, self.dtype))
+            self.graph.nodes.append(gs.Node("Identity", name, inputs=[self.tensor(source)], outputs=[made]))
+            self.graph.outputs.append(made)
+        self.graph.inputs = [value.variable for value in self._inputs.values()]
+        self.graph.cleanup(remove_unused_graph_inputs=True)
+        model: onnx.ModelProto = gs.export_onnx(self.graph, producer_name="onnxunlearn")
+        model.ir_version = IR_VERSION
+        return model
+
+
+@dataclass(frozen=True, eq=False)
+class Value:
+    """Something of the relevance graph: a variable, a constant (`array`) or the number zero.
+
+    nonnegative: provably ≥ 0 everywhere; its negative part is then zero and costs nothing.
+    """
+
+    emitter: Emitter = field(repr=False)
+    variable: gs.Variable | None = None
+    array: np.ndarray | None = None
+    zero: bool = False
+    nonnegative: bool = False
+
+    @property
+    def positive(self) -> Value:
+        """max(·, 0)."""
+        if self.zero or self.nonnegative:
+            return self
+        if self.array is not None:
+            return self.emitter.constant(np.maximum(self.array, 0))
+        return _nonnegative(self.emitter.op("Relu", self))
+
+    @property
+    def negative(self) -> Value:
+        """min(·, 0)."""
+        if self.zero or self.nonnegative:
+            return self.emitter.zero
+        if self.array is not None:
+            return self.emitter.constant(np.minimum(self.array, 0))
+        return self.emitter.op("Min", self, np.asarray(0, self.emitter.dtype))
+
+    def __add__(self, other: Value | float) -> Value:
+        other = self._operand(other)
+        if self.zero or other.zero:
+            return other if self.zero else self
+        if self.array is not None and other.array is not None:
+            return self.emitter.constant(self.array + other.array)
+        return self.emitter.op("Add", self, other)
+
+    def __sub__(self, other: Value | float) -> Value:
+        other = self._operand(other)
+        if other.zero:
+            return self
+        if self.zero:
+            return other * -1.0
+        if self.array is not None and other.array is not None:
+            return self.emitter.constant(self.array - other.array)
+        return self.emitter.op("Sub", self, other)
+
+    def __mul__(self, other: Value | float) -> Value:
+        other = self._operand(other)
+        if self.zero or other.zero:
+            return self.emitter.zero
+        if self.array is not None and other.array is not None:
+            return self.emitter.constant(self.array * other.array)
+        if _is_one(other) or _is_one(self):
+            return self if _is_one(other) else other
+        return self.emitter.op("Mul", self, other)
+
+    def __truediv__(self, other: Value) -> Value:
+        return self.emitter.zero if self.zero else self.emitter.op("Div", self, other)
+
+    __radd__, __rmul__ = __add__, __mul__
+
+    def __rsub__(self, other: float) -> Value:
+        return self._operand(other) - self
+
+    def _operand(self, other: Value | float) -> Value:
+        return other if isinstance(other, Value) else self.emitter.constant(other)
+
+    # Comparisons give bools for `where`.
+    def __gt__(self, bound: float) -> Value:
+        return self.emitter.op("Greater", self, np.asarray(bound, self.emitter.dtype))
+
+    def __lt__(self, bound: float) -> Value:
+        return self.emitter.op("Less", self, np.asarray(bound, self.emitter.dtype))
+
+    def where(self, condition: Value) -> Value:
+        """This value where `condition` holds, 0 elsewhere."""
+        if self.zero:
+            return self
+        return self.emitter.op("Where", condition, self, np.asarray(0, self.emitter.dtype))
+
+    def reshape(self, shape: Sequence[int]) -> Value:
+        if self.zero:
+            return self
+        if self.array is not None:
+            return self.emitter.constant(self.array.reshape(shape))
+        return self.emitter.op("Reshape", self, np.asarray(shape, np.int64))
+
+    def expand(self, shape: Sequence[int]) -> Value:
+        """Broadcast to `shape`."""
+        return self if self.zero else self.emitter.op("Expand", self, np.asarray(shape, np.int64))
+
+    def transpose(self, permutation: Sequence[int]) -> Value:
+        if self.zero or list(permutation) == list(range(len(permutation))):
+            return self
+        if self.array is not None:
+            return self.emitter.constant(self.array.transpose(permutation))
+        return self.emitter.op("Transpose", self, perm=list(permutation))
+
+
+def _nonnegative(value: Value) -> Value:
+    return Value(value.emitter, value.variable, value.array, value.zero, nonnegative=True)
+
+
+def _is_one(value: Value) -> bool:
+    return value.array is not None and value.array.ndim == 0 and bool(value.array == 1)
+
+
+def stab(z: Value, epsilon: float = 1e-6, *, only_zeros: bool = False) -> Value:
+    """z + ε·sign(z) with sign(0) = +1, so that it can be divided by.
+
+    only_zeros: add ε only where z is exactly 0 (the variant of iNNvestigate's Z rule).
+    """
+    emitter = z.emitter
+    tiny = np.asarray(epsilon, emitter.dtype)
+    if z.zero:
+        return emitter.constant(tiny)
+    if z.array is not None:
+        signed = np.where(z.array < 0, -tiny, tiny)
+        return emitter.constant(z.array + (np.where(z.array == 0, tiny, 0) if only_zeros else signed))
+    if only_zeros:
+        is_zero = emitter.op("Equal", z, np.asarray(0, emitter.dtype))
+        return emitter.op("Where", is_zero, tiny, z)
+    if epsilon == 0:
+        return z
+    return z + emitter.op("Where", z < 0.0, np.asarray(-tiny), tiny)

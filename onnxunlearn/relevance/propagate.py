@@ -1,0 +1,107 @@
+"""Relevance of data: record activations, run the relevance graph, batch by batch."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.engines import Engine, Session
+from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.graph import SHAPE, Logits, Model, expose
+from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance, path_between
+from onnxunlearn.relevance.composites import Composite
+
+
+@dataclass(frozen=True)
+class RelevanceBatch:
+    """start, count: which samples. logits: [count, classes]. relevance: by tensor, of the activation's shape."""
+
+    start: int
+    count: int
+    logits: np.ndarray
+    relevance: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    graph: RelevanceGraph
+    record: Session
+    propagate: Session
+
+
+class Propagator:
+    """Computes relevances of one model, for one composite and set of tensors.
+
+    dtype: of the relevance graph; float64 needs the numpy or torch engine. The graph is compiled for the
+    shapes that arrive, once for each shape.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        logits: Logits,
+        engine: Engine,
+        composite: Composite,
+        tensors: Sequence[str],
+        dtype: np.dtype[Any] | type = np.float32,
+    ) -> None:
+        self.model, self.logits, self.engine, self.composite = model, logits, engine, composite
+        self.tensors = tuple(dict.fromkeys(tensors))
+        self.dtype = np.dtype(dtype)
+        self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
+        self._shape_session: Session | None = None
+
+    def run(self, feeds: Feeds, targets: np.ndarray, size: int) -> Iterator[RelevanceBatch]:
+        """Relevance from the logit of `targets[i]`, for every sample i, in batches of `size`.
+
+        targets: int [N], the class whose logit is propagated (its value is the seed).
+        """
+        for batch in batches(feeds, self.model.batch_size or size):
+            prepared = self._prepare(batch.feeds)
+            recorded = prepared.record.run(batch.feeds)
+            recorded = {**recorded, **batch.feeds}
+            scores = recorded[self.logits.tensor]
+            wanted = np.resize(targets[batch.start : batch.start + batch.count], len(scores))
+            seed = np.zeros(scores.shape, self.dtype)
+            flat = seed.reshape(len(scores), -1)
+            rows = np.arange(len(scores))
+            flat[rows, wanted] = scores.reshape(len(scores), -1)[rows, wanted]
+            inputs = {name: recorded[name].astype(self.dtype) for name in prepared.graph.records}
+            values = prepared.propagate.run({**inputs, SEED: seed})
+            yield RelevanceBatch(
+                batch.start,
+                batch.count,
+                scores.reshape(len(scores), -1)[: batch.count],
+                {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
+            )
+
+    def _prepare(self, feeds: Feeds) -> _Prepared:
+        key = tuple(array.shape for array in feeds.values())
+        if key not in self._prepared:
+            graph = compile_relevance(
+                self.model, self.logits.tensor, self._shapes(feeds), self.composite, self.tensors, self.dtype
+            )
+            inputs = {i.name for i in self.model.inputs}
+            exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs]
+            self._prepared[key] = _Prepared(
+                graph,
+                self.engine.session(expose(self.model, exposed), self.model.folder),
+                self.engine.session(graph.model),
+            )
+        return self._prepared[key]
+
+    def _shapes(self, feeds: Feeds) -> dict[str, tuple[int, ...]]:
+        """Shapes of all activations between the tensors and the logits, as this batch has them."""
+        path = path_between(self.model, self.tensors, self.logits.tensor)
+        names = {n for node in path for n in (*node.inputs, *node.outputs) if n in self.model.activations}
+        names |= {self.logits.tensor, *(t for t in self.tensors if t in self.model.activations)}
+        fed = {i.name for i in self.model.inputs}
+        inner = sorted(names - fed)
+        if self._shape_session is None:
+            self._shape_session = self.engine.session(
+                expose(self.model, [], shapes=inner), self.model.folder
+            )
+        values = self._shape_session.run(feeds)
+        shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
+        return {**shapes, **{name: feeds[name].shape for name in names & fed}}

@@ -1,0 +1,140 @@
+"""LRP rules: how a node's relevance is shared among its inputs.
+
+A rule is one function (op, R, **parameters) -> relevance of each input. To add one, write the formula with
+the values of `op` (see `Linear`), register its name, and restate it densely in tests/relevance/test_rules.py.
+Notation: F(w, x) is `op.forward`, Fᵀ(w, s) is `op.adjoint`; ⁺ and ⁻ clamp at 0; the bias stands in the
+denominator only, so its share is absorbed (`bias=False` leaves it out and conserves).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.registry import Registry
+from onnxunlearn.relevance.expression import Value, stab
+from onnxunlearn.relevance.local_map import Linear, LocalMap
+
+Rule = Callable[..., Sequence[Value]]
+rule: Registry[Rule] = Registry("rule")
+
+
+@rule("gradient")
+def gradient(op: LocalMap, R: Value) -> Sequence[Value]:
+    """Jᵀ R: the plain adjoint. All through a graph it gives gradients; on a router it moves relevance."""
+    return op.vjp(R)
+
+
+@rule("pass")
+def pass_(op: LocalMap, R: Value) -> Sequence[Value]:
+    """R as it is: for activations and merged BatchNormalization. The node must keep its input's shape."""
+    return [R]
+
+
+@rule("norm")
+def norm(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """x ⊙ Jᵀ(R / stab(y)): epsilon with the op's own weights, for Add, averages and lone BatchNormalization."""
+    return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y, epsilon)), strict=True)]
+
+
+@rule("epsilon")
+def epsilon(
+    op: Linear, R: Value, *, epsilon: float = 1e-6, bias: bool = True, only_zeros: bool = False
+) -> Sequence[Value]:
+    """x·Fᵀ(w, R/stab(z)); ε = 0 is LRP-0 (Bach et al. 2015, eq. 58)."""
+    z = op.y if bias or op.b.zero else op.forward(op.w, op.x)
+    return [op.x * op.adjoint(op.w, R / stab(z, epsilon, only_zeros=only_zeros))]
+
+
+@rule("zplus", "alpha1beta0")
+def zplus(
+    op: Linear, R: Value, *, epsilon: float = 1e-6, bias: bool = True, both_biases: bool = False
+) -> Sequence[Value]:
+    """x⁺Fᵀ(w⁺,s) + x⁻Fᵀ(w⁻,s), s = R/stab(F(w⁺,x⁺) + F(w⁻,x⁻) + b⁺) (Bach et al. 2015, eq. 60, α = 1).
+
+    both_biases: put b⁺ and b⁻ into the denominator (the variant of iNNvestigate).
+    """
+    return alpha_beta(op, R, alpha=1.0, epsilon=epsilon, bias=bias, both_biases=both_biases)
+
+
+@rule("alpha2beta1")
+def alpha_beta(
+    op: Linear,
+    R: Value,
+    *,
+    alpha: float = 2.0,
+    epsilon: float = 1e-6,
+    bias: bool = True,
+    both_biases: bool = False,
+) -> Sequence[Value]:
+    """α·(what speaks for) − β·(what speaks against), β = α − 1 (Bach et al. 2015, eq. 60)."""
+
+    def share(w_for_positive: Value, w_for_negative: Value, b: Value) -> Value:
+        xp, xn = op.x.positive, op.x.negative
+        z = op.forward(w_for_positive, xp) + op.forward(w_for_negative, xn)
+        if bias:
+            z = z + (op.b if both_biases else b)
+        s = R / stab(z, epsilon)
+        return xp * op.adjoint(w_for_positive, s) + xn * op.adjoint(w_for_negative, s)
+
+    wp, wn = op.w.positive, op.w.negative
+    result = share(wp, wn, op.b.positive) * alpha
+    beta = alpha - 1
+    return [result - share(wn, wp, op.b.negative) * beta if beta else result]
+
+
+@rule("gamma", "gamma_epsilon")
+def gamma(
+    op: Linear, R: Value, *, gamma: float = 0.25, epsilon: float = 1e-6, bias: bool = True
+) -> Sequence[Value]:
+    """Favours positive contributions by γ (Montavon et al. 2019, generalised to inputs of any sign).
+
+    Outputs with z > 0 favour what raises them, outputs with z < 0 what lowers them. `gamma_epsilon` is the
+    same with a larger ε as its parameter.
+    """
+    xp, xn = op.x.positive, op.x.negative
+    wp, wn = op.w + op.w.positive * gamma, op.w + op.w.negative * gamma
+    b = op.b if bias else op.b.emitter.zero
+    z = op.y if bias or op.b.zero else op.forward(op.w, op.x)
+    raising = op.forward(wp, xp) + op.forward(wn, xn) + b + b.positive * gamma
+    lowering = op.forward(wn, xp) + op.forward(wp, xn) + b + b.negative * gamma
+    p = R.where(z > 0.0) / stab(raising, epsilon)
+    n = R.where(z < 0.0) / stab(lowering, epsilon)
+    return [
+        xp * (op.adjoint(wp, p) + op.adjoint(wn, n)) + xn * (op.adjoint(wn, p) + op.adjoint(wp, n))
+    ]
+
+
+@rule("zbox")
+def zbox(op: Linear, R: Value, *, low: float = -1.0, high: float = 1.0, epsilon: float = 1e-6) -> Sequence[Value]:
+    """xFᵀ(w,s) − lFᵀ(w⁺,s) − hFᵀ(w⁻,s) for inputs in [l, h], such as pixels (Montavon et al. 2017)."""
+    wp, wn = op.w.positive, op.w.negative
+    # A box of full size, not a number: at padded borders the bound must be padded with zeros like x.
+    l, h = _like(op.x, low), _like(op.x, high)  # noqa: E741
+    z = op.forward(op.w, op.x) - op.forward(wp, l) - op.forward(wn, h)
+    s = R / stab(z, epsilon)
+    return [op.x * op.adjoint(op.w, s) - l * op.adjoint(wp, s) - h * op.adjoint(wn, s)]
+
+
+@rule("wsquare")
+def wsquare(op: Linear, R: Value, *, epsilon: float = 1e-6, bias: bool = True) -> Sequence[Value]:
+    """Fᵀ(w², R/stab(F(w², 1) + b²)): independent of the input (Montavon et al. 2017)."""
+    return _spread(op, R, op.w * op.w, op.b * op.b if bias else op.b.emitter.zero, epsilon)
+
+
+@rule("flat")
+def flat(op: Linear, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """Fᵀ(1, R/stab(F(1, 1))): evenly over everything the output sees (Lapuschkin et al. 2019)."""
+    assert op.w.array is not None
+    ones = op.w.emitter.constant(np.ones_like(op.w.array))
+    return _spread(op, R, ones, op.b.emitter.zero, epsilon)
+
+
+def _spread(op: Linear, R: Value, v: Value, c: Value, epsilon: float) -> Sequence[Value]:
+    return [op.adjoint(v, R / stab(op.forward(v, _like(op.x, 1.0)) + c, epsilon))]
+
+
+def _like(x: Value, number: float) -> Value:
+    """A constant tensor of the input's shape."""
+    shape: Any = x.variable.shape
+    return x.emitter.constant(number).expand(shape)

@@ -1,0 +1,40 @@
+"""Which tensors are provably ≥ 0. There the x⁻ branch of every rule vanishes: half the work, no approximation."""
+
+from onnxunlearn.graph import Model, Node
+
+_ALWAYS = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs"})
+#: outputs are ≥ 0 if all activations that go in are
+_KEEP = frozenset(
+    {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
+    | {"Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Concat", "Add", "HardSwish", "LeakyRelu"}
+)
+
+
+def nonnegative_tensors(model: Model) -> frozenset[str]:
+    """Names of the tensors that are ≥ 0 whatever the input."""
+    known: set[str] = set()
+
+    def holds(name: str) -> bool:
+        if name in model.activations:
+            return name in known
+        value = model.constant(name)
+        return value is not None and value.dtype.kind == "f" and bool((value >= 0).all())
+
+    for node in model.nodes:
+        if node.kind in _ALWAYS or _clips_at_zero(model, node):
+            known.update(node.outputs[:1])
+        elif node.kind in _KEEP:
+            operands = node.inputs if node.kind in {"Concat", "Add"} else node.inputs[:1]
+            if all(map(holds, operands)):
+                known.update(node.outputs[:1])
+    return frozenset(known)
+
+
+def _clips_at_zero(model: Model, node: Node) -> bool:
+    if node.kind != "Clip":
+        return False
+    low = node.attribute("min")
+    if len(node.inputs) > 1 and node.inputs[1]:
+        bound = model.constant(node.inputs[1])
+        low = None if bound is None else bound.item()
+    return low is not None and low >= 0
