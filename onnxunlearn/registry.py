@@ -1,4 +1,4 @@
-"""The one registry idiom: `@rule("epsilon")`, `@adjoint("Conv")`, `@method("lra-npp")`, `@engine("numpy")`."""
+"""The one registry idiom: `@rule("epsilon")`, `@adjoint("Conv")`, `@method("lra-npp")`."""
 
 from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar

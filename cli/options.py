@@ -1,0 +1,92 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from onnxunlearn.engines import ENGINES
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes import read_labels
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: paths are checked by the package, whose messages say more than click's
+PATH = click.Path(path_type=Path)
+
+
+def model_argument(name: str = "model") -> Callable[[F], F]:
+    return click.argument(name, type=PATH)
+
+
+def data_options(required: bool) -> Callable[[F], F]:
+    """--data, --labels, --preprocess."""
+
+    def add(function: F) -> F:
+        for option in (
+            click.option(
+                "--preprocess", type=PATH, metavar="FILE", help="JSON: how to turn images into inputs."
+            ),
+            click.option(
+                "--labels", type=PATH, metavar="FILE", help="Class names, one a line or a JSON list."
+            ),
+            click.option(
+                "--data",
+                metavar="PATH",
+                required=required,
+                help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function.",
+            ),
+        ):
+            function = option(function)
+        return function
+
+    return add
+
+
+def engine_options(function: F) -> F:
+    """--engine, --providers, --batch-size, --output-name."""
+    for option in (
+        click.option(
+            "--output-name", metavar="NAME", help="The output with the class scores, if there are several."
+        ),
+        click.option("--batch-size", type=click.IntRange(min=1), default=32, show_default=True),
+        click.option(
+            "--providers",
+            default="cpu",
+            show_default=True,
+            metavar="cpu,cuda",
+            help="In order of preference.",
+        ),
+        click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True),
+    ):
+        function = option(function)
+    return function
+
+
+def json_option(function: F) -> F:
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of tables.")(
+        function
+    )
+
+
+def verbosity_options(function: F) -> F:
+    for option in (
+        click.option("-q", "--quiet", is_flag=True, help="Nothing but the result's exit code and errors."),
+        click.option("-v", "--verbose", is_flag=True, help="Say more about what was chosen."),
+    ):
+        function = option(function)
+    return function
+
+
+def provider_list(text: str) -> tuple[str, ...]:
+    """`cpu,cuda` as a tuple. Raises InputError for other names."""
+    names = tuple(part.strip().lower() for part in text.split(",") if part.strip())
+    unknown = [name for name in names if name not in {"cpu", "cuda"}]
+    if unknown or not names:
+        raise InputError(f"--providers {text!r}: expected cpu, cuda or both separated by a comma")
+    return names
+
+
+def label_list(path: Path | None) -> list[str] | None:
+    return None if path is None else read_labels(path)

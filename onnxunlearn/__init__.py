@@ -1,0 +1,27 @@
+"""onnxunlearn: make frozen ONNX classifiers forget a class.
+
+result = onnxunlearn.unlearn("model.onnx", forget=3, data="probes.npz")
+result.save("model.unlearned.onnx")
+print(result.report["figures"])
+"""
+
+from onnxunlearn.audit import diff
+from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
+from onnxunlearn.explain import explain
+from onnxunlearn.graph import load
+from onnxunlearn.inspection import inspect
+from onnxunlearn.probes import load_probes
+from onnxunlearn.unlearn import Result, unlearn
+
+__all__ = [
+    "InputError",
+    "OnnxUnlearnError",
+    "Result",
+    "UnsupportedError",
+    "diff",
+    "explain",
+    "inspect",
+    "load",
+    "load_probes",
+    "unlearn",
+]

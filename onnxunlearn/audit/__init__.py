@@ -1,0 +1,7 @@
+"""Judge models that this package, or anything else, has made. Stands on graph and engines alone."""
+
+from onnxunlearn.audit.diff import Diff, TensorDiff, diff
+from onnxunlearn.audit.figures import Figures, masked, measure
+from onnxunlearn.audit.judge import scores
+
+__all__ = ["Diff", "Figures", "TensorDiff", "diff", "masked", "measure", "scores"]

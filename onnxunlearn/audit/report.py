@@ -1,0 +1,107 @@
+"""The report of a run: everything needed to judge the edited file, and to make it again."""
+
+import hashlib
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import onnx
+
+from onnxunlearn.audit.diff import Diff
+from onnxunlearn.audit.figures import Figures
+from onnxunlearn.graph import Logits, Model
+
+#: raised whenever a reader of older reports would misread a newer one
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing a result should reach. reached: None where it could not be measured (then it is not met)."""
+
+    name: str
+    limit: float
+    reached: float | None
+    met: bool
+    unit: str = "percent"
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes; missing packages are left out."""
+    found = {"python": platform.python_version()}
+    for package in ("onnxunlearn", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "torch"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def describe(model: Model, logits: Logits) -> dict[str, Any]:
+    """What the report says of the original."""
+    return {
+        "path": None if model.path is None else str(model.path),
+        "sha256": sha256(model.data),
+        "bytes": len(model.data),
+        "ir_version": model.proto.ir_version,
+        "opsets": model.opsets,
+        "producer": f"{model.proto.producer_name} {model.proto.producer_version}".strip(),
+        "inputs": {i.name: declared_shape(i) for i in model.inputs},
+        "output": logits.output,
+        "logits": logits.tensor,
+        "classes": logits.classes,
+    }
+
+
+def declared_shape(info: onnx.ValueInfoProto) -> list[int | str]:
+    """As in the file: numbers, names of free dimensions, `?` for unnamed ones."""
+    return [
+        d.dim_value if d.HasField("dim_value") else d.dim_param or "?"
+        for d in info.type.tensor_type.shape.dim
+    ]
+
+
+def build_report(
+    *,
+    model: Model,
+    logits: Logits,
+    edited: bytes,
+    forget: Sequence[int],
+    labels: Sequence[str] | None,
+    options: Mapping[str, Any],
+    engine: Mapping[str, Any],
+    probes: Mapping[str, Any],
+    figures: Mapping[str, Figures],
+    targets: Sequence[Target],
+    method: Mapping[str, Any],
+    changes: Diff,
+    seconds: Mapping[str, float],
+) -> dict[str, Any]:
+    """The report as JSON-ready data; accuracies in percent, times in seconds."""
+    return {
+        "schema": SCHEMA_VERSION,
+        "model": describe(model, logits),
+        "edited": {"sha256": sha256(edited), "bytes": len(edited)},
+        "forget": {"classes": list(forget), "names": [labels[c] for c in forget] if labels else None},
+        "options": dict(options),
+        "engine": dict(engine),
+        "versions": versions(),
+        "probes": dict(probes),
+        "figures": {name: f.to_json() for name, f in figures.items()},
+        "targets": [{**vars(t)} for t in targets],
+        "targets_met": all(t.met for t in targets),
+        "method": dict(method),
+        "changes": changes.to_json(),
+        "seconds": {name: round(value, 3) for name, value in seconds.items()},
+        "note": (
+            "Accuracies are measured on the judging half of the probes, on the edited file as saved. `mask` "
+            "is the original with the class's output hidden: it forgets nothing inside, and marks what hiding "
+            "alone achieves. Nothing here is a statement about legal compliance."
+        ),
+    }

@@ -1,0 +1,36 @@
+"""One file a method, registered by name: a function of a workbench that returns edits.
+
+To add one: write the file, register the function with `@method("name")`, import it here.
+"""
+
+import inspect
+from typing import Any
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.methods import auto, lra_npp, mask
+from onnxunlearn.methods.workbench import FORGET_TARGET, Outcome, Workbench, exceeds, method, tolerance
+
+__all__ = [
+    "FORGET_TARGET",
+    "Outcome",
+    "Workbench",
+    "auto",
+    "exceeds",
+    "lra_npp",
+    "mask",
+    "method",
+    "run_method",
+    "tolerance",
+]
+
+
+def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outcome:
+    """Run the method called `name`. Raises InputError for an unknown method or parameter."""
+    function = method.choose(name)
+    known = [p for p in inspect.signature(function).parameters if p != "bench"]
+    for parameter in parameters:
+        if parameter not in known:
+            raise InputError(
+                f"method {name!r} has no parameter {parameter!r}; known: {', '.join(known) or 'none'}"
+            )
+    return function(bench, **parameters)

@@ -1,0 +1,214 @@
+"""What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.audit import Figures, measure
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import Engine, Session
+from onnxunlearn.engines.batching import run_batched
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers
+from onnxunlearn.probes import Probes
+from onnxunlearn.registry import Registry
+from onnxunlearn.relevance import Composite, Propagator
+
+#: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
+FORGET_TARGET = 1.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a method decided. details: JSON-ready, what was chosen and why (neurons, k, m, trials)."""
+
+    edits: Edits
+    details: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Trial:
+    """What the choosing probes say of an edit.
+
+    margins: per forget probe, the forgotten classes' best logit minus the best other one.
+    confidence: mean probability of the right class over the retain probes, in percent, with the forgotten
+    classes left out of the softmax (losing them is no loss); None without retain probes.
+    """
+
+    figures: Figures
+    margins: np.ndarray
+    confidence: float | None
+
+    @property
+    def reach(self) -> float:
+        """Margin below which 99 % of the class's images are expected (normal fit); ≤ 0 is forgotten.
+
+        Accuracy on a few probes is 0 long before the class is out of reach on unseen images.
+        """
+        return float(self.margins.mean() + 2.33 * self.margins.std())
+
+
+@dataclass(eq=False)
+class Workbench:
+    """probes: the choosing half, labelled. budget: points of retain accuracy that may be lost."""
+
+    model: Model
+    logits: Logits
+    engine: Engine
+    probes: Probes
+    forget: tuple[int, ...]
+    composite: Composite
+    budget: float
+    batch_size: int
+    seed: int
+    progress: Callable[[str], None] = lambda _: None
+    trials: int = field(default=0, init=False)
+    _sessions: dict[frozenset[str], Session] = field(default_factory=dict, init=False)
+
+    @cached_property
+    def layers(self) -> list[Layer]:
+        return find_layers(self.model)
+
+    @cached_property
+    def head(self) -> Layer:
+        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
+        by_output = {layer.output: layer for layer in self.layers}
+        tensor = self.logits.tensor
+        for node in self.model.upstream(tensor):
+            for output in node.outputs:
+                if output in by_output and by_output[output].neurons == self.logits.classes:
+                    return by_output[output]
+            if node.kind in {"Conv", "Gemm", "MatMul"}:
+                break
+        raise UnsupportedError(
+            f"the layer that makes the logits {tensor!r} has no stored weight with a row for each class; "
+            "nothing can be edited there"
+        )
+
+    @property
+    def y(self) -> np.ndarray:
+        assert self.probes.y is not None
+        return self.probes.y
+
+    @cached_property
+    def forgotten(self) -> np.ndarray:
+        """Which probes are of a class to forget, bool [N]."""
+        return np.isin(self.y, self.forget)
+
+    def relevance(
+        self,
+        tensors: Sequence[str],
+        samples: np.ndarray,
+        targets: np.ndarray,
+        reduce: Callable[[str, np.ndarray], np.ndarray],
+    ) -> dict[str, np.ndarray]:
+        """Relevance of the given samples (indices) from the logits of `targets`, reduced batch by batch.
+
+        reduce: (tensor name, relevance [n, ...]) -> [n, ...], e.g. the sum over space, so that big
+        activations are never held for all probes at once.
+        """
+        chosen = self.probes.select(samples)
+        propagator = self._propagator(tuple(tensors))
+        parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
+        for batch in propagator.run(chosen.feeds, targets, self.batch_size):
+            for name in tensors:
+                parts[name].append(reduce(name, batch.relevance[name]))
+            self.progress(f"relevance {batch.start + batch.count}/{len(chosen)}")
+        return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+    def _propagator(self, tensors: tuple[str, ...]) -> Propagator:
+        if tensors not in self._propagators:
+            self._propagators[tensors] = Propagator(
+                self.model, self.logits, self.engine, self.composite, tensors
+            )
+        return self._propagators[tensors]
+
+    @cached_property
+    def _propagators(self) -> dict[tuple[str, ...], Propagator]:
+        return {}
+
+    def scores(self, edits: Edits) -> np.ndarray:
+        """Logits of the choosing probes under trial edits, [N, classes].
+
+        A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
+        """
+        names = frozenset(edits.arrays)
+        if names not in self._sessions:
+            copy = expose(self.model, [self.logits.tensor], overridable=sorted(names))
+            self._sessions[names] = self.engine.session(copy, self.model.folder)
+        size = self.model.batch_size or self.batch_size
+        values = run_batched(
+            self._sessions[names], self.probes.feeds, [self.logits.tensor], size, edits.arrays
+        )
+        self.trials += 1
+        self.progress(f"trial {self.trials}")
+        return np.asarray(values[self.logits.tensor].reshape(len(self.probes), -1))
+
+    def trial(self, edits: Edits) -> Trial:
+        """What the choosing probes say of trial edits."""
+        scores = self.scores(edits).astype(np.float64)
+        figures = measure(scores.argmax(axis=1), self.y, self.forget, self.logits.classes)
+        others = np.delete(scores, list(self.forget), axis=1)
+        margins = scores[:, list(self.forget)].max(axis=1) - others.max(axis=1)
+        own = np.exp(scores[np.arange(len(scores)), self.y] - logsumexp(others))[~self.forgotten]
+        confidence = 100 * float(own.mean()) if own.size else None
+        return Trial(figures, margins[self.forgotten], confidence)
+
+    @cached_property
+    def original(self) -> Trial:
+        """What the choosing probes say before any edit."""
+        return self.trial(Edits(self.model))
+
+    def affordable(self, trial: Trial) -> bool:
+        """Whether the retained classes' loss is within the budget, in accuracy and in confidence.
+
+        Accuracy on a few probes stays put until many more unseen images have fallen; the confidence in the
+        right class falls with the first. Half the budget is kept in reserve: a choice looks better on the
+        probes it was made by than on others. True where there are no retain probes.
+        """
+        before, after = self.original.confidence, trial.confidence
+        if before is None or after is None:
+            return True
+        return before - after <= self.budget / 2 and not exceeds(
+            self.original.figures, trial.figures, self.budget
+        )
+
+
+def tolerance(budget: float, retained: int) -> float:
+    """Points of retain accuracy that may be lost on `retained` samples: the budget, but at least one sample.
+
+    With few probes a single one weighs more than the budget, and alone it is no evidence.
+    """
+    return max(budget, 100 / retained) if retained else budget
+
+
+def exceeds(before: Figures, after: Figures, budget: float) -> bool:
+    """Whether retain accuracy fell by more than the tolerance; False where it could not be measured."""
+    if before.retain is None or after.retain is None:
+        return False
+    return before.retain - after.retain > tolerance(budget, before.samples[1]) + 1e-9
+
+
+def logsumexp(scores: np.ndarray) -> np.ndarray:
+    """log Σ exp over the last axis."""
+    top = scores.max(axis=-1)
+    return np.asarray(top + np.log(np.exp(scores - top[..., None]).sum(axis=-1)))
+
+
+Method = Callable[..., Outcome]
+#: name -> function (workbench, **parameters) -> outcome
+method: Registry[Method] = Registry("method")
+
+
+def largest(count: int, holds: Callable[[int], bool]) -> int:
+    """The largest n in 0…count for which `holds(n)`, by bisection; `holds(0)` is taken for granted."""
+    low, high = 0, count
+    if count and holds(count):
+        return count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -1,0 +1,205 @@
+"""The whole way of the data, from a model file and probes to the edited model and its report. Read it first."""
+
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn import audit
+from onnxunlearn.audit.report import Target, build_report
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Logits, Model, check_output, find_logits, load, patch, write_atomically
+from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
+from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
+from onnxunlearn.relevance import parse_composite
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `unlearn` made. model_bytes: the edited model. report: JSON-ready, see `audit.report`."""
+
+    model: Model = field(repr=False)
+    model_bytes: bytes = field(repr=False)
+    report: dict[str, Any] = field(repr=False)
+
+    @property
+    def met(self) -> bool:
+        """Whether every target was reached."""
+        return bool(self.report["targets_met"])
+
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the edited model, whole or not at all. Raises InputError; the original is never written."""
+        out = check_output(self.model, path, overwrite)
+        write_atomically(out, self.model_bytes)
+        return out
+
+
+def unlearn(
+    model: str | os.PathLike[str] | bytes | Model,
+    forget: int | str | Sequence[int],
+    data: Source | None = None,
+    *,
+    method: str = "auto",
+    parameters: Mapping[str, Any] | None = None,
+    composite: str = "lra_npp",
+    engine: str = "onnxruntime",
+    providers: Sequence[str] = ("cpu",),
+    max_retain_drop: float = 0.5,
+    output_name: str | None = None,
+    labels: Sequence[str] | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Make a copy of an ONNX classifier forget one or more classes.
+
+    model: path, bytes or loaded model. forget: class index, several, or names as `--forget` takes them (names
+    need `labels`). data: probes, see `probes.load_probes`. method and parameters: see `methods`. composite:
+    see `relevance.composites`. max_retain_drop: points of retain accuracy that may be lost. progress: called
+    with a line on what is being done.
+
+    Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
+    OnnxUnlearnError.
+    """
+    clock = Clock()
+    with clock("load"):
+        progress("loading")
+        model = model if isinstance(model, Model) else load(model)
+        logits = find_logits(model, output_name)
+        classes = chosen_classes(forget, logits, labels)
+        rules = parse_composite(composite)
+        runner = create_engine(engine, providers)
+        if data is None:
+            raise InputError(
+                "no probes were given: name some inputs of the model with --data (probes made from the model "
+                "alone are not available yet)"
+            )
+        probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+    with clock("original"):
+        progress("running the original")
+        before = audit.scores(model, logits, runner, probes.feeds, batch_size)
+        given = probes.y is not None
+        if not given:
+            probes = Probes(probes.feeds, before.argmax(axis=1).astype(np.int64), probes.source)
+        choosing, judging = split_for(classes, probes, seed)
+    bench = Workbench(
+        model,
+        logits,
+        runner,
+        choosing,
+        classes,
+        rules,
+        max_retain_drop,
+        batch_size,
+        seed,
+        progress,
+    )
+    with clock("search"):
+        outcome = run_method(method, bench, dict(parameters or {}))
+        edited = patch(model, outcome.edits.arrays)
+    with clock("judge"):
+        progress("judging the edited model")
+        edited_model = Model(edited, load(edited).proto, model.path)
+        original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
+        edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
+        assert judging.y is not None
+        predictions = {
+            "original": original_scores.argmax(axis=1),
+            "edited": edited_scores.argmax(axis=1),
+            "mask": audit.masked(original_scores, classes),
+        }
+        figures = {
+            name: audit.measure(predicted, judging.y, classes, logits.classes)
+            for name, predicted in predictions.items()
+        }
+        changes = audit.diff(model, edited_model)
+    report = build_report(
+        model=model,
+        logits=logits,
+        edited=edited,
+        forget=classes,
+        labels=labels,
+        options={
+            "method": method,
+            "parameters": dict(parameters or {}),
+            "composite": composite,
+            "max_retain_drop": max_retain_drop,
+            "output_name": output_name,
+            "batch_size": batch_size,
+            "seed": seed,
+        },
+        engine={"name": runner.name, "providers": list(runner.providers)},
+        probes={
+            "source": probes.source,
+            "labels": "given" if given else "from the model",
+            "choosing": len(choosing),
+            "judging": len(judging),
+        },
+        figures=figures,
+        targets=targets(figures, max_retain_drop),
+        method={"name": method, "details": outcome.details},
+        changes=changes,
+        seconds=clock.seconds,
+    )
+    return Result(model, edited, report)
+
+
+def chosen_classes(
+    forget: int | str | Sequence[int], logits: Logits, labels: Sequence[str] | None
+) -> tuple[int, ...]:
+    """The classes to forget, checked. Raises InputError if one is unknown or none would remain."""
+    if labels is not None and len(labels) != logits.classes:
+        raise InputError(f"{len(labels)} labels for {logits.classes} classes; give one name for each class")
+    text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
+    classes = tuple(sorted(set(parse_classes(text, logits.classes, list(labels) if labels else None))))
+    if len(classes) == logits.classes:
+        raise InputError(f"forget={text!r} names all {logits.classes} classes; at least one must remain")
+    return classes
+
+
+def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes, Probes]:
+    """Choosing and judging half. Raises InputError unless every forgotten class is in both."""
+    assert probes.y is not None
+    for c in classes:
+        found = int(np.sum(probes.y == c))
+        if found < 2:
+            raise InputError(
+                f"{probes.source}: {found} probes of class {c}; at least 2 are needed, "
+                "one to choose by and one to judge"
+            )
+    return split(probes, seed)
+
+
+def targets(figures: Mapping[str, audit.Figures], max_retain_drop: float) -> list[Target]:
+    """What the result should reach, on the judging probes; the limits are those of `methods`."""
+    before, after = figures["original"], figures["edited"]
+    forgotten = after.forget is not None and after.forget <= FORGET_TARGET
+    drop = None if before.retain is None or after.retain is None else before.retain - after.retain
+    limit = tolerance(max_retain_drop, before.samples[1])
+    kept = drop is not None and not exceeds(before, after, max_retain_drop)
+    return [
+        Target("forget accuracy", FORGET_TARGET, after.forget, forgotten),
+        Target("retain accuracy lost", limit, drop, kept),
+    ]
+
+
+class Clock:
+    """Seconds spent in each named stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
