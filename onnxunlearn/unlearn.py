@@ -1,4 +1,4 @@
-"""The whole way of the data, from a model file and probes to the edited model and its report. Read it first."""
+"""The whole way of the data, from a model file and probes to the edited model and its report."""
 
 import os
 import time

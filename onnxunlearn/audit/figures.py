@@ -48,7 +48,7 @@ def measure(predicted: np.ndarray, y: np.ndarray, forget: Sequence[int], classes
 
 
 def masked(logits: np.ndarray, forget: Sequence[int]) -> np.ndarray:
-    """Predictions [N] if the forgotten classes can never win: the trivial edit, which forgets nothing inside."""
+    """Predictions [N] if the forgotten classes can never win: the trivial edit."""
     hidden = logits.astype(np.float64)
     hidden[:, list(forget)] = -np.inf
     return np.asarray(hidden.argmax(axis=1))

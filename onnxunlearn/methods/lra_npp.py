@@ -36,7 +36,7 @@ Neurons = Mapping[int, np.ndarray]
 
 @dataclass(frozen=True)
 class _Step:
-    """One dense layer of the path, and the layer whose rows are the neurons that enter it, if there is one."""
+    """One dense layer of the path, and the layer whose rows are the neurons that enter it, if any."""
 
     layer: Layer
     before: Layer | None

@@ -46,14 +46,9 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("route", RuleSpec("gradient")),
 )
 
+#: parameters -> the rules of the linear nodes. A rule's own name is a composite, too: that rule on all of them.
 Recipe = Callable[..., list[tuple[str, RuleSpec]]]
 composite: Registry[Recipe] = Registry("composite")
-
-
-@composite("epsilon")
-def epsilon(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
-    """Epsilon everywhere: faithful to the function, noisy in deep networks."""
-    return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
 
 
 @composite("epsilon_plus")

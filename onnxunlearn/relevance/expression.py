@@ -8,7 +8,7 @@ have been multiplied by it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ class Emitter:
         """A tensor that will be fed. It becomes an input of the graph only if it is used."""
         if name not in self._inputs:
             self._inputs[name] = Value(
-                self, variable=gs.Variable(name, self.dtype, list(shape)), nonnegative=nonnegative
+                self, variable=gs.Variable(name, self.dtype, list(shape)), sign=int(nonnegative)
             )
         return self._inputs[name]
 
@@ -42,7 +42,8 @@ class Emitter:
         """A float constant; None and all-zero arrays are the value zero."""
         if array is None or not np.any(array):
             return self.zero
-        return Value(self, array=np.asarray(array, self.dtype), nonnegative=bool(np.all(np.asarray(array) >= 0)))
+        values = np.asarray(array, self.dtype)
+        return Value(self, array=values, sign=int((values >= 0).all()) - int((values <= 0).all()))
 
     def tensor(self, value: Value | np.ndarray) -> gs.Tensor:
         """The graph tensor behind a value (or behind an array of any dtype, e.g. int64 shapes)."""
@@ -84,32 +85,41 @@ class Emitter:
 class Value:
     """Something of the relevance graph: a variable, a constant (`array`) or the number zero.
 
-    nonnegative: provably ≥ 0 everywhere; its negative part is then zero and costs nothing.
+    sign: 1 if provably ≥ 0 everywhere, -1 if ≤ 0, 0 if unknown. Where it is known one of the two parts is zero
+    and costs nothing, and a denominator needs no comparison to be stabilised.
     """
 
     emitter: Emitter = field(repr=False)
     variable: gs.Variable | None = None
     array: np.ndarray | None = None
     zero: bool = False
-    nonnegative: bool = False
+    sign: int = 0
+
+    def with_sign(self, sign: int) -> Value:
+        """The same value, known to be of this sign."""
+        return self if self.zero else replace(self, sign=sign)
 
     @property
     def positive(self) -> Value:
         """max(·, 0)."""
-        if self.zero or self.nonnegative:
+        if self.zero or self.sign > 0:
             return self
+        if self.sign < 0:
+            return self.emitter.zero
         if self.array is not None:
             return self.emitter.constant(np.maximum(self.array, 0))
-        return _nonnegative(self.emitter.op("Relu", self))
+        return self.emitter.op("Relu", self).with_sign(1)
 
     @property
     def negative(self) -> Value:
         """min(·, 0)."""
-        if self.zero or self.nonnegative:
+        if self.zero or self.sign < 0:
+            return self
+        if self.sign > 0:
             return self.emitter.zero
         if self.array is not None:
             return self.emitter.constant(np.minimum(self.array, 0))
-        return self.emitter.op("Min", self, np.asarray(0, self.emitter.dtype))
+        return self.emitter.op("Min", self, np.asarray(0, self.emitter.dtype)).with_sign(-1)
 
     def __add__(self, other: Value | float) -> Value:
         other = self._operand(other)
@@ -117,7 +127,7 @@ class Value:
             return other if self.zero else self
         if self.array is not None and other.array is not None:
             return self.emitter.constant(self.array + other.array)
-        return self.emitter.op("Add", self, other)
+        return self.emitter.op("Add", self, other).with_sign(self.sign if self.sign == other.sign else 0)
 
     def __sub__(self, other: Value | float) -> Value:
         other = self._operand(other)
@@ -182,10 +192,6 @@ class Value:
         return self.emitter.op("Transpose", self, perm=list(permutation))
 
 
-def _nonnegative(value: Value) -> Value:
-    return Value(value.emitter, value.variable, value.array, value.zero, nonnegative=True)
-
-
 def _is_one(value: Value) -> bool:
     return value.array is not None and value.array.ndim == 0 and bool(value.array == 1)
 
@@ -207,4 +213,6 @@ def stab(z: Value, epsilon: float = 1e-6, *, only_zeros: bool = False) -> Value:
         return emitter.op("Where", is_zero, tiny, z)
     if epsilon == 0:
         return z
+    if z.sign:
+        return z + z.sign * float(epsilon)
     return z + emitter.op("Where", z < 0.0, np.asarray(-tiny), tiny)

@@ -36,12 +36,13 @@ def linear(
     emitter = site.emitter
     weight = emitter.constant(w)
     if weight.zero:  # an all-zero weight still has a shape
-        weight = Value(emitter, array=w.astype(emitter.dtype), nonnegative=True)
+        weight = Value(emitter, array=w.astype(emitter.dtype), sign=1)
 
-    def skip_zero(product: Product) -> Product:
-        return lambda w, x: emitter.zero if w.zero or x.zero else product(w, x)
+    def with_signs(product: Product) -> Product:
+        """Nothing is emitted for a zero, and a product of signed factors has a sign."""
+        return lambda w, x: emitter.zero if w.zero or x.zero else product(w, x).with_sign(w.sign * x.sign)
 
-    forward, adjoint = skip_zero(forward), skip_zero(adjoint)
+    forward, adjoint = with_signs(forward), with_signs(adjoint)
     name = site.node.inputs[input]
     return Linear(
         kind=kind,
