@@ -41,7 +41,7 @@ from onnxunlearn.relevance import Propagator, parse_composite
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "sample_models"))
-from architectures import ResidualBlock, resnet  # noqa: E402
+from architectures import ResidualBlock, resnet
 
 
 def resnet18() -> nn.Module:
@@ -59,7 +59,13 @@ def export(network: nn.Module, x: torch.Tensor, folder: Path) -> Model:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            network, (x,), str(path), dynamo=False, opset_version=17, input_names=["x"], output_names=["logits"]
+            network,
+            (x,),
+            str(path),
+            dynamo=False,
+            opset_version=17,
+            input_names=["x"],
+            output_names=["logits"],
         )
     return load(path.read_bytes())
 
@@ -71,7 +77,9 @@ def propagation(model: Model, engine: Engine, x: np.ndarray, targets: np.ndarray
     return lambda: list(propagator.run({"x": x}, targets, len(x)))
 
 
-def zennit_propagation(network: nn.Module, x: torch.Tensor, targets: np.ndarray) -> Callable[[], object] | None:
+def zennit_propagation(
+    network: nn.Module, x: torch.Tensor, targets: np.ndarray
+) -> Callable[[], object] | None:
     """The same with zennit; None where it is not installed."""
     try:
         import zennit  # noqa: F401
@@ -82,7 +90,7 @@ def zennit_propagation(network: nn.Module, x: torch.Tensor, targets: np.ndarray)
     from zennit.canonizers import SequentialMergeBatchNorm
     from zennit.composites import EpsilonPlus
 
-    one_hot = torch.zeros(len(x), network[-1].out_features)  # type: ignore[index, arg-type, union-attr]
+    one_hot = torch.zeros(len(x), network[-1].out_features)  # type: ignore[index]
     one_hot[torch.arange(len(x)), torch.as_tensor(targets)] = 1
 
     def run() -> object:

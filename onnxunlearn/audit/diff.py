@@ -110,7 +110,7 @@ def _other_differences(original: Model, edited: Model) -> list[str]:
     found += [f"initializer {n!r} only in the original" for n in sorted(names[0] - names[1])]
     found += [f"initializer {n!r} only in the edited model" for n in sorted(names[1] - names[0])]
     for name in sorted(names[0] & names[1]):
-        a, b = original.initializers[name], edited.initializers[name]
-        if (a.data_type, list(a.dims)) != (b.data_type, list(b.dims)):
+        before, after = original.initializers[name], edited.initializers[name]
+        if (before.data_type, list(before.dims)) != (after.data_type, list(after.dims)):
             found.append(f"initializer {name!r} has another type or shape")
     return found or ["how the files are serialized"]

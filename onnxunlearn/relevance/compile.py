@@ -1,7 +1,7 @@
 """The reverse walk: forward graph + shapes + composite -> relevance graph.
 
-The relevance graph is a model of its own, in standard ops at an opset of our choosing: recorded activations and
-the seed go in, relevances come out. The user's model is never part of it.
+The relevance graph is a model of its own, in standard ops at an opset of our choosing: recorded activations
+and the seed go in, relevances come out. The user's model is never part of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,7 +108,9 @@ class _Walk:
             if not arriving:
                 continue  # nothing flows here, e.g. the arithmetic of shapes
             if arriving != [node.outputs[0]]:
-                raise UnsupportedError(f"{node}: relevance arrives at output {arriving[-1]!r}, only the first is covered")
+                raise UnsupportedError(
+                    f"{node}: relevance arrives at output {arriving[-1]!r}, only the first is covered"
+                )
             local, shares = self.step(node, relevance[node.outputs[0]])
             for name, share in zip(local.inputs, shares, strict=True):
                 if name in reached:
@@ -123,7 +125,9 @@ class _Walk:
             return local, [R]
         spec = self.composite.choose(self.traits(node, local))
         if spec.name in _WEIGHT_RULES and not isinstance(local, Linear):
-            raise InputError(f"rule {spec.name!r} needs a weight, which {node} has not; match it with another rule")
+            raise InputError(
+                f"rule {spec.name!r} needs a weight, which {node} has not; match it with another rule"
+            )
         return local, rule[spec.name](local, R, **spec.parameters)
 
     def traits(self, node: Node, local: LocalMap) -> list[str]:
@@ -147,7 +151,9 @@ class _Walk:
 
 
 def _first_linear_nodes(model: Model) -> dict[str, int]:
-    linear = [n for n in model.nodes if n.kind in {"Conv", "Gemm", "MatMul"} and n.inputs[0] in model.activations]
+    linear = [
+        n for n in model.nodes if n.kind in {"Conv", "Gemm", "MatMul"} and n.inputs[0] in model.activations
+    ]
     first = {"first linear": linear[0].index} if linear else {}
     convolutions = [n for n in linear if n.kind == "Conv"]
     return {**first, "first conv": convolutions[0].index} if convolutions else first

@@ -46,7 +46,7 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("route", RuleSpec("gradient")),
 )
 
-#: parameters -> the rules of the linear nodes. A rule's own name is a composite, too: that rule on all of them.
+#: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.
 Recipe = Callable[..., list[tuple[str, RuleSpec]]]
 composite: Registry[Recipe] = Registry("composite")
 
@@ -103,7 +103,9 @@ def parse_composite(text: str) -> Composite:
         if name == "gradient":
             return Composite(text, (("any", spec),), merge=False)
         return Composite(text, (("linear", spec), *BASE))
-    raise InputError(f"unknown composite {name!r}; known: {', '.join(composite)}; or a rule: {', '.join(rule)}")
+    raise InputError(
+        f"unknown composite {name!r}; known: {', '.join(composite)}; or a rule: {', '.join(rule)}"
+    )
 
 
 def _call(text: str) -> tuple[str, dict[str, Any]]:

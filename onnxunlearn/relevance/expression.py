@@ -54,10 +54,19 @@ class Emitter:
             return value.variable
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
-            self._constants[key] = gs.Constant(f"constant_{len(self._constants)}", np.ascontiguousarray(array))
+            self._constants[key] = gs.Constant(
+                f"constant_{len(self._constants)}", np.ascontiguousarray(array)
+            )
         return self._constants[key]
 
-    def op(self, kind: str, *inputs: Value | np.ndarray | None, outputs: int = 1, pick: int = 0, **attributes: Any) -> Value:
+    def op(
+        self,
+        kind: str,
+        *inputs: Value | np.ndarray | None,
+        outputs: int = 1,
+        pick: int = 0,
+        **attributes: Any,
+    ) -> Value:
         """Emit a node and return its output number `pick`. None stands for an omitted input."""
         made = [gs.Variable(f"{kind}_{self._count}" + (f"_{i}" if i else "")) for i in range(outputs)]
         operands = [gs.Variable.empty() if i is None else self.tensor(i) for i in inputs]
@@ -85,8 +94,8 @@ class Emitter:
 class Value:
     """Something of the relevance graph: a variable, a constant (`array`) or the number zero.
 
-    sign: 1 if provably ≥ 0 everywhere, -1 if ≤ 0, 0 if unknown. Where it is known one of the two parts is zero
-    and costs nothing, and a denominator needs no comparison to be stabilised.
+    sign: 1 if provably ≥ 0 everywhere, -1 if ≤ 0, 0 if unknown. Where it is known one of the two parts is
+    zero and costs nothing, and a denominator needs no comparison to be stabilised.
     """
 
     emitter: Emitter = field(repr=False)

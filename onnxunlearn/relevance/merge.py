@@ -1,6 +1,6 @@
 """Merge what scales and shifts a linear node's channels into that node, as training frameworks do at export.
 
-LRP of Conv → BatchNormalization is defined on the merged layer: w·γ/√(v+ε). The model itself is not changed.
+LRP of Conv → BatchNormalization is defined on the merged layer: w·γ/√(v+ε). The model is not changed.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
     """
     if node.kind not in _LINEAR or node.inputs[0] not in model.activations:
         return None
-    output, nodes = node.outputs[0], []
+    output, nodes = node.outputs[0], list[int]()
     scale, shift = np.ones(()), np.zeros(())
     while output != stop:
         readers = model.consumers.get(output, [])

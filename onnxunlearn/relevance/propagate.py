@@ -15,7 +15,7 @@ from onnxunlearn.relevance.composites import Composite
 
 @dataclass(frozen=True)
 class RelevanceBatch:
-    """start, count: which samples. logits: [count, classes]. relevance: by tensor, of the activation's shape."""
+    """start, count: which samples. logits: [count, classes]. relevance: by tensor, shaped as it is."""
 
     start: int
     count: int
@@ -99,9 +99,7 @@ class Propagator:
         fed = {i.name for i in self.model.inputs}
         inner = sorted(names - fed)
         if self._shape_session is None:
-            self._shape_session = self.engine.session(
-                expose(self.model, [], shapes=inner), self.model.folder
-            )
+            self._shape_session = self.engine.session(expose(self.model, [], shapes=inner), self.model.folder)
         values = self._shape_session.run(feeds)
         shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
         return {**shapes, **{name: feeds[name].shape for name in names & fed}}

@@ -33,7 +33,7 @@ def pass_(op: LocalMap, R: Value) -> Sequence[Value]:
 
 @rule("norm")
 def norm(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
-    """x ⊙ Jᵀ(R / stab(y)): epsilon with the op's own weights, for Add, averages and lone BatchNormalization."""
+    """x ⊙ Jᵀ(R / stab(y)): epsilon with the op's own weights, for Add, averages, lone BatchNorm."""
     return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y, epsilon)), strict=True)]
 
 
@@ -100,13 +100,13 @@ def gamma(
     lowering = op.forward(wn, xp) + op.forward(wp, xn) + b + b.negative * gamma
     p = R.where(z > 0.0) / stab(raising, epsilon)
     n = R.where(z < 0.0) / stab(lowering, epsilon)
-    return [
-        xp * (op.adjoint(wp, p) + op.adjoint(wn, n)) + xn * (op.adjoint(wn, p) + op.adjoint(wp, n))
-    ]
+    return [xp * (op.adjoint(wp, p) + op.adjoint(wn, n)) + xn * (op.adjoint(wn, p) + op.adjoint(wp, n))]
 
 
 @rule("zbox")
-def zbox(op: Linear, R: Value, *, low: float = -1.0, high: float = 1.0, epsilon: float = 1e-6) -> Sequence[Value]:
+def zbox(
+    op: Linear, R: Value, *, low: float = -1.0, high: float = 1.0, epsilon: float = 1e-6
+) -> Sequence[Value]:
     """xFᵀ(w,s) − lFᵀ(w⁺,s) − hFᵀ(w⁻,s) for inputs in [l, h], such as pixels (Montavon et al. 2017)."""
     wp, wn = op.w.positive, op.w.negative
     # A box of full size, not a number: at padded borders the bound must be padded with zeros like x.
@@ -136,5 +136,6 @@ def _spread(op: Linear, R: Value, v: Value, c: Value, epsilon: float) -> Sequenc
 
 def _like(x: Value, number: float) -> Value:
     """A constant tensor of the input's shape."""
+    assert x.variable is not None
     shape: Any = x.variable.shape
     return x.emitter.constant(number).expand(shape)

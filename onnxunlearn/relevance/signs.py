@@ -1,4 +1,4 @@
-"""Which tensors are provably ≥ 0. There the x⁻ branch of every rule vanishes: half the work, no approximation."""
+"""Which tensors are provably ≥ 0. There the x⁻ branch of every rule vanishes: half the work, nothing lost."""
 
 from onnxunlearn.graph import Model, Node
 

@@ -34,9 +34,7 @@ def concat(site: Site) -> LocalMap:
     moving = [i for i in range(len(site.node.inputs)) if site.is_activation(i)]
 
     def split(signal: Value) -> list[Value]:
-        return [
-            crop(signal, [axis], [int(ends[i] - site.shape(i)[axis])], [int(ends[i])]) for i in moving
-        ]
+        return [crop(signal, [axis], [int(ends[i] - site.shape(i)[axis])], [int(ends[i])]) for i in moving]
 
     return site.map("route", split, inputs=moving)
 

@@ -71,4 +71,3 @@ def _to_winners(site: Site, signal: Value, attributes: dict[str, object]) -> Val
     winners = emitter.op("MaxPool", x, outputs=2, pick=1, **attributes).reshape([-1])
     zeros = Value(emitter, array=np.zeros(1, emitter.dtype)).expand([prod(shape)])
     return emitter.op("ScatterElements", zeros, winners, signal.reshape([-1]), reduction="add").reshape(shape)
-

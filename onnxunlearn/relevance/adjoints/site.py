@@ -72,9 +72,7 @@ class Site:
             return [result] if isinstance(result, Value) else result
 
         names = tuple(self.node.inputs[i] for i in inputs)
-        return LocalMap(
-            kind=kind, inputs=names, xs=tuple(map(self.value, names)), y=self.y, vjp=as_sequence
-        )
+        return LocalMap(kind=kind, inputs=names, xs=tuple(map(self.value, names)), y=self.y, vjp=as_sequence)
 
 
 Adjoint = Callable[[Site], LocalMap]
@@ -92,4 +90,3 @@ def unbroadcast(signal: Value, from_shape: Sequence[int], to_shape: Sequence[int
     if axes:
         signal = signal.emitter.op("ReduceSum", signal, np.asarray(axes, np.int64), keepdims=1)
     return signal.reshape(to_shape) if extra else signal
-

@@ -83,8 +83,14 @@ class Window:
             turned = s.emitter.constant(_flipped(w.array, group))
             pads = [*flipped_begin, *flipped_end]
             return s.emitter.op(
-                "Conv", s, turned, kernel_shape=list(self.kernel), dilations=list(self.dilations), pads=pads,
-                strides=[1] * self.rank, group=group,
+                "Conv",
+                s,
+                turned,
+                kernel_shape=list(self.kernel),
+                dilations=list(self.dilations),
+                pads=pads,
+                strides=[1] * self.rank,
+                group=group,
             )
         # Cells behind the last window get nothing (output_padding); a last window that hangs over the
         # padded input (ceil_mode) is cut off (more padding).
@@ -96,7 +102,10 @@ class Window:
         ]
         end = [e + max(-r, 0) for e, r in zip(self.end, rest, strict=True)]
         return s.emitter.op(
-            "ConvTranspose", s, w, group=group,
+            "ConvTranspose",
+            s,
+            w,
+            group=group,
             **{**self.attributes, "pads": [*self.begin, *end], "output_padding": [max(r, 0) for r in rest]},
         )
 

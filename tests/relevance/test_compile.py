@@ -1,0 +1,226 @@
+"""The reverse walk: what it merges, skips, refuses, and how batches are cut."""
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph import Logits, Model, find_logits
+from onnxunlearn.relevance import (
+    Propagator,
+    RelevanceGraph,
+    compile_relevance,
+    parse_composite,
+    path_between,
+)
+from tests.relevance.layers import model_of
+
+RNG = np.random.default_rng(11)
+ENGINE = create_engine("onnxruntime")
+
+
+def random(*shape: int) -> np.ndarray:
+    return RNG.normal(size=shape).astype(np.float32)
+
+
+def propagate(
+    model: Model, composite: str, x: np.ndarray, tensors: list[str], size: int = 32
+) -> dict[str, np.ndarray]:
+    logits = find_logits(model)
+    propagator = Propagator(model, logits, ENGINE, parse_composite(composite), tensors)
+    parts = list(propagator.run({"x": x}, np.zeros(len(x), int), size))
+    return {t: np.concatenate([p.relevance[t] for p in parts]) for t in tensors}
+
+
+def conv_net(*between: onnx.NodeProto, weights: dict[str, np.ndarray], batch: int | str = "n") -> Model:
+    """x [n, 2, 5, 5] → Conv(w) → z, the given nodes → y, → GlobalAveragePool → Flatten → Gemm → logits."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["z"], name="first conv", pads=[1] * 4),
+        *between,
+        helper.make_node("GlobalAveragePool", ["y"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "head"], ["logits"], name="head"),
+    ]
+    return model_of(nodes, {"x": [batch, 2, 5, 5]}, weights, "logits", [batch, 3])
+
+
+def test_batch_normalization_is_merged() -> None:
+    """Conv → BatchNormalization gives the relevance of the Conv with the merged weights."""
+    w, head = random(4, 2, 3, 3), random(4, 3)
+    scale, shift, mean, var = random(4), random(4), random(4), random(4) ** 2 + 0.1
+    bn = helper.make_node("BatchNormalization", ["z", "scale", "shift", "mean", "var"], ["n"], epsilon=1e-3)
+    relu = helper.make_node("Relu", ["n"], ["y"])
+    statistics = {"scale": scale, "shift": shift, "mean": mean, "var": var}
+    kept = conv_net(bn, relu, weights={"w": w, "head": head, **statistics})
+    factor = scale / np.sqrt(var + 1e-3)
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["n"], pads=[1] * 4),
+        helper.make_node("Relu", ["n"], ["y"]),
+        helper.make_node("GlobalAveragePool", ["y"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "head"], ["logits"]),
+    ]
+    weights = {"w": w * factor[:, None, None, None], "b": shift - mean * factor, "head": head}
+    merged = model_of(nodes, {"x": ["n", 2, 5, 5]}, weights, "logits", ["n", 3])
+    x = random(3, 2, 5, 5)
+    for composite in ("epsilon", "zplus", "gamma", "alpha2beta1", "zbox", "wsquare"):
+        ours, expected = (
+            propagate(kept, composite, x, ["x", "z", "n"]),
+            propagate(merged, composite, x, ["x", "n"]),
+        )
+        for name in ("x", "n"):
+            np.testing.assert_allclose(ours[name], expected[name], atol=2e-4 * np.abs(expected[name]).max())
+        np.testing.assert_array_equal(ours["z"], ours["n"])  # the merged normalisation passes relevance on
+
+
+def test_an_output_with_two_readers_is_not_merged() -> None:
+    scale = helper.make_node("Mul", ["z", "factor"], ["scaled"])
+    join = helper.make_node("Add", ["scaled", "z"], ["y"])
+    model = conv_net(
+        scale, join, weights={"w": random(4, 2, 3, 3), "head": random(4, 3), "factor": random(4, 1, 1)}
+    )
+    found = propagate(model, "epsilon", random(2, 2, 5, 5), ["z", "scaled", "y"])
+    assert not np.allclose(found["z"], found["scaled"])
+    # both of the sum's operands come from z, so all that reaches y is back together there
+    np.testing.assert_allclose(found["z"].sum(), found["y"].sum(), rtol=1e-3)
+
+
+def test_a_lone_batch_normalization_shares_by_its_own_weights() -> None:
+    statistics = {"scale": random(2), "shift": random(2), "mean": random(2), "var": random(2) ** 2 + 0.1}
+    nodes = [
+        helper.make_node("BatchNormalization", ["x", *statistics], ["n"]),
+        helper.make_node("Flatten", ["n"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "head"], ["logits"]),
+    ]
+    model = model_of(nodes, {"x": ["n", 2, 5, 5]}, {**statistics, "head": random(50, 3)}, "logits", ["n", 3])
+    x = random(2, 2, 5, 5)
+    found = propagate(model, "epsilon", x, ["x", "n"])
+    factor = (statistics["scale"] / np.sqrt(statistics["var"] + 1e-5))[:, None, None]
+    shift = (statistics["shift"][:, None, None]) - statistics["mean"][:, None, None] * factor
+    expected = x * factor * found["n"] / (x * factor + shift)
+    np.testing.assert_allclose(found["x"], expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_matmul_and_add_are_one_layer() -> None:
+    """z⁺ of MatMul + Add equals z⁺ of the Gemm with that bias."""
+    w, b, x = random(6, 3), random(3), random(4, 6)
+    two = [helper.make_node("MatMul", ["x", "w"], ["p"]), helper.make_node("Add", ["p", "b"], ["logits"])]
+    one = [helper.make_node("Gemm", ["x", "w", "b"], ["logits"])]
+    found = [
+        propagate(model_of(n, {"x": ["n", 6]}, {"w": w, "b": b}, "logits", ["n", 3]), "zplus", x, ["x"])["x"]
+        for n in (two, one)
+    ]
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
+
+
+def compiled(model: Model, composite: str, x: np.ndarray, tensors: list[str]) -> RelevanceGraph:
+    propagator = Propagator(model, find_logits(model), ENGINE, parse_composite(composite), tensors)
+    next(iter(propagator.run({"x": x}, np.zeros(len(x), int), len(x))))
+    (prepared,) = propagator._prepared.values()
+    return prepared.graph
+
+
+def test_what_is_zero_is_not_computed() -> None:
+    """Behind a ReLU z⁺ needs one forward and one backward Conv; behind x of any sign it needs two of each."""
+    relu = helper.make_node("Relu", ["z"], ["a"])
+    second = helper.make_node("Conv", ["a", "w2"], ["y"], pads=[1] * 4)
+    model = conv_net(
+        relu, second, weights={"w": random(4, 2, 3, 3), "w2": random(4, 4, 3, 3), "head": random(4, 3)}
+    )
+    x = random(2, 2, 5, 5)
+
+    def convolutions(tensors: list[str]) -> int:
+        return sum(n.op_type == "Conv" for n in compiled(model, "zplus", x, tensors).model.graph.node)
+
+    assert convolutions(["a"]) == 2
+    assert convolutions(["x"]) == 2 + 4
+
+
+def test_records_only_what_is_used() -> None:
+    """The gradient of linear layers needs no activation at all; epsilon needs inputs and outputs."""
+    model = model_of(
+        [helper.make_node("Gemm", ["x", "w"], ["logits"])],
+        {"x": ["n", 6]},
+        {"w": random(6, 3)},
+        "logits",
+        ["n", 3],
+    )
+    assert compiled(model, "gradient", random(2, 6), ["x"]).records == ()
+    assert set(compiled(model, "epsilon", random(2, 6), ["x"]).records) == {"x", "logits"}
+
+
+def test_opset_and_ir_are_ours() -> None:
+    nodes = [helper.make_node("Gemm", ["x", "w", "b"], ["logits"])]
+    weights = {"w": random(6, 3), "b": random(3)}
+    model = model_of(nodes, {"x": ["n", 6]}, weights, "logits", ["n", 3], opset=9)
+    graph = compiled(model, "epsilon", random(2, 6), ["x"]).model
+    assert (graph.ir_version, graph.opset_import[0].version) == (8, 18)
+    onnx.checker.check_model(graph)
+
+
+def test_an_op_without_adjoint_is_named() -> None:
+    sine = helper.make_node("Sin", ["z"], ["y"], name="strange")
+    model = conv_net(sine, weights={"w": random(4, 2, 3, 3), "head": random(4, 3)})
+    with pytest.raises(UnsupportedError, match=r"'strange', op Sin, opset 17"):
+        propagate(model, "epsilon", random(1, 2, 5, 5), ["x"])
+    # behind the obstacle there is no need to pass it
+    assert propagate(model, "epsilon", random(1, 2, 5, 5), ["y"])["y"].shape == (1, 4, 5, 5)
+
+
+def test_a_tensor_off_the_way_is_refused() -> None:
+    side = helper.make_node("Relu", ["z"], ["side"])
+    rest = helper.make_node("Tanh", ["z"], ["y"])
+    model = conv_net(side, rest, weights={"w": random(4, 2, 3, 3), "head": random(4, 3)})
+    shapes = {**dict.fromkeys(("z", "y", "side"), (1, 4, 5, 5)), "logits": (1, 3)}
+    with pytest.raises(InputError, match="'side'"):
+        compile_relevance(model, "logits", shapes, parse_composite("epsilon"), ["side"])
+    assert [n.outputs[0] for n in path_between(model, ["z"], "logits")] == ["y", "pooled", "flat", "logits"]
+
+
+@pytest.mark.parametrize("size", [1, 3, 8])
+def test_batches_do_not_matter(size: int) -> None:
+    relu = helper.make_node("Relu", ["z"], ["y"])
+    model = conv_net(relu, weights={"w": random(4, 2, 3, 3), "head": random(4, 3)})
+    x = random(8, 2, 5, 5)
+    expected = propagate(model, "epsilon_plus", x, ["x"], size=8)["x"]
+    np.testing.assert_allclose(
+        propagate(model, "epsilon_plus", x, ["x"], size)["x"], expected, rtol=1e-4, atol=1e-6
+    )
+
+
+def test_a_fixed_batch_is_honoured() -> None:
+    relu = helper.make_node("Relu", ["z"], ["y"])
+    weights = {"w": random(4, 2, 3, 3), "head": random(4, 3)}
+    x = random(5, 2, 5, 5)
+    free, fixed = conv_net(relu, weights=weights), conv_net(relu, weights=weights, batch=2)
+    expected = propagate(free, "epsilon", x, ["x"])["x"]
+    np.testing.assert_allclose(propagate(fixed, "epsilon", x, ["x"])["x"], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_relevance_of_several_readers_adds_up() -> None:
+    """x goes into two layers whose outputs are summed: its relevance is the sum over both."""
+    w1, w2, x = random(5, 3), random(5, 3), random(4, 5)
+    nodes = [
+        helper.make_node("MatMul", ["x", "w1"], ["a"]),
+        helper.make_node("MatMul", ["x", "w2"], ["b"]),
+        helper.make_node("Add", ["a", "b"], ["logits"]),
+    ]
+    model = model_of(nodes, {"x": ["n", 5]}, {"w1": w1, "w2": w2}, "logits", ["n", 3])
+    found = propagate(model, "epsilon(epsilon=0)", x, ["x"])["x"]
+    np.testing.assert_allclose(found, x * (w1 + w2)[:, 0], rtol=1e-3, atol=1e-4)
+
+
+def test_logits_may_have_trailing_axes() -> None:
+    """[n, classes, 1, 1], as the heads of fully convolutional classifiers."""
+    nodes = [
+        helper.make_node("Conv", ["x", "w"], ["z"]),
+        helper.make_node("GlobalAveragePool", ["z"], ["logits"]),
+    ]
+    model = model_of(nodes, {"x": ["n", 2, 5, 5]}, {"w": random(3, 2, 1, 1)}, "logits", ["n", 3, 1, 1])
+    assert find_logits(model) == Logits("logits", "logits", 3, None)
+    x = random(2, 2, 5, 5)
+    found = propagate(model, "epsilon", x, ["x", "logits"])
+    assert found["logits"][:, 1:].any() == False  # noqa: E712
+    np.testing.assert_allclose(found["x"].sum(axis=(1, 2, 3)), found["logits"][:, 0, 0, 0], rtol=1e-3)
