@@ -1,0 +1,96 @@
+"""The engine that needs no runtime: ONNX's reference evaluator with fast, exact replacements for some ops."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx.reference import ReferenceEvaluator
+from onnx.reference.op_run import RuntimeContextError
+
+from onnxunlearn.engines.numpy_ops import OPS
+from onnxunlearn.engines.schedule import Step, schedule
+from onnxunlearn.engines.signature import Signature, describe, one_line, opsets, unsupported
+from onnxunlearn.engines.weights import embedded
+from onnxunlearn.errors import InputError
+
+log = logging.getLogger(__name__)
+
+
+class NumpyEngine:
+    """Runs graphs in numpy, on the CPU.
+
+    providers: "cpu"; "cuda" only earns a warning.
+    """
+
+    name = "numpy"
+
+    def __init__(self, providers: tuple[str, ...] = ("cpu",)) -> None:
+        if "cuda" in providers:
+            log.warning("engine numpy: CUDA was asked for, but numpy has none; running on the CPU")
+        self.providers: tuple[str, ...] = ("cpu",)
+
+    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "NumpySession":
+        """Prepare `model`; `folder` is where its external data lies.
+
+        Raises UnsupportedError naming node, op and opset if an op is missing.
+        """
+        return NumpySession(embedded(model, folder))
+
+
+class NumpySession:
+    """A graph in numpy; made by `NumpyEngine.session`."""
+
+    def __init__(self, model: onnx.ModelProto) -> None:
+        self._signature = Signature.of(model)
+        self._nodes = list(model.graph.node)
+        self._opsets = opsets(model)
+        self._evaluator = _Evaluator(model)
+        self._schedules: dict[tuple[str, ...], list[Step]] = {}
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
+        names = self._signature.check(feeds, outputs)
+        if names not in self._schedules:
+            self._schedules[names] = schedule(self._nodes, names)
+        values: dict[str, Any] = {"": None, **self._evaluator.rt_inits_, **feeds}
+        # Unlike the evaluator's own loop: only what `names` need, and no value is kept longer than needed.
+        with np.errstate(all="ignore"):
+            for step in self._schedules[names]:
+                node = self._evaluator.rt_nodes_[step.index]
+                context = {"context": values} if node.need_context() else {}
+                operands = [values[name] for name in node.input]
+                try:
+                    results = node.run(*operands, **context)
+                except Exception as error:
+                    raise self._failed(step.index, operands, error) from error
+                values.update(zip(node.output, results, strict=False))
+                values[""] = None
+                for name in step.drop:
+                    values.pop(name, None)
+        return {name: np.asarray(values[name]) for name in names}
+
+    def _failed(self, index: int, operands: Sequence[Any], error: Exception) -> InputError:
+        shapes = ", ".join(str(getattr(value, "shape", None)) for value in operands)
+        reason = one_line(error.__cause__ or error)
+        return InputError(f"{describe(self._nodes[index], self._opsets)} fails on shapes {shapes}: {reason}")
+
+
+class _Evaluator(ReferenceEvaluator):
+    """The reference evaluator with our ops, also within functions, and with our error for a missing op."""
+
+    def __init__(self, proto: Any, *args: Any, **keywords: Any) -> None:
+        keywords["new_ops"] = OPS
+        super().__init__(proto, *args, **keywords)
+
+    def _load_impl(self, node: onnx.NodeProto, input_types: Any = None) -> Any:
+        try:
+            return super()._load_impl(node, input_types)
+        except RuntimeContextError:  # the evaluator's way to ask itself for the input types
+            raise
+        except (NotImplementedError, RuntimeError) as error:
+            raise unsupported(node, self.opsets, "numpy") from error

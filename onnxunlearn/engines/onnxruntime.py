@@ -1,0 +1,144 @@
+"""The default engine: ONNX Runtime, on the CPU or on CUDA."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxunlearn.engines.signature import Signature, one_line, opsets, unsupported
+from onnxunlearn.errors import InputError, UnsupportedError
+
+try:
+    import onnxruntime as ort
+except ImportError as error:
+    raise InputError(
+        "engine onnxruntime: package onnxruntime is not installed; "
+        "`pip install onnxruntime` (extra `cpu`), or use --engine numpy"
+    ) from error
+
+log = logging.getLogger(__name__)
+
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+
+#: our provider names -> ONNX Runtime's name and options. The options keep CUDA runs repeatable and
+#: in full float32: no kernel choice by stopwatch, no TF32.
+_PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
+    "cpu": (_CPU, {}),
+    "cuda": (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}),
+}
+
+_FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
+
+
+class OnnxRuntimeEngine:
+    """Runs graphs as they are (IR version and opset untouched) in ONNX Runtime.
+
+    providers: "cpu" and "cuda" in order of preference; CPU is always the fallback.
+    threads: threads within one op; None leaves the choice to ONNX Runtime.
+    Raises InputError for an unknown provider.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, providers: tuple[str, ...] = ("cpu",), *, threads: int | None = None) -> None:
+        if unknown := [p for p in providers if p not in _PROVIDERS]:
+            raise InputError(f"unknown provider {unknown[0]!r}; known: {', '.join(_PROVIDERS)}")
+        if not hasattr(ort, "InferenceSession"):
+            raise InputError(
+                "engine onnxruntime: the package is broken, as when onnxruntime and onnxruntime-gpu are both "
+                "installed; uninstall both, then install one"
+            )
+        self._threads = threads
+        self.providers: tuple[str, ...] = _working(providers)
+        if "cuda" in providers and _CUDA not in self.providers:
+            log.warning("engine onnxruntime: CUDA was asked for but is not available; running on the CPU")
+
+    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "OnnxRuntimeSession":
+        """Prepare `model`; `folder` is where its external data lies.
+
+        Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it.
+        """
+        options = _options()
+        options.use_deterministic_compute = True
+        # Spinning threads would take the cores from the numpy code between two runs.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if self._threads is not None:
+            options.intra_op_num_threads = self._threads
+        if folder is not None:
+            options.add_session_config_entry(
+                "session.model_external_initializers_file_folder_path", str(folder.resolve())
+            )
+        chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
+        ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
+        try:
+            session = ort.InferenceSession(model.SerializeToString(), options, providers=ordered)
+        except Exception as error:  # ONNX Runtime's errors share no base class
+            raise _refused(model, error) from error
+        return OnnxRuntimeSession(session, Signature.of(model))
+
+
+class OnnxRuntimeSession:
+    """A graph in ONNX Runtime; made by `OnnxRuntimeEngine.session`."""
+
+    def __init__(self, session: Any, signature: Signature) -> None:
+        self._session = session
+        self._signature = signature
+
+    def run(
+        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
+        """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
+        names = self._signature.check(feeds, outputs)
+        try:
+            values = self._session.run(list(names), dict(feeds))
+        except Exception as error:
+            raise InputError(
+                f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
+            ) from error
+        return dict(zip(names, values, strict=True))
+
+
+def _options() -> Any:
+    options = ort.SessionOptions()
+    options.log_severity_level = _FATAL
+    return options
+
+
+def _working(providers: Sequence[str]) -> tuple[str, ...]:
+    """The providers that a session really gets.
+
+    Being listed as available is not enough (the GPU build lists CUDA on any machine): a session on the
+    smallest graph tells.
+    """
+    available = ort.get_available_providers()
+    asked = [_PROVIDERS[p] for p in dict.fromkeys((*providers, "cpu")) if _PROVIDERS[p][0] in available]
+    if [name for name, _ in asked] == [_CPU]:
+        return (_CPU,)
+    tensor = onnx.helper.make_tensor_value_info
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("Identity", ["x"], ["y"])],
+        "smallest",
+        [tensor("x", onnx.TensorProto.FLOAT, [1])],
+        [tensor("y", onnx.TensorProto.FLOAT, [1])],
+    )
+    smallest = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
+    session = ort.InferenceSession(smallest.SerializeToString(), _options(), providers=asked)
+    return tuple(session.get_providers())
+
+
+def _refused(model: onnx.ModelProto, error: Exception) -> UnsupportedError:
+    """ONNX Runtime's refusal in one line, naming the node if one can be made out."""
+    said = _said(error)
+    for node in model.graph.node:
+        named = f"'{node.name}'" in said or f'("{node.name}"' in said or f"({node.name})" in said
+        its_op = f"{node.op_type}(" in said or f"{node.op_type}," in said or f"({node.op_type})" in said
+        if its_op and (named or f"{node.domain}:{node.op_type}(" in said):
+            return UnsupportedError(f"{unsupported(node, opsets(model), 'onnxruntime')}; it said: {said}")
+    return UnsupportedError(f"onnxruntime cannot load the model: {said}")
+
+
+def _said(error: Exception) -> str:
+    return one_line(error).removeprefix("[ONNXRuntimeError] : ")

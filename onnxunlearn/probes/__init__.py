@@ -1,0 +1,8 @@
+"""What the tool may look at: probes from files, folders, scripts or memory, checked against the model."""
+
+from onnxunlearn.probes.labels import parse_classes, read_labels
+from onnxunlearn.probes.load import Source, load_probes
+from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.split import split
+
+__all__ = ["Probes", "Source", "load_probes", "parse_classes", "read_labels", "split"]

@@ -1,0 +1,129 @@
+"""Arrays that a user gave, checked against the model and made into probes."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.inputs import Input, as_array
+from onnxunlearn.probes.probes import Probes
+
+
+def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], classes: int, source: str) -> Probes:
+    """Probes from arrays by name: each input's, or `x` for the only input, and optionally `y`.
+
+    What the model itself calls `x` or `y` is that input. Raises InputError as `checked_probes` does.
+    """
+    names = [i.name for i in inputs]
+    feeds = dict(arrays)
+    y = None if "y" in names else feeds.pop("y", None)
+    if len(names) == 1 and "x" in feeds and names[0] not in feeds:
+        feeds[names[0]] = feeds.pop("x")
+    return checked_probes(feeds, y, inputs, classes, source)
+
+
+def single_probes(array: Any, inputs: Sequence[Input], classes: int, source: str) -> Probes:
+    """Probes from one bare array, for a model with one input. Raises InputError as `checked_probes` does."""
+    only = only_input(inputs, f"{source}: one array", "give an .npz or a mapping with one array per input")
+    return checked_probes({only.name: array}, None, inputs, classes, source)
+
+
+def only_input(inputs: Sequence[Input], given: str, todo: str) -> Input:
+    """The model's one input. Raises InputError (what was `given`, and what `todo`) if there are more."""
+    if len(inputs) != 1:
+        raise InputError(
+            f"{given}, but the model has inputs {', '.join(repr(i.name) for i in inputs)}; {todo}"
+        )
+    return inputs[0]
+
+
+def checked_probes(
+    feeds: Mapping[str, Any], y: Any, inputs: Sequence[Input], classes: int, source: str
+) -> Probes:
+    """Probes from one array per input and the samples' classes, if known.
+
+    y: [N] integers (integral floats will do) in 0..classes-1, or one-hot [N, classes], or None.
+    Raises InputError, its message starting with `source`, for whatever does not fit the model.
+    """
+    _check_names(feeds, [i.name for i in inputs], source)
+    fitting = {i.name: i.fit(feeds[i.name], source) for i in inputs}
+    first, *others = fitting
+    count = len(fitting[first])
+    for name in others:
+        if len(fitting[name]) != count:
+            raise InputError(
+                f"{source}: input {name!r} has {len(fitting[name])} samples, {first!r} has {count}; "
+                "give every input the same number"
+            )
+    return Probes(fitting, None if y is None else _class_indices(y, count, classes, source), source)
+
+
+def joined(parts: Iterable[Probes], source: str) -> Probes:
+    """All samples of checked batches, in order. Raises InputError if there are none or they do not match."""
+    batches = list(parts)
+    if not batches:
+        raise InputError(f"{source}: gave no batches; give at least one")
+    for batch in batches:
+        if (batch.y is None) != (batches[0].y is None):
+            raise InputError(f"{source}: some batches have 'y', others have not; give it in all or in none")
+    feeds = {}
+    for name in batches[0].feeds:
+        arrays = [b.feeds[name] for b in batches]
+        first, *others = dict.fromkeys(a.shape[1:] for a in arrays)
+        if others:
+            raise InputError(
+                f"{source}: input {name!r} has samples of different shapes ({first} and {others[0]}); "
+                "give all samples one shape"
+            )
+        feeds[name] = np.concatenate(arrays)
+    ys = [b.y for b in batches if b.y is not None]
+    return Probes(feeds, np.concatenate(ys) if ys else None, source)
+
+
+def _check_names(feeds: Mapping[str, Any], names: Sequence[str], source: str) -> None:
+    expected = " and ".join(repr(n) for n in names) + (" (or 'x')" if len(names) == 1 else "")
+    for name in names:
+        if name not in feeds:
+            has = ", ".join(repr(n) for n in feeds) or "no arrays"
+            raise InputError(
+                f"{source}: no array for input {name!r}, it has {has}; name the arrays {expected}"
+            )
+    for name in feeds:
+        if name not in names:
+            raise InputError(
+                f"{source}: {name!r} is not an input of the model; give {expected}, and optionally 'y', only"
+            )
+
+
+def _class_indices(value: Any, count: int, classes: int, source: str) -> np.ndarray:
+    y = as_array(value, f"{source}: y")
+    if y.dtype.kind not in "biuf":
+        raise InputError(
+            f"{source}: y has dtype {y.dtype}, expected class indices 0..{classes - 1}; convert it"
+        )
+    if y.shape not in ((count,), (count, classes)):
+        raise InputError(
+            f"{source}: y has shape {y.shape} for {count} samples, expected ({count},) "
+            f"or one-hot ({count}, {classes}); give one class per sample"
+        )
+    if y.ndim == 2:
+        return _from_one_hot(y, source)
+    fits = (y >= 0) & (y < classes) & (y == np.floor(y))  # NaN fits nothing
+    if not fits.all():
+        sample = int(np.argmin(fits))
+        raise InputError(
+            f"{source}: y is {y[sample]} in sample {sample}, "
+            f"expected integers 0..{classes - 1}, one for each of the model's classes; correct y"
+        )
+    return y.astype(np.int64)
+
+
+def _from_one_hot(y: np.ndarray, source: str) -> np.ndarray:
+    fits = ((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)
+    if not fits.all():
+        sample = int(np.argmin(fits))
+        raise InputError(
+            f"{source}: y is not one-hot in sample {sample}; give a single 1 a row, or class indices"
+        )
+    return np.asarray(y.argmax(axis=1), dtype=np.int64)

@@ -1,0 +1,95 @@
+"""A folder with one subfolder of images a class, read with Pillow (an optional dependency)."""
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.labels import class_index
+from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.text import one_line
+
+#: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_LITTER = ("Thumbs.db", "desktop.ini")  # what file managers leave behind; names with a dot in front are too
+
+
+def labelled_files(folder: Path, classes: int, labels: Sequence[str] | None) -> list[tuple[Path, int]]:
+    """The images in `folder` and their classes, sorted by subfolder name, then file name.
+
+    A subfolder is named by a label or an index. Raises InputError if a name is neither, or if there are no
+    subfolders or no images.
+    """
+    found: list[tuple[Path, int]] = []
+    subfolders = [p for p in _visible(folder) if p.is_dir()]
+    if not subfolders:
+        raise InputError(
+            f"{folder}: no subfolders; put the images of each class into one, named by index or label"
+        )
+    for subfolder in subfolders:
+        try:
+            label = class_index(subfolder.name, classes, labels)
+        except InputError as error:
+            raise InputError(f"{subfolder}: {error}") from None
+        found += [(path, label) for path in _visible(subfolder)]
+    if not found:
+        raise InputError(f"{folder}: no images in its subfolders; put the images of each class into one")
+    return found
+
+
+def read_images(paths: Sequence[Path], preprocess: Preprocess) -> np.ndarray:
+    """The images, preprocessed, [N, C, H, W] or [N, H, W, C]; turned upright as their EXIF data says.
+
+    Pillow's limit against decompression bombs holds. Raises InputError that names the file that is not a
+    usable image, or whose array has another shape than the first; and if Pillow is not installed.
+    """
+    try:
+        import PIL.Image  # noqa: F401
+    except ImportError:
+        raise InputError(
+            "image folders need Pillow, which is missing; pip install onnxunlearn[images]"
+        ) from None
+    first = _read(paths[0], preprocess)
+    samples = np.empty((len(paths), *first.shape), first.dtype)
+    for index, path in enumerate(paths):
+        sample = _read(path, preprocess)
+        if sample.shape != first.shape:
+            raise InputError(
+                f"{path}: gives shape {sample.shape}, {paths[0].name!r} gave {first.shape}; "
+                "resize all images to one size in the preprocessing file"
+            )
+        samples[index] = sample
+    return samples
+
+
+def _read(path: Path, preprocess: Preprocess) -> np.ndarray:
+    from PIL import Image, ImageOps
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=_FORMATS) as image:
+                if image.mode in ("I", "F") or image.mode.startswith("I;"):
+                    raise InputError(
+                        f"{path}: more than 8 bits a channel, which images here cannot have; convert it"
+                    )
+                return preprocess.apply(ImageOps.exif_transpose(image))
+    except InputError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError):
+        limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
+        raise InputError(
+            f"{path}: larger than {limit}, perhaps a decompression bomb; shrink or remove it"
+        ) from None
+    except Exception as error:  # what Pillow's decoders raise on damaged files is not one family
+        raise InputError(f"{path}: not a readable image ({one_line(error)}); convert or remove it") from None
+
+
+def _visible(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.name not in _LITTER)
+    except OSError as error:
+        reason = error.strerror or "not a folder"
+        raise InputError(f"{folder}: cannot be read ({reason}); expected a folder of images") from None

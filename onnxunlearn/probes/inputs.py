@@ -1,0 +1,130 @@
+"""What the model declares about an input, and how a given array is made to fit it, or refused."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph import Model
+from onnxunlearn.probes.text import one_line
+
+_BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
+_INTEGERS = "biu"
+
+
+@dataclass(frozen=True)
+class Input:
+    """One input of the model. sizes: the sample axis first; None for a size that is free."""
+
+    name: str
+    dtype: np.dtype[Any]
+    sizes: tuple[int | None, ...]
+
+    @property
+    def is_float(self) -> bool:
+        return _is_float(self.dtype)
+
+    @property
+    def shape_text(self) -> str:
+        """The declared shape as messages give it: `N × 3 × any × any`."""
+        return " × ".join(["N", *("any" if s is None else str(s) for s in self.sizes[1:])])
+
+    def fit(self, value: Any, source: str) -> np.ndarray:
+        """`value` as an array of the declared dtype.
+
+        Any number of samples fits, whatever batch size is baked into the model. Raises InputError, its
+        message starting with `source`, if shape or dtype do not fit, or if a float is not finite.
+        """
+        what = f"{source}: input {self.name!r}"
+        array = as_array(value, what)
+        self._check_shape(array.shape, what)
+        return self._cast(array, what)
+
+    def _check_shape(self, shape: tuple[int, ...], what: str) -> None:
+        if len(shape) != len(self.sizes) or any(
+            size not in (None, have) for size, have in zip(self.sizes[1:], shape[1:], strict=True)
+        ):
+            todo = "give samples of that shape"
+            sample = [s for s in self.sizes[1:] if s is not None]
+            if len(sample) == len(self.sizes) - 1 and math.prod(shape[1:]) == math.prod(sample):
+                todo = f"reshape each sample to {_times(sample)}"
+            raise InputError(f"{what} has shape {_times(shape)}, the model takes {self.shape_text}; {todo}")
+        if 0 in shape:
+            raise InputError(f"{what} is empty (shape {_times(shape)}); give at least one sample")
+
+    def _cast(self, array: np.ndarray, what: str) -> np.ndarray:
+        given, wanted = array.dtype, self.dtype
+        if self.is_float and (_is_float(given) or given.kind in _INTEGERS):
+            with np.errstate(over="ignore"):
+                cast = array.astype(wanted, copy=False)
+            _check_finite(cast, array, what)
+            return cast
+        if wanted.kind in "iu" and given.kind in _INTEGERS:
+            limits = np.iinfo(wanted)
+            low, high = int(array.min()), int(array.max())
+            if low < limits.min or high > limits.max:
+                raise InputError(
+                    f"{what} has values {low}..{high}, the model takes {wanted} "
+                    f"({limits.min}..{limits.max}); quantise or scale them first"
+                )
+            return array.astype(wanted, copy=False)
+        if given == wanted:
+            return array
+        raise InputError(f"{what} has dtype {given}, the model takes {wanted}; convert it")
+
+
+def declared_inputs(model: Model) -> tuple[Input, ...]:
+    """The model's inputs. Raises UnsupportedError if there are none, or one that probes cannot be fed to."""
+    if not model.inputs:
+        raise UnsupportedError("the model has no inputs; probes have nothing to be fed to")
+    return tuple(_declared(info) for info in model.inputs)
+
+
+def as_array(value: Any, what: str) -> np.ndarray:
+    """`value` as an array. Raises InputError, its message starting with `what`, if numpy cannot make one."""
+    try:
+        return np.asarray(value)
+    except Exception as error:  # whatever a foreign array type raises, it is not a usable array
+        raise InputError(f"{what} is not an array ({one_line(error)}); give a numpy array") from None
+
+
+def _declared(info: onnx.ValueInfoProto) -> Input:
+    tensor = info.type.tensor_type
+    what = f"the model's input {info.name!r}"
+    if not info.type.HasField("tensor_type") or not tensor.elem_type:
+        raise UnsupportedError(f"{what} is not a tensor of a declared type; probes can only feed tensors")
+    dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
+    if dtype.kind not in "fiub" and dtype != _BFLOAT16:
+        kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
+        raise UnsupportedError(
+            f"{what} takes {kind} values; probes can only feed floats, integers and booleans"
+        )
+    sizes = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
+    if not sizes:
+        raise UnsupportedError(f"{what} is a scalar; probes need a first axis that counts samples")
+    return Input(info.name, dtype, sizes)
+
+
+def _check_finite(cast: np.ndarray, array: np.ndarray, what: str) -> None:
+    finite = np.isfinite(cast)
+    if finite.all():
+        return
+    where = np.unravel_index(int(np.argmin(finite)), cast.shape)
+    if _is_float(array.dtype) and not np.isfinite(array[where]):
+        raise InputError(
+            f"{what} holds {array[where]} in sample {where[0]}, expected finite numbers; clean the data"
+        )
+    raise InputError(
+        f"{what} holds {array[where]} in sample {where[0]}, too large for {cast.dtype}; scale the data first"
+    )
+
+
+def _is_float(dtype: np.dtype[Any]) -> bool:
+    return dtype.kind == "f" or dtype == _BFLOAT16
+
+
+def _times(sizes: tuple[int, ...] | list[int]) -> str:
+    return " × ".join(map(str, sizes)) or "scalar"

@@ -1,0 +1,99 @@
+"""Read probes from whatever the user has, checked against the model before anything runs."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model
+from onnxunlearn.probes.arrays import read_arrays
+from onnxunlearn.probes.check import checked_probes, joined, named_probes, only_input, single_probes
+from onnxunlearn.probes.images import labelled_files, read_images
+from onnxunlearn.probes.inputs import Input, declared_inputs
+from onnxunlearn.probes.labels import check_labels
+from onnxunlearn.probes.preprocess_file import read_preprocess
+from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.script import run_script, script_parts
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
+
+_KINDS = "an .npz or .npy file, a folder of class subfolders of images, or script.py:function"
+
+
+def load_probes(
+    source: Source,
+    model: Model,
+    classes: int,
+    *,
+    preprocess: str | os.PathLike[str] | None = None,
+    labels: Sequence[str] | None = None,
+) -> Probes:
+    """The probes in `source`, fit to feed to `model`, which has `classes` classes.
+
+    source: a path of .npz (arrays by input name, or `x` for the only input; optional `y`), .npy (the only
+    input), a folder of class subfolders of images, or `script.py:function` whose function returns or yields
+    dicts like an .npz; or such arrays in memory, or probes. Arrays are [N, ...], already preprocessed, of any
+    N; y is [N] class indices or one-hot [N, classes]. Floats, and integers for a float input, are cast to
+    the model's dtype.
+    preprocess: JSON for image folders, see `read_preprocess`. labels: class names, which subfolders may bear.
+    Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
+    plain tensors.
+    """
+    if labels is not None:
+        check_labels(labels, classes)
+    inputs = declared_inputs(model)
+    text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
+    if text is not None and os.path.isdir(text):
+        return _from_folder(Path(text), inputs, classes, preprocess, labels)
+    if preprocess is not None:
+        raise InputError(
+            f"{preprocess}: preprocessing is for image folders; other probes must come preprocessed"
+        )
+    if text is not None:
+        return _from_path(text, inputs, classes)
+    if isinstance(source, Probes):
+        return checked_probes(source.feeds, source.y, inputs, classes, source.source)
+    if isinstance(source, Mapping):
+        return named_probes(source, inputs, classes, "arrays in memory")
+    if isinstance(source, np.ndarray):
+        return single_probes(source, inputs, classes, "array in memory")
+    raise InputError(f"probes cannot be a {type(source).__name__}; give arrays, or {_KINDS}")
+
+
+def _from_path(text: str, inputs: Sequence[Input], classes: int) -> Probes:
+    path = Path(text)
+    if (script := script_parts(text)) is not None:
+        batches = enumerate(run_script(*script))
+        with redirect_stdout(sys.stderr):  # stdout is for our results: what a script prints must not mix in
+            return joined((named_probes(b, inputs, classes, f"{text} batch {i}") for i, b in batches), text)
+    if not text or not os.path.exists(text):
+        raise InputError(f"{text!r}: no such file; give {_KINDS}")
+    if path.suffix == ".py":
+        raise InputError(f"{text}: which function? give {text}:function")
+    if path.suffix.lower() not in (".npz", ".npy"):
+        raise InputError(f"{text}: unknown kind of file {path.suffix!r}; give {_KINDS}")
+    content = read_arrays(path)
+    if isinstance(content, np.ndarray):
+        return single_probes(content, inputs, classes, text)
+    return named_probes(content, inputs, classes, text)
+
+
+def _from_folder(
+    folder: Path,
+    inputs: Sequence[Input],
+    classes: int,
+    preprocess: str | os.PathLike[str] | None,
+    labels: Sequence[str] | None,
+) -> Probes:
+    source = str(folder)
+    model_input = only_input(inputs, f"{source}: a folder of images", "give an .npz with one array per input")
+    steps = read_preprocess(None if preprocess is None else Path(preprocess), model_input)
+    files = labelled_files(folder, classes, labels)
+    samples = read_images([path for path, _ in files], steps)
+    y = np.array([label for _, label in files])
+    return checked_probes({model_input.name: samples}, y, inputs, classes, source)

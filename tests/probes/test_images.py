@@ -1,0 +1,119 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.images import labelled_files, read_images
+from onnxunlearn.probes.preprocess import Preprocess
+
+GRAY = Preprocess("L", "NCHW", resize=(2, 2))
+
+
+def put(path: Path, value: int = 0, size: tuple[int, int] = (4, 4)) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("L", size, value).save(path)
+    return path
+
+
+def test_files_are_sorted_and_litter_is_left_out(tmp_path: Path) -> None:
+    for name in ("cat/b.png", "cat/a.png", "1/z.png", ".hidden/a.png"):
+        put(tmp_path / name)
+    for name in ("README", "cat/.DS_Store", "cat/Thumbs.db"):
+        (tmp_path / name).write_text("no image")
+    (tmp_path / "dog").mkdir()
+    found = labelled_files(tmp_path, 3, ["cat", "dog", "fish"])
+    assert [(p.relative_to(tmp_path).as_posix(), c) for p, c in found] == [
+        ("1/z.png", 1),
+        ("cat/a.png", 0),
+        ("cat/b.png", 0),
+    ]
+
+
+def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no subfolders"):
+        labelled_files(tmp_path, 3, None)
+    (tmp_path / "0").mkdir()
+    with pytest.raises(InputError, match="no images"):
+        labelled_files(tmp_path, 3, None)
+    put(tmp_path / "3" / "a.png")
+    with pytest.raises(InputError, match=r"3: unknown class '3', expected an index 0\.\.2"):
+        labelled_files(tmp_path, 3, None)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "webp", "tiff", "ppm"])
+def test_everyday_formats(tmp_path: Path, suffix: str) -> None:
+    samples = read_images([put(tmp_path / f"a.{suffix}", 200)], GRAY)
+    assert samples.shape == (1, 1, 2, 2)
+    assert np.abs(samples.astype(int) - 200).max() <= 2
+
+
+def test_order_is_kept(tmp_path: Path) -> None:
+    paths = [put(tmp_path / f"{n}.png", n) for n in (5, 3, 9)]
+    assert read_images(paths, GRAY)[:, 0, 0, 0].tolist() == [5, 3, 9]
+
+
+def test_photos_are_turned_upright(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: the camera was turned
+    Image.new("L", (8, 4)).save(path, exif=exif)
+    assert read_images([path], Preprocess("L", "NCHW")).shape == (1, 1, 8, 4)
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n"])
+def test_not_an_image(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.png"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.png: not a readable image") as raised:
+        read_images([path], GRAY)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_a_truncated_image(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    Image.fromarray(pixels).save(path)
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(InputError, match=r"a\.png: not a readable image"):
+        read_images([path], GRAY)
+
+
+def test_a_format_that_needs_an_outside_program_is_not_opened(tmp_path: Path) -> None:
+    path = tmp_path / "a.png"
+    Image.new("L", (4, 4)).save(path, format="EPS")
+    with pytest.raises(InputError, match="not a readable image"):
+        read_images([path], GRAY)
+
+
+@pytest.mark.parametrize("limit", [15, 5])  # Pillow warns up to twice its limit, and raises above that
+def test_a_decompression_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: int) -> None:
+    path = put(tmp_path / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(
+        InputError, match=rf"bomb\.png: larger than {limit} pixels, perhaps a decompression bomb"
+    ):
+        read_images([path], GRAY)
+
+
+def test_sixteen_bits_are_not_silently_clipped(tmp_path: Path) -> None:
+    path = tmp_path / "deep.png"
+    Image.fromarray(np.full((4, 4), 40_000, np.uint16)).save(path)
+    with pytest.raises(InputError, match=r"deep\.png: more than 8 bits"):
+        read_images([path], GRAY)
+
+
+def test_images_of_different_sizes_without_a_resize(tmp_path: Path) -> None:
+    paths = [put(tmp_path / "a.png"), put(tmp_path / "b.png", size=(4, 5))]
+    with pytest.raises(InputError, match=r"b\.png: gives shape \(1, 5, 4\), 'a\.png' gave \(1, 4, 4\)"):
+        read_images(paths, Preprocess("L", "NCHW"))
+
+
+def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = put(tmp_path / "a.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    monkeypatch.setitem(sys.modules, "PIL.Image", None)
+    with pytest.raises(InputError, match=r"pip install onnxunlearn\[images\]"):
+        read_images([path], GRAY)
