@@ -5,6 +5,7 @@ from onnxunlearn.graph.layers import Layer, StoredTensor, find_layers, stored_te
 from onnxunlearn.graph.load import load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.save import check_output, patch, write_atomically
 
 __all__ = [
@@ -14,6 +15,7 @@ __all__ = [
     "Model",
     "Node",
     "StoredTensor",
+    "as_float64",
     "check_output",
     "expose",
     "find_layers",

@@ -145,7 +145,9 @@ def _added_bias(model: Model, node: Node, outputs: int) -> tuple[StoredTensor | 
         add = readers[0]
         operand = add.inputs[1] if add.inputs[0] == output else add.inputs[0]
         if operand not in model.activations and (found := stored_tensor(model, operand)) is not None:
-            trailing = found.positions.ndim - (1 if node.kind != "Conv" else len(node_kernel(model, node)) + 1)
+            trailing = found.positions.ndim - (
+                1 if node.kind != "Conv" else len(node_kernel(model, node)) + 1
+            )
             per_channel = found.positions.shape[trailing:][:1] == (outputs,) if trailing >= 0 else False
             if per_channel and (bias := _as_bias(found, outputs)) is not None:
                 return bias, add.outputs[0]

@@ -38,11 +38,15 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     try:
         proto.ParseFromString(data)
     except DecodeError:
-        looks_like_onnx = data[:1] == b"\x08" and len(data) > 16  # ir_version, the first field of every exporter
+        looks_like_onnx = (
+            data[:1] == b"\x08" and len(data) > 16
+        )  # ir_version, the first field of every exporter
         reason = "truncated or damaged ONNX" if looks_like_onnx else "not an ONNX file"
         raise InputError(f"{name}: {reason}; expected a complete .onnx protobuf, export it again") from None
     if not proto.HasField("graph") or not proto.opset_import or not proto.graph.node:
-        raise InputError(f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file")
+        raise InputError(
+            f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file"
+        )
     return proto
 
 

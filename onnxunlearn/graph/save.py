@@ -50,7 +50,9 @@ def _external(tensor: onnx.TensorProto) -> bool:
 
 
 def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[str, bytes]:
-    store = next((f for f in _PAYLOADS if (tensor.HasField(f) if f == "raw_data" else len(getattr(tensor, f)))), None)
+    store = next(
+        (f for f in _PAYLOADS if (tensor.HasField(f) if f == "raw_data" else len(getattr(tensor, f)))), None
+    )
     if store is None:
         raise UnsupportedError(f"tensor {tensor.name!r} holds no values that can be edited")
     if store == "int32_data":  # float16 and bfloat16 as varints of their bits
@@ -102,7 +104,9 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.replace(temporary, path)
         temporary = None
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); check space and permissions") from None
+        raise InputError(
+            f"{path}: cannot be written ({error.strerror}); check space and permissions"
+        ) from None
     finally:
         if temporary is not None:
             Path(temporary).unlink(missing_ok=True)

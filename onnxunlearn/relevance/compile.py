@@ -16,20 +16,27 @@ from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.adjoints import Site, adjoint
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.expression import Emitter, Value
-from onnxunlearn.relevance.local_map import Linear, LocalMap
+from onnxunlearn.relevance.flow import carriers
+from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, Softmax
 from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
 
 #: name of the relevance graph's input that holds the relevance at the logits
 SEED = "relevance seed"
-#: rules that need a weight to clamp or square
-_WEIGHT_RULES = frozenset(rule) - {"gradient", "pass", "norm"}
+#: rules that need more of a node than its vjp -> the maps they are for
+_NEEDS: dict[str, type[LocalMap]] = {
+    **dict.fromkeys(rule, Linear),
+    **dict.fromkeys(("gradient", "pass", "norm", "uniform", "numerator", "constant"), LocalMap),
+    "softmax": Softmax,
+    "normalisation": Normalisation,
+}
 
 
 @dataclass(frozen=True)
 class RelevanceGraph:
-    """model: the graph. records: forward tensors it wants to be fed. tensors: its outputs, by forward name."""
+    """model: the graph. records: what it wants to be fed, forward tensors and (nearly always) the SEED.
+    tensors: its outputs, by forward name."""
 
     model: onnx.ModelProto = field(repr=False)
     records: tuple[str, ...]
@@ -59,20 +66,22 @@ def compile_relevance(
     composite: Composite,
     tensors: Sequence[str],
     dtype: np.dtype[Any] | type = np.float32,
+    computed: Mapping[str, np.ndarray] | None = None,
 ) -> RelevanceGraph:
     """The relevance graph that gives the relevance at each of `tensors` (activations or inputs).
 
-    shapes: of every activation on the way, for the batch that will be fed. Raises UnsupportedError naming
+    shapes: of every activation on the way, for the batch that will be fed. computed: values of tensors that
+    depend on shapes only (`flow.shape_arithmetic`), for the same batch. Raises UnsupportedError naming
     node, op and opset where relevance cannot pass, InputError for a tensor that is not on the way.
     """
-    walk = _Walk(model, logits, shapes, composite, tensors, dtype)
+    walk = _Walk(model, logits, shapes, composite, tensors, dtype, computed or {})
     relevance = walk.run()
     for name in tensors:
-        if name not in relevance:
+        if name not in walk.reachable:
             raise InputError(f"tensor {name!r} is not on the way from the inputs to the logits {logits!r}")
-    graph = walk.emitter.finish({f"R:{name}": (relevance[name], shapes[name]) for name in tensors})
-    records = tuple(i.name for i in graph.graph.input if i.name != SEED)
-    return RelevanceGraph(graph, records, tuple(tensors))
+    found = {name: relevance.get(name, walk.emitter.zero) for name in tensors}
+    graph = walk.emitter.finish({f"R:{name}": (found[name], shapes[name]) for name in tensors})
+    return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(tensors))
 
 
 class _Walk:
@@ -84,13 +93,17 @@ class _Walk:
         composite: Composite,
         tensors: Sequence[str],
         dtype: np.dtype[Any] | type,
+        computed: Mapping[str, np.ndarray],
     ) -> None:
         self.model, self.logits, self.composite = model, logits, composite
         self.tensors = frozenset(tensors)
         self.path = path_between(model, tensors, logits)
+        self.reachable = {logits, *(n for node in self.path for n in node.inputs)}
         constants = {n for node in self.path for n in node.inputs if n and n not in model.activations}
         self.shapes = {**{n: v.shape for n in constants if (v := model.constant(n)) is not None}, **shapes}
+        self.shapes |= {n: v.shape for n, v in computed.items()}
         self.emitter = Emitter(dtype)
+        self.carriers, self.computed = carriers(model, tensors), computed
         self.nonnegative = nonnegative_tensors(model)
         self.merges: dict[int, Merged] = {}
         if composite.merge:
@@ -104,31 +117,35 @@ class _Walk:
         relevance = {self.logits: self.emitter.input(SEED, self.shapes[self.logits])}
         reached = self.tensors | {o for node in self.path for o in node.outputs}
         for node in reversed(self.path):
-            arriving = [o for o in node.outputs if o in relevance]
-            if not arriving:
+            if not any(o in relevance for o in node.outputs):
                 continue  # nothing flows here, e.g. the arithmetic of shapes
-            if arriving != [node.outputs[0]]:
-                raise UnsupportedError(
-                    f"{node}: relevance arrives at output {arriving[-1]!r}, only the first is covered"
-                )
-            local, shares = self.step(node, relevance[node.outputs[0]])
+            local, shares = self.step(node, relevance)
             for name, share in zip(local.inputs, shares, strict=True):
-                if name in reached:
+                if name in reached and not share.zero:
                     relevance[name] = relevance[name] + share if name in relevance else share
         return relevance
 
-    def step(self, node: Node, R: Value) -> tuple[LocalMap, Sequence[Value]]:
+    def step(self, node: Node, relevance: Mapping[str, Value]) -> tuple[LocalMap, Sequence[Value]]:
         if node.kind not in adjoint:
             raise UnsupportedError(f"{node} is not covered by LRP yet; `onnxunlearn inspect` lists what is")
         local = adjoint[node.kind](self.site(node))
-        if node.index in self.merged:
-            return local, [R]
-        spec = self.composite.choose(self.traits(node, local))
-        if spec.name in _WEIGHT_RULES and not isinstance(local, Linear):
-            raise InputError(
-                f"rule {spec.name!r} needs a weight, which {node} has not; match it with another rule"
+        R = [
+            relevance.get(node.outputs[i], self.emitter.zero) for i in local.outputs if i < len(node.outputs)
+        ]
+        beyond = [o for i, o in enumerate(node.outputs) if o in relevance and i not in local.outputs]
+        if beyond:
+            raise UnsupportedError(
+                f"{node}: relevance arrives at its output {beyond[0]!r}, which is not covered"
             )
-        return local, rule[spec.name](local, R, **spec.parameters)
+        if node.index in self.merged:
+            return local, R
+        spec = self.composite.choose(self.traits(node, local))
+        if not isinstance(local, _NEEDS[spec.name]):
+            what = _NEEDS[spec.name].__name__.lower()
+            raise InputError(
+                f"rule {spec.name!r} is for {what} nodes; {node} is not one, match it with another rule"
+            )
+        return local, rule[spec.name](local, *R, **spec.parameters)
 
     def traits(self, node: Node, local: LocalMap) -> list[str]:
         traits = [local.kind, node.kind, "any"]
@@ -145,6 +162,8 @@ class _Walk:
             self.emitter,
             self.shapes,
             self.nonnegative,
+            self.carriers,
+            self.computed,
             output=merged.output if merged else node.outputs[0],
             affine=(merged.scale, merged.shift) if merged else None,
         )

@@ -44,6 +44,10 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("sum", RuleSpec("norm")),
     ("average", RuleSpec("norm")),
     ("route", RuleSpec("gradient")),
+    ("product", RuleSpec("uniform")),
+    ("quotient", RuleSpec("numerator")),
+    ("softmax", RuleSpec("softmax")),
+    ("normalisation", RuleSpec("normalisation")),
 )
 
 #: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.

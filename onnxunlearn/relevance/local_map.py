@@ -17,15 +17,21 @@ class LocalMap:
         average       average pooling and means
         activation    elementwise and nonlinear
         route         every output element comes from one input element, or from the winner (max pooling)
-    inputs: the activations that take relevance. xs: their values. y: the output's value.
-    vjp: signal at the output -> one signal per input, through the Jacobian at the recorded activations.
+        product       of two activations, elementwise or as matrices
+        quotient      of two activations
+        softmax       Softmax and LogSoftmax
+        normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
+    inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
+    vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
+    activations. outputs: numbers of the node's outputs that may carry relevance.
     """
 
     kind: str
     inputs: tuple[str, ...]
     xs: tuple[Value, ...]
     y: Value
-    vjp: Callable[[Value], Sequence[Value]] = field(repr=False)
+    vjp: Callable[..., Sequence[Value]] = field(repr=False)
+    outputs: tuple[int, ...] = (0,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,3 +50,18 @@ class Linear(LocalMap):
     @property
     def x(self) -> Value:
         return self.xs[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(LocalMap):
+    """y = softmax(x) along `axis`. probabilities: the softmax itself; y, unless y is its logarithm."""
+
+    axis: int
+    probabilities: Value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Normalisation(LocalMap):
+    """y = γ·(x − mean)/std + β with statistics of x. frozen: the vjp with the std held constant."""
+
+    frozen: Callable[[Value], Sequence[Value]] = field(repr=False)

@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.adjoints import Site
-from onnxunlearn.relevance.adjoints.elementwise import scale_and_shift
+from onnxunlearn.relevance.adjoints.arithmetic import scale_and_shift
 
 _LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
 _AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
@@ -52,9 +52,10 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
 
 def _per_channel(site: Site, axis: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Scale and shift as vectors over the channels; None if they differ within a channel."""
-    if site.node.kind == "Div" and not site.is_activation(0):
+    input = 0 if site.carries(0) else 1
+    if site.node.kind == "Div" and input:
         return None
-    input, *parts = scale_and_shift(site)
+    parts = scale_and_shift(site)
     shape = site.shape(input)
     if shape != site.y_shape:
         return None

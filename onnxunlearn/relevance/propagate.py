@@ -11,6 +11,7 @@ from onnxunlearn.engines.batching import Feeds, batches
 from onnxunlearn.graph import SHAPE, Logits, Model, expose
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance, path_between
 from onnxunlearn.relevance.composites import Composite
+from onnxunlearn.relevance.flow import shape_arithmetic
 
 
 @dataclass(frozen=True)
@@ -67,8 +68,10 @@ class Propagator:
             flat = seed.reshape(len(scores), -1)
             rows = np.arange(len(scores))
             flat[rows, wanted] = scores.reshape(len(scores), -1)[rows, wanted]
-            inputs = {name: recorded[name].astype(self.dtype) for name in prepared.graph.records}
-            values = prepared.propagate.run({**inputs, SEED: seed})
+            recorded[SEED] = seed
+            values = prepared.propagate.run(
+                {name: recorded[name].astype(self.dtype, copy=False) for name in prepared.graph.records}
+            )
             yield RelevanceBatch(
                 batch.start,
                 batch.count,
@@ -79,11 +82,12 @@ class Propagator:
     def _prepare(self, feeds: Feeds) -> _Prepared:
         key = tuple(array.shape for array in feeds.values())
         if key not in self._prepared:
+            shapes, computed = self._shapes(feeds)
             graph = compile_relevance(
-                self.model, self.logits.tensor, self._shapes(feeds), self.composite, self.tensors, self.dtype
+                self.model, self.logits.tensor, shapes, self.composite, self.tensors, self.dtype, computed
             )
             inputs = {i.name for i in self.model.inputs}
-            exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs]
+            exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]
             self._prepared[key] = _Prepared(
                 graph,
                 self.engine.session(expose(self.model, exposed), self.model.folder),
@@ -91,15 +95,19 @@ class Propagator:
             )
         return self._prepared[key]
 
-    def _shapes(self, feeds: Feeds) -> dict[str, tuple[int, ...]]:
-        """Shapes of all activations between the tensors and the logits, as this batch has them."""
+    def _shapes(self, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
+        """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""
         path = path_between(self.model, self.tensors, self.logits.tensor)
         names = {n for node in path for n in (*node.inputs, *node.outputs) if n in self.model.activations}
         names |= {self.logits.tensor, *(t for t in self.tensors if t in self.model.activations)}
         fed = {i.name for i in self.model.inputs}
-        inner = sorted(names - fed)
+        arithmetic = sorted(names & shape_arithmetic(self.model))
+        inner = sorted(names - fed - set(arithmetic))
         if self._shape_session is None:
-            self._shape_session = self.engine.session(expose(self.model, [], shapes=inner), self.model.folder)
+            copy = expose(self.model, arithmetic, shapes=inner)
+            self._shape_session = self.engine.session(copy, self.model.folder)
         values = self._shape_session.run(feeds)
         shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
-        return {**shapes, **{name: feeds[name].shape for name in names & fed}}
+        return {**shapes, **{name: feeds[name].shape for name in names & fed}}, {
+            name: values[name] for name in arithmetic
+        }

@@ -13,16 +13,18 @@ import numpy as np
 
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import Linear, LocalMap
+from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, Softmax
 
 Rule = Callable[..., Sequence[Value]]
 rule: Registry[Rule] = Registry("rule")
 
 
 @rule("gradient")
-def gradient(op: LocalMap, R: Value) -> Sequence[Value]:
-    """Jᵀ R: the plain adjoint. All through a graph it gives gradients; on a router it moves relevance."""
-    return op.vjp(R)
+def gradient(op: LocalMap, *R: Value) -> Sequence[Value]:
+    """Jᵀ R: the plain adjoint. All through a graph it gives gradients; on a router it moves relevance.
+
+    The one rule that takes the relevance at several outputs (Split)."""
+    return op.vjp(*R)
 
 
 @rule("pass")
@@ -139,3 +141,39 @@ def _like(x: Value, number: float) -> Value:
     assert x.variable is not None
     shape: Any = x.variable.shape
     return x.emitter.constant(number).expand(shape)
+
+
+@rule("uniform")
+def uniform(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """x ⊙ Jᵀ(R / stab(2y)): each factor of a product gets half (AttnLRP, Achtibat et al. 2024, eq. 14-15)."""
+    return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y * 2.0, epsilon)), strict=True)]
+
+
+@rule("numerator")
+def numerator(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """x ⊙ Jᵀ(R / stab(y)) for the first operand of a quotient, nothing for the divisor: it only scales."""
+    first, *others = op.vjp(R / stab(op.y, epsilon))
+    return [op.xs[0] * first, *[first.emitter.zero for _ in others]]
+
+
+@rule("softmax")
+def softmax(op: Softmax, R: Value) -> Sequence[Value]:
+    """x ⊙ (R − s·ΣR) for s = softmax(x) (AttnLRP, Achtibat et al. 2024, eq. 13); 0 where x is −∞ (a mask)."""
+    (x,) = op.xs
+    emitter = x.emitter
+    total = emitter.op("ReduceSum", R, np.asarray([op.axis], np.int64), keepdims=1)
+    masked = x < float(np.finfo(emitter.dtype).min)
+    finite = emitter.op("Where", masked, np.asarray(0, emitter.dtype), x)
+    return [finite * (R - op.probabilities * total)]
+
+
+@rule("constant")
+def constant(op: LocalMap, R: Value) -> Sequence[Value]:
+    """Nothing goes back: the node's output counts as a constant (the softmax in CP-LRP, Ali et al. 2022)."""
+    return [R.emitter.zero for _ in op.xs]
+
+
+@rule("normalisation")
+def normalisation(op: Normalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP, eq. 17): u = γ/std·R/y, x ⊙ (u − mean u)."""
+    return [x * s for x, s in zip(op.xs, op.frozen(R / stab(op.y, epsilon)), strict=True)]

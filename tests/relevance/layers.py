@@ -28,7 +28,9 @@ def model_of(
         [helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, list(output_shape))],
         [numpy_helper.from_array(np.asarray(a), n) for n, a in initializers.items()],
     )
-    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    domains = {"": opset, "com.microsoft": 1}
+    opsets = [helper.make_opsetid(*item) for item in domains.items()]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 20 else 10)
     return load(proto.SerializeToString())
 
 

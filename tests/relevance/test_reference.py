@@ -1,5 +1,6 @@
 """Relevances that other libraries computed: zennit 1.0.0 on a CNN, iNNvestigate 2.1 on single layers."""
 
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
@@ -77,21 +78,26 @@ def worst(found: np.ndarray, expected: np.ndarray) -> float:
 @pytest.mark.parametrize("composite", CNN)
 def test_cnn(composite: str, name: str) -> None:
     reference = np.load(REFERENCE / "cnn" / f"{composite}.npz")
-    for tensor, error in _cnn_errors(reference, CNN[composite], engine(name), np.float32).items():
-        assert error < 1e-5, tensor
+    for tensor, values in _cnn(reference, CNN[composite], engine(name), np.float32).items():
+        assert worst(values, reference[CNN_TENSORS[tensor]]) < 1e-5, tensor
 
 
-@pytest.mark.parametrize("name", ["numpy", "torch"])
 @pytest.mark.parametrize("composite", CNN)
-def test_cnn_in_float64(composite: str, name: str) -> None:
+def test_cnn_in_float64(composite: str) -> None:
+    """Two engines agree to 1e-9; the reference is only as near as the float32 weights of the export, whose
+    BatchNorms were merged in float32."""
     reference = np.load(REFERENCE / "cnn" / f"{composite}.npz")
-    for tensor, error in _cnn_errors(reference, CNN[composite], engine(name), np.float64).items():
-        assert error < 1e-9, tensor
+    found = {name: _cnn(reference, CNN[composite], engine(name), np.float64) for name in ("numpy", "torch")}
+    for tensor, values in found["numpy"].items():
+        assert values.dtype == np.float64
+        assert worst(found["torch"][tensor], values) < 1e-9, tensor
+        assert worst(values, reference[CNN_TENSORS[tensor]]) < 1e-6, tensor
 
 
-def _cnn_errors(
+def _cnn(
     reference: dict[str, np.ndarray], composite: str, engine: Engine, dtype: type
-) -> dict[str, float]:
+) -> Mapping[str, np.ndarray]:
+    """Relevance at every tensor that the reference has, by tensor."""
     model = load(REFERENCE / "cnn" / "model.onnx")
     x = reference["input"]
     if dtype is np.float64:
@@ -99,7 +105,7 @@ def _cnn_errors(
     tensors = [t for t in CNN_TENSORS if CNN_TENSORS[t] in reference]
     propagator = Propagator(model, find_logits(model), engine, parse_composite(composite), tensors, dtype)
     (batch,) = propagator.run({"x": x}, np.full(len(x), 2), len(x))
-    return {t: worst(batch.relevance[t], reference[CNN_TENSORS[t]]) for t in tensors}
+    return batch.relevance
 
 
 @pytest.mark.parametrize("name", ENGINES)

@@ -1,4 +1,4 @@
-"""Nodes with a weight: Conv, Gemm, MatMul."""
+"""Nodes with a weight: Conv, ConvTranspose, Gemm, MatMul, Einsum; and products of two activations."""
 
 from collections.abc import Callable, Sequence
 
@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
 from onnxunlearn.relevance.adjoints.window import Window
 from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import Linear
+from onnxunlearn.relevance.local_map import Linear, LocalMap
 
 Product = Callable[[Value, Value], Value]
 
@@ -86,8 +86,8 @@ def conv(site: Site) -> Linear:
 @adjoint("Gemm")
 def gemm(site: Site) -> Linear:
     """y = α·x·B + β·C, x optionally transposed. w: α·B as [in, out]."""
-    if not site.is_activation(0) or site.is_activation(1):
-        raise site.unsupported("the second operand must be a constant weight and the first an activation")
+    if site.known(1) is None:
+        raise site.unsupported("the second operand must be a constant weight")
     stored, c = site.constant(1), site.constant(2)
     assert stored is not None
     w = (stored.T if site.node.attribute("transB", 0) else stored) * site.node.attribute("alpha", 1.0)
@@ -105,11 +105,11 @@ def gemm(site: Site) -> Linear:
 
 
 @adjoint("MatMul")
-def matmul(site: Site) -> Linear:
-    """y = x·W, or W·x, with a constant W of any rank ≥ 2."""
-    if site.is_activation(0) and site.is_activation(1):
-        raise site.unsupported("the product of two activations is not covered yet")
-    left = site.is_activation(1)  # the weight stands on the left
+def matmul(site: Site) -> LocalMap:
+    """y = x·W, or W·x, with a constant W of any rank ≥ 2; or a product of two activations."""
+    if site.known(0) is None and site.known(1) is None:
+        return product(site)
+    left = site.carries(1)  # the weight stands on the left
     w = site.constant(0 if left else 1)
     assert w is not None
     x_shape = site.shape(1 if left else 0)
@@ -126,3 +126,92 @@ def matmul(site: Site) -> Linear:
         return unbroadcast(site.emitter.op("MatMul", *((t, s) if left else (s, t))), signal_shape, x_shape)
 
     return linear(site, "dense", w, None, forward, backward, input=int(left))
+
+
+def product(site: Site) -> LocalMap:
+    """y = A·B over the last two axes, both activations (attention)."""
+    a, b = site.operand(0), site.operand(1)
+    shapes = site.shape(0), site.shape(1)
+    if min(map(len, shapes)) < 2:
+        raise site.unsupported("operands of rank 1 are not covered")
+    batch = site.y_shape[:-2]
+
+    def turned(value: Value, rank: int) -> Value:
+        return value.transpose([*range(rank - 2), rank - 1, rank - 2])
+
+    def back(signal: Value) -> list[Value]:
+        to_a = site.emitter.op("MatMul", signal, turned(b, len(shapes[1])))
+        to_b = site.emitter.op("MatMul", turned(a, len(shapes[0])), signal)
+        fitted = [
+            unbroadcast(value, (*batch, *shape[-2:]), shape)
+            for value, shape in zip((to_a, to_b), shapes, strict=True)
+        ]
+        return [fitted[i] for i in which]
+
+    which = [i for i in (0, 1) if site.carries(i)]
+    return site.map("product", back, inputs=which)
+
+
+@adjoint("Einsum")
+def einsum(site: Site) -> LocalMap:
+    """Two operands, one of them a constant weight or both activations. The adjoint swaps letters."""
+    equation = str(site.node.attribute("equation")).replace(" ", "")
+    terms, _, result = equation.partition("->")
+    operands = terms.split(",")
+    odd = "." in equation or not result or any(len(set(t)) != len(t) for t in (*operands, result))
+    if len(operands) != 2 or odd:
+        raise site.unsupported(f"equation {equation!r} is not of the form ab,bc->ac with distinct letters")
+    for term, other in (operands, operands[::-1]):
+        if set(term) - set(other) - set(result):
+            raise site.unsupported(f"equation {equation!r} sums over an axis of one operand alone")
+
+    def emit(first: str, second: str, out: str, a: Value, b: Value) -> Value:
+        return site.emitter.op("Einsum", a, b, equation=f"{first},{second}->{out}")
+
+    known = [site.known(i) for i in (0, 1)]
+    if known[0] is None and known[1] is None:
+        values = [site.operand(0), site.operand(1)]
+        which = [i for i in (0, 1) if site.carries(i)]
+
+        def back(signal: Value) -> list[Value]:
+            return [emit(result, operands[1 - i], operands[i], signal, values[1 - i]) for i in which]
+
+        return site.map("product", back, inputs=which)
+    x = 0 if known[0] is None else 1
+    w, (of_x, of_w) = known[1 - x], (operands[x], operands[1 - x])
+    assert w is not None
+
+    def forward(w: Value, value: Value) -> Value:
+        return emit(of_x, of_w, result, value, w)
+
+    def backward(w: Value, signal: Value) -> Value:
+        return emit(result, of_w, of_x, signal, w)
+
+    return linear(site, "dense", w, None, forward, backward, input=x)
+
+
+@adjoint("ConvTranspose")
+def conv_transpose(site: Site) -> Linear:
+    """The adjoint of a Conv, so its own adjoint is that Conv. w: [in, out / groups, *kernel]."""
+    w = site.constant(1)
+    if w is None:
+        raise site.unsupported("the weight is missing")
+    window = Window.of_transposed(site, w.shape[2:])
+    group, b, ones = int(site.node.attribute("group", 1)), site.constant(2), [1] * window.rank
+
+    def forward(w: Value, x: Value) -> Value:
+        return window.adjoint(w, x, group)
+
+    def backward(w: Value, s: Value) -> Value:
+        return site.emitter.op("Conv", s, w, group=group, **window.attributes)
+
+    return linear(
+        site,
+        "conv",
+        w,
+        None if b is None else b.reshape(1, -1, *ones),
+        forward,
+        backward,
+        scale_shape=(1, -1, *ones),
+        shift_shape=(1, -1, *ones),
+    )

@@ -1,21 +1,27 @@
 """Nodes that only move elements: relevance moves back with them."""
 
-import numpy as np
+from collections.abc import Callable, Sequence
+from math import prod
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.expression import Value
+import numpy as np
+import onnx
+
+from onnxunlearn.graph import Node
+from onnxunlearn.graph.model import evaluate
+from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap
 
 
-@adjoint("Identity", "Dropout", "Cast")
+@adjoint("Identity", "Dropout", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear")
 def unchanged(site: Site) -> LocalMap:
-    """Dropout is the identity at inference; a Cast between floats keeps the values."""
-    return site.map("route", lambda signal: signal)
+    """Dropout is the identity at inference; casts and quantisation stand for the values they approximate."""
+    return _of_data(site, lambda signal: signal)
 
 
 @adjoint("Flatten", "Reshape", "Squeeze", "Unsqueeze")
 def reshape(site: Site) -> LocalMap:
-    return site.map("route", lambda signal: signal.reshape(site.shape()))
+    return _of_data(site, lambda signal: signal.reshape(site.shape()))
 
 
 @adjoint("Transpose")
@@ -23,7 +29,7 @@ def transpose(site: Site) -> LocalMap:
     rank = len(site.shape())
     permutation = site.node.attribute("perm", list(reversed(range(rank))))
     inverse = [int(i) for i in np.argsort(permutation)]
-    return site.map("route", lambda signal: signal.transpose(inverse))
+    return _of_data(site, lambda signal: signal.transpose(inverse))
 
 
 @adjoint("Concat")
@@ -31,7 +37,7 @@ def concat(site: Site) -> LocalMap:
     """Each activation gets its slice; constants take none."""
     axis = int(site.node.attribute("axis", 1)) % len(site.y_shape)
     ends = np.cumsum([site.shapes[name][axis] for name in site.node.inputs])
-    moving = [i for i in range(len(site.node.inputs)) if site.is_activation(i)]
+    moving = [i for i in range(len(site.node.inputs)) if site.carries(i)]
 
     def split(signal: Value) -> list[Value]:
         return [crop(signal, [axis], [int(ends[i] - site.shape(i)[axis])], [int(ends[i])]) for i in moving]
@@ -41,18 +47,27 @@ def concat(site: Site) -> LocalMap:
 
 @adjoint("Pad")
 def pad(site: Site) -> LocalMap:
-    """Constant padding: what lies on the padding is lost."""
+    """Constant padding: what lies on the padding is lost. Other modes repeat cells, which then add up."""
     if site.node.attribute("mode", "constant") != "constant":
-        raise site.unsupported(f"mode {site.node.attribute('mode')!r} is not covered, only 'constant'")
+        return moved(site)
     rank, given = len(site.shape()), site.constant(1)
     pads = site.node.attribute("pads") if given is None else given.tolist()
     named = site.constant(3)
     axes = list(range(rank)) if named is None else [int(a) % rank for a in named]
-    if pads is None or min(pads) < 0:
-        raise site.unsupported("negative or missing pads are not covered")
-    begin = [int(p) for p in pads[: len(axes)]]
-    end = [b + site.shape()[a] for a, b in zip(axes, begin, strict=True)]
-    return site.map("route", lambda signal: crop(signal, axes, begin, end))
+    if pads is None:
+        raise site.unsupported("the pads are missing")
+    before, after = [0] * rank, [0] * rank
+    for i, axis in enumerate(axes):
+        before[axis], after[axis] = int(pads[i]), int(pads[i + len(axes)])
+
+    def back(signal: Value) -> Value:
+        begin = [max(p, 0) for p in before]
+        end = [n - max(p, 0) for n, p in zip(site.y_shape, after, strict=True)]
+        inside = crop(signal, list(range(rank)), begin, end)
+        # what negative pads cut off gets nothing
+        return surround(inside, [max(-p, 0) for p in before], [max(-p, 0) for p in after])
+
+    return site.map("route", back)
 
 
 def crop(signal: Value, axes: list[int], begin: list[int], end: list[int]) -> Value:
@@ -61,3 +76,195 @@ def crop(signal: Value, axes: list[int], begin: list[int], end: list[int]) -> Va
         return signal
     bounds = (np.asarray(v, np.int64) for v in (begin, end, axes))
     return signal.emitter.op("Slice", signal, *bounds)
+
+
+@adjoint("Slice")
+def slice_(site: Site) -> LocalMap:
+    """Back into place, zeros around; other steps than 1 element by element."""
+    rank, shape = len(site.shape()), site.shape()
+    bounds = [site.node.attribute(name) for name in ("starts", "ends", "axes")]
+    starts, ends, axes = (
+        given if given is not None else None if (value := site.constant(i)) is None else value.tolist()
+        for i, given in enumerate(bounds, start=1)
+    )
+    steps = site.constant(4)
+    if starts is None or ends is None or (steps is not None and (steps != 1).any()):
+        return moved(site)
+    before, after = [0] * rank, [0] * rank
+    for axis, start, end in zip(axes or range(rank), starts, ends, strict=False):
+        low, high, _ = slice(int(start), int(end)).indices(shape[axis])
+        before[axis], after[axis] = low, shape[axis] - max(high, low)
+    return site.map("route", lambda signal: surround(signal, before, after))
+
+
+@adjoint("Split")
+def split(site: Site) -> LocalMap:
+    """The parts' signals side by side."""
+    axis = int(site.node.attribute("axis", 0)) % len(site.shape())
+    shapes = [site.shapes[name] for name in site.node.outputs]
+
+    def join(*signals: Value) -> list[Value]:
+        emitter = site.emitter
+        if all(s.zero for s in signals):
+            return [emitter.zero]
+        full = [zeros(emitter, n) if s.zero else s for s, n in zip(signals, shapes, strict=True)]
+        return [emitter.op("Concat", *full, axis=axis)]
+
+    name = site.node.inputs[0]
+    numbers = tuple(range(len(shapes)))
+    return LocalMap(kind="route", inputs=(name,), xs=(site.value(name),), y=site.y, vjp=join, outputs=numbers)
+
+
+@adjoint("Expand")
+def expand(site: Site) -> LocalMap:
+    return _of_data(site, lambda signal: unbroadcast(signal, site.y_shape, site.shape()))
+
+
+@adjoint("Gather", "GatherND", "GatherElements")
+def gather(site: Site) -> LocalMap:
+    """Back to where it was read; what was read twice adds up. Relevance ends at an embedding's output."""
+    if not site.carries(0):
+        return site.map("route", lambda _: [], inputs=())
+    return moved(site)
+
+
+@adjoint("Tile", "DepthToSpace", "SpaceToDepth", "Trilu")
+def rearranged(site: Site) -> LocalMap:
+    return moved(site)
+
+
+@adjoint("CumSum")
+def cumulative_sum(site: Site) -> LocalMap:
+    """Its adjoint sums from the other end."""
+    axis = site.constant(1)
+    assert axis is not None
+    reverse = 1 - int(site.node.attribute("reverse", 0))
+    exclusive = int(site.node.attribute("exclusive", 0))
+
+    def back(signal: Value) -> Value:
+        if signal.zero:
+            return signal
+        where = axis.astype(np.int64).reshape(())
+        return site.emitter.op("CumSum", signal, where, reverse=reverse, exclusive=exclusive)
+
+    return site.map("average", back)
+
+
+@adjoint("ScatterND", "ScatterElements")
+def scatter(site: Site) -> LocalMap:
+    """Updates take their places' signal, the data what was not overwritten (reduction none)."""
+    if site.node.attribute("reduction", "none") != "none":
+        raise site.unsupported("only reduction 'none' is covered")
+    size = prod(site.shape())
+    # which element of [data, updates] each output element is
+    data = np.arange(size).reshape(site.shape())
+    updates = size + np.arange(prod(site.shape(2))).reshape(site.shape(2))
+    indices = site.constant(1)
+    source = evaluate(site.node, [data, indices, updates])[0]
+    which = [i for i in (0, 2) if site.carries(i)]
+
+    def back(signal: Value) -> list[Value]:
+        both = scatter_add(signal, source, size + updates.size)
+        parts = {
+            0: crop(both, [0], [0], [size]).reshape(site.shape()),
+            2: crop(both, [0], [size], [size + updates.size]).reshape(site.shape(2)),
+        }
+        return [parts[i] for i in which]
+
+    return site.map("route", back, inputs=which)
+
+
+@adjoint("Resize", "Upsample")
+def resize(site: Site) -> LocalMap:
+    """Interpolation is a matrix along each axis; its adjoint is the transposed matrix."""
+    shape, out = site.shape(), site.y_shape
+    axes = [a for a, (n, m) in enumerate(zip(shape, out, strict=True)) if n != m]
+    matrices = {a: interpolation(site, a) for a in axes}
+
+    def back(signal: Value) -> Value:
+        for axis, matrix in matrices.items():
+            order = [*[a for a in range(len(shape)) if a != axis], axis]
+            turned = site.emitter.op("MatMul", signal.transpose(order), site.emitter.constant(matrix))
+            signal = turned.transpose([int(i) for i in np.argsort(order)])
+        return signal
+
+    return site.map("average", back)
+
+
+def interpolation(site: Site, axis: int) -> np.ndarray:
+    """[out, in] of a Resize along one axis, found by resizing the identity along that axis alone."""
+    node, rank = site.node, len(site.shape())
+    n, m = site.shape()[axis], site.y_shape[axis]
+    scales, sizes = None, None
+    if node.kind == "Upsample" or not (len(node.inputs) > 3 and node.inputs[3]):
+        index = 1 if node.kind == "Upsample" or node.opset < 11 else 2
+        given = np.asarray(node.attribute("scales")) if node.attribute("scales") else site.constant(index)
+        assert given is not None
+        scales = np.array([1, given[list(_resized_axes(node, rank)).index(axis)]], np.float32)
+    else:
+        sizes = np.array([n, m], np.int64)
+    attributes = {
+        k: v for k, v in node.attributes.items() if k not in {"axes", "scales", "keep_aspect_ratio_policy"}
+    }
+    if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
+        raise site.unsupported("mode tf_crop_and_resize is not covered")
+    if node.opset < 11:  # what the old ops did, in today's words
+        attributes = {
+            "mode": node.attribute("mode", "nearest"),
+            "coordinate_transformation_mode": "asymmetric",
+            "nearest_mode": "floor",
+        }
+    inputs = ["x", "", "scales" if scales is not None else "", "sizes" if sizes is not None else ""]
+    one = onnx.helper.make_node("Resize", inputs if sizes is not None else inputs[:3], ["y"], **attributes)
+    operands = [np.eye(n, dtype=np.float32), None, scales, sizes]
+    rows = evaluate(Node(0, one, max(node.opset, 18)), operands[: len(one.input)])[0]
+    return np.asarray(rows).reshape(n, m).T
+
+
+def _resized_axes(node: Node, rank: int) -> Sequence[int]:
+    return [a % rank for a in node.attribute("axes")] if node.attribute("axes") else range(rank)
+
+
+def _of_data(site: Site, back: Callable[[Value], Value]) -> LocalMap:
+    """A map for the first input, or for none if it carries no relevance (an expanded constant)."""
+    if not site.carries(0):
+        return site.map("route", lambda _: [], inputs=())
+    return site.map("route", back)
+
+
+def moved(site: Site) -> LocalMap:
+    """Any rearrangement with known parameters: where each output element comes from is found by moving
+    the elements' numbers."""
+    size = prod(site.shape())
+    parameters = [site.constant(i) for i in range(1, len(site.node.inputs))]
+    # numbers from 1 on: 0 stands for what comes from nowhere (padding)
+    numbers = np.arange(1, size + 1, dtype=np.int64).reshape(site.shape())
+    if site.node.kind == "Pad" and len(parameters) > 1:
+        parameters[1] = np.zeros((), np.int64) if parameters[1] is not None else None
+    source = evaluate(site.node, [numbers, *parameters])[0]
+
+    def back(signal: Value) -> Value:
+        return crop(scatter_add(signal, source, size + 1), [0], [1], [size + 1]).reshape(site.shape())
+
+    return _of_data(site, back)
+
+
+def scatter_add(signal: Value, places: np.ndarray, size: int) -> Value:
+    """A vector of `size`, each element of the signal added at its place."""
+    if signal.zero:
+        return signal
+    flat = np.asarray(places, np.int64).reshape(-1)
+    empty = zeros(signal.emitter, [size])
+    return signal.emitter.op("ScatterElements", empty, flat, signal.reshape([-1]), reduction="add")
+
+
+def zeros(emitter: Emitter, shape: Sequence[int]) -> Value:
+    """A tensor of zeros, where an op needs one (the value zero has no tensor)."""
+    return Value(emitter, array=np.zeros(1, emitter.dtype)).expand(shape)
+
+
+def surround(signal: Value, before: list[int], after: list[int]) -> Value:
+    """Zeros around the signal."""
+    if signal.zero or not (any(before) or any(after)):
+        return signal
+    return signal.emitter.op("Pad", signal, np.asarray([*before, *after], np.int64))

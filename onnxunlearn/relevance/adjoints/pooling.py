@@ -4,6 +4,7 @@ from math import prod
 
 import numpy as np
 
+from onnxunlearn.relevance.adjoints.movement import zeros
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 from onnxunlearn.relevance.adjoints.window import Window
 from onnxunlearn.relevance.expression import Value
@@ -27,10 +28,62 @@ def global_average_pool(site: Site) -> LocalMap:
 
 @adjoint("ReduceMean")
 def reduce_mean(site: Site) -> LocalMap:
-    shape = site.shape()
-    axes = reduced_axes(site)
-    kept = tuple(1 if i in axes else n for i, n in enumerate(shape))
+    kept, axes = _kept(site)
     return _mean(site, kept, axes)
+
+
+@adjoint("ReduceSum")
+def reduce_sum(site: Site) -> LocalMap:
+    kept, _ = _kept(site)
+    return site.map("average", lambda signal: signal.reshape(kept).expand(site.shape()))
+
+
+@adjoint("ReduceL2")
+def reduce_l2(site: Site) -> LocalMap:
+    """√Σx²: with x·Jᵀ(R/y) each element gets its share of the squares."""
+    kept, _ = _kept(site)
+    x = site.value(site.node.inputs[0])
+    return site.map("average", lambda signal: x * (signal / site.y).reshape(kept))
+
+
+@adjoint("ReduceMax", "ReduceMin")
+def reduce_extremum(site: Site) -> LocalMap:
+    """To the winner; equal ones share."""
+    kept, axes = _kept(site)
+
+    def back(signal: Value) -> Value:
+        x, emitter = site.value(site.node.inputs[0]), site.emitter
+        wins = emitter.constant(1.0).where(emitter.op("Equal", x, site.y.reshape(kept)))
+        count = emitter.op("ReduceSum", wins, np.asarray(axes, np.int64), keepdims=1)
+        return wins * (signal.reshape(kept) / count)
+
+    return site.map("route", back)
+
+
+@adjoint("LpPool")
+def lp_pool(site: Site) -> LocalMap:
+    """(Σ|x|^p)^(1/p) over windows; p = 2."""
+    if int(site.node.attribute("p", 2)) != 2:
+        raise site.unsupported("only p = 2 is covered")
+    window = Window.of(site, site.node.attribute("kernel_shape"))
+    channels = site.shape()[1]
+    ones = Value(site.emitter, array=np.ones((channels, 1, *window.kernel), site.emitter.dtype))
+    x = site.value(site.node.inputs[0])
+    return site.map("average", lambda signal: x * window.adjoint(ones, signal / site.y, channels))
+
+
+@adjoint("GlobalLpPool")
+def global_lp_pool(site: Site) -> LocalMap:
+    if int(site.node.attribute("p", 2)) != 2:
+        raise site.unsupported("only p = 2 is covered")
+    x = site.value(site.node.inputs[0])
+    return site.map("average", lambda signal: x * (signal / site.y))
+
+
+def _kept(site: Site) -> tuple[tuple[int, ...], tuple[int, ...]]:
+    """The output's shape as if keepdims were set, and the reduced axes."""
+    axes = reduced_axes(site)
+    return tuple(1 if i in axes else n for i, n in enumerate(site.shape())), axes
 
 
 def reduced_axes(site: Site) -> tuple[int, ...]:
@@ -69,5 +122,5 @@ def _to_winners(site: Site, signal: Value, attributes: dict[str, object]) -> Val
     x = site.value(site.node.inputs[0])
     # Indices count over the whole tensor, batch and channels included.
     winners = emitter.op("MaxPool", x, outputs=2, pick=1, **attributes).reshape([-1])
-    zeros = Value(emitter, array=np.zeros(1, emitter.dtype)).expand([prod(shape)])
-    return emitter.op("ScatterElements", zeros, winners, signal.reshape([-1]), reduction="add").reshape(shape)
+    empty = zeros(emitter, [prod(shape)])
+    return emitter.op("ScatterElements", empty, winners, signal.reshape([-1]), reduction="add").reshape(shape)

@@ -18,6 +18,7 @@ class Site:
 
     output: the tensor that counts as the node's result; behind the node's own output where a scale and
     shift is merged into it. affine: that scale and shift, per channel, or None.
+    carriers: tensors that relevance can reach. computed: values of tensors that depend on shapes only.
     """
 
     model: Model
@@ -25,6 +26,8 @@ class Site:
     emitter: Emitter
     shapes: Mapping[str, tuple[int, ...]]
     nonnegative: frozenset[str]
+    carriers: frozenset[str]
+    computed: Mapping[str, np.ndarray]
     output: str
     affine: tuple[np.ndarray, np.ndarray] | None = None
 
@@ -44,20 +47,31 @@ class Site:
     def y_shape(self) -> tuple[int, ...]:
         return self.shapes[self.node.outputs[0]]
 
-    def is_activation(self, index: int) -> bool:
-        return len(self.node.inputs) > index and self.node.inputs[index] in self.model.activations
+    def carries(self, index: int) -> bool:
+        """Whether relevance can go to input number `index`."""
+        return len(self.node.inputs) > index and self.node.inputs[index] in self.carriers
 
-    def constant(self, index: int, default: np.ndarray | None = None) -> np.ndarray | None:
-        """Value of the constant input number `index`; `default` where it is omitted.
+    def known(self, index: int) -> np.ndarray | None:
+        """Value of input number `index` if it is constant for this batch; None if not, or omitted."""
+        if len(self.node.inputs) <= index or not self.node.inputs[index]:
+            return None
+        name = self.node.inputs[index]
+        return self.computed[name] if name in self.computed else self.model.constant(name)
+
+    def constant(self, index: int) -> np.ndarray | None:
+        """Value of the constant input number `index`; None where it is omitted.
 
         Raises UnsupportedError if the input is there but not constant.
         """
-        if len(self.node.inputs) <= index or not self.node.inputs[index]:
-            return default
-        value = self.model.constant(self.node.inputs[index])
-        if value is None:
+        value = self.known(index)
+        if value is None and len(self.node.inputs) > index and self.node.inputs[index]:
             raise self.unsupported(f"input {self.node.inputs[index]!r} must be constant")
         return value
+
+    def operand(self, index: int) -> Value:
+        """Input number `index` as a value: a constant, or recorded."""
+        known = self.known(index)
+        return self.value(self.node.inputs[index]) if known is None else self.emitter.constant(known)
 
     def unsupported(self, why: str) -> UnsupportedError:
         return UnsupportedError(f"{self.node}: {why}; relevance cannot pass it")

@@ -6,7 +6,7 @@ same and as fast as the forward pass.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -33,8 +33,38 @@ class Window:
     @classmethod
     def of(cls, site: Site, kernel: Sequence[int]) -> "Window":
         """The window of a Conv or pooling node; `kernel` from the weight or from kernel_shape."""
+        return cls._read(site, kernel, site.shape()[2:], site.y_shape[2:])
+
+    @classmethod
+    def of_transposed(cls, site: Site, kernel: Sequence[int]) -> "Window":
+        """The window of the Conv whose adjoint a ConvTranspose node is: from its output to its input.
+
+        output_padding and output_shape are already in the recorded sizes.
+        """
+        window = cls._read(site, kernel, site.y_shape[2:], site.shape()[2:])
+        if (
+            site.node.attribute("auto_pad", "NOTSET") == "NOTSET"
+            and site.node.attribute("output_shape") is None
+        ):
+            return window
+        # onnx: total padding = stride·(in − 1) + output_padding + reach − out, split by auto_pad
+        upper = site.node.attribute("auto_pad", "NOTSET") == "SAME_UPPER"
+        extra = site.node.attribute("output_padding", [0] * len(kernel))
+        total = [
+            s * (c - 1) + p + r - n
+            for s, c, p, r, n in zip(
+                window.strides, window.count, extra, window.reach, window.size, strict=True
+            )
+        ]
+        small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+        begin, end = (small, large) if upper else (large, small)
+        return replace(window, begin=begin, end=end)
+
+    @classmethod
+    def _read(
+        cls, site: Site, kernel: Sequence[int], size: tuple[int, ...], count: tuple[int, ...]
+    ) -> "Window":
         rank, node = len(kernel), site.node
-        size, count = site.shape()[2:], site.y_shape[2:]
         strides = tuple(node.attribute("strides", [1] * rank))
         dilations = tuple(node.attribute("dilations", [1] * rank))
         pads = list(node.attribute("pads", [0] * (2 * rank)))

@@ -1,0 +1,173 @@
+"""Normalisation by statistics of the input itself, and Softmax.
+
+The Jacobian of y = γ·(x − mean)/std + β over a group of n elements, with x̂ = (x − mean)/std:
+    Jᵀs = (u − mean(u) − x̂·mean(u·x̂)) / std,   u = γ·s
+With the std held constant (AttnLRP) the last term is left out.
+"""
+
+from collections.abc import Sequence
+from math import prod
+
+import numpy as np
+
+from onnxunlearn.relevance.adjoints.site import Site, adjoint
+from onnxunlearn.relevance.expression import Value
+from onnxunlearn.relevance.local_map import LocalMap, Normalisation, Softmax
+
+
+def _mean(x: Value, axes: Sequence[int]) -> Value:
+    return x if x.zero else x.emitter.op("ReduceMean", x, np.asarray(axes, np.int64), keepdims=1)
+
+
+def normalised(
+    site: Site, shape: Sequence[int], axes: Sequence[int], epsilon: float, gamma: Value, center: bool = True
+) -> Normalisation:
+    """The map for statistics over `axes` of the input seen as `shape`; gamma broadcasts against the input."""
+    x_shape = site.shape()
+
+    def parts() -> tuple[Value, Value]:
+        """x̂ and 1/std, both in `shape`."""
+        x = site.value(site.node.inputs[0]).reshape(shape)
+        centered = x - _mean(x, axes) if center else x
+        variance = _mean(centered * centered, axes) + epsilon
+        inverse = site.emitter.constant(1.0) / x.emitter.op("Sqrt", variance)
+        return centered * inverse, inverse
+
+    def back(signal: Value, frozen: bool) -> Sequence[Value]:
+        u = (signal * gamma).reshape(shape)
+        if u.zero:
+            return [u]
+        hat, inverse = parts()
+        through = u - _mean(u, axes) if center else u
+        if not frozen:
+            through = through - hat * _mean(u * hat, axes)
+        return [(through * inverse).reshape(x_shape)]
+
+    name = site.node.inputs[0]
+    return Normalisation(
+        kind="normalisation",
+        inputs=(name,),
+        xs=(site.value(name),),
+        y=site.y,
+        vjp=lambda signal: back(signal, frozen=False),
+        frozen=lambda signal: back(signal, frozen=True),
+    )
+
+
+@adjoint("LayerNormalization")
+def layer_normalization(site: Site) -> Normalisation:
+    axes = _trailing(site, site.node.attribute("axis", -1))
+    return normalised(site, site.shape(), axes, site.node.attribute("epsilon", 1e-5), site.operand(1))
+
+
+@adjoint("RMSNormalization")
+def rms_normalization(site: Site) -> Normalisation:
+    """x/√(mean x² + ε)·γ: nothing is subtracted, so LRP passes relevance through (but for ε)."""
+    axes = _trailing(site, site.node.attribute("axis", -1))
+    epsilon = site.node.attribute("epsilon", 1e-5)
+    return normalised(site, site.shape(), axes, epsilon, site.operand(1), center=False)
+
+
+def _trailing(site: Site, axis: int) -> list[int]:
+    rank = len(site.shape())
+    return list(range(axis % rank, rank))
+
+
+@adjoint("InstanceNormalization")
+def instance_normalization(site: Site) -> Normalisation:
+    shape = site.shape()
+    gamma = site.operand(1).reshape((1, shape[1], *[1] * (len(shape) - 2)))
+    axes = list(range(2, len(shape)))
+    return normalised(site, shape, axes, site.node.attribute("epsilon", 1e-5), gamma)
+
+
+@adjoint("GroupNormalization")
+def group_normalization(site: Site) -> Normalisation:
+    """γ has one entry per group before opset 21, one per channel since."""
+    n, channels, *space = site.shape()
+    groups = int(site.node.attribute("num_groups"))
+    known = site.constant(1)
+    assert known is not None
+    per_channel = np.repeat(known, channels // groups) if known.size == groups != channels else known
+    gamma = site.emitter.constant(per_channel.reshape(1, channels, *[1] * len(space)))
+    grouped = (n, groups, channels // groups * prod(space))
+    return normalised(site, grouped, [2], site.node.attribute("epsilon", 1e-5), gamma)
+
+
+@adjoint("MeanVarianceNormalization")
+def mean_variance_normalization(site: Site) -> Normalisation:
+    axes = list(site.node.attribute("axes", [0, 2, 3]))
+    return normalised(site, site.shape(), axes, 1e-9, site.emitter.constant(1.0))
+
+
+@adjoint("Softmax", "LogSoftmax")
+def softmax(site: Site) -> Softmax:
+    """Jᵀs = p·(s − Σ s·p); of the logarithm s − p·Σs. Before opset 13 all axes from `axis` on are one."""
+    shape, old = site.shape(), site.node.opset < 13
+    axis = int(site.node.attribute("axis", 1 if old else -1)) % len(shape)
+    flat = (*shape[:axis], prod(shape[axis:])) if old and axis < len(shape) - 1 else shape
+    emitter, logarithm = site.emitter, site.node.kind == "LogSoftmax"
+    y = site.y.reshape(flat)
+    probabilities = emitter.op("Exp", y) if logarithm else y
+
+    def total(value: Value) -> Value:
+        return emitter.op("ReduceSum", value, np.asarray([axis], np.int64), keepdims=1)
+
+    def back(signal: Value) -> Sequence[Value]:
+        s = signal.reshape(flat)
+        if s.zero:
+            return [s]
+        result = s - probabilities * total(s) if logarithm else probabilities * (s - total(s * probabilities))
+        return [result.reshape(shape)]
+
+    name = site.node.inputs[0]
+    return Softmax(
+        kind="softmax",
+        inputs=(name,),
+        xs=(site.value(name),),
+        y=site.y,
+        vjp=back,
+        axis=axis,
+        probabilities=probabilities.reshape(shape),
+    )
+
+
+@adjoint("LpNormalization")
+def lp_normalization(site: Site) -> LocalMap:
+    """x/‖x‖: for p = 2 Jᵀs = (s − y·Σ s·y)/‖x‖. LRP passes relevance through, as with any scale."""
+    if int(site.node.attribute("p", 2)) != 2:
+        raise site.unsupported("only p = 2 is covered")
+    axis = np.asarray([int(site.node.attribute("axis", -1))], np.int64)
+
+    def back(signal: Value) -> Value:
+        emitter, x = site.emitter, site.value(site.node.inputs[0])
+        size = emitter.op("ReduceL2", x, axis, keepdims=1)
+        along = emitter.op("ReduceSum", signal * site.y, axis, keepdims=1)
+        return (signal - site.y * along) / size
+
+    return site.map("activation", back)
+
+
+@adjoint("LRN")
+def local_response_normalization(site: Site) -> LocalMap:
+    """y = x/S^β, S = k + (α/n)·Σ x² over n neighbouring channels.
+
+    Jᵀs = s/S^β − (2αβ/n)·x·Σ_neighbours s·x/S^(β+1); the window is symmetric for odd n, which is required.
+    """
+    size = int(site.node.attribute("size"))
+    if size % 2 == 0:
+        raise site.unsupported("an even size is not covered")
+    share = site.node.attribute("alpha", 1e-4) / size
+    beta, k = site.node.attribute("beta", 0.75), site.node.attribute("bias", 1.0)
+    emitter, channels = site.emitter, site.shape()[1]
+    near = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= size // 2
+    kernel = emitter.constant(near.astype(float).reshape(channels, channels, *[1] * (len(site.shape()) - 2)))
+
+    def back(signal: Value) -> Value:
+        x = site.value(site.node.inputs[0])
+        S = emitter.op("Conv", x * x * share, kernel) + k
+        power = emitter.op("Pow", S, np.asarray(-beta, emitter.dtype))
+        around = emitter.op("Conv", signal * x * power / S, kernel)
+        return signal * power - x * around * (2 * share * beta)
+
+    return site.map("lrn", back)
