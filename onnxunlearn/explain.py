@@ -11,13 +11,17 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, find_logits, load
 from onnxunlearn.probes import Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
+from onnxunlearn.relevance.flow import carriers
+from onnxunlearn.relevance.seeds import given
+from onnxunlearn.relevance.seeds import seed as seeds
 
 
 def explain(
     model: str | os.PathLike[str] | bytes | Model,
     data: Source,
-    target: int | str = "predicted",
+    target: int | str | np.ndarray = "predicted",
     *,
+    seed: str = "logit",
     composite: str = "epsilon_plus",
     tensors: str | Sequence[str] = "inputs",
     engine: str = "onnxruntime",
@@ -30,8 +34,10 @@ def explain(
 ) -> dict[str, np.ndarray]:
     """Relevance at the named tensors, each of the activation's shape [N, ...].
 
-    target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted"; its logit is
-    what is shared out. tensors: "inputs", "all" (every float tensor on the way to the logits) or names.
+    target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted". seed: what is
+    shared out: its "logit", the "contrast" with the strongest other class or with the mean of the others
+    ("contrast-mean"). An array as target is the seed itself, [N, classes] or [classes].
+    tensors: "inputs", "all" (every float tensor on the way to the logits) or names.
 
     Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
     """
@@ -40,7 +46,9 @@ def explain(
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
     probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
-    if target == "label":
+    if isinstance(target, np.ndarray):
+        classes = given(target, len(probes), logits.classes)
+    elif target == "label":
         if probes.y is None:
             raise InputError(f"target 'label' needs each sample's class, but {probes.source} has no y")
         classes = probes.y
@@ -53,9 +61,12 @@ def explain(
                 f"target {target!r} names {len(wanted)} classes; give one, 'label' or 'predicted'"
             )
         classes = np.full(len(probes), wanted[0])
+    share_out = seeds.choose(seed)
     names = tensors_on_the_way(model, logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for batch in Propagator(model, logits, runner, rules, names).run(probes.feeds, classes, batch_size):
+    for batch in Propagator(model, logits, runner, rules, names).run(
+        probes.feeds, classes, batch_size, share_out
+    ):
         for name in names:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
@@ -68,11 +79,9 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
     if tensors == "inputs":
         return inputs
     if tensors == "all":
-        path = path_between(model, inputs, logits)
-        shapeless = {"Shape", "Size"}  # what follows them is arithmetic on integers, where no relevance goes
-        inner = [node.outputs[0] for node in path if node.kind not in shapeless]
-        reachable = _carriers(model, logits)
-        return [name for name in dict.fromkeys([*inputs, *inner]) if name in reachable]
+        carrying = carriers(model)
+        inner = [o for node in path_between(model, inputs, logits) for o in node.outputs]
+        return [name for name in dict.fromkeys([*inputs, *inner]) if name in carrying]
     names = tensors.split(",") if isinstance(tensors, str) else list(tensors)
     for name in names:
         if name not in model.activations:
@@ -80,19 +89,3 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
                 f"no tensor {name!r} that depends on the inputs; `onnxunlearn inspect` lists layers"
             )
     return names
-
-
-def _carriers(model: Model, logits: str) -> set[str]:
-    """Tensors from which the logits can be reached through first inputs and sums: where relevance can go."""
-    seen, todo = {logits}, [logits]
-    while todo:
-        node = model.producer.get(todo.pop())
-        if node is None:
-            continue
-        # Reshape, Slice, Expand and the like take their shapes as further inputs.
-        several = {"Add", "Sub", "Mul", "Div", "Concat", "MatMul", "Gemm"}
-        for name in node.inputs if node.kind in several else node.inputs[:1]:
-            if name in model.activations and name not in seen:
-                seen.add(name)
-                todo.append(name)
-    return seen

@@ -4,6 +4,7 @@ import importlib.util
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,8 @@ def run_script(path: Path, function: str) -> Iterator[Mapping[str, Any]]:
         message = f"{type(error).__name__}: {one_line(error)}"
         raise InputError(f"{source}: raised {message}{line}; correct the script") from error
     finally:
-        sys.path.remove(str(path.parent))
+        with suppress(ValueError):  # the script may have changed the list itself
+            sys.path.remove(str(path.parent))
 
 
 def _function(path: Path, function: str) -> Any:

@@ -17,7 +17,7 @@ from onnxunlearn.relevance.adjoints import Site, adjoint
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.flow import carriers
-from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, Softmax
+from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, ResponseNormalisation, Softmax
 from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
@@ -30,6 +30,7 @@ _NEEDS: dict[str, type[LocalMap]] = {
     **dict.fromkeys(("gradient", "pass", "norm", "uniform", "numerator", "constant"), LocalMap),
     "softmax": Softmax,
     "normalisation": Normalisation,
+    "lrn": ResponseNormalisation,
 }
 
 

@@ -48,6 +48,7 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("quotient", RuleSpec("numerator")),
     ("softmax", RuleSpec("softmax")),
     ("normalisation", RuleSpec("normalisation")),
+    ("lrn", RuleSpec("lrn")),
 )
 
 #: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.
@@ -89,6 +90,23 @@ def epsilon_gamma_box(
 def lra_npp(epsilon: float = 0.1) -> list[tuple[str, RuleSpec]]:
     """Epsilon with ε = 0.1 everywhere: the final configuration of LRA-NPP (Chang et al. 2024)."""
     return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("attnlrp")
+def attnlrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """AttnLRP (Achtibat et al. 2024): epsilon on linear layers, products halved, softmax by its Taylor share,
+    normalisation with the std held constant. For transformers."""
+    return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("cp_lrp")
+def cp_lrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """CP-LRP (Ali et al. 2022): like attnlrp, but attention weights count as constants: all relevance goes
+    through the values."""
+    return [
+        ("softmax", RuleSpec("constant")),
+        ("linear", RuleSpec("epsilon", {"epsilon": epsilon})),
+    ]
 
 
 def parse_composite(text: str) -> Composite:

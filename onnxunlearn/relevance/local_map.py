@@ -20,6 +20,7 @@ class LocalMap:
         product       of two activations, elementwise or as matrices
         quotient      of two activations
         softmax       Softmax and LogSoftmax
+        lrn           local response normalisation, see `ResponseNormalisation`
         normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
     inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
     vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
@@ -65,3 +66,13 @@ class Normalisation(LocalMap):
     """y = γ·(x − mean)/std + β with statistics of x. frozen: the vjp with the std held constant."""
 
     frozen: Callable[[Value], Sequence[Value]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResponseNormalisation(LocalMap):
+    """y = x / (k + share·Σ x²)^beta over neighbouring channels; neighbours(v) is that sum of any v."""
+
+    share: float
+    beta: float
+    k: float
+    neighbours: Callable[[Value], Value] = field(repr=False)

@@ -9,9 +9,12 @@ import numpy as np
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds, batches
 from onnxunlearn.graph import SHAPE, Logits, Model, expose
+from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance, path_between
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.relevance.recognise import recognise
+from onnxunlearn.relevance.seeds import Seed
 
 
 @dataclass(frozen=True)
@@ -50,32 +53,34 @@ class Propagator:
         self.model, self.logits, self.engine, self.composite = model, logits, engine, composite
         self.tensors = tuple(dict.fromkeys(tensors))
         self.dtype = np.dtype(dtype)
+        self.view = recognise(model, keep=self.tensors)
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
         self._shape_session: Session | None = None
 
-    def run(self, feeds: Feeds, targets: np.ndarray, size: int) -> Iterator[RelevanceBatch]:
-        """Relevance from the logit of `targets[i]`, for every sample i, in batches of `size`.
+    def run(
+        self, feeds: Feeds, targets: np.ndarray, size: int, seed: Seed = seeds.logit
+    ) -> Iterator[RelevanceBatch]:
+        """Relevance of every sample, in batches of `size`.
 
-        targets: int [N], the class whose logit is propagated (its value is the seed).
+        targets: int [N], the class whose logit is shared out, or what `seed` makes of it; or a whole seed,
+        float [N, classes].
         """
         for batch in batches(feeds, self.model.batch_size or size):
             prepared = self._prepare(batch.feeds)
-            recorded = prepared.record.run(batch.feeds)
-            recorded = {**recorded, **batch.feeds}
+            recorded = {**prepared.record.run(batch.feeds), **batch.feeds}
             scores = recorded[self.logits.tensor]
-            wanted = np.resize(targets[batch.start : batch.start + batch.count], len(scores))
-            seed = np.zeros(scores.shape, self.dtype)
-            flat = seed.reshape(len(scores), -1)
-            rows = np.arange(len(scores))
-            flat[rows, wanted] = scores.reshape(len(scores), -1)[rows, wanted]
-            recorded[SEED] = seed
+            flat = scores.reshape(len(scores), -1).astype(self.dtype, copy=False)
+            # The last batch may be padded; what the padding is asked for does not matter.
+            wanted = targets[batch.start : batch.start + batch.count]
+            wanted = np.resize(wanted, (len(scores), *targets.shape[1:]))
+            recorded[SEED] = (wanted if wanted.ndim > 1 else seed(flat, wanted)).reshape(scores.shape)
             values = prepared.propagate.run(
                 {name: recorded[name].astype(self.dtype, copy=False) for name in prepared.graph.records}
             )
             yield RelevanceBatch(
                 batch.start,
                 batch.count,
-                scores.reshape(len(scores), -1)[: batch.count],
+                flat[: batch.count],
                 {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
             )
 
@@ -84,7 +89,7 @@ class Propagator:
         if key not in self._prepared:
             shapes, computed = self._shapes(feeds)
             graph = compile_relevance(
-                self.model, self.logits.tensor, shapes, self.composite, self.tensors, self.dtype, computed
+                self.view, self.logits.tensor, shapes, self.composite, self.tensors, self.dtype, computed
             )
             inputs = {i.name for i in self.model.inputs}
             exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]
@@ -97,7 +102,7 @@ class Propagator:
 
     def _shapes(self, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
         """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""
-        path = path_between(self.model, self.tensors, self.logits.tensor)
+        path = path_between(self.view, self.tensors, self.logits.tensor)
         names = {n for node in path for n in (*node.inputs, *node.outputs) if n in self.model.activations}
         names |= {self.logits.tensor, *(t for t in self.tensors if t in self.model.activations)}
         fed = {i.name for i in self.model.inputs}

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, Softmax
+from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, ResponseNormalisation, Softmax
 
 Rule = Callable[..., Sequence[Value]]
 rule: Registry[Rule] = Registry("rule")
@@ -177,3 +177,23 @@ def constant(op: LocalMap, R: Value) -> Sequence[Value]:
 def normalisation(op: Normalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP, eq. 17): u = γ/std·R/y, x ⊙ (u − mean u)."""
     return [x * s for x, s in zip(op.xs, op.frozen(R / stab(op.y, epsilon)), strict=True)]
+
+
+@rule("lrn")
+def lrn(op: ResponseNormalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
+    """First-order shares of a local response normalisation (Binder et al. 2016, eq. 13).
+
+    z_kk = x_k·(k + a·x_k²)^−β, z_jk = −2aβ·x_k·x_j²·S_k^(−β−1) for neighbours j of k, a = α/n;
+    R_j = Σ_k z_jk / stab(Σ_i z_ik) · R_k.
+    """
+    (x,) = op.xs
+    square = x * x
+    own = x * _power(square * op.share + op.k, -op.beta)
+    S = op.neighbours(square) * op.share + op.k
+    cross = x * _power(S, -op.beta - 1) * (-2 * op.share * op.beta)  # z_jk = x_j²·cross_k
+    q = R / stab(own + cross * (op.neighbours(square) - square), epsilon)
+    return [own * q + square * (op.neighbours(cross * q) - cross * q)]
+
+
+def _power(x: Value, exponent: float) -> Value:
+    return x.emitter.op("Pow", x, np.asarray(exponent, x.emitter.dtype))

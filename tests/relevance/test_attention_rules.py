@@ -156,3 +156,23 @@ def test_a_rule_that_does_not_fit_is_refused() -> None:
     with pytest.raises(InputError, match="'zplus' is for linear nodes; node 't'"):
         propagate(model, x, 0, ["x"], composite=wrong)
     assert parse_composite("zplus").choose(["activation"]).name == "pass"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_lrn(engine: str) -> None:
+    """Binder et al. 2016 restated with loops over channels."""
+    x, size, alpha, beta, k = random(2, 5, 3, 2), 3, 0.6, 0.7, 1.5
+    node = helper.make_node("LRN", ["x"], ["y"], size=size, alpha=alpha, beta=beta, bias=k)
+    model = flattened([node], x, {})
+    found, R = propagate(model, x, 13, ["x"], engine)
+    R, a, expected = R.reshape(x.shape), alpha / size, np.zeros_like(x)
+    for n, i, j in np.ndindex(2, 3, 2):
+        v = x[n, :, i, j]
+        for c in range(5):
+            near = [b for b in range(5) if abs(b - c) <= size // 2]
+            S = k + a * sum(v[b] ** 2 for b in near)
+            z = {b: -2 * a * beta * v[c] * v[b] ** 2 * S ** (-beta - 1) for b in near}
+            z[c] = v[c] * (k + a * v[c] ** 2) ** -beta
+            for b in near:
+                expected[n, b, i, j] += z[b] / stab(np.array(sum(z.values()))) * R[n, c, i, j]
+    np.testing.assert_allclose(found["x"], expected, rtol=1e-3, atol=1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap, Normalisation, Softmax
+from onnxunlearn.relevance.local_map import LocalMap, Normalisation, ResponseNormalisation, Softmax
 
 
 def _mean(x: Value, axes: Sequence[int]) -> Value:
@@ -149,7 +149,7 @@ def lp_normalization(site: Site) -> LocalMap:
 
 
 @adjoint("LRN")
-def local_response_normalization(site: Site) -> LocalMap:
+def local_response_normalization(site: Site) -> ResponseNormalisation:
     """y = x/S^β, S = k + (α/n)·Σ x² over n neighbouring channels.
 
     Jᵀs = s/S^β − (2αβ/n)·x·Σ_neighbours s·x/S^(β+1); the window is symmetric for odd n, which is required.
@@ -163,11 +163,25 @@ def local_response_normalization(site: Site) -> LocalMap:
     near = np.abs(np.subtract.outer(np.arange(channels), np.arange(channels))) <= size // 2
     kernel = emitter.constant(near.astype(float).reshape(channels, channels, *[1] * (len(site.shape()) - 2)))
 
-    def back(signal: Value) -> Value:
-        x = site.value(site.node.inputs[0])
-        S = emitter.op("Conv", x * x * share, kernel) + k
-        power = emitter.op("Pow", S, np.asarray(-beta, emitter.dtype))
-        around = emitter.op("Conv", signal * x * power / S, kernel)
-        return signal * power - x * around * (2 * share * beta)
+    def neighbours(value: Value) -> Value:
+        return emitter.op("Conv", value, kernel)
 
-    return site.map("lrn", back)
+    def back(signal: Value) -> Sequence[Value]:
+        x = site.value(site.node.inputs[0])
+        S = neighbours(x * x) * share + k
+        power = emitter.op("Pow", S, np.asarray(-beta, emitter.dtype))
+        around = neighbours(signal * x * power / S)
+        return [signal * power - x * around * (2 * share * beta)]
+
+    name = site.node.inputs[0]
+    return ResponseNormalisation(
+        kind="lrn",
+        inputs=(name,),
+        xs=(site.value(name),),
+        y=site.y,
+        vjp=back,
+        share=share,
+        beta=beta,
+        k=k,
+        neighbours=neighbours,
+    )
