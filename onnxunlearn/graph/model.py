@@ -13,6 +13,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxunlearn.errors import InputError
+
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
 
@@ -145,24 +147,44 @@ class Model:
         return frozenset(names)
 
     @cached_property
-    def shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """Declared and inferred shapes where the rank is known; None for a free or unknown size."""
+    def _declared(self) -> list[onnx.ValueInfoProto]:
+        """What is declared of tensors, or can be inferred."""
         try:
             graph = onnx.shape_inference.infer_shapes(self.proto, data_prop=True).graph
         except (onnx.shape_inference.InferenceError, ValueError):
             graph = self.graph  # e.g. custom domains; what was declared still stands
+        return [*graph.value_info, *graph.output, *graph.input]
+
+    @cached_property
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Declared and inferred shapes where the rank is known; None for a free or unknown size."""
         known: dict[str, tuple[int | None, ...]] = {}
-        for info in (*graph.value_info, *graph.output, *graph.input):
+        for info in self._declared:
             if info.type.tensor_type.HasField("shape"):
                 dims = info.type.tensor_type.shape.dim
-                known[info.name] = tuple(d.dim_value if d.HasField("dim_value") else None for d in dims)
+                # Some exporters write a free size as -1.
+                known[info.name] = tuple(
+                    d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in dims
+                )
         return known
 
+    @cached_property
+    def element_types(self) -> dict[str, int]:
+        """Declared and inferred element types (onnx.TensorProto.FLOAT …)."""
+        known = {i.name: i.type.tensor_type.elem_type for i in self._declared}
+        return {**known, **{name: tensor.data_type for name, tensor in self.stored.items()}}
+
     def array(self, name: str) -> np.ndarray:
-        """The stored tensor's values, in its own layout and dtype."""
+        """The stored tensor's values, in its own layout and dtype.
+
+        Raises InputError if they lie in another file that does not hold them.
+        """
         tensor = self.stored[name]
         base = str(self.folder) if self.folder else ""
-        return np.asarray(numpy_helper.to_array(tensor, base))
+        try:
+            return np.asarray(numpy_helper.to_array(tensor, base))
+        except (OSError, ValueError) as error:
+            raise InputError(f"tensor {name!r} cannot be read ({error}); export the model again") from None
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""

@@ -17,7 +17,14 @@ from onnxunlearn.relevance.adjoints import Site, adjoint
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.flow import carriers
-from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, ResponseNormalisation, Softmax
+from onnxunlearn.relevance.local_map import (
+    Attention,
+    Linear,
+    LocalMap,
+    Normalisation,
+    ResponseNormalisation,
+    Softmax,
+)
 from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
@@ -31,6 +38,7 @@ _NEEDS: dict[str, type[LocalMap]] = {
     "softmax": Softmax,
     "normalisation": Normalisation,
     "lrn": ResponseNormalisation,
+    "attention": Attention,
 }
 
 
@@ -149,7 +157,7 @@ class _Walk:
         return local, rule[spec.name](local, *R, **spec.parameters)
 
     def traits(self, node: Node, local: LocalMap) -> list[str]:
-        traits = [local.kind, node.kind, "any"]
+        traits = [f"{local.kind} {node.kind}", local.kind, node.kind, "any"]
         if isinstance(local, Linear):
             traits.append("linear")
             traits += [name for name, index in self.first.items() if index == node.index]

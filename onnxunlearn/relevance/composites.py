@@ -1,7 +1,8 @@
 """Which rule where: an ordered list of (match, rule), the first match wins.
 
 A match is a kind of node (`conv`, `dense`, `linear` for both, `affine`, `sum`, `average`, `activation`,
-`route`; see `LocalMap`), `first conv`, `first linear`, an op type such as `AveragePool`, or `any`.
+`route` …; see `LocalMap`), an op type such as `AveragePool`, both (`product MatMul`), `first conv`,
+`first linear`, or `any`.
 """
 
 import inspect
@@ -49,6 +50,7 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("softmax", RuleSpec("softmax")),
     ("normalisation", RuleSpec("normalisation")),
     ("lrn", RuleSpec("lrn")),
+    ("attention", RuleSpec("attention")),
 )
 
 #: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.
@@ -105,6 +107,8 @@ def cp_lrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
     through the values."""
     return [
         ("softmax", RuleSpec("constant")),
+        ("product MatMul", RuleSpec("norm")),
+        ("attention", RuleSpec("attention", {"constant_weights": True})),
         ("linear", RuleSpec("epsilon", {"epsilon": epsilon})),
     ]
 

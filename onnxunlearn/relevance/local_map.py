@@ -21,6 +21,7 @@ class LocalMap:
         quotient      of two activations
         softmax       Softmax and LogSoftmax
         lrn           local response normalisation, see `ResponseNormalisation`
+        attention     softmax(Q·Kᵀ)·V in one node, see `Attention`
         normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
     inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
     vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
@@ -76,3 +77,10 @@ class ResponseNormalisation(LocalMap):
     beta: float
     k: float
     neighbours: Callable[[Value], Value] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention(LocalMap):
+    """share: (R, epsilon, whether the attention weights count as constants) -> relevance of each input."""
+
+    share: Callable[[Value, float, bool], Sequence[Value]] = field(repr=False)

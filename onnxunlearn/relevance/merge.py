@@ -31,8 +31,8 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
 
     Stops at the tensor `stop` (the logits). None if there is nothing to merge.
     """
-    if node.kind not in _LINEAR or node.inputs[0] not in model.activations:
-        return None
+    if node.kind not in _LINEAR or sum(name in model.activations for name in node.inputs) != 1:
+        return None  # a product of two activations has no weight to merge into
     output, nodes = node.outputs[0], list[int]()
     scale, shift = np.ones(()), np.zeros(())
     while output != stop:

@@ -13,7 +13,14 @@ import numpy as np
 
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import Linear, LocalMap, Normalisation, ResponseNormalisation, Softmax
+from onnxunlearn.relevance.local_map import (
+    Attention,
+    Linear,
+    LocalMap,
+    Normalisation,
+    ResponseNormalisation,
+    Softmax,
+)
 
 Rule = Callable[..., Sequence[Value]]
 rule: Registry[Rule] = Registry("rule")
@@ -177,6 +184,16 @@ def constant(op: LocalMap, R: Value) -> Sequence[Value]:
 def normalisation(op: Normalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP, eq. 17): u = γ/std·R/y, x ⊙ (u − mean u)."""
     return [x * s for x, s in zip(op.xs, op.frozen(R / stab(op.y, epsilon)), strict=True)]
+
+
+@rule("attention")
+def attention(
+    op: Attention, R: Value, *, epsilon: float = 1e-6, constant_weights: bool = False
+) -> Sequence[Value]:
+    """AttnLRP of a whole attention node: `uniform` for both products, `softmax` between them.
+
+    constant_weights: all to the values (CP-LRP)."""
+    return op.share(R, epsilon, constant_weights)
 
 
 @rule("lrn")

@@ -4,7 +4,25 @@ One function an op, registered with `@adjoint("Op")`: it reads the node through 
 `LocalMap` (a `Linear` for nodes with a weight). What each rule makes of it is in `relevance.rules`.
 """
 
-from onnxunlearn.relevance.adjoints import activations, arithmetic, linear, movement, normalisation, pooling
+from onnxunlearn.relevance.adjoints import (
+    activations,
+    arithmetic,
+    attention,
+    linear,
+    movement,
+    normalisation,
+    pooling,
+)
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 
-__all__ = ["Site", "activations", "adjoint", "arithmetic", "linear", "movement", "normalisation", "pooling"]
+__all__ = [
+    "Site",
+    "activations",
+    "adjoint",
+    "arithmetic",
+    "attention",
+    "linear",
+    "movement",
+    "normalisation",
+    "pooling",
+]

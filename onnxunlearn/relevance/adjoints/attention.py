@@ -1,0 +1,132 @@
+"""Attention as one node: Y = softmax(scale·Q·Kᵀ + mask)·V. Its inner tensors are computed again here."""
+
+from collections.abc import Sequence
+from math import sqrt
+
+import numpy as np
+import onnx
+
+from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.relevance.expression import Value, stab
+from onnxunlearn.relevance.local_map import Attention
+
+
+@adjoint("Attention")
+def attention(site: Site) -> Attention:
+    """The op of opset 23: [B, heads, T, D] or [B, T, heads·D], optional mask and causality, grouped keys."""
+    node = site.node
+    for index, what in ((4, "past keys"), (5, "past values"), (6, "nonpad lengths")):
+        if len(node.inputs) > index and node.inputs[index]:
+            raise site.unsupported(f"{what} are not covered")
+    if node.attribute("softcap", 0.0):
+        raise site.unsupported("softcap is not covered")
+    heads = [int(node.attribute("q_num_heads", 0)), *[int(node.attribute("kv_num_heads", 0))] * 2]
+    layouts = [_Layout(site.shape(i), heads[i]) for i in range(3)]
+    groups = layouts[0].heads // layouts[1].heads
+    scale = float(node.attribute("scale") or 1 / sqrt(layouts[0].size))
+    mask = _mask(site, layouts)
+    emitter = site.emitter
+
+    def matmul(a: Value, b: Value) -> Value:
+        return emitter.op("MatMul", a, b)
+
+    def turned(value: Value) -> Value:
+        return value.transpose([0, 1, 3, 2])
+
+    def inner() -> tuple[Value, Value, Value, Value, Value]:
+        """q, k, v as [B, heads, T, D], the scores before the softmax and the attention weights."""
+        q, k, v = (layout.split(site.operand(i), groups if i else 1) for i, layout in enumerate(layouts))
+        scores = matmul(q, turned(k)) * scale + mask
+        return q, k, v, scores, emitter.op("Softmax", scores, axis=-1)
+
+    def joined(signals: Sequence[Value]) -> list[Value]:
+        merged = [
+            layout.join(s, groups if i else 1)
+            for i, (layout, s) in enumerate(zip(layouts, signals, strict=True))
+        ]
+        return [merged[i] for i in which]
+
+    def row_sum(value: Value) -> Value:
+        return emitter.op("ReduceSum", value, np.asarray([3], np.int64), keepdims=1)
+
+    out = _Layout(site.y_shape, layouts[0].heads if len(site.y_shape) == 3 else 0)
+
+    def back(signal: Value) -> list[Value]:
+        q, k, v, _, weights = inner()
+        s = out.split(signal, 1)
+        to_weights = matmul(s, turned(v))
+        to_scores = weights * (to_weights - row_sum(to_weights * weights)) * scale
+        return joined([matmul(to_scores, k), matmul(turned(to_scores), q), matmul(turned(weights), s)])
+
+    def share(R: Value, epsilon: float, constant_weights: bool) -> list[Value]:
+        q, k, v, scores, weights = inner()
+        y = out.split(site.y, 1)
+        s = out.split(R, 1) / stab(y * (1.0 if constant_weights else 2.0), epsilon)
+        to_v = v * matmul(turned(weights), s)
+        if constant_weights:
+            return joined([emitter.zero, emitter.zero, to_v])
+        R_weights = weights * matmul(s, turned(v))
+        finite = scores.where(scores > float(np.finfo(emitter.dtype).min))
+        R_scores = finite * (R_weights - weights * row_sum(R_weights))
+        product = matmul(q, turned(k)) * scale
+        # the mask's share of the scores is absorbed, as that of any constant summand
+        R_product = product * (R_scores / stab(scores, epsilon)) if not mask.zero else R_scores
+        t = R_product / stab(product * 2.0, epsilon) * scale
+        return joined([q * matmul(t, k), k * matmul(turned(t), q), to_v])
+
+    which = [i for i in range(3) if site.carries(i)]
+    names = tuple(node.inputs[i] for i in which)
+    return Attention(
+        kind="attention",
+        inputs=names,
+        xs=tuple(map(site.value, names)),
+        y=site.y,
+        vjp=back,
+        share=share,
+    )
+
+
+class _Layout:
+    """How heads lie in a tensor: [B, heads, T, D], or [B, T, heads·D] if `heads` is given."""
+
+    def __init__(self, shape: tuple[int, ...], heads: int) -> None:
+        self.shape, self.flat = shape, len(shape) == 3
+        self.heads = heads if self.flat else shape[1]
+        self.batch, self.tokens = shape[0], shape[1 if self.flat else 2]
+        self.size = shape[-1] // self.heads if self.flat else shape[-1]
+
+    def split(self, value: Value, repeat: int) -> Value:
+        """As [B, heads·repeat, T, D]; each head repeated for the queries that share it."""
+        if self.flat:
+            value = value.reshape([self.batch, self.tokens, self.heads, self.size]).transpose([0, 2, 1, 3])
+        if repeat == 1:
+            return value
+        repeated = value.reshape([self.batch, self.heads, 1, self.tokens, self.size]).expand(
+            [self.batch, self.heads, repeat, self.tokens, self.size]
+        )
+        return repeated.reshape([self.batch, self.heads * repeat, self.tokens, self.size])
+
+    def join(self, signal: Value, repeat: int) -> Value:
+        """The adjoint of `split`."""
+        if repeat > 1:
+            spread = [self.batch, self.heads, repeat, self.tokens, self.size]
+            once = [self.batch, self.heads, 1, self.tokens, self.size]
+            signal = unbroadcast(signal.reshape(spread), spread, once)
+            signal = signal.reshape([self.batch, self.heads, self.tokens, self.size])
+        return signal.transpose([0, 2, 1, 3]).reshape(self.shape) if self.flat else signal
+
+
+def _mask(site: Site, layouts: list[_Layout]) -> Value:
+    """What is added to the scores: 0 where attention is allowed, −∞ where it is not."""
+    added = site.emitter.zero
+    lowest = np.asarray(np.finfo(site.emitter.dtype).min, site.emitter.dtype)
+    if len(site.node.inputs) > 3 and site.node.inputs[3]:
+        given = site.operand(3)
+        if site.model.element_types.get(site.node.inputs[3]) == onnx.TensorProto.BOOL:
+            added = site.emitter.op("Where", given > 0.5, np.asarray(0, site.emitter.dtype), lowest)
+        else:
+            added = given
+    if site.node.attribute("is_causal", 0):
+        future = np.triu(np.ones((layouts[0].tokens, layouts[1].tokens)), 1) * lowest
+        added = added + site.emitter.constant(future)
+    return added
