@@ -41,6 +41,8 @@ def explain(
 
     Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size={batch_size}: expected at least 1")
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     rules = parse_composite(composite)
@@ -64,9 +66,11 @@ def explain(
     share_out = seeds.choose(seed)
     names = tensors_on_the_way(model, logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for batch in Propagator(model, logits, runner, rules, names).run(
-        probes.feeds, classes, batch_size, share_out
-    ):
+    propagator = Propagator(model, logits, runner, rules, names)
+    if rules.needs_patterns:
+        progress("estimating patterns")
+        propagator.estimate_patterns(probes.feeds, batch_size)
+    for batch in propagator.run(probes.feeds, classes, batch_size, share_out):
         for name in names:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")

@@ -42,6 +42,10 @@ _NEEDS: dict[str, type[LocalMap]] = {
 }
 
 
+#: node index -> weight
+Weights = Mapping[int, np.ndarray]
+
+
 @dataclass(frozen=True)
 class RelevanceGraph:
     """model: the graph. records: what it wants to be fed, forward tensors and (nearly always) the SEED.
@@ -76,14 +80,16 @@ def compile_relevance(
     tensors: Sequence[str],
     dtype: np.dtype[Any] | type = np.float32,
     computed: Mapping[str, np.ndarray] | None = None,
+    patterns: Mapping[int, Mapping[str, np.ndarray]] | None = None,
 ) -> RelevanceGraph:
     """The relevance graph that gives the relevance at each of `tensors` (activations or inputs).
 
     shapes: of every activation on the way, for the batch that will be fed. computed: values of tensors that
-    depend on shapes only (`flow.shape_arithmetic`), for the same batch. Raises UnsupportedError naming
+    depend on shapes only (`flow.shape_arithmetic`), for the same batch. patterns: by node index, for the
+    pattern rules. Raises UnsupportedError naming
     node, op and opset where relevance cannot pass, InputError for a tensor that is not on the way.
     """
-    walk = _Walk(model, logits, shapes, composite, tensors, dtype, computed or {})
+    walk = _Walk(model, logits, shapes, composite, tensors, dtype, computed or {}, patterns or {})
     relevance = walk.run()
     for name in tensors:
         if name not in walk.reachable:
@@ -91,6 +97,25 @@ def compile_relevance(
     found = {name: relevance.get(name, walk.emitter.zero) for name in tensors}
     graph = walk.emitter.finish({f"R:{name}": (found[name], shapes[name]) for name in tensors})
     return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(tensors))
+
+
+def linear_weights(
+    model: Model,
+    logits: str,
+    shapes: Mapping[str, tuple[int, ...]],
+    composite: Composite,
+    tensors: Sequence[str],
+    computed: Mapping[str, np.ndarray],
+) -> Weights:
+    """The weight of every linear node on the way, with what is merged into it, in its adjoint's layout."""
+    walk = _Walk(model, logits, shapes, composite, tensors, np.float64, computed, {})
+    found = {}
+    for node in walk.path:
+        if node.kind in adjoint and any(name in walk.carriers for name in node.inputs):
+            local = adjoint[node.kind](walk.site(node))
+            if isinstance(local, Linear) and local.w.array is not None:
+                found[node.index] = local.w.array
+    return found
 
 
 class _Walk:
@@ -103,6 +128,7 @@ class _Walk:
         tensors: Sequence[str],
         dtype: np.dtype[Any] | type,
         computed: Mapping[str, np.ndarray],
+        patterns: Mapping[int, Mapping[str, np.ndarray]],
     ) -> None:
         self.model, self.logits, self.composite = model, logits, composite
         self.tensors = frozenset(tensors)
@@ -112,7 +138,7 @@ class _Walk:
         self.shapes = {**{n: v.shape for n in constants if (v := model.constant(n)) is not None}, **shapes}
         self.shapes |= {n: v.shape for n, v in computed.items()}
         self.emitter = Emitter(dtype)
-        self.carriers, self.computed = carriers(model, tensors), computed
+        self.carriers, self.computed, self.patterns = carriers(model, tensors), computed, patterns
         self.nonnegative = nonnegative_tensors(model)
         self.merges: dict[int, Merged] = {}
         if composite.merge:
@@ -175,6 +201,7 @@ class _Walk:
             self.computed,
             output=merged.output if merged else node.outputs[0],
             affine=(merged.scale, merged.shift) if merged else None,
+            patterns=self.patterns.get(node.index),
         )
 
 

@@ -33,6 +33,10 @@ class Composite:
     rules: tuple[tuple[str, RuleSpec], ...]
     merge: bool = True
 
+    @property
+    def needs_patterns(self) -> bool:
+        return any(spec.name.startswith("pattern") for _, spec in self.rules)
+
     def choose(self, traits: Sequence[str]) -> RuleSpec:
         """The rule of a node that is described by `traits` (its kind, op, `first conv` …)."""
         return next(spec for match, spec in self.rules if match in traits)
@@ -128,6 +132,8 @@ def parse_composite(text: str) -> Composite:
         spec = RuleSpec(name, parameters)
         if name == "gradient":
             return Composite(text, (("any", spec),), merge=False)
+        if name.startswith("pattern"):
+            return Composite(text, (("linear", spec), ("any", RuleSpec("gradient"))))
         return Composite(text, (("linear", spec), *BASE))
     raise InputError(
         f"unknown composite {name!r}; known: {', '.join(composite)}; or a rule: {', '.join(rule)}"

@@ -1,7 +1,9 @@
 """One node as the reverse walk sees it: what comes in, what goes out, and how a signal goes back."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from onnxunlearn.relevance.expression import Value
 
@@ -42,12 +44,14 @@ class Linear(LocalMap):
 
     forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s). Where a BatchNormalization (or another
     per-channel scale and shift) is merged into the node, w, b and y are those of both together.
+    patterns: estimated from probes (see `relevance.patterns`), by kind; None if nobody did.
     """
 
     w: Value
     b: Value
     forward: Callable[[Value, Value], Value] = field(repr=False)
     adjoint: Callable[[Value, Value], Value] = field(repr=False)
+    patterns: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def x(self) -> Value:

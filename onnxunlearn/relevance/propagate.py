@@ -10,9 +10,16 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds, batches
 from onnxunlearn.graph import SHAPE, Logits, Model, expose
 from onnxunlearn.relevance import seeds
-from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance, path_between
+from onnxunlearn.relevance.compile import (
+    SEED,
+    RelevanceGraph,
+    compile_relevance,
+    linear_weights,
+    path_between,
+)
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
 from onnxunlearn.relevance.recognise import recognise
 from onnxunlearn.relevance.seeds import Seed
 
@@ -37,8 +44,8 @@ class _Prepared:
 class Propagator:
     """Computes relevances of one model, for one composite and set of tensors.
 
-    dtype: of the relevance graph; float64 needs the numpy or torch engine. The graph is compiled for the
-    shapes that arrive, once for each shape.
+    With a composite of pattern rules call `estimate_patterns` first. dtype: of the relevance graph; float64
+    needs the numpy or torch engine. The graph is compiled for the shapes that arrive, once for each shape.
     """
 
     def __init__(
@@ -54,6 +61,7 @@ class Propagator:
         self.tensors = tuple(dict.fromkeys(tensors))
         self.dtype = np.dtype(dtype)
         self.view = recognise(model, keep=self.tensors)
+        self.patterns: Patterns | None = None
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
         self._shape_session: Session | None = None
 
@@ -84,12 +92,28 @@ class Propagator:
                 {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
             )
 
+    def estimate_patterns(self, feeds: Feeds, size: int) -> None:
+        """Estimate the patterns of all linear nodes on the way from these probes."""
+        size = self.model.batch_size or size
+        shapes, computed = self._shapes(next(batches(feeds, size)).feeds)
+        arguments = self.view, self.logits.tensor, shapes, self.composite, self.tensors, computed
+        weights = linear_weights(*arguments)
+        self.patterns = estimate_patterns(self.view, self.model, self.engine, weights, feeds, size)
+        self._prepared.clear()
+
     def _prepare(self, feeds: Feeds) -> _Prepared:
         key = tuple(array.shape for array in feeds.values())
         if key not in self._prepared:
             shapes, computed = self._shapes(feeds)
             graph = compile_relevance(
-                self.view, self.logits.tensor, shapes, self.composite, self.tensors, self.dtype, computed
+                self.view,
+                self.logits.tensor,
+                shapes,
+                self.composite,
+                self.tensors,
+                self.dtype,
+                computed,
+                self.patterns,
             )
             inputs = {i.name for i in self.model.inputs}
             exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Value, stab
 from onnxunlearn.relevance.local_map import (
@@ -214,3 +215,33 @@ def lrn(op: ResponseNormalisation, R: Value, *, epsilon: float = 1e-6) -> Sequen
 
 def _power(x: Value, exponent: float) -> Value:
     return x.emitter.op("Pow", x, np.asarray(exponent, x.emitter.dtype))
+
+
+@rule("patternnet_s")
+def patternnet_s(op: Linear, R: Value) -> Sequence[Value]:
+    """Fᵀ(a, R), a the linear pattern S(x) (Kindermans et al. 2017): the signal an output came from."""
+    return [op.adjoint(_pattern(op, "s"), R)]
+
+
+@rule("patternnet_s_plus_minus")
+def patternnet_s_plus_minus(op: Linear, R: Value) -> Sequence[Value]:
+    """Fᵀ(a₊, R), the pattern of the outputs above 0."""
+    return [op.adjoint(_pattern(op, "s_plus_minus"), R)]
+
+
+@rule("patternattribution_s")
+def patternattribution_s(op: Linear, R: Value) -> Sequence[Value]:
+    """Fᵀ(w ⊙ a, R): how much of the output each part of the signal made."""
+    return [op.adjoint(op.w * _pattern(op, "s"), R)]
+
+
+@rule("patternattribution_s_plus_minus")
+def patternattribution_s_plus_minus(op: Linear, R: Value) -> Sequence[Value]:
+    """Fᵀ(w ⊙ a₊, R)."""
+    return [op.adjoint(op.w * _pattern(op, "s_plus_minus"), R)]
+
+
+def _pattern(op: Linear, kind: str) -> Value:
+    if op.patterns is None:
+        raise InputError("pattern rules need patterns, which are estimated from probes (patterns=...)")
+    return op.w.emitter.constant(op.patterns[kind])

@@ -54,6 +54,7 @@ def linear(
         b=emitter.constant(bias),
         forward=forward,
         adjoint=adjoint,
+        patterns=site.patterns,
     )
 
 

@@ -18,7 +18,8 @@ class Site:
 
     output: the tensor that counts as the node's result; behind the node's own output where a scale and
     shift is merged into it. affine: that scale and shift, per channel, or None.
-    carriers: tensors that relevance can reach. computed: values of tensors that depend on shapes only.
+    patterns: of the node's weight, if they were estimated. carriers: tensors that relevance can reach.
+    computed: values of tensors that depend on shapes only.
     """
 
     model: Model
@@ -30,6 +31,7 @@ class Site:
     computed: Mapping[str, np.ndarray]
     output: str
     affine: tuple[np.ndarray, np.ndarray] | None = None
+    patterns: Mapping[str, np.ndarray] | None = None
 
     def value(self, name: str) -> Value:
         """A recorded activation; it is recorded only if the value gets used."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.graph import Node
 from onnxunlearn.relevance.adjoints.site import Site
 from onnxunlearn.relevance.expression import Value
 
@@ -33,7 +34,7 @@ class Window:
     @classmethod
     def of(cls, site: Site, kernel: Sequence[int]) -> "Window":
         """The window of a Conv or pooling node; `kernel` from the weight or from kernel_shape."""
-        return cls._read(site, kernel, site.shape()[2:], site.y_shape[2:])
+        return cls.of_node(site.node, kernel, site.shape()[2:], site.y_shape[2:])
 
     @classmethod
     def of_transposed(cls, site: Site, kernel: Sequence[int]) -> "Window":
@@ -41,7 +42,7 @@ class Window:
 
         output_padding and output_shape are already in the recorded sizes.
         """
-        window = cls._read(site, kernel, site.y_shape[2:], site.shape()[2:])
+        window = cls.of_node(site.node, kernel, site.y_shape[2:], site.shape()[2:])
         if (
             site.node.attribute("auto_pad", "NOTSET") == "NOTSET"
             and site.node.attribute("output_shape") is None
@@ -61,10 +62,11 @@ class Window:
         return replace(window, begin=begin, end=end)
 
     @classmethod
-    def _read(
-        cls, site: Site, kernel: Sequence[int], size: tuple[int, ...], count: tuple[int, ...]
+    def of_node(
+        cls, node: Node, kernel: Sequence[int], size: tuple[int, ...], count: tuple[int, ...]
     ) -> "Window":
-        rank, node = len(kernel), site.node
+        """The window that `node` moves over `size` cells to get `count`."""
+        rank = len(kernel)
         strides = tuple(node.attribute("strides", [1] * rank))
         dilations = tuple(node.attribute("dilations", [1] * rank))
         pads = list(node.attribute("pads", [0] * (2 * rank)))
