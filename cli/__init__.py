@@ -13,14 +13,21 @@ from .run import run
 
 
 class _Commands(click.Group):
-    """Turns the package's errors into one line and their exit code."""
+    """Turns the user's mistakes into one line and an exit code."""
 
-    def invoke(self, ctx: click.Context) -> object:
+    def invoke(self, ctx: click.Context) -> None:
         try:
-            return super().invoke(ctx)
+            super().invoke(ctx)
+            return
         except OnnxUnlearnError as error:
-            click.echo(f"onnxunlearn: {' '.join(str(error).split())}", err=True)
-            ctx.exit(error.exit_code)
+            message, code = str(error), error.exit_code
+        except click.UsageError as error:
+            command = (error.ctx or ctx).command_path
+            message, code = f"{error.format_message().rstrip('.')} (see `{command} --help`)", error.exit_code
+        except KeyboardInterrupt:
+            message, code = "interrupted", 130  # as shells have it; click's 1 would mean a missed target
+        click.echo(f"onnxunlearn: {' '.join(message.split())}", err=True)
+        ctx.exit(code)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

@@ -1,14 +1,16 @@
 """How results and progress look: results on stdout, progress on stderr and only on a terminal."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False)
+# Names from files are printed as they are: no markup or emoji codes, and never cut off or folded. A row of a
+# table is one line, in a pipe too; wrapping is the terminal's business.
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 @contextmanager
@@ -18,25 +20,34 @@ def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
         yield lambda _: None
         return
     with err.status("starting") as status:
-        yield status.update
+        yield lambda line: status.update(Text(line))
 
 
-def table(*columns: str, title: str | None = None) -> Table:
-    """A table whose first column is text and whose others are right-aligned."""
-    made = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
-    for index, column in enumerate(columns):
-        made.add_column(column, justify="left" if index == 0 else "right")
+def table(*columns: str) -> Table:
+    """A table to print on `out`; columns whose title starts with `>` hold numbers."""
+    made = Table(box=None, pad_edge=False)
+    for column in columns:
+        made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
     return made
 
 
+def coloured(text: str, colour: str) -> Text:
+    return Text(text, style=colour)
+
+
 def percent(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2f} %"
+    return "not measured" if value is None else f"{value:.2f} %"
 
 
-def shape(dims: list[Any] | tuple[Any, ...]) -> str:
+def shape(dims: Sequence[int | str]) -> str:
     return " × ".join(map(str, dims)) or "scalar"
+
+
+def number(count: int) -> str:
+    """1 234 567."""
+    return f"{count:,}".replace(",", " ")
 
 
 def size(count: int) -> str:
     """1 234 567 bytes."""
-    return f"{count:,}".replace(",", " ") + " bytes"
+    return f"{number(count)} byte{'' if count == 1 else 's'}"

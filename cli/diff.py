@@ -17,7 +17,10 @@ from . import console, options
 @options.model_argument("edited")
 @options.json_option
 def diff(original: Path, edited: Path, as_json: bool) -> None:
-    """Show which tensors, rows and bytes differ, and whether anything else does."""
+    """Show what differs between two models.
+
+    Which tensors, rows and bytes, and whether anything else does.
+    """
     found = compare(load(original), load(edited))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
@@ -26,20 +29,26 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
 
 
 def _show(found: Diff) -> None:
+    say = console.out.print
     if found.tensors:
-        table = console.table("tensor", "layer", "role", "rows", "elements", "bytes")
+        table = console.table("tensor", "layer", "role", "rows", ">elements", ">bytes")
         for t in found.tensors:
-            table.add_row(t.name, t.layer or "–", t.role or "–", _rows(t.rows), str(t.elements), str(t.bytes))
-        console.out.print(table)
+            counts = console.number(t.elements), console.number(t.bytes)
+            table.add_row(t.name, t.layer or "–", t.role or "–", _rows(t.rows), *counts)
+        say(table)
+        say()
     before, after = found.sizes
-    same = "equal size" if before == after else f"sizes {before} and {after}"
-    console.out.print(f"{console.size(found.bytes)} differ in files of {same} ({console.size(before)})")
+    same = f"both files have {console.size(before)}"
+    other = f"the files have {console.number(before)} and {console.size(after)}"
+    say(f"{console.size(found.bytes)} differ; {same if before == after else other}")
     if found.others:
-        console.out.print("[red]also differs:[/] " + ", ".join(found.others))
+        say(console.coloured("also differs:", "red"))
+        for other in found.others:
+            say(f"  {other}")
     else:
-        console.out.print("nothing else differs")
+        say("nothing else differs" if found.tensors else "the files are equal")
 
 
 def _rows(rows: tuple[int, ...]) -> str:
-    shown = ", ".join(map(str, rows[:12]))
-    return f"{shown}, … ({len(rows)})" if len(rows) > 12 else shown or "–"
+    shown = ", ".join(map(str, rows[:8]))
+    return f"{shown}, … ({len(rows)})" if len(rows) > 8 else shown or "–"

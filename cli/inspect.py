@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from onnxunlearn.engines import ENGINES
 from onnxunlearn.inspection import Inspection
 from onnxunlearn.inspection import inspect as inspect_model
 
@@ -14,10 +15,12 @@ from . import console, options
 @click.command()
 @options.model_argument()
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
+@click.option("--composite", default="epsilon_plus", show_default=True, help="Show which rule it uses where.")
+@click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True)
 @options.json_option
-def inspect(model: Path, output_name: str | None, as_json: bool) -> None:
-    """Show inputs, logits, the layers that can be edited and the ops that LRP covers."""
-    found = inspect_model(model, output_name)
+def inspect(model: Path, output_name: str | None, composite: str, engine: str, as_json: bool) -> None:
+    """Show inputs, logits, editable layers and covered ops."""
+    found = inspect_model(model, output_name, composite=composite, engine=engine)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
@@ -36,7 +39,7 @@ def _show(found: Inspection) -> None:
     say(f"logits   {found.logits}: {found.classes} classes{behind} (output {found.output})")
     weights = ", ".join(f"{n} {dtype}" for dtype, n in found.dtypes.items())
     say(f"tensors  {weights}{' (quantised)' if found.quantised else ''}\n")
-    table = console.table("layer that can be edited", "op", "neurons", "weight", "bias", "stored in")
+    table = console.table("layer that can be edited", "op", ">neurons", ">weight", "bias", "stored in")
     for layer in found.layers:
         table.add_row(
             layer.name,
@@ -49,6 +52,13 @@ def _show(found: Inspection) -> None:
     say(table)
     for name in found.weights_that_cannot_be_edited:
         say(f"cannot be edited: {name} (its weight is computed, or not a matrix)")
-    say("\nLRP covers " + (", ".join(f"{op} ×{n}" for op, n in found.covered.items()) or "nothing"))
-    if found.missing:
-        say("[red]LRP lacks[/]  " + ", ".join(f"{op} ×{n}" for op, n in found.missing.items()))
+    for op, nodes in found.missing.items():
+        say(console.coloured("LRP lacks", "red"), f"{op} ×{nodes}")
+    if found.obstacle is not None:
+        say(f"\nno rules of {found.composite} shown: {found.obstacle}")
+        return
+    rules = console.table(f"rules of {found.composite}", ">nodes", "kind", "rule")
+    for entry in found.rules:
+        rules.add_row(entry.op, str(entry.nodes), entry.kind, entry.rule)
+    say("")
+    say(rules)

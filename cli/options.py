@@ -70,13 +70,8 @@ def json_option(function: F) -> F:
     )
 
 
-def verbosity_options(function: F) -> F:
-    for option in (
-        click.option("-q", "--quiet", is_flag=True, help="Nothing but the result's exit code and errors."),
-        click.option("-v", "--verbose", is_flag=True, help="Say more about what was chosen."),
-    ):
-        function = option(function)
-    return function
+def quiet_option(function: F) -> F:
+    return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(function)
 
 
 def provider_list(text: str) -> tuple[str, ...]:

@@ -1,29 +1,72 @@
 """`onnxunlearn relevance`: relevances as arrays."""
 
+import inspect
 import io
+import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 import numpy as np
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.explain import explain
 from onnxunlearn.graph import check_output, load, write_atomically
+from onnxunlearn.relevance import composite as composites
+from onnxunlearn.relevance import rule as rules
+from onnxunlearn.relevance.seeds import seed as seeds
 
 from . import console, options
 
 
+def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if not wanted or ctx.resilient_parsing:
+        return
+    for title, entries in (
+        ("composite", composites),
+        ("rule, alone a composite for all linear nodes", rules),
+    ):
+        table = console.table(title, "parameters", "what it does")
+        for name, function in entries.items():
+            signature = inspect.signature(function).parameters.values()
+            given = ", ".join(f"{p.name}={p.default}" for p in signature if p.default is not p.empty)
+            table.add_row(name, given or "–", (inspect.getdoc(function) or "").partition("\n\n")[0])
+        console.out.print(table, "")
+    ctx.exit()
+
+
 @click.command()
 @options.model_argument()
+@click.option(
+    "--list",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_list,
+    help="Show composites and rules.",
+)
 @options.data_options(required=True)
-@click.option("--target", required=True, metavar="CLASS|label|predicted", help="Whose logit is shared out.")
+@click.option(
+    "--target",
+    required=True,
+    metavar="CLASS|label|predicted|SEED.npy",
+    help="Whose logit is shared out; an .npy is the seed itself, [N, classes].",
+)
 @click.option(
     "--composite", default="epsilon_plus", show_default=True, help="LRP rules by name, or a single rule."
+)
+@click.option(
+    "--seed",
+    type=click.Choice(list(seeds)),
+    default="logit",
+    show_default=True,
+    help="Share out the class's logit, or its lead over the strongest (or the mean) of the others.",
 )
 @click.option("--tensors", default="inputs", show_default=True, metavar="inputs|all|NAME,...")
 @click.option("-o", "--output", type=options.PATH, required=True, metavar="OUT.npz")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.engine_options
-@options.verbosity_options
+@options.quiet_option
 def relevance(
     model: Path,
     data: str,
@@ -31,6 +74,7 @@ def relevance(
     preprocess: Path | None,
     target: str,
     composite: str,
+    seed: str,
     tensors: str,
     output: Path,
     overwrite: bool,
@@ -38,18 +82,21 @@ def relevance(
     providers: str,
     batch_size: int,
     output_name: str | None,
-    verbose: bool,
     quiet: bool,
 ) -> None:
-    """Write the relevance at tensors of MODEL: one array per tensor, of the activation's shape."""
+    """Write the relevance at tensors of MODEL.
+
+    OUT.npz gets one array per tensor, of the activation's shape.
+    """
     loaded = load(model)
     out = check_output(loaded, output, overwrite)
     with console.progress(quiet) as progress:
         found = explain(
             loaded,
             data,
-            target,
+            _seed_file(target) if target.endswith(".npy") else target,
             composite=composite,
+            seed=seed,
             tensors=tensors,
             engine=engine,
             providers=options.provider_list(providers),
@@ -59,14 +106,29 @@ def relevance(
             batch_size=batch_size,
             progress=progress,
         )
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **found)
-    write_atomically(out, buffer.getvalue())
+    write_atomically(out, _npz(found))
     if quiet:
         return
-    table = console.table("relevance at", "shape", "sum a sample", "largest")
+    table = console.table("relevance at", ">shape", ">sum a sample", ">largest")
     for name, array in found.items():
         total = array.reshape(len(array), -1).sum(axis=1).mean()
         table.add_row(name, console.shape(array.shape), f"{total:.4g}", f"{np.abs(array).max():.4g}")
     console.out.print(table)
     console.out.print(f"\nwritten: {out}")
+
+
+def _seed_file(path: str) -> np.ndarray:
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: not a readable .npy array ({error})") from None
+
+
+def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """As numpy.savez_compressed, which takes names as keywords and so cannot store all (`file`)."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                np.lib.format.write_array(member, array, allow_pickle=False)
+    return buffer.getvalue()

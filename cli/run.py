@@ -10,7 +10,7 @@ import click
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, load, write_atomically
 from onnxunlearn.methods import method as methods
-from onnxunlearn.unlearn import Result, unlearn
+from onnxunlearn.unlearn import unlearn
 
 from . import console, options
 
@@ -25,7 +25,7 @@ from . import console, options
     "-o", "--output", type=options.PATH, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
-@click.option("--method", default="auto", show_default=True, help=f"One of: {', '.join(methods)}.")
+@click.option("--method", default="auto", show_default=True, help=f"One of: {', '.join(sorted(methods))}.")
 @click.option(
     "--set",
     "settings",
@@ -53,7 +53,8 @@ from . import console, options
 )
 @options.json_option
 @click.option("--dry-run", is_flag=True, help="Do everything but write files.")
-@options.verbosity_options
+@click.option("-v", "--verbose", is_flag=True, help="Also show every class, and what the method chose.")
+@options.quiet_option
 def run(
     model: Path,
     forget: str,
@@ -79,6 +80,7 @@ def run(
 ) -> None:
     """Write a copy of MODEL that no longer knows the class. MODEL itself is never written."""
     loaded = load(model)
+    names = options.label_list(labels)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_path = (report or out.parent) / f"{out.stem}.report.json"
     if not dry_run:
@@ -96,7 +98,7 @@ def run(
             providers=options.provider_list(providers),
             max_retain_drop=max_retain_drop,
             output_name=output_name,
-            labels=options.label_list(labels),
+            labels=names,
             preprocess=preprocess,
             batch_size=batch_size,
             seed=seed,
@@ -109,7 +111,12 @@ def run(
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
-        _show(result, None if dry_run else out, None if dry_run else report_path, verbose)
+        _show_accuracies(result.report, names, verbose)
+        _show_run(result.report, verbose)
+        if not dry_run:
+            console.out.print(f"written: {out}  sha256 {result.report['edited']['sha256'][:16]}…")
+            console.out.print(f"report:  {report_path}")
+        _show_targets(result.report)
     sys.exit(0 if result.met else 1)
 
 
@@ -127,30 +134,49 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     return parameters
 
 
-def _show(result: Result, out: Path | None, report_path: Path | None, verbose: bool) -> None:
-    report = result.report
-    names = report["forget"]["names"] or [f"class {c}" for c in report["forget"]["classes"]]
-    figures = report["figures"]
-    table = console.table("accuracy on unseen probes", "original", "unlearned", "mask only")
-    rows = ("original", "edited", "mask")
-    table.add_row(f"to forget: {', '.join(names)}", *(console.percent(figures[r]["forget"]) for r in rows))
-    table.add_row("to retain: all others", *(console.percent(figures[r]["retain"]) for r in rows))
+def _show_accuracies(report: dict[str, Any], labels: list[str] | None, verbose: bool) -> None:
+    figures = [report["figures"][name] for name in ("original", "edited", "mask")]
+    forgotten = [labels[c] if labels else f"class {c}" for c in report["forget"]["classes"]]
+    few = len(forgotten) <= 5
+    table = console.table("accuracy on unseen probes", ">original", ">unlearned", ">mask only")
+    table.add_row(
+        f"to forget: {', '.join(forgotten) if few else f'{len(forgotten)} classes'}",
+        *(console.percent(f["forget"]) for f in figures),
+    )
+    table.add_row("to retain: all others", *(console.percent(f["retain"]) for f in figures))
     if verbose:
         for c in range(report["model"]["classes"]):
-            table.add_row(f"  class {c}", *(console.percent(figures[r]["per_class"][c]) for r in rows))
+            name = f"  class {c} ({labels[c]})" if labels else f"  class {c}"
+            table.add_row(name, *(console.percent(f["per_class"][c]) for f in figures))
     console.out.print(table)
-    changes = report["changes"]
-    places = ", ".join(f"{t['name']} ({len(t['rows'])} rows)" for t in changes["tensors"]) or "nothing"
-    total = console.size(changes["sizes"][0])
-    console.out.print(f"\nchanged: {console.size(changes['bytes'])} of {total}, in {places}")
-    probes, engine = report["probes"], report["engine"]
-    chosen = f"{probes['choosing']} to choose by, {probes['judging']} to judge, labels {probes['labels']}"
-    where = f"{engine['name']} ({', '.join(engine['providers'])})"
-    console.out.print(f"probes:  {chosen}; {sum(report['seconds'].values()):.1f} s on {where}")
-    if out is not None:
-        console.out.print(f"written: {out}  sha256 {report['edited']['sha256'][:16]}…")
-        console.out.print(f"report:  {report_path}")
+
+
+def _show_run(report: dict[str, Any], verbose: bool) -> None:
+    say = console.out.print
+    changes, probes, engine = report["changes"], report["probes"], report["engine"]
+    places = ", ".join(_place(tensor) for tensor in changes["tensors"]) or "nothing"
+    total = console.number(changes["sizes"][0])
+    say(f"\nchanged: {console.number(changes['bytes'])} of {total} bytes, in {places}")
+    counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
+    say(f"probes:  {counts}, labels {probes['labels']}")
+    if verbose:
+        details = report["method"]["details"].items()
+        chosen = ", ".join(f"{k} {v}" for k, v in details if isinstance(v, str | int | float))
+        say(f"method:  {report['method']['name']}: {chosen}")
+    providers = ", ".join(engine["providers"])
+    say(f"time:    {sum(report['seconds'].values()):.1f} s on {engine['name']} ({providers})")
+
+
+def _place(tensor: dict[str, Any]) -> str:
+    rows = len(tensor["rows"])
+    return f"{tensor['name']} ({rows} row{'' if rows == 1 else 's'})" if rows else str(tensor["name"])
+
+
+def _show_targets(report: dict[str, Any]) -> None:
     for target in report["targets"]:
-        mark = "[green]PASSED[/]" if target["met"] else "[red]MISSED[/]"
-        reached = "not measured" if target["reached"] is None else f"{target['reached']:.2f}"
-        console.out.print(f"{mark}   {target['name']} {reached} (target: at most {target['limit']:.2f})")
+        passed, missed = console.coloured("PASSED", "green"), console.coloured("MISSED", "red")
+        console.out.print(
+            passed if target["met"] else missed,
+            f"{target['name']} {console.percent(target['reached'])}",
+            f"(target: at most {console.percent(target['limit'])})",
+        )

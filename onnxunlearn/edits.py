@@ -34,7 +34,8 @@ def flip(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 @perturbation("noise")
 def noise(weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Replace the weights by Gaussian noise of the same standard deviation."""
-    return rng.normal(0.0, float(weights.std()), weights.shape)
+    deviation = float(weights.std()) if weights.size else 0.0
+    return rng.normal(0.0, deviation, weights.shape)
 
 
 class Edits:
@@ -104,7 +105,7 @@ class Edits:
         if tensor.shared:
             others = ", ".join(repr(n.name) for n in tensor.readers if n.index != layer.node.index)
             raise UnsupportedError(
-                f"{layer.node}: its weight {tensor.name!r} is shared with {others or 'itself'}; "
+                f"{layer.node}: its tensor {tensor.name!r} is shared with {others or 'itself'}; "
                 "editing it would change those too"
             )
         self.arrays[tensor.name] = tensor.write(self._stored(tensor.name), values)

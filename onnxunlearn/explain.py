@@ -11,7 +11,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, find_logits, load
 from onnxunlearn.probes import Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
-from onnxunlearn.relevance.flow import carriers
+from onnxunlearn.relevance.flow import carriers, sources
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 
@@ -37,7 +37,8 @@ def explain(
     target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted". seed: what is
     shared out: its "logit", the "contrast" with the strongest other class or with the mean of the others
     ("contrast-mean"). An array as target is the seed itself, [N, classes] or [classes].
-    tensors: "inputs", "all" (every float tensor on the way to the logits) or names.
+    tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
+    to the logits) or names.
 
     Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
     """
@@ -79,7 +80,7 @@ def explain(
 
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
-    inputs = [i.name for i in model.inputs]
+    inputs = sources(model)
     if tensors == "inputs":
         return inputs
     if tensors == "all":

@@ -5,11 +5,15 @@ from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import onnx
 
 from onnxunlearn.audit.report import declared_shape, sha256
-from onnxunlearn.graph import Model, find_layers, find_logits, load
-from onnxunlearn.relevance import adjoint, path_between
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import OnnxUnlearnError
+from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
+from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
+from onnxunlearn.relevance.flow import sources
 
 _QUANTISED = (
     "QuantizeLinear",
@@ -36,8 +40,22 @@ class LayerSummary:
 
 
 @dataclass(frozen=True)
+class RuleCount:
+    """How many nodes of one op get a rule. kind: the family that composites match on."""
+
+    op: str
+    kind: str
+    rule: str
+    nodes: int
+
+
+@dataclass(frozen=True)
 class Inspection:
-    """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP."""
+    """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
+
+    composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
+    why that was not possible, in a line; None if it was.
+    """
 
     path: str | None
     sha256: str
@@ -56,19 +74,30 @@ class Inspection:
     missing: dict[str, int]
     dtypes: dict[str, int]
     quantised: bool
+    composite: str
+    rules: tuple[RuleCount, ...]
+    obstacle: str | None
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def inspect(model: str | os.PathLike[str] | bytes | Model, output_name: str | None = None) -> Inspection:
+def inspect(
+    model: str | os.PathLike[str] | bytes | Model,
+    output_name: str | None = None,
+    *,
+    composite: str = "epsilon_plus",
+    engine: str = "onnxruntime",
+) -> Inspection:
     """Describe a model. Raises InputError if it cannot be loaded or has no usable logits."""
+    rules_for = parse_composite(composite)
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     ops = Counter(node.kind for node in path)
     layers = find_layers(model)
     editable = {layer.node.index for layer in layers}
+    rules, obstacle = _rules(model, logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
         sha256=sha256(model.data),
@@ -105,7 +134,37 @@ def inspect(model: str | os.PathLike[str] | bytes | Model, output_name: str | No
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
         dtypes=dict(Counter(_dtype(t.data_type) for t in model.stored.values())),
         quantised=any(node.op.startswith(_QUANTISED) for node in model.nodes),
+        composite=composite,
+        rules=rules,
+        obstacle=obstacle,
     )
+
+
+def _rules(
+    model: Model, logits: Logits, composite: Composite, engine: str
+) -> tuple[tuple[RuleCount, ...], str | None]:
+    """Which rule goes where, or why relevance cannot be compiled."""
+    free = [i.name for i in model.inputs if any(not isinstance(d, int) for d in declared_shape(i)[1:])]
+    if free:
+        return (), f"input {free[0]!r} has free sizes besides the batch"
+    try:
+        propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
+        found = propagator.rules(_example(model))
+    except OnnxUnlearnError as error:
+        return (), str(error)
+    counts = Counter((r.op, r.kind, r.rule) for r in found)
+    return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
+
+
+def _example(model: Model) -> dict[str, np.ndarray]:
+    """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
+    feeds = {}
+    for info in model.inputs:
+        shape = [model.batch_size or 1, *(int(d) for d in declared_shape(info)[1:])]
+        feeds[info.name] = np.ones(
+            shape, onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
+        )
+    return feeds
 
 
 def _dtype(element_type: int) -> str:

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 
 from onnxunlearn import audit
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, check_output, find_logits, load, patch, write_atomically
+from onnxunlearn.graph.load import external_tensors
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
@@ -34,8 +36,16 @@ class Result:
         return bool(self.report["targets_met"])
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the edited model, whole or not at all. Raises InputError; the original is never written."""
+        """Write the edited model, whole or not at all; the original is never written.
+
+        Raises InputError, also where weights that lie in another file would not be found from `path`.
+        """
         out = check_output(self.model, path, overwrite)
+        folder = self.model.folder
+        if any(external_tensors(self.model.proto)) and not (folder and out.parent.samefile(folder)):
+            raise InputError(
+                f"{out}: the model has weights in another file, in {folder}; write into that folder"
+            )
         write_atomically(out, self.model_bytes)
         return out
 
@@ -68,6 +78,10 @@ def unlearn(
     Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
     OnnxUnlearnError.
     """
+    if not 0 <= max_retain_drop <= 100:
+        raise InputError(f"max_retain_drop={max_retain_drop}: expected points of accuracy, 0..100")
+    if batch_size < 1 or seed < 0:
+        raise InputError(f"batch_size={batch_size}, seed={seed}: expected at least 1 and 0")
     clock = Clock()
     with clock("load"):
         progress("loading")
@@ -106,7 +120,7 @@ def unlearn(
         edited = patch(model, outcome.edits.arrays)
     with clock("judge"):
         progress("judging the edited model")
-        edited_model = Model(edited, load(edited).proto, model.path)
+        edited_model = Model(edited, onnx.load_model_from_string(edited), model.path)
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert judging.y is not None
@@ -132,6 +146,7 @@ def unlearn(
             "composite": composite,
             "max_retain_drop": max_retain_drop,
             "output_name": output_name,
+            "preprocess": None if preprocess is None else str(preprocess),
             "batch_size": batch_size,
             "seed": seed,
         },

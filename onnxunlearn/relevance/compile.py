@@ -42,18 +42,31 @@ _NEEDS: dict[str, type[LocalMap]] = {
 }
 
 
+LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
+
 #: node index -> weight
 Weights = Mapping[int, np.ndarray]
 
 
 @dataclass(frozen=True)
+class RuleAt:
+    """Which rule a node got. rule: as in a composite, or "merged" into the layer before."""
+
+    node: str
+    op: str
+    kind: str
+    rule: str
+
+
+@dataclass(frozen=True)
 class RelevanceGraph:
     """model: the graph. records: what it wants to be fed, forward tensors and (nearly always) the SEED.
-    tensors: its outputs, by forward name."""
+    tensors: its outputs, by forward name. rules: which rule it uses where, from the logits back."""
 
     model: onnx.ModelProto = field(repr=False)
     records: tuple[str, ...]
     tensors: tuple[str, ...]
+    rules: tuple[RuleAt, ...] = field(default=(), repr=False)
 
 
 def path_between(model: Model, tensors: Iterable[str], logits: str) -> list[Node]:
@@ -96,7 +109,7 @@ def compile_relevance(
             raise InputError(f"tensor {name!r} is not on the way from the inputs to the logits {logits!r}")
     found = {name: relevance.get(name, walk.emitter.zero) for name in tensors}
     graph = walk.emitter.finish({f"R:{name}": (found[name], shapes[name]) for name in tensors})
-    return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(tensors))
+    return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(tensors), tuple(walk.rules))
 
 
 def linear_weights(
@@ -147,6 +160,8 @@ class _Walk:
                     self.merges[node.index] = merged
         self.merged = {i for m in self.merges.values() for i in m.nodes}
         self.first = _first_linear_nodes(model)
+        self.depth = {node.index: i for i, node in enumerate(n for n in model.nodes if n.kind in LINEAR)}
+        self.rules: list[RuleAt] = []
 
     def run(self) -> dict[str, Value]:
         relevance = {self.logits: self.emitter.input(SEED, self.shapes[self.logits])}
@@ -173,8 +188,10 @@ class _Walk:
                 f"{node}: relevance arrives at its output {beyond[0]!r}, which is not covered"
             )
         if node.index in self.merged:
+            self.rules.append(RuleAt(node.name, node.kind, local.kind, "merged"))
             return local, R
-        spec = self.composite.choose(self.traits(node, local))
+        spec = self.composite.choose(self.traits(node, local), node.name, self.depth.get(node.index))
+        self.rules.append(RuleAt(node.name, node.kind, local.kind, str(spec)))
         if not isinstance(local, _NEEDS[spec.name]):
             what = _NEEDS[spec.name].__name__.lower()
             raise InputError(

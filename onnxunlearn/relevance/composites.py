@@ -2,14 +2,18 @@
 
 A match is a kind of node (`conv`, `dense`, `linear` for both, `affine`, `sum`, `average`, `activation`,
 `route` …; see `LocalMap`), an op type such as `AveragePool`, both (`product MatMul`), `first conv`,
-`first linear`, or `any`.
+`first linear`, `name GLOB` (of the node), `depth A-B` (how many linear nodes come before a linear node), or
+`any`.
 """
 
 import inspect
+import os
 import re
 from ast import literal_eval
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
 from onnxunlearn.errors import InputError
@@ -24,6 +28,11 @@ class RuleSpec:
     name: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
+    def __str__(self) -> str:
+        """As it is typed: `gamma(gamma=0.1)`."""
+        given = ", ".join(f"{name}={value}" for name, value in self.parameters.items())
+        return f"{self.name}({given})" if given else self.name
+
 
 @dataclass(frozen=True)
 class Composite:
@@ -37,9 +46,21 @@ class Composite:
     def needs_patterns(self) -> bool:
         return any(spec.name.startswith("pattern") for _, spec in self.rules)
 
-    def choose(self, traits: Sequence[str]) -> RuleSpec:
-        """The rule of a node that is described by `traits` (its kind, op, `first conv` …)."""
-        return next(spec for match, spec in self.rules if match in traits)
+    def choose(self, traits: Sequence[str], name: str = "", depth: int | None = None) -> RuleSpec:
+        """The rule of a node that is described by `traits` (its kind, op, `first conv` …), its name and, for
+        a linear node, its depth: how many linear nodes come before it."""
+        return next(spec for match, spec in self.rules if match in traits or _matches(match, name, depth))
+
+
+def _matches(match: str, name: str, depth: int | None) -> bool:
+    """Whether `name GLOB` or `depth A-B` holds."""
+    kind, _, argument = match.partition(" ")
+    if kind == "name":
+        return fnmatchcase(name, argument)
+    if kind == "depth" and depth is not None:
+        low, _, high = argument.partition("-")
+        return int(low) <= depth <= int(high or low)
+    return False
 
 
 #: what the networks' other nodes get in every composite
@@ -100,8 +121,8 @@ def lra_npp(epsilon: float = 0.1) -> list[tuple[str, RuleSpec]]:
 
 @composite("attnlrp")
 def attnlrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
-    """AttnLRP (Achtibat et al. 2024): epsilon on linear layers, products halved, softmax by its Taylor share,
-    normalisation with the std held constant. For transformers."""
+    """AttnLRP (Achtibat et al. 2024): epsilon on linear layers, products halved, softmax by its Taylor
+    share, normalisation with the std held constant. For transformers."""
     return [("linear", RuleSpec("epsilon", {"epsilon": epsilon}))]
 
 
@@ -118,10 +139,13 @@ def cp_lrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
 
 
 def parse_composite(text: str) -> Composite:
-    """A composite, or a single rule for all linear nodes, from e.g. `epsilon_plus` or `gamma(gamma=0.1)`.
+    """A composite, or a single rule for all linear nodes, from e.g. `epsilon_plus` or `gamma(gamma=0.1)`; or
+    a composite from a YAML file, see `read_composite`.
 
     Raises InputError that names what is unknown and what there is.
     """
+    if text.endswith((".yaml", ".yml")):
+        return read_composite(text)
     name, parameters = _call(text)
     if name in composite:
         recipe = composite[name]
@@ -138,6 +162,51 @@ def parse_composite(text: str) -> Composite:
     raise InputError(
         f"unknown composite {name!r}; known: {', '.join(composite)}; or a rule: {', '.join(rule)}"
     )
+
+
+def read_composite(path: str | os.PathLike[str]) -> Composite:
+    """A composite from a YAML file: a list of `match: rule` lines, tried in order, before what every
+    composite has (`BASE`); linear nodes that nothing matches get epsilon.
+
+        - first conv: zbox(low=-1, high=1)
+        - name /layer4/*: gamma(gamma=0.1)
+        - depth 0-3: zplus
+        - dense: epsilon
+    """
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise InputError(f"{path}: reading YAML needs PyYAML; pip install 'onnxunlearn[yaml]'") from None
+    try:
+        lines = yaml.safe_load(Path(path).read_text())
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error})") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(lines, list) or not all(isinstance(line, dict) and len(line) == 1 for line in lines):
+        raise InputError(f"{path}: expected a list of `- match: rule` lines")
+    rules = []
+    for line in lines:
+        ((match, text),) = line.items()
+        _check_match(str(match), path)
+        name, parameters = _call(str(text))
+        if name not in rule:
+            raise InputError(f"{path}: unknown rule {name!r}; known: {', '.join(rule)}")
+        _check_parameters(str(text), rule[name], parameters)
+        rules.append((str(match), RuleSpec(name, parameters)))
+    return Composite(str(path), (*rules, *BASE, ("linear", RuleSpec("epsilon"))))
+
+
+def _check_match(match: str, path: str | os.PathLike[str]) -> None:
+    """Catch typing errors: a match that can never hold would be silently useless."""
+    words = {"linear", "conv", "dense", "first conv", "first linear", "any", *(m for m, _ in BASE)}
+    last = match.split()[-1] if match.split() else ""
+    known = match in words or match.startswith("name ") or last[:1].isupper() or "::" in last
+    if not known and not re.fullmatch(r"depth \d+(-\d+)?", match):
+        raise InputError(
+            f"{path}: unknown match {match!r}; expected an op, one of {', '.join(sorted(words))}, "
+            "`name GLOB` or `depth A-B`"
+        )
 
 
 def _call(text: str) -> tuple[str, dict[str, Any]]:

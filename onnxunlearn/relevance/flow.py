@@ -50,13 +50,21 @@ def data_inputs(node: Node) -> tuple[str, ...]:
     return node.inputs[:1] if node.kind in _FIRST else node.inputs
 
 
-def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
-    """Tensors that carry relevance: float inputs, embeddings, `also`, and all that comes of them."""
-    found = {i.name for i in model.inputs if i.type.tensor_type.elem_type in _FLOATS} | set(also)
+def sources(model: Model) -> list[str]:
+    """Where relevance ends: the float inputs, and what is looked up in an embedding."""
+    found = [i.name for i in model.inputs if i.type.tensor_type.elem_type in _FLOATS]
     for node in model.nodes:
         looks_up = node.kind == "Gather" and node.inputs[0] not in model.activations
-        embeds = looks_up and node.inputs[1] in model.activations and _is_float(model, node.inputs[0])
-        if embeds or any(name in found for name in data_inputs(node)):
+        if looks_up and node.inputs[1] in model.activations and _is_float(model, node.inputs[0]):
+            found.append(node.outputs[0])
+    return found
+
+
+def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
+    """Tensors that carry relevance: the sources, `also`, and all that comes of them."""
+    found = {*sources(model), *also}
+    for node in model.nodes:
+        if any(name in found for name in data_inputs(node)):
             found.update(o for o in node.outputs if o)
     return frozenset(found)
 

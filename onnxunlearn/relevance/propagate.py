@@ -13,6 +13,7 @@ from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
     SEED,
     RelevanceGraph,
+    RuleAt,
     compile_relevance,
     linear_weights,
     path_between,
@@ -91,6 +92,10 @@ class Propagator:
                 flat[: batch.count],
                 {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
             )
+
+    def rules(self, feeds: Feeds) -> tuple[RuleAt, ...]:
+        """Which rule each node gets, from the logits back, for a batch of these shapes."""
+        return self._prepare(feeds).graph.rules
 
     def estimate_patterns(self, feeds: Feeds, size: int) -> None:
         """Estimate the patterns of all linear nodes on the way from these probes."""

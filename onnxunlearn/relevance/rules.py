@@ -153,7 +153,7 @@ def _like(x: Value, number: float) -> Value:
 
 @rule("uniform")
 def uniform(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
-    """x ⊙ Jᵀ(R / stab(2y)): each factor of a product gets half (AttnLRP, Achtibat et al. 2024, eq. 14-15)."""
+    """x ⊙ Jᵀ(R / stab(2y)): each factor of a product gets half (AttnLRP, Achtibat et al. 2024)."""
     return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y * 2.0, epsilon)), strict=True)]
 
 
@@ -166,7 +166,7 @@ def numerator(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Valu
 
 @rule("softmax")
 def softmax(op: Softmax, R: Value) -> Sequence[Value]:
-    """x ⊙ (R − s·ΣR) for s = softmax(x) (AttnLRP, Achtibat et al. 2024, eq. 13); 0 where x is −∞ (a mask)."""
+    """x ⊙ (R − s·ΣR) for s = softmax(x) (AttnLRP, Achtibat et al. 2024); 0 where x is −∞ (a mask)."""
     (x,) = op.xs
     emitter = x.emitter
     total = emitter.op("ReduceSum", R, np.asarray([op.axis], np.int64), keepdims=1)
@@ -183,7 +183,7 @@ def constant(op: LocalMap, R: Value) -> Sequence[Value]:
 
 @rule("normalisation")
 def normalisation(op: Normalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
-    """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP, eq. 17): u = γ/std·R/y, x ⊙ (u − mean u)."""
+    """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP): u = γ/std·R/y, x ⊙ (u − mean u)."""
     return [x * s for x, s in zip(op.xs, op.frozen(R / stab(op.y, epsilon)), strict=True)]
 
 
@@ -199,7 +199,7 @@ def attention(
 
 @rule("lrn")
 def lrn(op: ResponseNormalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
-    """First-order shares of a local response normalisation (Binder et al. 2016, eq. 13).
+    """First-order shares of a local response normalisation (Binder et al. 2016).
 
     z_kk = x_k·(k + a·x_k²)^−β, z_jk = −2aβ·x_k·x_j²·S_k^(−β−1) for neighbours j of k, a = α/n;
     R_j = Σ_k z_jk / stab(Σ_i z_ik) · R_k.

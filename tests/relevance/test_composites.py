@@ -1,5 +1,7 @@
 """Composites: parsing what users type, and which rule goes where."""
 
+from pathlib import Path
+
 import pytest
 
 from onnxunlearn.errors import InputError
@@ -53,3 +55,50 @@ def test_gradient_is_for_all_nodes_and_merges_nothing() -> None:
 def test_errors_repeat_what_was_typed(text: str, named: str) -> None:
     with pytest.raises(InputError, match=named):
         parse_composite(text)
+
+
+YAML = """
+- first conv: zbox(low=-1, high=1)
+- name /layer4/*: gamma(gamma=0.1)
+- depth 0-3: zplus
+- product MatMul: norm
+- dense: epsilon
+"""
+
+
+def test_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(YAML)
+    mine = parse_composite(str(path))
+    conv = ["conv Conv", "conv", "Conv", "any", "linear"]
+    assert str(mine.choose([*conv, "first conv"], "/stem", 0)) == "zbox(low=-1, high=1)"
+    assert str(mine.choose(conv, "/layer4/conv1", 2)) == "gamma(gamma=0.1)"
+    assert str(mine.choose(conv, "/layer1/conv1", 3)) == "zplus"
+    assert str(mine.choose(conv, "/layer1/conv1", 4)) == "epsilon"
+    assert str(mine.choose(["product MatMul", "product", "MatMul", "any"], "", None)) == "norm"
+    assert str(mine.choose(["activation Relu", "activation", "Relu", "any"])) == "pass"
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("conv: zplus", "expected a list"),
+        ("- conv: zplus\n  dense: epsilon", "expected a list"),
+        ("- convv: zplus", "unknown match 'convv'"),
+        ("- depth x: zplus", "unknown match"),
+        ("- conv: zpluss", "unknown rule 'zpluss'"),
+        ("- conv: gamma(gama=1)", "gama"),
+        ("- [", "not YAML"),
+    ],
+)
+def test_a_wrong_file_is_named(text: str, named: str, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=named) as error:
+        parse_composite(str(path))
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named() -> None:
+    with pytest.raises(InputError, match=r"nowhere\.yaml"):
+        parse_composite("nowhere.yaml")

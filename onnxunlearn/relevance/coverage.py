@@ -1,0 +1,70 @@
+"""Which ops relevance passes, on which engine: `python -m onnxunlearn.relevance.coverage > docs/coverage.md`."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import onnx
+from onnx.reference.ops import load_op
+
+from onnxunlearn.relevance import adjoint
+
+_HEAD = """# Ops that relevance can pass
+
+Made by `python -m onnxunlearn.relevance.coverage`; a test fails if it is stale. Each op is covered in all its
+versions from the opset given here, with 1, 2 or 3 spatial axes where it has any, except for the refusals that
+its adjoint names. ONNX Runtime is the default engine; the others run a model if they have all of its ops.
+
+| op | from opset | onnxruntime | numpy | torch | in |
+|---|--:|---|---|---|---|
+"""
+
+
+def coverage_table() -> str:
+    """The page as Markdown."""
+    return _HEAD + "".join(f"| {' | '.join(row)} |\n" for row in _rows())
+
+
+def _rows() -> Iterator[tuple[str, ...]]:
+    torch_ops = _registered(Path(__file__).parents[1] / "engines", "torch_op")
+    for kind in sorted(adjoint):
+        domain, _, op = kind.rpartition("::")
+        numpy = not domain and _in_reference(op)
+        place = adjoint[kind].__module__.rpartition(".")[2]
+        yield kind, _first_version(op, domain), "yes", _yes(numpy), _yes(kind in torch_ops), f"`{place}`"
+
+
+def _first_version(op: str, domain: str) -> str:
+    if domain:
+        return "–"
+    return str(
+        min(
+            s.since_version for s in onnx.defs.get_all_schemas_with_history() if s.name == op and not s.domain
+        )
+    )
+
+
+def _in_reference(op: str) -> bool:
+    try:
+        load_op("", op, onnx.defs.get_schema(op).since_version)
+    except (onnx.defs.SchemaError, NotImplementedError, ValueError):
+        return False
+    return True
+
+
+def _registered(folder: Path, registry: str) -> set[str]:
+    """Names given to a registry's decorator, read from the source: torch itself need not be installed."""
+    names: set[str] = set()
+    for path in sorted(folder.glob("torch*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == registry:
+                names |= {a.value for a in node.args if isinstance(a, ast.Constant)}
+    return names
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+if __name__ == "__main__":
+    print(coverage_table(), end="")
