@@ -1,8 +1,6 @@
 """Which ops relevance passes, on which engine; `python -m onnxunlearn.relevance.coverage` prints the page."""
 
-import ast
 from collections.abc import Iterator
-from pathlib import Path
 
 import onnx
 from onnx.reference.op_run import RuntimeImplementationError
@@ -27,12 +25,13 @@ def coverage_table() -> str:
 
 
 def _rows() -> Iterator[tuple[str, ...]]:
-    torch_ops = _registered(Path(__file__).parents[1] / "engines", "torch_op")
+    from onnxunlearn.engines.torch_module import torch_op  # torch is optional
+
     for kind in sorted(adjoint):
         domain, _, op = kind.rpartition("::")
         numpy = not domain and _in_reference(op)
         place = adjoint[kind].__module__.rpartition(".")[2]
-        yield kind, _first_version(op, domain), "yes", _yes(numpy), _yes(kind in torch_ops), f"`{place}`"
+        yield kind, _first_version(op, domain), "yes", _yes(numpy), _yes(kind in torch_op), f"`{place}`"
 
 
 def _first_version(op: str, domain: str) -> str:
@@ -47,23 +46,13 @@ def _first_version(op: str, domain: str) -> str:
 
 def _in_reference(op: str) -> bool:
     schema = onnx.defs.get_schema(op)
-    if schema.has_function or schema.has_context_dependent_function:
+    if schema.has_function or schema.has_context_dependent_function:  # type: ignore[attr-defined]
         return True  # it is run as the simpler ops that the standard gives for it
     try:
         load_op("", op, schema.since_version)
     except RuntimeImplementationError:
         return False
     return True
-
-
-def _registered(folder: Path, registry: str) -> set[str]:
-    """Names given to a registry's decorator, read from the source: torch itself need not be installed."""
-    names: set[str] = set()
-    for path in sorted(folder.glob("torch*.py")):
-        for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == registry:
-                names |= {str(a.value) for a in node.args if isinstance(a, ast.Constant)}
-    return names
 
 
 def _yes(value: bool) -> str:

@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+import pytest
+
 from onnxunlearn.relevance import adjoint
 from onnxunlearn.relevance.coverage import coverage_table
 
+pytest.importorskip("torch")
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"
 
 
