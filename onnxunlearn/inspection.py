@@ -149,7 +149,7 @@ def _rules(
         return (), f"input {free[0]!r} has free sizes besides the batch"
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
-        found = propagator.rules(_example(model))
+        found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)
     counts = Counter((r.op, r.kind, r.rule) for r in found)

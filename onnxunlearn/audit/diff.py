@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import onnx
 
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, find_layers, patch
 
 
@@ -43,27 +45,37 @@ def diff(original: Model, edited: Model) -> Diff:
     the edited file, byte for byte."""
     changed: dict[str, np.ndarray] = {}
     tensors = []
-    for name, tensor in original.stored.items():
-        if name not in edited.stored:
-            continue
-        other = edited.stored[name]
-        if (tensor.data_type, list(tensor.dims)) != (other.data_type, list(other.dims)):
-            continue
-        before, after = original.array(name), edited.array(name)
-        if before.tobytes() != after.tobytes():
-            changed[name] = after
-            tensors.append(_tensor_diff(original, name, before, after))
-    others = () if _explains(original, edited, changed) else tuple(_other_differences(original, edited))
+    for name in original.stored:
+        if _comparable(original, edited, name):
+            before, after = original.array(name), edited.array(name)
+            if before.tobytes() != after.tobytes():
+                tensors.append(_tensor_diff(original, name, before, after))
+                if original.stored[name].data_location != onnx.TensorProto.EXTERNAL:
+                    changed[name] = after
+    explained = _written(original, changed)
+    others = () if explained == edited.data else _other_differences(explained, edited)
     return Diff(
         tuple(tensors),
-        others,
+        tuple(others),
         _differing_bytes(original.data, edited.data),
         (len(original.data), len(edited.data)),
     )
 
 
-def _explains(original: Model, edited: Model, changed: dict[str, np.ndarray]) -> bool:
-    return patch(original, changed) == edited.data
+def _comparable(original: Model, edited: Model, name: str) -> bool:
+    """Whether both models store numbers of one type and shape under `name`, which may differ."""
+    tensor, other = original.stored[name], edited.stored.get(name)
+    if other is None or (tensor == other and original.folder == edited.folder):
+        return False
+    same_kind = (tensor.data_type, list(tensor.dims)) == (other.data_type, list(other.dims))
+    return same_kind and tensor.data_type != onnx.TensorProto.STRING
+
+
+def _written(original: Model, changed: dict[str, np.ndarray]) -> bytes:
+    try:
+        return patch(original, changed)
+    except UnsupportedError:
+        return original.data  # no edit of ours: then the tensors are among the other differences, too
 
 
 def _differing_bytes(a: bytes, b: bytes) -> int:
@@ -94,23 +106,23 @@ def _place(model: Model, name: str, elements: np.ndarray) -> tuple[str | None, s
     return None, None, ()
 
 
-def _other_differences(original: Model, edited: Model) -> list[str]:
-    """Name the parts of the two files, other than tensor values, that are not equal."""
+def _other_differences(explained: bytes, edited: Model) -> list[str]:
+    """Name the parts that are not equal once the original has the edited tensors' values."""
+    expected = onnx.load_model_from_string(explained)
     found = []
-    for label, a, b in (
-        ("model", original.proto, edited.proto),
-        ("graph", original.graph, edited.graph),
-    ):
+    for label, a, b in (("model", expected, edited.proto), ("graph", expected.graph, edited.graph)):
         for field in a.DESCRIPTOR.fields:
-            if field.name in {"graph", "initializer"}:
-                continue
-            if getattr(a, field.name) != getattr(b, field.name):
+            if field.name not in {"graph", "initializer"} and getattr(a, field.name) != getattr(
+                b, field.name
+            ):
                 found.append(f"{label}.{field.name}")
-    names = [set(m.initializers) for m in (original, edited)]
-    found += [f"initializer {n!r} only in the original" for n in sorted(names[0] - names[1])]
-    found += [f"initializer {n!r} only in the edited model" for n in sorted(names[1] - names[0])]
-    for name in sorted(names[0] & names[1]):
-        before, after = original.initializers[name], edited.initializers[name]
+    ours, theirs = {t.name: t for t in expected.graph.initializer}, edited.initializers
+    found += [f"initializer {n!r} only in the original" for n in sorted(ours.keys() - theirs.keys())]
+    found += [f"initializer {n!r} only in the edited model" for n in sorted(theirs.keys() - ours.keys())]
+    for name in sorted(ours.keys() & theirs.keys()):
+        before, after = ours[name], theirs[name]
         if (before.data_type, list(before.dims)) != (after.data_type, list(after.dims)):
             found.append(f"initializer {name!r} has another type or shape")
+        elif before != after:
+            found.append(f"initializer {name!r} is stored or described in another way")
     return found or ["how the files are serialized"]

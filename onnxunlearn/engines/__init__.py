@@ -1,7 +1,8 @@
 """Engines run ONNX graphs: the user's (instrumented) model and the relevance graphs we build.
 
-No rule, method or metric knows which engine it is on. Adding one: a class with `session`, registered
-with `@engine("name")`, imported lazily below so that its runtime stays optional.
+No rule, method or metric knows which engine it is on. Adding one: a module with a class that has what
+`Engine` asks for, and its line in `ENGINES`; it is imported only when chosen, so that the package it
+stands on stays optional.
 """
 
 from collections.abc import Mapping, Sequence
@@ -44,6 +45,8 @@ class Engine(Protocol):
         ...
 
 
+PROVIDERS = ("cpu", "cuda")
+
 #: name -> module and class; imported only when asked for, since each needs another package
 ENGINES = {
     "onnxruntime": ("onnxunlearn.engines.onnxruntime", "OnnxRuntimeEngine"),
@@ -55,10 +58,12 @@ ENGINES = {
 def create_engine(name: str = "onnxruntime", providers: Sequence[str] = ("cpu",)) -> Engine:
     """The engine called `name`; `providers` are "cpu" and "cuda" in order of preference.
 
-    Raises InputError if the name is unknown or its package is not installed.
+    Raises InputError if a name is unknown or the engine's package is not installed.
     """
     if name not in ENGINES:
         raise InputError(f"unknown engine {name!r}; known: {', '.join(ENGINES)}")
+    if unknown := [provider for provider in providers if provider not in PROVIDERS]:
+        raise InputError(f"unknown provider {unknown[0]!r}; known: {', '.join(PROVIDERS)}")
     module, cls = ENGINES[name]
     engine: Engine = getattr(import_module(module), cls)(tuple(providers))
     return engine

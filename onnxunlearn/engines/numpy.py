@@ -12,7 +12,7 @@ from onnx.reference.op_run import RuntimeContextError
 
 from onnxunlearn.engines.numpy_ops import OPS
 from onnxunlearn.engines.schedule import Step, schedule
-from onnxunlearn.engines.signature import Signature, describe, one_line, opsets, unsupported
+from onnxunlearn.engines.signature import Signature, describe, domain_of, one_line, opsets, unsupported
 from onnxunlearn.engines.weights import embedded
 from onnxunlearn.errors import InputError
 
@@ -87,9 +87,20 @@ class _Evaluator(ReferenceEvaluator):
         keywords["new_ops"] = OPS
         super().__init__(proto, *args, **keywords)
 
+    @property
+    def opsets(self) -> dict[str, int]:
+        """The standard domain may be spelled either way, by nodes as well as by the model."""
+        versions: dict[str, int] = dict(self.opsets_)
+        if "ai.onnx" in versions:
+            versions[""] = versions["ai.onnx"]
+        return versions
+
     def _load_impl(self, node: onnx.NodeProto, input_types: Any = None) -> Any:
+        plain = onnx.NodeProto()
+        plain.CopyFrom(node)
+        plain.domain = domain_of(node)
         try:
-            return super()._load_impl(node, input_types)
+            return super()._load_impl(plain, input_types)
         except RuntimeContextError:  # the evaluator's way to ask itself for the input types
             raise
         except (NotImplementedError, RuntimeError) as error:

@@ -96,7 +96,7 @@ class _Flattened(OpRun):
     """Ops that before opset 13 worked on the input as a matrix, split at `axis` (default 1)."""
 
     def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
-        if self.run_params["opsets"][self.domain] >= 13:
+        if self.run_params["opsets"][""] >= 13:
             return (self.normalised(x, attributes["axis"]),)
         axis = next((a.i for a in self.onnx_node.attribute if a.name == "axis"), 1) % x.ndim
         matrix = x.reshape(math.prod(x.shape[:axis]), -1)

@@ -51,8 +51,8 @@ class ConvTranspose(OpRun):
 class MaxPool(OpRun):
     def _run(self, x: Array, **attributes: Any) -> tuple[Array, ...]:
         windows = Windows.over(x.shape[2:], attributes["kernel_shape"], attributes)
-        lowest = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-        padded = _padded(x, windows, lowest)
+        limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
+        padded = _padded(x, windows, limits.min)  # as in ONNX Runtime, not -∞
         taps = [padded[:, :, *tap] for tap in windows.taps()]
         best = taps[0].copy()
         if len(self.output) == 1:

@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines.signature import Signature, one_line, opsets, unsupported
+from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError
 
 try:
@@ -38,14 +39,12 @@ class OnnxRuntimeEngine:
 
     providers: "cpu" and "cuda" in order of preference; CPU is always the fallback.
     threads: threads within one op; None leaves the choice to ONNX Runtime.
-    Raises InputError for an unknown provider.
+    Raises InputError if the installed package is broken.
     """
 
     name = "onnxruntime"
 
     def __init__(self, providers: tuple[str, ...] = ("cpu",), *, threads: int | None = None) -> None:
-        if unknown := [p for p in providers if p not in _PROVIDERS]:
-            raise InputError(f"unknown provider {unknown[0]!r}; known: {', '.join(_PROVIDERS)}")
         if not hasattr(ort, "InferenceSession"):
             raise InputError(
                 "engine onnxruntime: the package is broken, as when onnxruntime and onnxruntime-gpu are both "
@@ -59,7 +58,8 @@ class OnnxRuntimeEngine:
     def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "OnnxRuntimeSession":
         """Prepare `model`; `folder` is where its external data lies.
 
-        Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it.
+        Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it;
+        InputError if there is external data but no folder.
         """
         options = _options()
         options.use_deterministic_compute = True
@@ -67,9 +67,9 @@ class OnnxRuntimeEngine:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
-        if folder is not None:
+        if is_external(model, folder):
             options.add_session_config_entry(
-                "session.model_external_initializers_file_folder_path", str(folder.resolve())
+                "session.model_external_initializers_file_folder_path", str(folder)
             )
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))

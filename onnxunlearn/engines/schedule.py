@@ -38,6 +38,6 @@ def _reads(node: onnx.NodeProto) -> Iterator[str]:
         for graph in graphs:
             inner = {name for child in graph.node for name in _reads(child)}
             inner |= {output.name for output in graph.output}
-            own = {i.name for i in (*graph.input, *graph.initializer)}
+            own = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
             own |= {name for child in graph.node for name in child.output}
             yield from inner - own

@@ -48,8 +48,6 @@ class TorchEngine:
     name = "torch"
 
     def __init__(self, providers: tuple[str, ...] = ("cpu",)) -> None:
-        if unknown := [p for p in providers if p not in ("cpu", "cuda")]:
-            raise InputError(f"unknown provider {unknown[0]!r}; known: cpu, cuda")
         available = [p for p in providers if p == "cpu" or torch.cuda.is_available()]
         if "cuda" in providers and "cuda" not in available:
             log.warning("engine torch: CUDA was asked for but is not available; running on the CPU")

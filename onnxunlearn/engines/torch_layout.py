@@ -86,7 +86,7 @@ def slice_(
 def gather(op: Op, x: Tensor, indices: Tensor) -> Tensor:
     axis = op.get("axis", 0) % x.ndim
     picked = x.index_select(axis, _from_start(indices, x.shape[axis]).reshape(-1))
-    return picked.reshape(*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :])
+    return picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
 @torch_op("GatherElements")

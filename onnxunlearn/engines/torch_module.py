@@ -6,10 +6,15 @@ from typing import Any
 import onnx
 import torch
 from onnx import numpy_helper
-from onnx.inliner import inline_local_functions
+from onnx.inliner import inline_local_functions, inline_selected_functions
 from torch import Tensor, nn
 
-from onnxunlearn.engines import torch_layout, torch_reduce, torch_spatial  # noqa: F401  (they register ops)
+from onnxunlearn.engines import (  # noqa: F401  (they register ops)
+    torch_layout,
+    torch_recurrent,
+    torch_reduce,
+    torch_spatial,
+)
 from onnxunlearn.engines.schedule import Step, schedule
 from onnxunlearn.engines.signature import Signature, describe, domain_of, one_line, opsets, unsupported
 from onnxunlearn.engines.torch_ops import READS_NUMBERS, Op, Result, tensor_of, torch_op
@@ -29,8 +34,7 @@ class OnnxModule(nn.Module):
 
     def __init__(self, model: onnx.ModelProto) -> None:
         super().__init__()
-        if model.functions:
-            model = inline_local_functions(model)
+        model = _expanded(model)
         versions = opsets(model)
         constants = [node for node in model.graph.node if node.op_type == "Constant"]
         self._nodes = [node for node in model.graph.node if node.op_type != "Constant"]
@@ -43,7 +47,7 @@ class OnnxModule(nn.Module):
         self._constants = nn.Module()
         self._constant_paths: dict[str, str] = {}
         self.initializer_paths: dict[str, str] = {}
-        self.initializer_paths.update(_paths(_initializer_names(model), reserved=dir(self)))
+        self.initializer_paths.update(parameter_paths(_initializer_names(model), reserved=dir(self)))
         for tensor in model.graph.initializer:
             self._store(tensor.name, _initializer(tensor))
         for node in constants:
@@ -107,6 +111,27 @@ class OnnxModule(nn.Module):
             self._numbers[name] = value
 
 
+def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Functions replaced by their bodies: the model's own, and ops that ONNX defines by simpler ones."""
+    if model.functions:
+        model = inline_local_functions(model)
+    lacking = {node.op_type for node in model.graph.node if not domain_of(node)} - set(torch_op)
+    if not lacking:
+        return model
+    try:
+        typed = onnx.shape_inference.infer_shapes(model)
+        # A body can depend on the types of all operands, initializers included.
+        known = {info.name for info in (*typed.graph.value_info, *typed.graph.input)}
+        typed.graph.value_info.extend(
+            onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims)
+            for tensor in typed.graph.initializer
+            if tensor.name not in known
+        )
+        return inline_selected_functions(typed, [("", op) for op in lacking], inline_schema_functions=True)
+    except (TypeError, ValueError, RuntimeError, onnx.shape_inference.InferenceError):
+        return model  # this onnx cannot expand it; the op gets its message where it is looked up
+
+
 def _op(node: onnx.NodeProto, versions: Mapping[str, int]) -> Op:
     if domain_of(node) or node.op_type not in torch_op:
         raise unsupported(node, versions, "torch")
@@ -161,7 +186,7 @@ def _call(node: onnx.NodeProto, op: Op, operands: Sequence[Tensor | None]) -> tu
     return (result,) if isinstance(result, Tensor) else result
 
 
-def _paths(names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
+def parameter_paths(names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
     """Initializer name -> parameter path: the name itself wherever torch can have an attribute path like it.
 
     Otherwise (an empty component, one of `reserved`, or "a" and "a.b" both being tensors) its dots become
@@ -180,11 +205,20 @@ def _paths(names: Iterable[str], reserved: Iterable[str]) -> dict[str, str]:
         return not taken and forbidden.isdisjoint(path.split("."))
 
     paths: dict[str, str] = {}
-    for name in sorted(names, key=lambda name: name.count(".")):  # "a" before "a.b"
-        path = name if fits(name) else name.replace(".", "_")
-        while not fits(path):
-            path += "_"
-        tensors.add(path)
-        modules |= parents(path)
+
+    def assign(name: str, path: str) -> None:
         paths[name] = path
+        tensors.add(path)
+        modules.update(parents(path))
+
+    names = sorted(names, key=lambda name: name.count("."))  # "a" before "a.b"
+    for name in names:
+        if fits(name):
+            assign(name, name)
+    for name in names:
+        if name not in paths:
+            path = name.replace(".", "_")
+            while not fits(path):
+                path += "_"
+            assign(name, path)
     return paths

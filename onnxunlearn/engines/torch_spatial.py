@@ -52,7 +52,8 @@ def conv_transpose(op: Op, x: Tensor, w: Tensor, b: Tensor | None = None) -> Ten
 def max_pool(op: Op, x: Tensor) -> Result:
     windows = Windows.over(x.shape[2:], op.attributes["kernel_shape"], op.attributes)
     pool = _MAX_POOL[_rank(op, windows)]
-    padded = _padded(x if x.is_floating_point() else x.double(), windows, -math.inf)
+    limits = torch.finfo(x.dtype) if x.is_floating_point() else torch.iinfo(x.dtype)
+    padded = _padded(x if x.is_floating_point() else x.double(), windows, limits.min)
     settings = {"kernel_size": windows.kernel, "stride": windows.strides, "dilation": windows.dilations}
     if op.outputs == 1:
         y: Tensor = pool(padded, **settings)

@@ -1,4 +1,4 @@
-"""Models with external data, made whole for the engines that read weights themselves."""
+"""Weights that lie in another file than the model."""
 
 from pathlib import Path
 
@@ -9,21 +9,26 @@ from onnxunlearn.engines.signature import one_line
 from onnxunlearn.errors import InputError
 
 
-def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
-    """`model` itself if it holds all its tensors, else a copy that does, read from `folder`.
-
-    Raises InputError if there is external data but no folder, or it cannot be read from there.
-    """
-    outside = [t for t in model.graph.initializer if external_data_helper.uses_external_data(t)]
-    attributes = (a for node in model.graph.node for a in node.attribute if a.HasField("t"))
-    outside += [a.t for a in attributes if external_data_helper.uses_external_data(a.t)]
-    if not outside:
-        return model
-    if folder is None:
+def is_external(model: onnx.ModelProto, folder: Path | None) -> bool:
+    """Whether tensors of the model lie in another file. Raises InputError if so, but there is no folder."""
+    tensors = list(model.graph.initializer)
+    tensors += [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
+    outside = [t for t in tensors if external_data_helper.uses_external_data(t)]
+    if outside and folder is None:
         raise InputError(
             f"tensor {outside[0].name!r} has its values in another file, but no folder was given to read it "
             "from; give the path of the .onnx file"
         )
+    return bool(outside)
+
+
+def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
+    """`model` itself if it holds all its tensors, else a copy that does, read from `folder`.
+
+    Raises InputError if the values cannot be read, or their file lies outside `folder`.
+    """
+    if not is_external(model, folder):
+        return model
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
     try:

@@ -95,12 +95,15 @@ class Windows:
             yield tuple(slice(o * d, o * d + (n - 1) * s + 1, s) for o, d, s, n in axes)
 
     def cells(self, axis: int, *, count_padding: bool) -> list[int]:
-        """How many kernel elements of each window along `axis` lie in the input (or in input and padding)."""
+        """How many kernel elements of each window along `axis` lie in the input (or in input and padding).
+
+        At least 1, so that the average over a window that is all padding is 0, as in ONNX Runtime.
+        """
         begin, size = self.begins[axis], self.sizes[axis]
         low, high = (-begin, size + self.ends[axis]) if count_padding else (0, size)
         starts = [i * self.strides[axis] - begin for i in range(self.counts[axis])]
         steps = range(0, self.kernel[axis] * self.dilations[axis], self.dilations[axis])
-        return [sum(low <= start + step < high for step in steps) for start in starts]
+        return [max(sum(low <= start + step < high for step in steps), 1) for start in starts]
 
 
 def _count(size: int, begin: int, end: int, extent: int, stride: int, ceil: bool) -> int:

@@ -31,7 +31,15 @@ def expose(
     for name in dict.fromkeys(shapes):
         graph.node.append(onnx.helper.make_node("Shape", [name], [SHAPE + name], name=SHAPE + name))
         graph.output.append(onnx.ValueInfoProto(name=SHAPE + name))
-    for name in overridable:
+    fed = list(dict.fromkeys(overridable))
+    if (
+        fed and copy.ir_version < 4
+    ):  # before IR 4 every initializer was listed as an input, and none could be fed
+        copy.ir_version = 4
+        constant = [i for i in graph.input if i.name in model.initializers and i.name not in fed]
+        for info in constant:
+            graph.input.remove(info)
+    for name in fed:
         _make_input(model, graph, name)
     return copy
 

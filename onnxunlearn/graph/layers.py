@@ -93,8 +93,10 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
     positions = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
     for node in reversed(chain):
         if node.kind != "Cast":
-            others = [model.constant(n) if n else None for n in node.inputs[1:]]
-            positions = evaluate(node, [positions, *others])[0]
+            operands = [model.constant(n) for n in node.inputs[1:]]
+            if any(operand is None for operand in operands):
+                return None
+            positions = evaluate(node, [positions, *operands])[0]
     return StoredTensor(name, positions, tuple(_readers(model, name)))
 
 
@@ -123,38 +125,26 @@ def _layer(model: Model, node: Node) -> Layer | None:
             return None
         if not node.attribute("transB", 0):
             weight = replace(weight, positions=weight.positions.T)
-    bias, output = None, node.outputs[0]
+    neurons, output = weight.positions.shape[0], node.outputs[0]
     if len(node.inputs) > 2 and node.inputs[2]:
-        bias = _as_bias(stored_tensor(model, node.inputs[2]), weight.positions.shape[0])
-    else:
-        bias, output = _added_bias(model, node, weight.positions.shape[0])
-    return Layer(node, weight, bias, output)
-
-
-def _as_bias(bias: StoredTensor | None, outputs: int) -> StoredTensor | None:
-    if bias is None or bias.positions.size != outputs:
-        return None
-    return replace(bias, positions=bias.positions.reshape(outputs))
-
-
-def _added_bias(model: Model, node: Node, outputs: int) -> tuple[StoredTensor | None, str]:
-    """The bias in an Add that is the only reader of the node's output, and the Add's output."""
-    output = node.outputs[0]
+        return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)
+    # Behind a Conv the axes of space follow that of the neurons.
+    trailing = weight.positions.ndim - 2
     readers = model.consumers.get(output, [])
     if len(readers) == 1 and readers[0].kind == "Add":
         add = readers[0]
         operand = add.inputs[1] if add.inputs[0] == output else add.inputs[0]
-        if operand not in model.activations and (found := stored_tensor(model, operand)) is not None:
-            trailing = found.positions.ndim - (
-                1 if node.kind != "Conv" else len(node_kernel(model, node)) + 1
-            )
-            per_channel = found.positions.shape[trailing:][:1] == (outputs,) if trailing >= 0 else False
-            if per_channel and (bias := _as_bias(found, outputs)) is not None:
-                return bias, add.outputs[0]
-    return None, output
+        if (bias := _bias(model, operand, neurons, trailing)) is not None:
+            return Layer(node, weight, bias, add.outputs[0])
+    return Layer(node, weight, None, output)
 
 
-def node_kernel(model: Model, node: Node) -> tuple[int, ...]:
-    """The spatial sizes of a Conv's kernel."""
-    weight = model.constant(node.inputs[1])
-    return () if weight is None else weight.shape[2:]
+def _bias(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTensor | None:
+    """The stored tensor behind `name` if it is one number a neuron, `trailing` axes from the last."""
+    found = stored_tensor(model, name)
+    if found is None:
+        return None
+    axis = found.positions.ndim - 1 - trailing
+    if axis < 0 or found.positions.shape[axis] != neurons or found.positions.size != neurons:
+        return None
+    return replace(found, positions=found.positions.reshape(neurons))

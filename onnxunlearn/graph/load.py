@@ -8,6 +8,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
 
 
@@ -20,14 +21,14 @@ def load(source: str | os.PathLike[str] | bytes) -> Model:
     if isinstance(source, bytes):
         return _checked(Model(source, _parse(source, "the model")))
     path = Path(source)
-    if not path.exists():
-        raise InputError(f"{path}: no such file; give the path of an .onnx file")
-    if not path.is_file():
-        raise InputError(f"{path}: not a file; give the path of an .onnx file")
     try:
+        if not path.exists():
+            raise InputError(f"{path}: no such file; give the path of an .onnx file")
+        if not path.is_file():
+            raise InputError(f"{path}: not a file; give the path of an .onnx file")
         data = path.read_bytes()
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check name and permissions") from None
     return _checked(Model(data, _parse(data, str(path)), path))
 
 
@@ -38,9 +39,8 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     try:
         proto.ParseFromString(data)
     except DecodeError:
-        looks_like_onnx = (
-            data[:1] == b"\x08" and len(data) > 16
-        )  # ir_version, the first field of every exporter
+        # ir_version, the first field of every exporter
+        looks_like_onnx = data[:1] == b"\x08" and len(data) > 16
         reason = "truncated or damaged ONNX" if looks_like_onnx else "not an ONNX file"
         raise InputError(f"{name}: {reason}; expected a complete .onnx protobuf, export it again") from None
     if not proto.HasField("graph") or not proto.opset_import or not proto.graph.node:
@@ -57,7 +57,8 @@ def _checked(model: Model) -> Model:
     for node in model.nodes:
         if node.domain.startswith("com.microsoft.nchwc"):
             raise UnsupportedError(
-                f"{name}: {node} is an optimiser's hardware-specific op; give the model before ORT_ALL optimisation"
+                f"{name}: {node} is an optimiser's hardware-specific op; "
+                "give the model before ORT_ALL optimisation"
             )
     try:
         # A path lets the checker see external data; bytes are cheaper when there is none.
@@ -69,27 +70,29 @@ def _checked(model: Model) -> Model:
 
 
 def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Tensors of the main graph whose values lie in another file."""
-    for tensor in proto.graph.initializer:
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            yield tensor
-    for node in proto.graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t") and attribute.t.data_location == onnx.TensorProto.EXTERNAL:
-                yield attribute.t
+    """Tensors whose values lie in another file, in subgraphs too."""
+    return (t for t in messages(proto, onnx.TensorProto) if t.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def _check_external(tensor: onnx.TensorProto, folder: Path | None, name: str) -> None:
-    location = next((e.value for e in tensor.external_data if e.key == "location"), "")
+    entries = {e.key: e.value for e in tensor.external_data}
+    location = entries.get("location", "")
     what = f"{name}: tensor {tensor.name!r} has its data in {location!r}"
     if folder is None:
         raise InputError(f"{what}, but the model was given as bytes; give the path of the .onnx file")
-    root = folder.resolve()
-    target = (folder / location).resolve()
-    if not location or Path(location).is_absolute() or not target.is_relative_to(root):
+    try:
+        target = (folder / location).resolve()
+        outside = not location or Path(location).is_absolute() or not target.is_relative_to(folder.resolve())
+        size = target.stat().st_size if not outside and target.is_file() else None
+        end = int(entries.get("offset") or 0) + int(entries.get("length") or 0)
+    except (OSError, RuntimeError, ValueError) as error:  # e.g. a loop of links, a number that is none
+        raise InputError(f"{what}, which cannot be found ({error}); export the model again") from None
+    if outside:
         raise InputError(f"{what}, outside the model's folder; refused, put the data file beside the model")
-    if not target.is_file():
+    if size is None:
         raise InputError(f"{what}, which does not exist; put the data file beside the model")
+    if end > size:
+        raise InputError(f"{what}, which is too short ({size:,} of {end:,} bytes); copy the data file again")
 
 
 def _first_line(error: Exception) -> str:

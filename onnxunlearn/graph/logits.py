@@ -74,7 +74,7 @@ def _classes(model: Model, tensor: str) -> int | None:
     shape = model.shapes.get(tensor)
     if shape is not None:
         inner = shape[1:]
-        if len(shape) < 2 or inner[0] is None:
+        if len(shape) < 2 or not inner[0]:  # some exporters write a free size as 0
             shape = None
         elif any(d != 1 for d in inner[1:]):
             return None

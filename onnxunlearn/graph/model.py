@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.messages import messages
 
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
@@ -52,6 +53,12 @@ class Node:
     @cached_property
     def outputs(self) -> tuple[str, ...]:
         return tuple(self.proto.output)
+
+    @cached_property
+    def captured(self) -> tuple[str, ...]:
+        """What the node's subgraphs (If, Loop, Scan) read, among it what they take from the outer graph."""
+        inner = [name for node in messages(self.proto, onnx.NodeProto) for name in node.input]
+        return (*inner, *(o.name for graph in messages(self.proto, onnx.GraphProto) for o in graph.output))
 
     @cached_property
     def attributes(self) -> Mapping[str, Any]:
@@ -124,7 +131,7 @@ class Model:
         """Tensor -> the nodes that read it, each once, in graph order."""
         readers: dict[str, list[Node]] = {}
         for node in self.nodes:
-            for name in dict.fromkeys(n for n in node.inputs if n):
+            for name in dict.fromkeys(n for n in (*node.inputs, *node.captured) if n):
                 readers.setdefault(name, []).append(node)
         return readers
 
@@ -142,7 +149,7 @@ class Model:
         """Tensors whose values depend on the graph's inputs."""
         names = {i.name for i in self.inputs}
         for node in self.nodes:
-            if any(n in names for n in node.inputs):
+            if any(n in names for n in (*node.inputs, *node.captured)):
                 names.update(o for o in node.outputs if o)
         return frozenset(names)
 
@@ -202,7 +209,7 @@ class Model:
         if name in self.stored:
             return self.array(name)
         node = self.producer.get(name)
-        if node is None or node.domain:
+        if node is None or node.domain or node.captured:
             return None
         operands = [self.constant(n) if n else None for n in node.inputs]
         if any(n and v is None for n, v in zip(node.inputs, operands, strict=True)):

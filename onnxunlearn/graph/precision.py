@@ -1,48 +1,50 @@
-"""The same model in double precision, for engines that can run it: what float32 results are measured against."""
+"""The same model in double precision, for engines that can run it: what float32 results are measured by."""
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
 
 _FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
 
-#: ops that compute their statistics in float32 unless told otherwise
-_STASHES = frozenset({"LayerNormalization", "GroupNormalization", "RMSNormalization"})
+#: attributes that name the element type a node makes or computes in
+_TYPES = frozenset({"to", "dtype", "output_datatype", "softmax_precision"})
 
 
 def as_float64(model: Model) -> Model:
     """A copy in which every float32 tensor, declared type and cast target is double; in memory only."""
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    graph = proto.graph
-    for info in (*graph.input, *graph.output, *graph.value_info):
-        if info.type.tensor_type.elem_type == _FLOAT:
-            info.type.tensor_type.elem_type = _DOUBLE
-    for tensor in graph.initializer:
-        _widen(tensor, model)
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("t"):
-                _widen(attribute.t, model)
-            if (node.op_type, attribute.name, attribute.i) == ("Cast", "to", _FLOAT):
-                attribute.i = _DOUBLE
-            if node.op_type == "Constant" and attribute.name in {"value_float", "value_floats"}:
-                values = attribute.f if attribute.name == "value_float" else list(attribute.floats)
-                attribute.CopyFrom(
-                    onnx.helper.make_attribute("value", numpy_helper.from_array(np.asarray(values, np.float64)))
-                )
-        if node.op_type in _STASHES and all(a.name != "stash_type" for a in node.attribute):
-            node.attribute.append(onnx.helper.make_attribute("stash_type", _DOUBLE))
-        if node.op_type == "ConstantOfShape" and not node.attribute:  # float32 zeros by default
-            zero = numpy_helper.from_array(np.zeros(1))
-            node.attribute.append(onnx.helper.make_attribute("value", zero))
+    for declared in messages(proto, onnx.TypeProto.Tensor):
+        if declared.elem_type == _FLOAT:
+            declared.elem_type = _DOUBLE
+    for tensor in messages(proto, onnx.TensorProto):
+        if tensor.data_type == _FLOAT:
+            base = str(model.folder) if model.folder else ""
+            values = numpy_helper.to_array(tensor, base).astype(np.float64)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for node in messages(proto, onnx.NodeProto):
+        _widen(node, model.opsets.get("", 1))
     return Model(proto.SerializeToString(), proto, model.path)
 
 
-def _widen(tensor: onnx.TensorProto, model: Model) -> None:
-    if tensor.data_type == _FLOAT:
-        base = str(model.folder) if model.folder else ""
-        values = numpy_helper.to_array(tensor, base).astype(np.float64)
-        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+def _widen(node: onnx.NodeProto, opset: int) -> None:
+    for attribute in node.attribute:
+        if attribute.name in _TYPES and attribute.i == _FLOAT:
+            attribute.i = _DOUBLE
+        if node.op_type == "Constant" and attribute.name in {"value_float", "value_floats"}:
+            values = attribute.f if attribute.name == "value_float" else list(attribute.floats)
+            _set(attribute, "value", numpy_helper.from_array(np.asarray(values, np.float64)))
+    given = {attribute.name: attribute for attribute in node.attribute}
+    if node.op_type == "ConstantOfShape" and not given:  # float32 zeros
+        _set(node.attribute.add(), "value", numpy_helper.from_array(np.zeros(1)))
+    if node.op_type == "GroupNormalization" and opset >= 21:
+        # Engines compute LayerNormalization and RMSNormalization in their input's type, whatever `stash_type`
+        # says; this one they take apart as ONNX defines it, with a Cast.
+        _set(given.get("stash_type") or node.attribute.add(), "stash_type", _DOUBLE)
+
+
+def _set(attribute: onnx.AttributeProto, name: str, value: onnx.TensorProto | int) -> None:
+    attribute.CopyFrom(onnx.helper.make_attribute(name, value))

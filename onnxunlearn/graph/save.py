@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +10,14 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.load import external_tensors
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
 # Field numbers of onnx.proto
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _NODE_ATTRIBUTE, _ATTRIBUTE_T = 7, 1, 5, 5, 5
-_PAYLOADS = {"raw_data": 9, "float_data": 4, "double_data": 10, "int32_data": 5}
+_PAYLOADS = {"raw_data": 9, "float_data": 4, "double_data": 10}
+_VARINTS = {"int32_data": 5, "int64_data": 7, "uint64_data": 11}
 
 
 def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
@@ -27,39 +29,54 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
     payloads: dict[FieldPath, bytes] = {}
     for name, values in edits.items():
         tensor = model.stored[name]
-        expected = numpy_helper.to_array(tensor).dtype if not _external(tensor) else None
-        if values.shape != tuple(tensor.dims) or (expected is not None and values.dtype != expected):
+        expected = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
+        if values.shape != tuple(tensor.dims) or values.dtype != expected:
             raise ValueError(f"edit of {name!r} has shape {values.shape} and dtype {values.dtype}")
-        if _external(tensor):
+        if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise UnsupportedError(
                 f"tensor {name!r} is stored as external data; editing it is not supported yet, "
                 "save the model in one file first (onnx.save_model(..., save_as_external_data=False))"
             )
-        store, payload = _payload(tensor, values)
-        payloads[(*_path(model, name), (_PAYLOADS[store], 0))] = payload
+        field, payload = _payload(tensor, values)
+        payloads[(*_path(model, name), (field, 0))] = payload
+    if not payloads:
+        return model.data
     try:
-        return splice(model.data, payloads) if payloads else model.data
+        patched = splice(model.data, payloads)
     except (KeyError, ValueError) as error:
         raise UnsupportedError(
             f"a weight is stored unpacked ({error}); load and save the model once with the onnx package"
         ) from None
+    written = Model(patched, onnx.ModelProto.FromString(patched))
+    for name, values in edits.items():
+        if not _holds(written.stored[name], values):  # e.g. in two pieces, which protobuf joins
+            raise UnsupportedError(
+                f"tensor {name!r} is stored in pieces; load and save the model once with the onnx package"
+            )
+    return patched
 
 
-def _external(tensor: onnx.TensorProto) -> bool:
-    return bool(tensor.data_location == onnx.TensorProto.EXTERNAL)
+def _holds(tensor: onnx.TensorProto, values: np.ndarray) -> bool:
+    try:
+        return numpy_helper.to_array(tensor).tobytes() == values.tobytes()
+    except ValueError:  # too many values
+        return False
 
 
-def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[str, bytes]:
-    store = next(
-        (f for f in _PAYLOADS if (tensor.HasField(f) if f == "raw_data" else len(getattr(tensor, f)))), None
-    )
-    if store is None:
-        raise UnsupportedError(f"tensor {tensor.name!r} holds no values that can be edited")
-    if store == "int32_data":  # float16 and bfloat16 as varints of their bits
-        bits = np.ascontiguousarray(values).view(np.uint16).reshape(-1)
-        return store, b"".join(varint(int(v)) for v in bits)
-    little_endian = values.dtype.newbyteorder("<") if values.dtype.byteorder in "=<>|" else values.dtype
-    return store, np.ascontiguousarray(values).astype(little_endian, copy=False).tobytes()
+def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[int, bytes]:
+    """The number of the field that holds the tensor's values, and `values` as that field's content."""
+    raw = numpy_helper.from_array(values).raw_data  # little-endian, types under a byte packed
+    for store, field in _PAYLOADS.items():
+        if len(getattr(tensor, store)):
+            return field, raw
+    for store, field in _VARINTS.items():
+        if len(getattr(tensor, store)):
+            if values.dtype.kind in "biu":
+                numbers = values.reshape(-1)
+            else:  # float16 and the like: their bits
+                numbers = np.frombuffer(raw, f"<u{values.dtype.itemsize}")
+            return field, b"".join(varint(number & 0xFFFF_FFFF_FFFF_FFFF) for number in numbers.tolist())
+    raise UnsupportedError(f"tensor {tensor.name!r} holds no values that can be edited")
 
 
 def _path(model: Model, name: str) -> FieldPath:
@@ -75,15 +92,27 @@ def _path(model: Model, name: str) -> FieldPath:
 def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = False) -> Path:
     """`out` as a path that may be written. Raises InputError if it is the input, exists or has no folder."""
     path = Path(out)
-    if model.path is not None and path.exists() and path.samefile(model.path):
+    try:
+        exists = path.exists()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror}); give another path with -o") from None
+    if exists and any(path.samefile(file) for file in _files(model) if file.exists()):
         raise InputError(f"{path}: is the input model, which is never written; give another path with -o")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the path of the file to write")
-    if path.exists() and not overwrite:
+    if exists and not overwrite:
         raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
     return path
+
+
+def _files(model: Model) -> Iterator[Path]:
+    """The model's file, and those that hold its external data."""
+    if model.path is not None:
+        yield model.path
+        for tensor in external_tensors(model.proto):
+            yield from (model.path.parent / e.value for e in tensor.external_data if e.key == "location")
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -77,10 +77,10 @@ def lra_npp(
     """k: neurons that count per probe. m: neurons perturbed per layer. perturb: zero, halve, flip or noise;
     by default zero, as in the paper, and flip where that does not reach the class."""
     for name, value in (("k", k), ("m", m)):
-        if value is not None and (not isinstance(value, int) or value < 1):
+        if value is not None and (type(value) is not int or value < 1):
             raise InputError(f"lra-npp: {name}={value!r}; expected a number of neurons ≥ 1")
     if perturb is not None:
-        perturbation.choose(perturb)
+        perturbation.choose(str(perturb))
     steps = _path(bench)
     relevance = {step.layer.name: _neuron_relevance(bench, step.layer) for step in steps}
     width = bench.head.weight.positions.shape[1]
@@ -121,7 +121,8 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
     while len(model.consumers.get(name, [])) == 1:  # else its row serves other paths too (a residual stream)
         if name in by_output:
             before = by_output[name]
-            own = before.neurons == layer.weight.positions.shape[1] and not before.weight.shared
+            shared = before.weight.shared or (before.bias is not None and before.bias.shared)
+            own = before.neurons == layer.weight.positions.shape[1] and not shared
             return before if own else None
         node = model.producer.get(name)
         if node is None or node.kind not in _CHANNELWISE:

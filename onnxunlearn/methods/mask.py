@@ -3,13 +3,15 @@
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 
 @method("mask")
 def mask(bench: Workbench, *, low: float = -1e4) -> Outcome:
     """low: the bias that the forgotten classes get (fits in float16). UnsupportedError without a bias."""
+    if not isinstance(low, int | float) or not -np.inf < low < 0:
+        raise InputError(f"mask: low={low!r}; expected a finite number < 0")
     edits, head = Edits(bench.model), bench.head
     bias = edits.bias(head)
     if bias is None:

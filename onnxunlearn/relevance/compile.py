@@ -39,6 +39,7 @@ _NEEDS: dict[str, type[LocalMap]] = {
     "normalisation": Normalisation,
     "lrn": ResponseNormalisation,
     "attention": Attention,
+    "signal_take_all": Recurrent,
 }
 
 

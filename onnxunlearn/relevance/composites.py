@@ -76,6 +76,7 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
     ("normalisation", RuleSpec("normalisation")),
     ("lrn", RuleSpec("lrn")),
     ("attention", RuleSpec("attention")),
+    ("recurrent", RuleSpec("signal_take_all")),
 )
 
 #: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.

@@ -25,13 +25,22 @@ def coverage_table() -> str:
 
 
 def _rows() -> Iterator[tuple[str, ...]]:
-    from onnxunlearn.engines.torch_module import torch_op  # torch is optional
+    # torch is optional; torch_module imports every file that registers ops
+    from onnxunlearn.engines import torch_module  # noqa: F401
+    from onnxunlearn.engines.torch_ops import torch_op
 
     for kind in sorted(adjoint):
         domain, _, op = kind.rpartition("::")
         numpy = not domain and _in_reference(op)
         place = adjoint[kind].__module__.rpartition(".")[2]
-        yield kind, _first_version(op, domain), "yes", _yes(numpy), _yes(kind in torch_op), f"`{place}`"
+        yield (
+            kind,
+            _first_version(op, domain),
+            "yes",
+            _yes(numpy),
+            _yes(kind in torch_op or (not domain and _is_function(op))),
+            f"`{place}`",
+        )
 
 
 def _first_version(op: str, domain: str) -> str:
@@ -45,14 +54,19 @@ def _first_version(op: str, domain: str) -> str:
 
 
 def _in_reference(op: str) -> bool:
-    schema = onnx.defs.get_schema(op)
-    if schema.has_function or schema.has_context_dependent_function:  # type: ignore[attr-defined]
-        return True  # it is run as the simpler ops that the standard gives for it
+    if _is_function(op):
+        return True
     try:
-        load_op("", op, schema.since_version)
+        load_op("", op, onnx.defs.get_schema(op).since_version)
     except RuntimeImplementationError:
         return False
     return True
+
+
+def _is_function(op: str) -> bool:
+    """Whether the standard gives the op as a function of simpler ones, as which both engines can run it."""
+    schema = onnx.defs.get_schema(op)
+    return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
 
 
 def _yes(value: bool) -> str:

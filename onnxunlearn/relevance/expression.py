@@ -55,7 +55,7 @@ class Emitter:
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = gs.Constant(
-                f"constant_{len(self._constants)}", np.ascontiguousarray(array)
+                f"constant_{len(self._constants)}", np.asarray(array, order="C")
             )
         return self._constants[key]
 

@@ -24,6 +24,7 @@ class LocalMap:
         softmax       Softmax and LogSoftmax
         lrn           local response normalisation, see `ResponseNormalisation`
         attention     softmax(Q·Kᵀ)·V in one node, see `Attention`
+        recurrent     LSTM, GRU, RNN, see `Recurrent`
         normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
     inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
     vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
@@ -88,3 +89,10 @@ class Attention(LocalMap):
     """share: (R, epsilon, whether the attention weights count as constants) -> relevance of each input."""
 
     share: Callable[[Value, float, bool], Sequence[Value]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent(LocalMap):
+    """share: (R at each output, epsilon) -> relevance of each input, gates held constant at every step."""
+
+    share: Callable[[Sequence[Value], float], Sequence[Value]] = field(repr=False)

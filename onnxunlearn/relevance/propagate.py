@@ -13,7 +13,6 @@ from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
     SEED,
     RelevanceGraph,
-    RuleAt,
     compile_relevance,
     linear_weights,
     path_between,
@@ -93,9 +92,9 @@ class Propagator:
                 {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
             )
 
-    def rules(self, feeds: Feeds) -> tuple[RuleAt, ...]:
-        """Which rule each node gets, from the logits back, for a batch of these shapes."""
-        return self._prepare(feeds).graph.rules
+    def compiled(self, feeds: Feeds) -> RelevanceGraph:
+        """The relevance graph for a batch of these shapes, with the rules that it uses."""
+        return self._prepare(feeds).graph
 
     def estimate_patterns(self, feeds: Feeds, size: int) -> None:
         """Estimate the patterns of all linear nodes on the way from these probes."""

@@ -245,3 +245,13 @@ def _pattern(op: Linear, kind: str) -> Value:
     if op.patterns is None:
         raise InputError("pattern rules need patterns, which are estimated from probes (patterns=...)")
     return op.w.emitter.constant(op.patterns[kind])
+
+
+@rule("signal_take_all")
+def signal_take_all(op: Recurrent, *R: Value, epsilon: float = 1e-6) -> Sequence[Value]:
+    """Through every step of an LSTM, GRU or RNN with its gates held constant (Arras et al. 2017, sec. 2.3).
+
+    A product of gate and signal gives all to the signal; sums, of states as of pre-activations, split by
+    epsilon; tanh passes.
+    """
+    return op.share(R, epsilon)

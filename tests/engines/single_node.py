@@ -223,7 +223,6 @@ REDUCTIONS = [
     *_many("CumSum", [X, _int(1)], 11, 14),
     *_many("CumSum", [X, _int(-1)], 14, exclusive=1, reverse=1),
     *_many("Softmax LogSoftmax", [X], 7, 11, 13),
-    *_many("Hardmax", [X], 7, 13),
     *_many("Softmax LogSoftmax", [X], 11, axis=2),
     *_many("Softmax LogSoftmax", [X], 12, axis=0),
     *_many("Softmax LogSoftmax", [X], 13, axis=1),

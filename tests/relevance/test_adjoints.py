@@ -216,7 +216,9 @@ def test_adjoint(
     names = [f"c{i}" for i in range(len(constants))]
     inputs = [*names[:first], "x", *names[first:]]
     node = helper.make_node(op, inputs, ["y"], **attributes)
-    x = np.abs(random(*shape)) + 0.5 if positive else random(*shape)
+    rng = np.random.default_rng(17)
+    x = rng.normal(size=shape)
+    x = (np.abs(x) + 0.5 if positive else x).astype(np.float32)
     model = flattened([node], x, dict(zip(names, constants, strict=True)), opset)
     assert_gradients_agree(model, x)
 
@@ -247,6 +249,7 @@ def test_sum_of_activations(op: str) -> None:
 
 def assert_gradients_agree(model: Model, x: np.ndarray) -> None:
     """Our gradient of an output of each sample is its slope along random directions, on every engine."""
+    rng = np.random.default_rng(23)
     logits = Logits("logits", "logits", 0, None)
     runtime = create_engine("onnxruntime").session(model.proto)
     values = runtime.run({"x": x})["logits"]
@@ -256,21 +259,28 @@ def assert_gradients_agree(model: Model, x: np.ndarray) -> None:
     exact = _double(model, x)
     for name in ("onnxruntime", "numpy", "torch"):
         propagator = Propagator(model, logits, create_engine(name), parse_composite("gradient"), ["x"])
-        try:
-            (batch,) = propagator.run({"x": x}, targets, len(x))
-        except (UnsupportedError, InputError):
+        if not _runs(model, name, x):
             assert name != "onnxruntime"
-            continue  # this engine cannot run the forward op; then it cannot explain it either
+            continue  # an engine that cannot run the op cannot explain it either
+        (batch,) = propagator.run({"x": x}, targets, len(x))
         gradient = batch.relevance["x"].astype(np.float64)
         for _ in range(3):
-            direction = RNG.normal(size=x.shape)
-            step = 1e-6 if exact else 1e-2
+            direction = rng.normal(size=x.shape)
+            step = 1e-6 if exact else 1e-3
             difference = _seeded(model, exact, x + step * direction, targets, seed) - _seeded(
                 model, exact, x - step * direction, targets, seed
             )
             slope = difference / (2 * step)
-            scale = np.abs(gradient * direction).sum() + 1e-6
+            scale = np.abs(gradient * direction).sum() + 1e-2
             assert abs((gradient * direction).sum() - slope) < (1e-5 if exact else 2e-2) * scale, name
+
+
+def _runs(model: Model, engine: str, x: np.ndarray) -> bool:
+    try:
+        create_engine(engine).session(model.proto).run({"x": x})
+    except (UnsupportedError, InputError):
+        return False
+    return True
 
 
 def _double(model: Model, x: np.ndarray) -> Any:

@@ -1,5 +1,7 @@
 """Patterns against their definition, restated over all patches at once."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from onnx import helper
@@ -51,7 +53,12 @@ def test_dense(size: int) -> None:
 @pytest.mark.parametrize("group", [1, 2])
 def test_conv(group: int) -> None:
     x, w = random(6, 4, 6, 7), random(6, 4 // group, 3, 2)
-    attributes = {"strides": [2, 1], "dilations": [1, 2], "pads": [1, 0, 0, 1], "group": group}
+    attributes: dict[str, Any] = {
+        "strides": [2, 1],
+        "dilations": [1, 2],
+        "pads": [1, 0, 0, 1],
+        "group": group,
+    }
     model = flattened([helper.make_node("Conv", ["x", "w"], ["y"], **attributes)], x, {"w": w})
     (patterns,) = (estimated(model, x).patterns or {}).values()
     padded = np.pad(x.astype(np.float64), [(0, 0), (0, 0), (1, 0), (0, 1)])

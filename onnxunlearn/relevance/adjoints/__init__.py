@@ -12,6 +12,7 @@ from onnxunlearn.relevance.adjoints import (
     movement,
     normalisation,
     pooling,
+    recurrent,
 )
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 
@@ -25,4 +26,5 @@ __all__ = [
     "movement",
     "normalisation",
     "pooling",
+    "recurrent",
 ]

@@ -1,0 +1,21 @@
+import pytest
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.methods import run_method
+
+from .benches import bench
+
+
+def test_unknown_methods_and_parameters_are_named_with_what_there_is() -> None:
+    with pytest.raises(InputError, match="unknown method 'magic'; known: auto, lra-npp, mask"):
+        run_method("magic", bench(), {})
+    with pytest.raises(InputError, match="'lra-npp' has no parameter 'bench'; known: k, m, perturb"):
+        run_method("lra-npp", bench(), {"bench": 1})
+    with pytest.raises(InputError, match="'mask' has no parameter 'k'; known: low"):
+        run_method("mask", bench(), {"k": 1})
+
+
+def test_auto_says_what_it_chose() -> None:
+    details = run_method("auto", bench(), {}).details
+    assert details["chosen"] == "lra-npp"
+    assert details.items() >= {**run_method("lra-npp", bench(), {}).details}.items()

@@ -1,0 +1,153 @@
+"""Trials and what is read off them: figures, margins, confidence, what a budget allows."""
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onnxunlearn.audit import measure
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import load, patch
+from onnxunlearn.methods import exceeds, tolerance
+from onnxunlearn.methods.workbench import Trial, largest, logsumexp
+
+from ..sample_paths import CNN, MLP, RESNET, mlp
+from .benches import bench
+
+
+@given(st.integers(0, 200), st.integers(0, 200))
+def test_largest_is_what_a_linear_scan_finds(count: int, threshold: int) -> None:
+    def holds(n: int) -> bool:
+        return n <= threshold
+
+    asked = []
+    found = largest(count, lambda n: asked.append(n) or holds(n))  # type: ignore[func-returns-value]
+    assert found == max(n for n in range(count + 1) if holds(n))
+    assert len(asked) <= 10
+    assert 0 not in asked
+
+
+@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3), min_size=1))
+def test_logsumexp_does_not_overflow(rows: list[list[float]]) -> None:
+    scores = np.array(rows)
+    expected = np.logaddexp.reduce(scores, axis=1)
+    np.testing.assert_allclose(logsumexp(scores), expected, atol=1e-9)
+
+
+def test_tolerance_is_the_budget_but_at_least_one_sample() -> None:
+    assert tolerance(0.5, 1000) == 0.5
+    assert tolerance(0.5, 100) == 1
+    assert tolerance(0.5, 0) == 0.5
+
+
+@pytest.mark.parametrize(("wrong", "expected"), [(0, False), (1, False), (2, True)])
+def test_one_lost_sample_of_few_is_no_evidence_two_are(wrong: int, expected: bool) -> None:
+    y = np.arange(100) % 10
+    predicted = y.copy()
+    predicted[10 : 10 + wrong] = 3  # none of them a 3
+    before, after = measure(y, y, (3,), 10), measure(predicted, y, (3,), 10)
+    assert exceeds(before, after, budget=0.5) is expected
+
+
+def test_nothing_is_exceeded_without_retain_samples() -> None:
+    y = np.full(5, 3)
+    assert not exceeds(measure(y, y, (3,), 10), measure(y * 0, y, (3,), 10), budget=0)
+
+
+def test_a_trial_says_what_the_written_file_does() -> None:
+    made = bench()
+    edits = Edits(made.model)
+    edits.set_weight(made.head, edits.weight(made.head) * np.linspace(-1, 1, 10)[:, None])
+    fed = made.scores(edits)
+    written = onnx.load_model_from_string(patch(made.model, edits.arrays))
+    saved = create_engine().session(written).run(made.probes.feeds)["logits"]
+    np.testing.assert_allclose(fed, saved, atol=1e-5)
+    assert not np.allclose(made.scores(Edits(made.model)), saved, atol=1)
+    assert made.trials == 2
+
+
+def test_trial_of_the_original() -> None:
+    made = bench()
+    scores = made.scores(Edits(made.model)).astype(float)
+    others = np.delete(scores, 3, axis=1)
+    found = made.original
+    threes = made.y == 3
+    np.testing.assert_allclose(found.margins, (scores[:, 3] - others.max(axis=1))[threes])
+    assert found.figures == measure(scores.argmax(axis=1), made.y, (3,), 10)
+    right = scores[np.arange(80), made.y] - np.log(np.exp(others).sum(axis=1))
+    assert found.confidence == pytest.approx(100 * np.exp(right[~threes]).mean())
+
+
+def test_confidence_does_not_count_the_loss_of_the_forgotten_class() -> None:
+    made = bench()
+    edits = Edits(made.model)
+    bias = edits.bias(made.head)
+    assert bias is not None
+    bias[3] = -100
+    edits.set_bias(made.head, bias)
+    trial = made.trial(edits)
+    assert trial.confidence == pytest.approx(made.original.confidence)
+    assert trial.figures.forget == 0
+    assert trial.reach < 0 < made.original.reach
+    assert made.affordable(trial)
+
+
+def test_a_loss_of_confidence_is_not_affordable_though_accuracy_holds() -> None:
+    made = bench()
+    edits = Edits(made.model)
+    edits.set_weight(made.head, edits.weight(made.head) * 0.3)
+    trial = made.trial(edits)
+    assert not exceeds(made.original.figures, trial.figures, made.budget)
+    assert not made.affordable(trial)
+
+
+def test_without_retain_probes_everything_is_affordable() -> None:
+    made = bench(only=[3])
+    edits = Edits(made.model)
+    edits.set_weight(made.head, np.zeros((10, 64)))
+    assert made.original.confidence is None
+    assert made.affordable(made.trial(edits))
+
+
+def test_reach_grows_with_the_spread_of_margins() -> None:
+    figures = measure(np.zeros(1), np.zeros(1), (0,), 2)
+    narrow, wide = (Trial(figures, np.array([-1.0 - s, -1.0 + s]), None) for s in (0.1, 2.0))
+    assert narrow.figures.forget == wide.figures.forget
+    assert narrow.reach < 0 < wide.reach
+
+
+@pytest.mark.parametrize(("path", "name"), [(MLP, "/5/Gemm"), (CNN, "/9/Gemm"), (RESNET, "/9/Gemm")])
+def test_head_is_the_layer_that_makes_the_logits(path: Path, name: str) -> None:
+    assert bench(path).head.name == name
+
+
+def test_a_head_without_a_stored_weight_is_unsupported() -> None:
+    proto = mlp()
+    head = next(node for node in proto.graph.node if node.name == "/5/Gemm")
+    head.input[1] = "computed"
+    doubled = onnx.helper.make_node("Mul", ["5.weight", "5.weight"], ["computed"])
+    proto.graph.node.insert(0, doubled)
+    with pytest.raises(UnsupportedError, match="the layer that makes the logits 'logits'"):
+        _ = bench(load(proto.SerializeToString())).head
+
+
+def test_relevance_is_reduced_batch_by_batch() -> None:
+    made = bench()
+    tensor, samples = made.head.input, np.arange(0, 80, 2)
+    sizes: list[int] = []
+
+    def total(name: str, relevance: np.ndarray) -> np.ndarray:
+        assert name == tensor
+        sizes.append(len(relevance))
+        return relevance.sum(axis=1)
+
+    found = made.relevance([tensor], samples, made.y[samples], total)[tensor]
+    assert sizes == [32, 8]
+    logits = made.scores(Edits(made.model))[samples, made.y[samples]]
+    # The head's bias and ε take a little of what the logit gives.
+    np.testing.assert_allclose(found, logits, atol=1)

@@ -1,0 +1,121 @@
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+
+from onnxunlearn import InputError, inspect, load
+
+from .sample_paths import CNN, MLP, MOBILE, RESNET, mlp
+
+
+def test_mnist_mlp() -> None:
+    found = inspect(MLP)
+    assert found.path == str(MLP)
+    assert found.sha256 == hashlib.sha256(MLP.read_bytes()).hexdigest()
+    assert (found.bytes, found.ir_version, found.opsets) == (438_290, 8, {"": 17})
+    assert found.inputs == {"x": {"dtype": "float", "shape": ["batch", 1, 28, 28]}}
+    assert found.batch_size is None
+    assert (found.output, found.logits, found.classes) == ("logits", "logits", 10)
+    assert found.normaliser is None
+    assert found.covered == {"Flatten": 1, "Gemm": 3, "Relu": 2}
+    assert found.missing == {}
+    assert found.dtypes == {"float": 6}
+    assert not found.quantised
+    assert found.weights_that_cannot_be_edited == ()
+    layers = [(y.name, y.op, y.neurons, y.weight, y.bias, y.shared, y.stored_as) for y in found.layers]
+    assert layers == [
+        ("/1/Gemm", "Gemm", 128, (128, 784), True, False, "1.weight"),
+        ("/3/Gemm", "Gemm", 64, (64, 128), True, False, "3.weight"),
+        ("/5/Gemm", "Gemm", 10, (10, 64), True, False, "5.weight"),
+    ]
+
+
+@pytest.mark.parametrize(("path", "convolutions"), [(CNN, 2), (RESNET, 9), (MOBILE, 14)])
+def test_convolutional_samples(path: Path, convolutions: int) -> None:
+    found = inspect(path)
+    assert (found.classes, found.logits, found.missing) == (10, "logits", {})
+    assert found.covered["Conv"] == convolutions
+    assert sum(layer.op == "Conv" for layer in found.layers) == convolutions
+    assert found.layers[-1].neurons == 10
+    weights = [tuple(t.dims) for t in onnx.load(path).graph.initializer]
+    assert all(layer.weight in weights for layer in found.layers)
+
+
+@pytest.mark.parametrize("path", [MLP, CNN, RESNET, MOBILE], ids=lambda path: path.stem)
+def test_json(path: Path) -> None:
+    found = inspect(path).to_json()
+    assert json.loads(json.dumps(found, allow_nan=False))["layers"][-1]["neurons"] == 10
+
+
+def test_bytes_and_loaded_models() -> None:
+    assert inspect(MLP.read_bytes()).path is None
+    assert inspect(MLP.read_bytes()).sha256 == inspect(MLP).sha256
+    assert inspect(load(MLP)) == inspect(MLP)
+
+
+def test_a_normaliser_and_a_fixed_batch_are_seen() -> None:
+    proto = mlp()
+    proto.graph.node.append(helper.make_node("Softmax", ["logits"], ["p"]))
+    proto.graph.output[0].name = "p"
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 4
+    found = inspect(proto.SerializeToString())
+    assert (found.output, found.logits, found.normaliser) == ("p", "logits", "Softmax")
+    assert found.batch_size == 4
+
+
+def test_ops_that_relevance_cannot_pass_are_counted() -> None:
+    proto = mlp()
+    proto.graph.node[1].input[0] = "sorted"
+    proto.graph.node.insert(1, helper.make_node("TopK", ["flat", "k"], ["sorted", "order"]))
+    proto.graph.node[0].output[0] = "flat"
+    proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [784]))
+    found = inspect(proto.SerializeToString())
+    assert found.missing == {"TopK": 1}
+    assert found.covered == {"Flatten": 1, "Gemm": 3, "Relu": 2}
+
+
+def test_weights_that_are_computed_or_shared_are_marked() -> None:
+    proto = mlp()
+    nodes = {node.name: node for node in proto.graph.node}
+    nodes["/3/Gemm"].input[1] = "doubled"
+    proto.graph.node.insert(0, helper.make_node("Add", ["3.weight", "3.weight"], ["doubled"]))
+    twin = helper.make_node("Gemm", ["/4/Relu_output_0", "5.weight"], ["twin"], transB=1, name="twin")
+    proto.graph.node.append(twin)
+    proto.graph.output.append(helper.make_tensor_value_info("twin", T.FLOAT, ["batch", 10]))
+    found = inspect(proto.SerializeToString(), "logits")
+    assert found.weights_that_cannot_be_edited == ("/3/Gemm",)
+    assert {layer.name: layer.shared for layer in found.layers} == {
+        "/1/Gemm": False,
+        "/5/Gemm": True,
+        "twin": True,
+    }
+
+
+def test_quantised_models_are_told() -> None:
+    proto = mlp()
+    nodes = {node.name: node for node in proto.graph.node}
+    weight = next(t for t in proto.graph.initializer if t.name == "5.weight")
+    values = numpy_helper.to_array(weight)
+    scale = np.float32(np.abs(values).max() / 127)
+    weight.CopyFrom(numpy_helper.from_array(np.rint(values / scale).astype(np.int8), "5.weight"))
+    proto.graph.initializer.append(numpy_helper.from_array(scale, "scale"))
+    proto.graph.node.insert(0, helper.make_node("DequantizeLinear", ["5.weight", "scale"], ["w"]))
+    nodes["/5/Gemm"].input[1] = "w"
+    found = inspect(proto.SerializeToString())
+    assert found.quantised
+    assert found.dtypes == {"float": 6, "int8": 1}
+
+
+def test_models_without_usable_logits_are_refused() -> None:
+    proto = mlp()
+    proto.graph.node.append(helper.make_node("ReduceSum", ["logits"], ["sum"], keepdims=0))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("sum", T.FLOAT, []))
+    with pytest.raises(InputError, match="no usable logits: none of the outputs sum"):
+        inspect(proto.SerializeToString())
+    with pytest.raises(InputError, match="no output 'nothing'; the model has: logits"):
+        inspect(MLP, "nothing")
