@@ -1,6 +1,6 @@
 """An ONNX graph as a differentiable torch module."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -127,9 +127,21 @@ def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
             for tensor in typed.graph.initializer
             if tensor.name not in known
         )
+        _spell_out_defaults(typed, lacking)
         return inline_selected_functions(typed, [("", op) for op in lacking], inline_schema_functions=True)
     except (TypeError, ValueError, RuntimeError, onnx.shape_inference.InferenceError):
         return model  # this onnx cannot expand it; the op gets its message where it is looked up
+
+
+def _spell_out_defaults(model: onnx.ModelProto, ops: Collection[str]) -> None:
+    """Give the nodes of these ops the attributes that the standard assumes: the inliner does not."""
+    opset = next(o.version for o in model.opset_import if o.domain in {"", "ai.onnx"})
+    for node in model.graph.node:
+        if node.op_type in ops and not node.domain:
+            given = {a.name for a in node.attribute}
+            for name, attribute in onnx.defs.get_schema(node.op_type, opset).attributes.items():
+                if name not in given and attribute.default_value.name:
+                    node.attribute.append(attribute.default_value)
 
 
 def _op(node: onnx.NodeProto, versions: Mapping[str, int]) -> Op:
