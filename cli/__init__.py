@@ -7,6 +7,7 @@ import click
 from onnxunlearn.errors import OnnxUnlearnError
 
 from .diff import diff
+from .explain import explain
 from .inspect import inspect
 from .relevance import relevance
 from .run import run
@@ -42,5 +43,5 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, relevance, diff):
+for command in (run, inspect, relevance, explain, diff):
     main.add_command(command)

@@ -12,6 +12,7 @@ import numpy as np
 from onnxunlearn.errors import InputError
 from onnxunlearn.explain import explain
 from onnxunlearn.graph import check_output, load, write_atomically
+from onnxunlearn.probes.arrays import read_arrays
 from onnxunlearn.relevance import composite as composites
 from onnxunlearn.relevance import rule as rules
 from onnxunlearn.relevance.seeds import seed as seeds
@@ -30,7 +31,8 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
         for name, function in entries.items():
             signature = inspect.signature(function).parameters.values()
             given = ", ".join(f"{p.name}={p.default}" for p in signature if p.default is not p.empty)
-            table.add_row(name, given or "–", (inspect.getdoc(function) or "").partition("\n\n")[0])
+            summary = (function.__doc__ or "").partition("\n\n")[0]
+            table.add_row(name, given or "–", " ".join(summary.split()))
         console.out.print(table, "")
     ctx.exit()
 
@@ -118,10 +120,10 @@ def relevance(
 
 
 def _seed_file(path: str) -> np.ndarray:
-    try:
-        return np.load(path, allow_pickle=False)
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: not a readable .npy array ({error})") from None
+    seed = read_arrays(Path(path))
+    if not isinstance(seed, np.ndarray):
+        raise InputError(f"{path}: holds several arrays; give an .npy with the seed alone")
+    return seed
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:

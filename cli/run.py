@@ -31,7 +31,7 @@ from . import console, options
     "settings",
     multiple=True,
     metavar="NAME=VALUE",
-    help="A parameter of the method, e.g. --set k=16.",
+    help="A parameter of the method, e.g. --method lra-npp --set k=16.",
 )
 @click.option(
     "--composite",

@@ -22,6 +22,7 @@ from onnxunlearn.relevance.local_map import (
     Linear,
     LocalMap,
     Normalisation,
+    Recurrent,
     ResponseNormalisation,
     Softmax,
 )

@@ -19,6 +19,7 @@ from onnxunlearn.relevance.compile import (
 )
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
 from onnxunlearn.relevance.recognise import recognise
 from onnxunlearn.relevance.seeds import Seed
@@ -57,6 +58,8 @@ class Propagator:
         tensors: Sequence[str],
         dtype: np.dtype[Any] | type = np.float32,
     ) -> None:
+        # What is recorded and what is compiled are the same: fused and quantised nodes as plain float ops.
+        model = lower(model)
         self.model, self.logits, self.engine, self.composite = model, logits, engine, composite
         self.tensors = tuple(dict.fromkeys(tensors))
         self.dtype = np.dtype(dtype)

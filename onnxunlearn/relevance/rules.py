@@ -19,6 +19,7 @@ from onnxunlearn.relevance.local_map import (
     Linear,
     LocalMap,
     Normalisation,
+    Recurrent,
     ResponseNormalisation,
     Softmax,
 )

@@ -186,7 +186,9 @@ def test_external_data_is_found_from_anywhere(path: Path, monkeypatch: pytest.Mo
     np.testing.assert_array_equal(load("m.onnx").array("w"), WEIGHT)
 
 
-@pytest.mark.parametrize("location", ["../w.bin", "below/../../w.bin", "{outside}/w.bin", ""])
+@pytest.mark.parametrize(
+    "location", ["../w.bin", "below/../../w.bin", "{outside}/w.bin", "{outside}/model/w.bin", ""]
+)
 def test_external_data_outside_the_folder(path: Path, location: str) -> None:
     location = location.format(outside=path.parent.parent)
     refused(with_external(path, location), "tensor 'w'", location, "outside the model's folder")

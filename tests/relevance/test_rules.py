@@ -125,11 +125,13 @@ CASES: list[tuple[str, dict[str, Any], Dense]] = [
 
 
 def test_every_rule_has_a_restatement() -> None:
-    # restated in test_attention_rules.py
+    # restated in test_attention_rules.py, test_attention.py and test_recurrent.py
     elsewhere = {"pass", "constant", "uniform", "numerator", "softmax", "normalisation", "lrn", "attention"}
-    recurrent = {name for name in rule if rule[name].__module__ != "onnxunlearn.relevance.rules"}
-    elsewhere |= {name for name in rule if name.startswith("pattern")}  # test_patterns.py
-    assert {name for name, _, _ in CASES} | elsewhere | recurrent >= set(rule)
+    elsewhere |= {
+        "signal_take_all",
+        *(name for name in rule if name.startswith("pattern")),
+    }  # test_patterns.py
+    assert {name for name, _, _ in CASES} | elsewhere == set(rule)
 
 
 class Layer:

@@ -1,0 +1,95 @@
+"""`onnxunlearn explain`: relevances as pictures."""
+
+from pathlib import Path
+
+import click
+
+from onnxunlearn.pictures import draw
+from onnxunlearn.relevance.seeds import seed as seeds
+
+from . import console, options
+
+
+@click.command()
+@options.model_argument()
+@options.data_options(required=True)
+@click.option("--target", required=True, metavar="CLASS|label|predicted", help="Whose logit is explained.")
+@click.option(
+    "--composite",
+    help="LRP rules by name, or a single rule.  [default: epsilon_plus_flat where a convolution comes first, "
+    "else epsilon_plus]",
+)
+@click.option(
+    "--seed",
+    type=click.Choice(list(seeds)),
+    default="logit",
+    show_default=True,
+    help="Explain the class's logit, or its lead over the strongest (or the mean) of the others.",
+)
+@click.option(
+    "--compare", type=options.PATH, metavar="EDITED", help="An edited copy of MODEL: draw before and after."
+)
+@click.option(
+    "--samples", type=click.IntRange(min=1), default=8, show_default=True, help="How many of each class."
+)
+@click.option("--input", "input_name", metavar="NAME", help="Which input is drawn, if there are several.")
+@click.option("--vocabulary", type=options.PATH, metavar="FILE", help="For token inputs: one token a line.")
+@click.option(
+    "-o", "--output", type=options.PATH, required=True, metavar="DIR", help="Folder of the pictures."
+)
+@click.option("--overwrite", is_flag=True, help="Replace pictures in DIR.")
+@options.engine_options
+@options.quiet_option
+def explain(
+    model: Path,
+    data: str,
+    labels: Path | None,
+    preprocess: Path | None,
+    target: str,
+    composite: str | None,
+    seed: str,
+    compare: Path | None,
+    samples: int,
+    input_name: str | None,
+    vocabulary: Path | None,
+    output: Path,
+    overwrite: bool,
+    engine: str,
+    providers: str,
+    batch_size: int,
+    output_name: str | None,
+    quiet: bool,
+) -> None:
+    """Draw what in the inputs, and inside, speaks for a class.
+
+    DIR gets a sheet for each class (class_3.png), layers.png and index.html, which holds them all.
+    """
+    with console.progress(quiet) as progress:
+        drawing = draw(
+            model,
+            data,
+            output,
+            target,
+            compare=compare,
+            composite=composite,
+            seed=seed,
+            samples=samples,
+            input_name=input_name,
+            vocabulary=vocabulary,
+            overwrite=overwrite,
+            engine=engine,
+            providers=options.provider_list(providers),
+            output_name=output_name,
+            labels=options.label_list(labels),
+            preprocess=preprocess,
+            batch_size=batch_size,
+            progress=progress,
+        )
+    if quiet:
+        return
+    table = console.table("layer", ">neurons", ">carry 80 % of relevance", ">Gini", "top neurons")
+    for layer in drawing.layers:
+        top = " ".join(map(str, layer.top(5)))
+        table.add_row(layer.name, str(len(layer.mean)), f"{layer.carriers:.0%}", f"{layer.gini:.2f}", top)
+    console.out.print(table)
+    console.out.print(f"\nwritten: {drawing.files[-1]} and {len(drawing.files) - 1} pictures")

@@ -1,0 +1,126 @@
+"""Pictures of relevance in one call: from a model and probes to a folder of PNG files and one page."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+
+from onnxunlearn import audit
+from onnxunlearn.audit.report import sha256, versions
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, find_logits, load
+from onnxunlearn.pictures.choose import choose
+from onnxunlearn.pictures.concentration import LayerRelevance
+from onnxunlearn.pictures.counterpart import counterpart, file_name
+from onnxunlearn.pictures.evidence import Gatherer, compare_layers
+from onnxunlearn.pictures.folder import check_folder, write_folder
+from onnxunlearn.pictures.subject import find_subject, starts_with_conv
+from onnxunlearn.pictures.vocabulary import read_vocabulary
+from onnxunlearn.probes import Source, load_probes
+from onnxunlearn.relevance import parse_composite
+from onnxunlearn.relevance.seeds import seed as seeds
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """What `draw` made. files: in `directory`, the page last. classes: those with a sheet. layers: in graph
+    order, with the numbers that `layers.png` shows. composite: what was used."""
+
+    directory: Path
+    files: tuple[Path, ...]
+    classes: tuple[int, ...]
+    layers: tuple[LayerRelevance, ...] = field(repr=False)
+    composite: str
+
+
+def draw(
+    model: str | os.PathLike[str] | bytes | Model,
+    data: Source,
+    directory: str | os.PathLike[str],
+    target: int | str = "predicted",
+    *,
+    compare: str | os.PathLike[str] | bytes | Model | None = None,
+    composite: str | None = None,
+    seed: str = "logit",
+    samples: int = 8,
+    input_name: str | None = None,
+    vocabulary: str | os.PathLike[str] | Sequence[str] | None = None,
+    overwrite: bool = False,
+    engine: str = "onnxruntime",
+    providers: Sequence[str] = ("cpu",),
+    output_name: str | None = None,
+    labels: Sequence[str] | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
+    batch_size: int = 32,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Drawing:
+    """Draw what in the inputs, and which neurons inside, speak for a class; write it to `directory`.
+
+    target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted"; each class meant
+    gets a sheet `class_3.png` of its first `samples` samples. compare: an edited model, drawn beside the
+    original for the same samples and targets, on the same scale. composite: default `epsilon_plus_flat` where
+    a convolution comes first, else `epsilon_plus`. seed: as in `explain`. input_name: what to draw if the
+    model has several inputs. vocabulary: tokens by id, or a file with one a line.
+
+    Raises InputError for bad input, a missing matplotlib or Jinja2, or a directory that must not be written
+    to (then nothing is written); UnsupportedError for inputs that cannot be drawn and where relevance cannot
+    pass a node.
+    """
+    _require_packages()
+    folder = check_folder(directory, overwrite)
+    if samples < 1:
+        raise InputError(f"samples={samples}: at least one is needed for a picture")
+    progress("loading")
+    model = model if isinstance(model, Model) else load(model)
+    logits = find_logits(model, output_name)
+    subject = find_subject(model, logits, input_name)
+    other = None if compare is None else counterpart(compare, model, logits, subject)
+    if composite is None:
+        composite = "epsilon_plus_flat" if starts_with_conv(model, subject, logits) else "epsilon_plus"
+    rules, share_out = parse_composite(composite), seeds.choose(seed)
+    words = read_vocabulary(vocabulary) if isinstance(vocabulary, str | os.PathLike) else vocabulary
+    runner = create_engine(engine, providers)
+    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+
+    def predict() -> np.ndarray:
+        progress("running the model")
+        return np.asarray(audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1))
+
+    chosen = choose(probes, target, samples, logits.classes, labels, predict)
+    gatherer = Gatherer(runner, rules, share_out, probes, batch_size, progress)
+    before = gatherer.gather(model, logits, subject, chosen)
+    after = None if other is None else gatherer.gather(*other, chosen)
+    layers = compare_layers(model, logits, subject, before, after)
+
+    # here, since drawing needs matplotlib and Jinja2, which are optional and slow to import
+    from onnxunlearn.pictures.render import Story, render
+
+    name = file_name(model)
+    title = f"What {name} looks at" if other is None else f"What {name} looked at, before and after"
+    facts = {
+        "model": name,
+        "sha256": sha256(model.data),
+        **({} if other is None else {"edited": file_name(other[0]), "edited sha256": sha256(other[0].data)}),
+        "composite": composite,
+        "seed": seed,
+        "target": str(target),
+        "samples": f"{len(chosen.probes)}: {chosen.note}",
+        "input": subject.input,
+        "scores": f"of output {logits.output}"
+        + (f", behind {logits.normaliser}" if logits.normaliser else ""),
+        "engine": f"{runner.name}, {', '.join(runner.providers)}",
+        "made by": f"onnxunlearn {versions().get('onnxunlearn', '')}",
+    }
+    story = Story(title, subject, chosen, before, after, layers, labels, words, composite, facts)
+    files = write_folder(folder, render(story, progress), model)
+    return Drawing(folder, tuple(files), tuple(chosen.classes), tuple(layers), composite)
+
+
+def _require_packages() -> None:
+    missing = [name for name in ("matplotlib", "jinja2") if find_spec(name) is None]
+    if missing:
+        raise InputError(f"pictures need {' and '.join(missing)}: pip install 'onnxunlearn[pictures]'")

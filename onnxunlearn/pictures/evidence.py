@@ -1,0 +1,99 @@
+"""What one model says about the samples: its scores, and the relevance at its input and layers."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxunlearn import audit
+from onnxunlearn.engines import Engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Layer, Logits, Model, find_layers
+from onnxunlearn.neurons import neuron_relevance
+from onnxunlearn.pictures.choose import Chosen
+from onnxunlearn.pictures.concentration import LayerRelevance
+from onnxunlearn.pictures.subject import Subject, relevance_map
+from onnxunlearn.probes import Probes
+from onnxunlearn.relevance import Composite, Propagator, path_between
+from onnxunlearn.relevance.seeds import Seed
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """scores: [N, classes] at the model's own output. relevance: one number a place, see `relevance_map`.
+    neurons: layer name -> [neurons], the mean over samples."""
+
+    scores: np.ndarray
+    relevance: np.ndarray
+    neurons: dict[str, np.ndarray]
+
+    @property
+    def predicted(self) -> np.ndarray:
+        return np.asarray(self.scores.argmax(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class Gatherer:
+    """How relevance is computed, the same for every model that is drawn. probes: all there are, for
+    composites whose patterns are estimated from data."""
+
+    engine: Engine
+    composite: Composite
+    seed: Seed
+    probes: Probes
+    batch_size: int
+    progress: Callable[[str], None]
+
+    def gather(self, model: Model, logits: Logits, subject: Subject, chosen: Chosen) -> Evidence:
+        """Run the model on the chosen samples and share out what the seed makes of logits and targets.
+
+        Raises UnsupportedError naming node, op and opset where relevance cannot pass, InputError where it
+        overflows.
+        """
+        layers = drawn_layers(model, logits, subject)
+        names = [subject.tensor, *(layer.output for layer in layers)]
+        feeds, total = chosen.probes.feeds, len(chosen.probes)
+        scores = audit.scores(model, logits, self.engine, feeds, self.batch_size)
+        propagator = Propagator(model, logits, self.engine, self.composite, names)
+        if self.composite.needs_patterns:
+            self.progress("estimating patterns")
+            propagator.estimate_patterns(self.probes.feeds, self.batch_size)
+        maps: list[np.ndarray] = []
+        # Layers are summed up batch by batch: all activations of a large model would not fit into memory.
+        sums = {layer.name: np.zeros(layer.neurons) for layer in layers}
+        for batch in propagator.run(feeds, chosen.targets, self.batch_size, self.seed):
+            maps.append(relevance_map(subject, batch.relevance[subject.tensor]))
+            for layer in layers:
+                sums[layer.name] += neuron_relevance(batch.relevance[layer.output], layer.axis).sum(axis=0)
+            self.progress(f"relevance {batch.start + batch.count}/{total}")
+        relevance = np.concatenate(maps)
+        if not np.isfinite(relevance).all():
+            raise InputError(
+                f"relevance at {subject.tensor!r} is not finite with composite {self.composite.name!r}; "
+                "try another --composite"
+            )
+        return Evidence(scores, relevance, {name: part / total for name, part in sums.items()})
+
+
+def drawn_layers(model: Model, logits: Logits, subject: Subject) -> Sequence[Layer]:
+    """The layers between the input and the logits, in graph order.
+
+    Not the one that makes the logits, unless it is the only one: relevance starts there, on one neuron.
+    """
+    between = {o for node in path_between(model, [subject.tensor], logits.tensor) for o in node.outputs}
+    layers = [layer for layer in find_layers(model) if layer.output in between]
+    return [layer for layer in layers if layer.output != logits.tensor] or layers
+
+
+def compare_layers(
+    model: Model, logits: Logits, subject: Subject, before: Evidence, after: Evidence | None
+) -> list[LayerRelevance]:
+    """The layers of the original, with the edited model's relevance where it has the same layer."""
+    found = []
+    for layer in drawn_layers(model, logits, subject):
+        mean = before.neurons[layer.name]
+        edited = None if after is None else after.neurons.get(layer.name)
+        if edited is not None and edited.shape != mean.shape:
+            edited = None
+        found.append(LayerRelevance(layer.name, layer.node.kind, mean, edited))
+    return found

@@ -1,0 +1,77 @@
+"""The folder that pictures go to: checked before any work, written whole or not at all."""
+
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, check_output, write_atomically
+
+PAGE, LAYERS = "index.html", "layers.png"
+_SHEET = re.compile(r"class_\d+\.png")
+#: in every page of ours, so that a page of someone else's is told from one of ours
+MARK = '<meta name="generator" content="onnxunlearn explain">'
+
+
+def sheet_name(c: int) -> str:
+    return f"class_{c}.png"
+
+
+def check_folder(directory: str | os.PathLike[str], overwrite: bool) -> Path:
+    """`directory` as a folder that pictures may be written to; it is not made yet.
+
+    Raises InputError if it is a file, lies in no folder, or holds such files and `overwrite` is not set.
+    """
+    path = Path(directory)
+    if path.exists() and not path.is_dir():
+        raise InputError(f"{path}: is a file; give a folder for the pictures with -o")
+    if not path.exists() and not path.parent.is_dir():
+        raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if not overwrite and (found := sorted(_ours(path))):
+        raise InputError(f"{path}: holds {found[0]} already; add --overwrite or give another folder with -o")
+    return path
+
+
+def write_folder(path: Path, files: Mapping[str, bytes], model: Model) -> list[Path]:
+    """Write all files; the page comes last. Sheets of an earlier page of ours are removed.
+
+    Raises InputError if something cannot be written; then a folder that was made here is gone again.
+    """
+    stale = _ours(path) - set(files) if _is_our_page(path / PAGE) else set()
+    made = not path.exists()
+    written: list[Path] = []
+    try:
+        if made:
+            path.mkdir()
+        for name in sorted(files, key=lambda name: (name == PAGE, name)):
+            out = check_output(model, path / name, overwrite=True)  # never the model itself
+            existed = out.exists()
+            write_atomically(out, files[name])
+            written += [] if existed else [out]
+    except (InputError, OSError) as error:
+        for out in written:
+            out.unlink(missing_ok=True)
+        if made and path.is_dir():
+            path.rmdir()
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: cannot be created ({error.strerror}); check permissions") from None
+    for name in stale:
+        (path / name).unlink(missing_ok=True)
+    return [path / name for name in files]
+
+
+def _ours(path: Path) -> set[str]:
+    try:
+        names = os.listdir(path) if path.is_dir() else []
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check its permissions") from None
+    return {name for name in names if name in {PAGE, LAYERS} or _SHEET.fullmatch(name)}
+
+
+def _is_our_page(page: Path) -> bool:
+    try:
+        return MARK in page.read_text(encoding="utf-8")[:2000]
+    except (OSError, UnicodeDecodeError):
+        return False

@@ -1,0 +1,17 @@
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ..sample_paths import MLP, probes
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The working directory, with `m.onnx` (mnist_mlp) and a few labelled `probes.npz`."""
+    shutil.copy(MLP, tmp_path / "m.onnx")
+    arrays = probes()
+    np.savez(tmp_path / "probes.npz", x=arrays["x"], y=arrays["y"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -1,0 +1,50 @@
+import json
+from pathlib import Path
+
+import pytest
+from onnx import TensorProto as T
+from onnx import helper
+
+from onnxunlearn import inspect
+
+from ..sample_paths import MOBILE, mlp
+from .command import onnxunlearn
+
+
+def test_what_it_says(folder: Path) -> None:
+    ran = onnxunlearn("inspect", "m.onnx")
+    assert (ran.code, ran.err) == (0, "")
+    lines = [line.rstrip() for line in ran.out.splitlines()]
+    assert lines[:4] == [
+        "m.onnx: 438 290 bytes, IR 8, opset ai.onnx 17",
+        "input    x: float, batch × 1 × 28 × 28",
+        "logits   logits: 10 classes (output logits)",
+        "tensors  6 float",
+    ]
+    rows = [" ".join(line.split()) for line in lines]
+    assert "/1/Gemm Gemm 128 128 × 784 yes 1.weight" in rows
+    assert "/5/Gemm Gemm 10 10 × 64 yes 5.weight" in rows
+
+
+def test_json_is_the_inspection(folder: Path) -> None:
+    ran = onnxunlearn("inspect", "m.onnx", "--json")
+    assert json.loads(ran.out) == json.loads(json.dumps(inspect("m.onnx").to_json()))
+
+
+@pytest.mark.parametrize("columns", ["20", "80", "200"])
+def test_names_are_whole_whatever_the_width(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    rows = [" ".join(line.split()) for line in onnxunlearn("inspect", MOBILE).out.splitlines()]
+    assert "node_Conv_220 Conv 48 48 × 16 × 1 × 1 yes 3.body.0.weight" in rows
+
+
+def test_ops_without_a_rule_are_named(folder: Path) -> None:
+    proto = mlp()
+    proto.graph.node[1].input[0] = "sorted"
+    proto.graph.node.insert(1, helper.make_node("TopK", ["flat", "k"], ["sorted", "order"]))
+    proto.graph.node[0].output[0] = "flat"
+    proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [784]))
+    (folder / "topk.onnx").write_bytes(proto.SerializeToString())
+    ran = onnxunlearn("inspect", "topk.onnx")
+    assert ran.code == 0
+    assert "LRP lacks TopK ×1" in ran.out.splitlines()

@@ -1,0 +1,162 @@
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from onnxunlearn import unlearn
+
+from ..sample_paths import MLP, MNIST_LABELS
+from .command import contents, onnxunlearn
+
+ARGUMENTS = ("run", "m.onnx", "--forget", 3, "--data", "probes.npz")
+INPUTS = {"m.onnx", "probes.npz"}
+
+
+def test_model_and_report_are_written_beside_the_model(folder: Path) -> None:
+    ran = onnxunlearn(*ARGUMENTS)
+    assert (ran.code, ran.err) == (0, "")
+    assert set(contents(folder)) == INPUTS | {"m.unlearned.onnx", "m.unlearned.report.json"}
+    assert (folder / "m.onnx").read_bytes() == MLP.read_bytes()
+    data = (folder / "m.unlearned.onnx").read_bytes()
+    report = json.loads((folder / "m.unlearned.report.json").read_text())
+    assert report["edited"]["sha256"] == hashlib.sha256(data).hexdigest()
+    assert report["edited"]["path"] == "m.unlearned.onnx"
+    assert data == unlearn("m.onnx", 3, "probes.npz").model_bytes
+    onnxruntime.InferenceSession(data)
+
+
+def test_what_it_says(folder: Path) -> None:
+    ran = onnxunlearn(*ARGUMENTS)
+    lines = ran.out.splitlines()
+    assert lines[0].split() == ["accuracy", "on", "unseen", "probes", "original", "unlearned", "mask", "only"]
+    assert lines[1].split()[:4] == ["to", "forget:", "class", "3"]
+    assert lines[1].endswith("0.00 %     0.00 %")
+    for start in ("changed: ", "probes:  40 to choose by, 40 to judge", "written: m.unlearned.onnx  sha256 "):
+        assert any(line.startswith(start) for line in lines), start
+    assert sum(line.startswith("PASSED ") for line in lines) == 2
+
+
+def test_out_and_report_folder_can_be_chosen(folder: Path) -> None:
+    (folder / "there").mkdir()
+    ran = onnxunlearn(*ARGUMENTS, "-o", "there/new.onnx", "--report", ".", "-q")
+    assert (ran.code, ran.out, ran.err) == (0, "", "")
+    assert set(contents(folder)) == INPUTS | {"there/new.onnx", "new.report.json"}
+
+
+def test_the_default_name_is_beside_the_model_not_in_the_working_directory(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    monkeypatch.chdir(elsewhere)
+    assert onnxunlearn("run", folder / "m.onnx", "--forget", 3, "--data", folder / "probes.npz").code == 0
+    assert contents(elsewhere) == {}
+    assert (folder / "m.unlearned.onnx").exists()
+
+
+def test_json_is_the_report_that_was_written(folder: Path) -> None:
+    ran = onnxunlearn(*ARGUMENTS, "--json")
+    assert ran.code == 0
+    assert json.loads(ran.out) == json.loads((folder / "m.unlearned.report.json").read_text())
+
+
+def test_a_dry_run_writes_nothing(folder: Path) -> None:
+    before = contents(folder)
+    ran = onnxunlearn(*ARGUMENTS, "--dry-run", "--json")
+    assert ran.code == 0
+    assert contents(folder) == before
+    assert json.loads(ran.out)["targets_met"]
+    assert "written:" not in onnxunlearn(*ARGUMENTS, "--dry-run").out
+    assert contents(folder) == before
+
+
+def test_a_missed_target_is_exit_code_1_and_the_file_is_there(folder: Path) -> None:
+    ran = onnxunlearn(
+        *ARGUMENTS, "--method", "lra-npp", "--set", "k=1", "--set", "m=1", "--set", "perturb=halve"
+    )
+    assert (ran.code, ran.err) == (1, "")
+    assert "MISSED forget accuracy" in ran.out
+    assert "PASSED retain accuracy lost" in ran.out
+    report = json.loads((folder / "m.unlearned.report.json").read_text())
+    assert not report["targets_met"]
+    assert report["options"]["parameters"] == {"k": 1, "m": 1, "perturb": "halve"}
+    assert (folder / "m.unlearned.onnx").exists()
+
+
+def test_names_of_classes(folder: Path) -> None:
+    ran = onnxunlearn(
+        "run", "m.onnx", "--forget", "3,5", "--labels", MNIST_LABELS, "--data", "probes.npz", "-v"
+    )
+    names = MNIST_LABELS.read_text().splitlines()
+    lines = ran.out.splitlines()
+    assert lines[1].startswith(f"to forget: {names[3]}, {names[5]} ")
+    assert [line.split(")")[0] for line in lines[3:13]] == [
+        f"  class {c} ({name}" for c, name in enumerate(names)
+    ]
+    assert any(line.startswith("method:  auto: chosen lra-npp, perturb ") for line in lines)
+
+
+def test_many_classes_are_counted_not_listed(folder: Path) -> None:
+    ran = onnxunlearn("run", "m.onnx", "--forget", "0,1,2,3,4,5", "--data", "probes.npz", "--dry-run")
+    assert ran.out.splitlines()[1].startswith("to forget: 6 classes ")
+
+
+@pytest.mark.parametrize("existing", ["m.unlearned.onnx", "m.unlearned.report.json"])
+def test_existing_files_are_kept_unless_overwritten(folder: Path, existing: str) -> None:
+    (folder / existing).write_text("precious")
+    before = contents(folder)
+    ran = onnxunlearn(*ARGUMENTS)
+    assert ran.code == 2
+    assert ran.err == (
+        f"onnxunlearn: {existing}: exists already; add --overwrite or give another path with -o\n"
+    )
+    assert contents(folder) == before
+    assert onnxunlearn(*ARGUMENTS, "--overwrite").code == 0
+    assert (folder / existing).read_bytes() != b"precious"
+
+
+@pytest.mark.parametrize("link", ["m.onnx", "./m.onnx", "symlink.onnx", "hardlink.onnx"])
+def test_the_input_is_never_written(folder: Path, link: str) -> None:
+    if link == "symlink.onnx":
+        Path(link).symlink_to("m.onnx")
+    elif link == "hardlink.onnx":
+        Path(link).hardlink_to("m.onnx")
+    before = contents(folder)
+    ran = onnxunlearn(*ARGUMENTS, "-o", link, "--overwrite")
+    assert ran.code == 2
+    assert "is the input model, which is never written" in ran.err
+    assert contents(folder) == before
+
+
+def test_paths_are_printed_as_they_are(folder: Path) -> None:
+    """No markup of the table library: `[/x]` once ended a run in a traceback after it had written."""
+    name = "[red]a :smile: [/x].onnx"
+    (folder / "[red]a :smile: [").mkdir()
+    ran = onnxunlearn(*ARGUMENTS, "-o", name)
+    assert ran.code == 0
+    assert f"written: {name}  sha256 " in ran.out
+
+
+def test_an_interrupt_is_no_missed_target(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.modules["onnxunlearn.cli.run"], "unlearn", interrupt)
+    before = contents(folder)
+    ran = onnxunlearn(*ARGUMENTS)
+    assert (ran.code, ran.out, ran.err) == (130, "", "onnxunlearn: interrupted\n")
+    assert contents(folder) == before
+
+
+@pytest.mark.parametrize("engine", ["numpy", "onnxruntime"])
+def test_the_engine_is_told(folder: Path, engine: str) -> None:
+    ran = onnxunlearn(*ARGUMENTS, "--engine", engine, "--json")
+    assert json.loads(ran.out)["engine"]["name"] == engine
+
+
+def test_the_same_command_writes_the_same_bytes(folder: Path) -> None:
+    for out in ("a.onnx", "b.onnx"):
+        assert onnxunlearn(*ARGUMENTS, "-o", out, "--seed", 7).code == 0
+    assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
