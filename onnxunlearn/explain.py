@@ -9,7 +9,7 @@ from onnxunlearn import audit
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, find_logits, load
-from onnxunlearn.probes import Source, load_probes, parse_classes
+from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
 from onnxunlearn.relevance.seeds import given
@@ -51,19 +51,14 @@ def explain(
     probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
     if isinstance(target, np.ndarray):
         classes = given(target, len(probes), logits.classes)
-    elif target == "label":
-        if probes.y is None:
-            raise InputError(f"target 'label' needs each sample's class, but {probes.source} has no y")
-        classes = probes.y
-    elif target == "predicted":
-        classes = audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1)
     else:
-        wanted = parse_classes(str(target), logits.classes, list(labels) if labels else None)
-        if len(wanted) != 1:
-            raise InputError(
-                f"target {target!r} names {len(wanted)} classes; give one, 'label' or 'predicted'"
-            )
-        classes = np.full(len(probes), wanted[0])
+        classes = target_classes(
+            target,
+            probes,
+            logits.classes,
+            labels,
+            lambda: audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
+        )
     share_out = seeds.choose(seed)
     names = tensors_on_the_way(model, logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
@@ -76,6 +71,30 @@ def explain(
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+
+
+def target_classes(
+    target: int | str,
+    probes: Probes,
+    classes: int,
+    labels: Sequence[str] | None,
+    predict: Callable[[], np.ndarray],
+) -> np.ndarray:
+    """The class each sample is explained for, int [N]: "label", "predicted" or one class for all.
+
+    predict: the classes the model gives; asked only for "predicted". Raises InputError if the target names no
+    class, or several, or needs a y that is missing.
+    """
+    if target == "label":
+        if probes.y is None:
+            raise InputError(f"target 'label' needs each sample's class, but {probes.source} has no y")
+        return probes.y
+    if target == "predicted":
+        return predict()
+    wanted = parse_classes(str(target), classes, list(labels) if labels else None)
+    if len(wanted) != 1:
+        raise InputError(f"target {target!r} names {len(wanted)} classes; give one, 'label' or 'predicted'")
+    return np.full(len(probes), wanted[0])
 
 
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:

@@ -96,13 +96,7 @@ def test_weights_that_are_computed_or_shared_are_marked() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "opset",
-    [
-        pytest.param(13, marks=pytest.mark.xfail(reason="the reference evaluator wants opset 19")),
-        21,
-    ],
-)
+@pytest.mark.parametrize("opset", [13, 21])
 def test_quantised_models_are_told(opset: int) -> None:
     proto = mlp()
     proto.opset_import[0].version = opset

@@ -137,7 +137,7 @@ def _spell_out_defaults(model: onnx.ModelProto, ops: Collection[str]) -> None:
     """Give the nodes of these ops the attributes that the standard assumes: the inliner does not."""
     opset = next(o.version for o in model.opset_import if o.domain in {"", "ai.onnx"})
     for node in model.graph.node:
-        if node.op_type in ops and not node.domain:
+        if node.op_type in ops and onnx.defs.has(node.op_type, opset):
             given = {a.name for a in node.attribute}
             for name, attribute in onnx.defs.get_schema(node.op_type, opset).attributes.items():
                 if name not in given and attribute.default_value.name:

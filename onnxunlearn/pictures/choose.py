@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.probes import Probes, parse_classes
+from onnxunlearn.explain import target_classes
+from onnxunlearn.probes import Probes
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,23 +45,18 @@ def choose(
     where it matters, since it takes a run over all of them.
     Raises InputError if the target names no class, or several, or needs a y that is missing.
     """
-    if target == "label":
-        if probes.y is None:
-            raise InputError(f"target 'label' needs each sample's class, but {probes.source} has no y")
-        return _first_of_each(probes, probes.y, count, "by their label")
-    if target == "predicted":
-        return _first_of_each(probes, predict(), count, "by the model's prediction")
-    wanted = parse_classes(str(target), classes, list(labels) if labels else None)
-    if len(wanted) != 1:
-        raise InputError(f"target {target!r} names {len(wanted)} classes; give one, 'label' or 'predicted'")
+    targets = target_classes(target, probes, classes, labels, predict)
+    if target in ("label", "predicted"):
+        how = "by their label" if target == "label" else "by the model's prediction"
+        return _first_of_each(probes, targets, count, how)
     given = predict() if probes.y is None else probes.y
-    which = np.flatnonzero(given == wanted[0])[:count]
+    which = np.flatnonzero(given == targets)[:count]
     note = (
         "of the class, by their label" if probes.y is not None else "of the class, by the model's prediction"
     )
     if not len(which):
         which, note = np.arange(len(probes))[:count], "of other classes, since none is of the class"
-    return Chosen(probes.select(which), np.full(len(which), wanted[0]), f"the first {len(which)} {note}")
+    return Chosen(probes.select(which), targets[which], f"the first {len(which)} {note}")
 
 
 def _first_of_each(probes: Probes, targets: np.ndarray, count: int, note: str) -> Chosen:

@@ -82,7 +82,7 @@ def path_between(model: Model, tensors: Iterable[str], logits: str) -> list[Node
     reached, path = set(tensors), []
     for node in reversed(ancestors):
         if any(n in reached for n in node.inputs):
-            reached.update(node.outputs)
+            reached.update(o for o in node.outputs if o)
             path.append(node)
     return path
 

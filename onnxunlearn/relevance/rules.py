@@ -32,7 +32,7 @@ rule: Registry[Rule] = Registry("rule")
 def gradient(op: LocalMap, *R: Value) -> Sequence[Value]:
     """Jᵀ R: the plain adjoint. All through a graph it gives gradients; on a router it moves relevance.
 
-    The one rule that takes the relevance at several outputs (Split)."""
+    It takes the relevance at every output of the node (Split, LSTM)."""
     return op.vjp(*R)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxunlearn import InputError, Result, UnsupportedError, unlearn
+from onnxunlearn import InputError, Result, UnsupportedError, explain, unlearn
 from onnxunlearn.audit import measure
 from onnxunlearn.edits import perturbation
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_layers, load
+from onnxunlearn.probes import Probes, split
 
 from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images, mlp, probes
 
@@ -99,6 +100,26 @@ def test_what_the_details_say_is_what_was_changed() -> None:
     assert np.flatnonzero(changed["1.bias"]).tolist() == sorted(middle["incoming"])
     assert not after.array("3.weight")[expected].any()
     assert first["incoming"] == []
+
+
+def test_the_neurons_are_those_more_frequent_for_the_class_than_for_others() -> None:
+    """The head's ranking, computed again from nothing but `explain`."""
+    k, m, given = 8, 10, probes()
+    choosing, _ = split(Probes({"x": given["x"]}, given["y"], "digits"), seed=0)
+    y, tensor = choosing.y, "/4/Relu_output_0"
+    assert y is not None
+    relevance = explain(MLP, choosing, "label", composite="lra_npp", tensors=tensor)[tensor]
+    order = (-relevance).argsort(axis=1, kind="stable")
+    counts = np.zeros((2, 64))
+    for sample, row in enumerate(order):
+        top = [neuron for neuron in row[:k] if relevance[sample, neuron] > 0]
+        counts[int(y[sample] == 3), top] += 1
+    share = counts[1] / (y == 3).sum()
+    score = share - counts[0] / (y != 3).sum()
+    expected = [n for n in (-score).argsort(kind="stable") if share[n] > 0][:m]
+    (head, *_) = lra_npp(MLP, k=k, m=m).report["method"]["details"]["cuts"]
+    assert head["outgoing"]["3"] == expected
+    assert expected != [n for n in (-share).argsort(kind="stable") if share[n] > 0][:m]
 
 
 def test_each_class_has_its_own_neurons() -> None:

@@ -50,7 +50,7 @@ class Case:
     @cached_property
     def constants(self) -> dict[str, Array]:
         (n, t, i, h), gates, d = self.sizes, GATES[self.op], len(self.reversals)
-        shapes = {"w": (d, gates * h, i), "r": (d, gates * h, h)}
+        shapes: dict[str, tuple[int, ...]] = {"w": (d, gates * h, i), "r": (d, gates * h, h)}
         shapes |= {"b": (d, 2 * gates * h)} if "bias" in self.given else {}
         if "initial" in self.given:
             shapes |= {s: (n, d, h) if self.attributes.get("layout") else (d, n, h) for s in self.states}

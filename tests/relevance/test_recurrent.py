@@ -183,7 +183,7 @@ def test_exported_classifier(kind: str, tmp_path: Path) -> None:
             return self.head(torch.cat([y[:, -1], last[-1]], 1))
 
     torch.manual_seed(0)
-    network, x = Classifier().eval(), torch.randn(3, 7, 5, requires_grad=True)
+    network, x = Classifier().eval(), torch.randn(3, 5, 5, requires_grad=True)
     model = exported(network, x.detach(), tmp_path / "model.onnx")
     scores = network(x)
     targets = np.array([0, 3, 1])

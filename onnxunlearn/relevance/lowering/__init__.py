@@ -1,0 +1,31 @@
+"""Lowering: a model of fused, quantised or half-precision nodes as plain float ops with the same values.
+
+lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
+recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
+never the lowered one.
+"""
+
+from collections.abc import Callable
+
+from onnxunlearn.graph import Model
+from onnxunlearn.relevance.lowering.contrib import lower_contrib
+from onnxunlearn.relevance.lowering.functions import inline
+from onnxunlearn.relevance.lowering.half import widen
+from onnxunlearn.relevance.lowering.quantised import dequantise
+
+#: in this order: bodies before what is in them, types before the constants that must fit them
+PASSES: tuple[Callable[[Model], Model], ...] = (inline, widen, lower_contrib, dequantise)
+
+__all__ = ["PASSES", "dequantise", "inline", "lower", "lower_contrib", "widen"]
+
+
+def lower(model: Model) -> Model:
+    """The model in plain float ops; the model itself if it already is.
+
+    Requires: a loaded model. Ensures: the same inputs and outputs by name (float16 outputs become float32),
+    and the same values up to rounding. Nodes that no pass knows are left as they are: the compile step
+    names those that relevance cannot pass.
+    """
+    for each in PASSES:
+        model = each(model)
+    return model

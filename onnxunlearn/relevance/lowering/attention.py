@@ -1,0 +1,128 @@
+"""ONNX Runtime's attention nodes as MatMul, Softmax, MatMul.
+
+    y = merge(softmax(scale · split(q) @ split(k)ᵀ + mask) @ split(v))
+
+split: [batch, tokens, heads·size] → [batch, heads, tokens, size], merge: back again; scale: 1/√size unless
+given. mask: `mask_filter_value` where a token does not count, plus the attention bias, plus a large negative
+number on what lies ahead of a query if the node is unidirectional.
+
+    Attention             q, k, v = x @ w + b, cut into the three
+    MultiHeadAttention    q, k, v are inputs, b (packed) is added to them
+"""
+
+import numpy as np
+import onnx
+
+from onnxunlearn.relevance.lowering.draft import Draft
+
+
+def attention(draft: Draft) -> None:
+    """Requires: constant weight and bias; no past."""
+    draft.require(not draft.has(4) and not draft.used(1), "past")
+    draft.require(not draft.node.attribute("do_rotary", 0), "rotary embedding")
+    weight, bias = draft.known(1), draft.known(2)
+    draft.require(weight is not None, "computed weights")
+    assert weight is not None
+    attend(draft, draft.input(0), weight, bias, mask=3, extra=5)
+
+
+def attend(
+    draft: Draft, x: str, weight: np.ndarray, bias: np.ndarray | None, mask: int, extra: int | None
+) -> None:
+    """Attention of x to itself; weight [in, q + k + v], bias [q + k + v]. mask, extra: input numbers."""
+    third = weight.shape[-1] // 3
+    sizes = draft.node.attribute("qkv_hidden_sizes") or [third, third, third]
+    ends = np.cumsum(sizes)[:2]
+    weights = np.split(weight, ends, axis=-1)
+    biases = [None] * 3 if bias is None else np.split(bias, ends)
+    parts = []
+    for w, b in zip(weights, biases, strict=True):
+        part = draft.op("MatMul", x, draft.constant(w))
+        parts.append(part if b is None else draft.op("Add", part, draft.constant(b)))
+    q, k, v = parts
+    _attended(draft, q, k, v, mask, extra)
+
+
+def multi_head_attention(draft: Draft) -> None:
+    """Requires: q, k, v [batch, tokens, width]; no past, nothing packed."""
+    draft.require(not draft.has(6) and not draft.has(7), "past")
+    draft.require(not any(draft.used(i) for i in (1, 2, 3)), "its keys, values or scores are read")
+    draft.require(draft.has(1) and draft.has(2), "packed")
+    draft.require(all(draft.rank(i) in {3, None} for i in range(3)), "packed")
+    parts = [draft.input(i) for i in range(3)]
+    if draft.has(3):
+        bias = draft.known(3)
+        draft.require(bias is not None, "computed bias")
+        assert bias is not None
+        shapes = [draft.model.shapes.get(name) for name in parts]
+        values = shapes[2][-1] if shapes[2] is not None else None
+        width = (len(bias) - values) // 2 if values is not None else len(bias) // 3
+        cut = np.split(bias, [width, 2 * width])
+        parts = [draft.op("Add", part, draft.constant(b)) for part, b in zip(parts, cut, strict=True)]
+    q, k, v = parts
+    _attended(draft, q, k, v, mask=4, extra=5)
+
+
+def _attended(draft: Draft, q: str, k: str, v: str, mask: int, extra: int | None) -> None:
+    heads = int(draft.node.attribute("num_heads"))
+    queries, keys, values = (
+        draft.op("Transpose", draft.reshape(part, [0, 0, heads, -1]), perm=order)
+        for part, order in ((q, [0, 2, 1, 3]), (k, [0, 2, 3, 1]), (v, [0, 2, 1, 3]))
+    )
+    scores = draft.op("MatMul", queries, keys)
+    scale = float(draft.node.attribute("scale", 0.0))
+    if scale:
+        scores = draft.op("Mul", scores, draft.constant(scale))
+    else:
+        size = draft.op("Gather", draft.op("Shape", queries), draft.constant(3, np.int64))
+        root = draft.op("Sqrt", draft.cast(size, onnx.TensorProto.FLOAT))
+        scores = draft.op("Div", scores, root)
+    for bias in (
+        _filter(draft, mask, k) if draft.has(mask) else "",
+        draft.input(extra) if extra is not None else "",
+        _ahead(draft, q, k) if draft.node.attribute("unidirectional", 0) else "",
+    ):
+        if bias:
+            scores = draft.op("Add", scores, bias)
+    mixed = draft.op("MatMul", draft.op("Softmax", scores, axis=-1), values)
+    merged = draft.op("Transpose", mixed, perm=[0, 2, 1, 3])
+    draft.reshape(merged, [0, 0, -1], to=draft.node.outputs[0])
+
+
+def _filter(draft: Draft, index: int, k: str) -> str:
+    """The filter value where a token does not count; [batch, 1, 1 or queries, keys].
+
+    The mask is 1 where tokens count, [batch, keys] or [batch, queries, keys], or counts them, [batch].
+    """
+    rank = draft.rank(index)
+    draft.require(rank in {1, 2, 3}, "mask of unknown shape")
+    lowest = draft.constant(draft.node.attribute("mask_filter_value", -10000.0))
+    name = draft.input(index)
+    if rank == 1:
+        shape = draft.model.shapes.get(name)
+        keys, batch = draft.model.shapes.get(k), shape[0] if shape else None
+        draft.require(batch is None or keys is None or batch == keys[0] or keys[0] is None, "start and end")
+        long = draft.cast(name, onnx.TensorProto.INT64)
+        counts = draft.op("Less", _numbers(draft, k), draft.reshape(long, [-1, 1, 1, 1]))
+        return draft.op("Where", counts, draft.constant(0), lowest)
+    if rank == 2:
+        counts = draft.reshape(name, [0, 1, 1, -1])
+    elif draft.opset < 13:
+        counts = draft.op("Unsqueeze", name, axes=[1])
+    else:
+        counts = draft.op("Unsqueeze", name, draft.constant([1], np.int64))
+    missing = draft.op("Sub", draft.constant(1), draft.cast(counts, onnx.TensorProto.FLOAT))
+    return draft.op("Mul", missing, lowest)
+
+
+def _ahead(draft: Draft, q: str, k: str) -> str:
+    """A large negative number where the key is later than the query; [queries, keys]."""
+    ahead = draft.op("Less", draft.reshape(_numbers(draft, q), [-1, 1]), _numbers(draft, k))
+    return draft.op("Where", ahead, draft.constant(np.finfo(np.float32).min), draft.constant(0))
+
+
+def _numbers(draft: Draft, tokens: str) -> str:
+    """0, 1, … for the tokens of [batch, tokens, width]."""
+    draft.require(draft.opset >= 11, "Range")
+    zero, one = draft.constant(0, np.int64), draft.constant(1, np.int64)
+    return draft.op("Range", zero, draft.op("Gather", draft.op("Shape", tokens), one), one)
