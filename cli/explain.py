@@ -12,6 +12,7 @@ from . import console, options
 
 @click.command()
 @options.model_argument()
+@options.shapes_option
 @options.data_options(required=True)
 @click.option("--target", required=True, metavar="CLASS|label|predicted", help="Whose logit is explained.")
 @click.option(
@@ -42,6 +43,7 @@ from . import console, options
 @options.quiet_option
 def explain(
     model: Path,
+    input_shapes: tuple[str, ...],
     data: str,
     labels: Path | None,
     preprocess: Path | None,
@@ -66,7 +68,7 @@ def explain(
     """
     with console.progress(quiet) as progress:
         drawing = draw(
-            model,
+            options.load_model(model, input_shapes),
             data,
             output,
             target,

@@ -14,13 +14,23 @@ from . import console, options
 
 @click.command()
 @options.model_argument()
+@options.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
 @click.option("--composite", default="epsilon_plus", show_default=True, help="Show which rule it uses where.")
 @click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True)
 @options.json_option
-def inspect(model: Path, output_name: str | None, composite: str, engine: str, as_json: bool) -> None:
+def inspect(
+    model: Path,
+    input_shapes: tuple[str, ...],
+    output_name: str | None,
+    composite: str,
+    engine: str,
+    as_json: bool,
+) -> None:
     """Show inputs, logits, editable layers and covered ops."""
-    found = inspect_model(model, output_name, composite=composite, engine=engine)
+    found = inspect_model(
+        options.load_model(model, input_shapes), output_name, composite=composite, engine=engine
+    )
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

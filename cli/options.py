@@ -8,6 +8,7 @@ import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, load, parse_shapes, with_input_shapes
 from onnxunlearn.probes import read_labels
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -62,6 +63,21 @@ def engine_options(function: F) -> F:
     ):
         function = option(function)
     return function
+
+
+def shapes_option(function: F) -> F:
+    """--input-shapes, repeatable."""
+    return click.option(
+        "--input-shapes",
+        multiple=True,
+        metavar="NAME:SIZE,...",
+        help="Sizes that the model leaves free, e.g. x:1,3,224,224 (the batch stays free).",
+    )(function)
+
+
+def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
+    """Load a model with the sizes given by --input-shapes."""
+    return with_input_shapes(load(path), parse_shapes(input_shapes))
 
 
 def json_option(function: F) -> F:

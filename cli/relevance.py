@@ -11,7 +11,7 @@ import numpy as np
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.explain import explain
-from onnxunlearn.graph import check_output, load, write_atomically
+from onnxunlearn.graph import check_output, write_atomically
 from onnxunlearn.probes.arrays import read_arrays
 from onnxunlearn.relevance import composite as composites
 from onnxunlearn.relevance import rule as rules
@@ -39,6 +39,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 @click.command()
 @options.model_argument()
+@options.shapes_option
 @click.option(
     "--list",
     is_flag=True,
@@ -71,6 +72,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.quiet_option
 def relevance(
     model: Path,
+    input_shapes: tuple[str, ...],
     data: str,
     labels: Path | None,
     preprocess: Path | None,
@@ -90,7 +92,7 @@ def relevance(
 
     OUT.npz gets one array per tensor, of the activation's shape.
     """
-    loaded = load(model)
+    loaded = options.load_model(model, input_shapes)
     out = check_output(loaded, output, overwrite)
     with console.progress(quiet) as progress:
         found = explain(

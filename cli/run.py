@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, load, write_atomically
+from onnxunlearn.graph import check_output, write_atomically
 from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
@@ -17,6 +17,7 @@ from . import console, options
 
 @click.command()
 @options.model_argument()
+@options.shapes_option
 @click.option(
     "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
 )
@@ -57,6 +58,7 @@ from . import console, options
 @options.quiet_option
 def run(
     model: Path,
+    input_shapes: tuple[str, ...],
     forget: str,
     data: str | None,
     labels: Path | None,
@@ -79,7 +81,7 @@ def run(
     quiet: bool,
 ) -> None:
     """Write a copy of MODEL that no longer knows the class. MODEL itself is never written."""
-    loaded = load(model)
+    loaded = options.load_model(model, input_shapes)
     names = options.label_list(labels)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_path = (report or out.parent) / f"{out.stem}.report.json"

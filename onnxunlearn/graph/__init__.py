@@ -7,6 +7,7 @@ from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.save import check_output, patch, write_atomically
+from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 
 __all__ = [
     "SHAPE",
@@ -21,7 +22,9 @@ __all__ = [
     "find_layers",
     "find_logits",
     "load",
+    "parse_shapes",
     "patch",
     "stored_tensor",
+    "with_input_shapes",
     "write_atomically",
 ]
