@@ -18,3 +18,9 @@ class UnsupportedError(OnnxUnlearnError):
     """The model holds something this version cannot handle; names node, op and opset (exit code 3)."""
 
     exit_code = 3
+
+
+def one_line(error: BaseException, at_most: int = 300) -> str:
+    """A library's message, cut to what fits into a one-line message of ours."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= at_most else text[:at_most] + "…"

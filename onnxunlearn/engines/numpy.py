@@ -12,9 +12,9 @@ from onnx.reference.op_run import RuntimeContextError
 
 from onnxunlearn.engines.numpy_ops import OPS
 from onnxunlearn.engines.schedule import Step, schedule
-from onnxunlearn.engines.signature import Signature, describe, domain_of, one_line, opsets, unsupported
+from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
 from onnxunlearn.engines.weights import embedded
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 
 log = logging.getLogger(__name__)
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxunlearn.engines.signature import Signature, one_line, opsets, unsupported
+from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError, one_line
 
 try:
     import onnxruntime as ort

@@ -74,12 +74,6 @@ def unsupported(node: onnx.NodeProto, versions: Mapping[str, int], engine: str) 
     return UnsupportedError(f"{describe(node, versions)} is not in the {engine} engine; try another --engine")
 
 
-def one_line(error: BaseException, at_most: int = 300) -> str:
-    """A library's message, cut to what fits into a one-line message of ours."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= at_most else text[:at_most] + "…"
-
-
 def _check_value(info: onnx.ValueInfoProto, value: np.ndarray) -> None:
     tensor = info.type.tensor_type
     if not tensor.elem_type:  # a graph built without types says nothing to check

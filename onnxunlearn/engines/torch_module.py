@@ -16,9 +16,9 @@ from onnxunlearn.engines import (  # noqa: F401  (they register ops)
     torch_spatial,
 )
 from onnxunlearn.engines.schedule import Step, schedule
-from onnxunlearn.engines.signature import Signature, describe, domain_of, one_line, opsets, unsupported
+from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
 from onnxunlearn.engines.torch_ops import READS_NUMBERS, Op, Result, tensor_of, torch_op
-from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
+from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError, one_line
 
 #: integer tensors up to this size are kept on the CPU: they are shapes and axes, read as Python numbers
 _SMALL = 64

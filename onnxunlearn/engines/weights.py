@@ -5,8 +5,7 @@ from pathlib import Path
 import onnx
 from onnx import external_data_helper
 
-from onnxunlearn.engines.signature import one_line
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 
 
 def is_external(model: onnx.ModelProto, folder: Path | None) -> bool:

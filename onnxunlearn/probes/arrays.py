@@ -4,8 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.probes.text import one_line
+from onnxunlearn.errors import InputError, one_line
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.probes.labels import class_index
 from onnxunlearn.probes.preprocess import Preprocess
-from onnxunlearn.probes.text import one_line
 
 #: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")

@@ -7,9 +7,8 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Model
-from onnxunlearn.probes.text import one_line
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"

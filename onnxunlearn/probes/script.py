@@ -8,8 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.probes.text import one_line
+from onnxunlearn.errors import InputError, one_line
 
 
 def script_parts(source: str) -> tuple[Path, str] | None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 
 _TEXT_LIMIT = 64 * 2**20  # bytes; a larger file is not what it was taken for
 
@@ -29,9 +29,3 @@ def parse_json(text: str, path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({one_line(error)}); correct the file") from None
-
-
-def one_line(error: BaseException, at_most: int = 200) -> str:
-    """A library's message, cut to what fits into a one-line message of ours."""
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= at_most else text[:at_most] + "…"
