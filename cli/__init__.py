@@ -1,6 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`."""
 
 import logging
+import traceback
 
 import click
 
@@ -27,6 +28,14 @@ class _Commands(click.Group):
             message, code = f"{error.format_message().rstrip('.')} (see `{command} --help`)", error.exit_code
         except KeyboardInterrupt:
             message, code = "interrupted", 130  # as shells have it; click's 1 would mean a missed target
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except Exception:
+            traceback.print_exc()  # a bug of ours: no user's mistake ends here
+            message, code = (
+                "this is a bug; please report it with the lines above",
+                70,
+            )  # sysexits.h, EX_SOFTWARE
         click.echo(f"onnxunlearn: {' '.join(message.split())}", err=True)
         ctx.exit(code)
 

@@ -276,3 +276,16 @@ def test_a_disk_that_is_full(folder: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(os, "replace", full)
     assert "m.unlearned.onnx: cannot be written (No space left on device)" in refused(folder, 2, *run())
+
+
+def test_a_bug_is_not_a_missed_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    """1 means that a target was missed; what is our fault must not look like it."""
+
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("oh")
+
+    monkeypatch.setattr("onnxunlearn.cli.run.unlearn", broken)
+    ran = onnxunlearn("run", MLP, "--forget", 3, "--dry-run")
+    assert ran.code == 70
+    assert "ZeroDivisionError: oh" in ran.err
+    assert "this is a bug; please report it" in ran.err
