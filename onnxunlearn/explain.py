@@ -12,6 +12,7 @@ from onnxunlearn.graph import Model, find_logits, load
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
+from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 
@@ -60,7 +61,7 @@ def explain(
             lambda: audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
         )
     share_out = seeds.choose(seed)
-    names = tensors_on_the_way(model, logits.tensor, tensors)
+    names = tensors_on_the_way(lower(model), logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
     propagator = Propagator(model, logits, runner, rules, names)
     if rules.needs_patterns:

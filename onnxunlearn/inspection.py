@@ -14,6 +14,7 @@ from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
+from onnxunlearn.relevance.lowering import lower
 
 _QUANTISED = (
     "QuantizeLinear",
@@ -94,7 +95,8 @@ def inspect(
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
-    ops = Counter(node.kind for node in path)
+    seen = lower(model)  # contrib and quantised ops as the plain ones that relevance sees
+    ops = Counter(node.kind for node in path_between(seen, [i.name for i in seen.inputs], logits.tensor))
     layers = find_layers(model)
     editable = {layer.node.index for layer in layers}
     rules, obstacle = _rules(model, logits, rules_for, engine)

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -284,7 +285,7 @@ def test_a_bug_is_not_a_missed_target(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("oh")
 
-    monkeypatch.setattr("onnxunlearn.cli.run.unlearn", broken)
+    monkeypatch.setattr(sys.modules["onnxunlearn.cli.run"], "unlearn", broken)
     ran = onnxunlearn("run", MLP, "--forget", 3, "--dry-run")
     assert ran.code == 70
     assert "ZeroDivisionError: oh" in ran.err

@@ -23,8 +23,8 @@ def lower(model: Model) -> Model:
     """The model in plain float ops; the model itself if it already is.
 
     Requires: a loaded model. Ensures: the same inputs and outputs by name (float16 outputs become float32),
-    and the same values up to rounding. Nodes that no pass knows are left as they are: the compile step
-    names those that relevance cannot pass.
+    and the same values up to rounding; lowering it again changes nothing. Nodes that no pass knows are left
+    as they are: the compile step names those that relevance cannot pass.
     """
     for each in PASSES:
         model = each(model)

@@ -3,7 +3,7 @@
 FusedConv                       act(Conv(x, w, b) + z)
 FusedGemm                       act(Gemm(a, b, c))
 FusedMatMul                     alpha · a' @ b', a' and b' with the last two axes swapped if asked
-SkipLayerNormalization          LayerNormalization(x + skip + bias), Simplified: RMS instead
+SkipLayerNormalization          LayerNormalization(x + bias + skip), Simplified: RMS instead
 EmbedLayerNormalization         LayerNormalization(words[ids] + positions[0…] + segments[ids])
 BiasAdd                         x + bias + skip
 Gelu, BiasGelu, FastGelu, QuickGelu     x·Φ(x), its tanh approximation, x·sigmoid(alpha·x)
@@ -128,13 +128,20 @@ def simplified_layer_norm(draft: Draft) -> None:
 def skip_layer_norm(draft: Draft, *, centred: bool = True) -> None:
     draft.require(not draft.used(1) and not draft.used(2), "its statistics are read")
     beta, bias = (3, 4) if centred else (None, 3)
-    terms = [draft.input(1), *([draft.input(bias)] if draft.has(bias) else [])]
-    total = draft.node.outputs[3] if draft.used(3) else ""
-    x = draft.input(0)
-    for i, term in enumerate(terms):
-        x = draft.op("Add", x, term, to=total if i == len(terms) - 1 else "")
+    first, second = draft.input(0), draft.input(1)
+    if draft.has(bias):
+        # The bias was that of the layer before, which must not look like a bias of the sum.
+        if _product(draft, second) and not _product(draft, first):
+            first, second = second, first
+        first = draft.op("Add", first, draft.input(bias))
+    x = draft.op("Add", first, second, to=draft.node.outputs[3] if draft.used(3) else "")
     epsilon = float(draft.node.attribute("epsilon", 1e-12))
     _normalised(draft, x, draft.input(2), draft.input(beta) if beta else "", epsilon, centred=centred)
+
+
+def _product(draft: Draft, name: str) -> bool:
+    producer = draft.model.producer.get(name)
+    return producer is not None and producer.op.endswith("MatMul")
 
 
 def embed_layer_norm(draft: Draft) -> None:

@@ -5,6 +5,8 @@
 Relevances are sums of many small shares over small denominators; in half precision they would drown.
 """
 
+from collections.abc import Collection, Iterator
+
 import numpy as np
 import onnx
 from onnx import numpy_helper
@@ -25,32 +27,36 @@ def widen(model: Model) -> Model:
     Requires: half inputs have no default value. Ensures: inputs keep their type (a Cast follows them),
     outputs and all between are float32; values differ by the half model's own rounding.
     """
+    halves = {i.name for i in model.inputs if i.type.tensor_type.elem_type in _HALVES}
+    fed = [n for n in sorted(halves) if any(reader.kind != "Cast" for reader in model.consumers.get(n, []))]
+    if not fed and not any(True for _ in _half(model.proto, halves)):
+        return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    changed = False
     base = str(model.folder) if model.folder else ""
-    for tensor in messages(proto, onnx.TensorProto):
-        if tensor.data_type in _HALVES:
-            values = numpy_helper.to_array(tensor, base).astype(np.float32)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-            changed = True
-    for attribute in messages(proto, onnx.AttributeProto):
-        if attribute.name in _TYPES and attribute.i in _HALVES:
-            attribute.i = _FLOAT
-            changed = True
-    fed = [i.name for i in model.inputs if i.type.tensor_type.elem_type in _HALVES]
-    for info in messages(proto, onnx.ValueInfoProto):
-        if info.type.tensor_type.elem_type in _HALVES:
-            info.type.tensor_type.elem_type = _FLOAT
-            changed = True
-    if not changed:
-        return model
-    for info in proto.graph.input:
-        if info.name in fed:
-            original = next(i for i in model.inputs if i.name == info.name)
-            info.type.tensor_type.elem_type = original.type.tensor_type.elem_type
+    for found in list(_half(proto, halves)):
+        if isinstance(found, onnx.TensorProto):
+            values = numpy_helper.to_array(found, base).astype(np.float32)
+            found.CopyFrom(numpy_helper.from_array(values, found.name))
+        elif isinstance(found, onnx.AttributeProto):
+            found.i = _FLOAT
+        else:
+            found.type.tensor_type.elem_type = _FLOAT
     _cast_inputs(proto.graph, {name: f"{name} / float32" for name in fed})
     return in_memory(model, proto)
+
+
+def _half(
+    proto: onnx.ModelProto, inputs: Collection[str]
+) -> Iterator[onnx.TensorProto | onnx.AttributeProto | onnx.ValueInfoProto]:
+    """Everything that says float16 or bfloat16: values, types to cast to, declared types but of `inputs`."""
+    yield from (t for t in messages(proto, onnx.TensorProto) if t.data_type in _HALVES)
+    for attribute in messages(proto, onnx.AttributeProto):
+        if attribute.name in _TYPES and attribute.i in _HALVES:
+            yield attribute
+    for info in messages(proto, onnx.ValueInfoProto):
+        if info.type.tensor_type.elem_type in _HALVES and info.name not in inputs:
+            yield info
 
 
 def _cast_inputs(graph: onnx.GraphProto, renamed: dict[str, str]) -> None:

@@ -1,14 +1,15 @@
 """Integer arithmetic as float arithmetic on what the integers stand for: s·(q − z), s the scale, z the zero.
 
     QLinear…(a, sa, za, b, sb, zb, sy, zy)   Q(op(D(a), D(b)))      D = DequantizeLinear, Q = QuantizeLinear
-    QuantizeLinear(x, s, z)                  Q(Clip(x, s·(least − z), s·(greatest − z)))
+    QuantizeLinear(x, s, least)              Q(Clip(x, 0, s·(greatest − least)))
     DynamicQuantizeLinear(x)                 q = Q(x, s, z),  s = (max − min)/255,  z = round(−min/s)
     MatMulInteger(q, w, z, zw) · (s·sw)      D(q, s, z) @ sw·(w − zw)
     DequantizeLinear(w) of a constant        the constant s·(w − z)
 
-The Clip makes visible what saturation hides: a ReLU fused into a quantisation. Its bounds lie half a step
-outside, where rounding ends at the same integer, save for a zero that is the least integer: that is a ReLU,
-whose bound lies just below 0, so that a signal passes a 0 that is only rounded (a real ReLU stops it itself).
+The Clip makes visible what saturation hides, a ReLU (or ReLU6) fused into a quantisation; only where z is the
+least integer, since anything else is no activation but the end of a calibrated range, which a signal passes.
+Its bounds lie where rounding still ends at the same integers: just below 0, so that a signal passes a 0 that
+is only rounded (a real ReLU stops it itself), and half a step above the greatest.
 """
 
 from collections.abc import Callable
@@ -65,31 +66,27 @@ def _output(draft: Draft, y: str, scale: int, zero: int) -> None:
     draft.require(not draft.has(zero) or z is not None, "computed zero point")
     assert s is not None
     z = np.zeros((), np.uint8) if z is None else z.reshape(())
-    clipped = draft.clip(y, *_range(s.reshape(()), z))
-    draft.op(
-        "QuantizeLinear",
-        clipped,
-        draft.constant(s.reshape(())),
-        draft.constant(z, z.dtype),
-        to=draft.node.outputs[0],
-    )
+    step = float(s.item())
+    if _is_least(z):
+        y = draft.clip(y, -_TINY * step, (np.iinfo(z.dtype).max - int(z) + 0.5) * step)
+    parameters = draft.constant(s.reshape(())), draft.constant(z, z.dtype)
+    draft.op("QuantizeLinear", y, *parameters, to=draft.node.outputs[0])
 
 
-def _range(scale: np.ndarray, zero: np.ndarray) -> tuple[float, float]:
-    """What does not saturate, half a step more on either side, but next to nothing below a least zero."""
-    info = np.iinfo(zero.dtype)
-    s, z = float(scale), int(zero)
-    margin = _TINY if z == info.min else 0.5
-    return (info.min - margin - z) * s, (info.max + 0.5 - z) * s
+def _is_least(zero: np.ndarray) -> bool:
+    return zero.size == 1 and int(zero.item()) == np.iinfo(zero.dtype).min
 
 
 def quantize_linear(draft: Draft) -> None:
     """Requires: one scale, an 8-bit (or, as the standard does, wider) zero point."""
     draft.require(draft.input(0) in draft.model.activations, "a constant")
+    producer = draft.model.producer.get(draft.input(0))
+    draft.require(producer is None or producer.kind not in {"Relu", "Clip"}, "nothing is hidden")
     zero = draft.known(2)
     draft.require(zero is None or zero.dtype.kind in "iu", "not integer")
     draft.require(zero is None or zero.dtype.itemsize == 1 or draft.opset >= 21, "16 bits before opset 21")
     draft.require(not draft.node.attribute("output_dtype", 0) or zero is not None, "type by attribute")
+    draft.require(draft.node.domain or zero is None or _is_least(zero), "nothing is hidden")
     _output(draft, draft.input(0), 1, 2)
 
 
