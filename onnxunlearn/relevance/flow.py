@@ -30,7 +30,20 @@ _STEPS = frozenset(
 #: only the first input is data; the others are shapes, axes, indices, bounds or parameters
 _FIRST = frozenset(
     {"Reshape", "Expand", "Slice", "Tile", "Gather", "GatherND", "GatherElements", "Squeeze", "Unsqueeze"}
-    | {"Pad", "Resize", "Upsample", "Split", "Clip", "Dropout", "CumSum", "Trilu", "LSTM", "GRU", "RNN"}
+    | {
+        "Pad",
+        "CastLike",
+        "Resize",
+        "Upsample",
+        "Split",
+        "Clip",
+        "Dropout",
+        "CumSum",
+        "Trilu",
+        "LSTM",
+        "GRU",
+        "RNN",
+    }
     | {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd"}
     | {"QuantizeLinear", "DequantizeLinear"}
 )
@@ -76,8 +89,10 @@ def shape_arithmetic(model: Model) -> frozenset[str]:
         if node.kind in {"Shape", "Size"}:
             found.update(node.outputs)
             continue
-        depends = [name for name in node.inputs if name in model.activations]
-        if depends and all(name in found for name in depends):
+        read = [name for name in node.inputs if name in model.activations]
+        # Of its second input CastLike takes the type only.
+        depends = [name for name in read if node.kind != "CastLike" or name == node.inputs[0]]
+        if read and all(name in found for name in depends):
             found.update(o for o in node.outputs if o)
     return frozenset(found)
 
