@@ -77,11 +77,11 @@ def path_between(model: Model, tensors: Iterable[str], logits: str) -> list[Node
     ancestors = []
     for node in reversed(model.nodes):
         if any(o in wanted for o in node.outputs):
-            wanted.update(n for n in node.inputs if n in model.activations)
+            wanted.update(n for n in (*node.inputs, *node.captured) if n in model.activations)
             ancestors.append(node)
     reached, path = set(tensors), []
     for node in reversed(ancestors):
-        if any(n in reached for n in node.inputs):
+        if any(n in reached for n in (*node.inputs, *node.captured)):
             reached.update(o for o in node.outputs if o)
             path.append(node)
     return path

@@ -77,7 +77,8 @@ def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
     """Tensors that carry relevance: the sources, `also`, and all that comes of them."""
     found = {*sources(model), *also}
     for node in model.nodes:
-        if any(name in found for name in data_inputs(node)):
+        # what a branch of an If reads counts: relevance that arrives there must be refused, not lost
+        if any(name in found for name in (*data_inputs(node), *node.captured)):
             found.update(o for o in node.outputs if o)
     return frozenset(found)
 

@@ -173,6 +173,7 @@ CASES = [
     case("Gather", LINE, ints(3, 0, 3), axis=1),
     case("Gather", LINE, np.array(2), axis=-1),
     case("GatherElements", ROW, ints(5, 0, 0, 1, 1, 1).reshape(2, 3), axis=1),
+    case("GatherElements", LINE, ints(8, -1, 0, 3).reshape(2, 2, 1), axis=-1),
     case("GatherND", LINE, ints(0, 3, 1, 1).reshape(2, 2)),
     case("Expand", (2, 1, 5), ints(2, 3, 5)),
     case("Tile", ROW, ints(1, 2)),

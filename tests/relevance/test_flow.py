@@ -1,9 +1,11 @@
 """What relevance can reach, and what is known once the shapes are."""
 
 import numpy as np
-from onnx import helper
+import pytest
+from onnx import TensorProto, ValueInfoProto, helper
 
 from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.flow import carriers, shape_arithmetic, sources
@@ -53,3 +55,57 @@ def test_relevance_flows_where_the_mask_lets_it() -> None:
     seed = np.zeros((2, 15))
     seed[[0, 1], [0, 7]] = batch.logits[[0, 1], [0, 7]]
     np.testing.assert_allclose(batch.relevance["z"], np.where(X > 0, seed.reshape(X.shape), 0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("op", ["Gather", "GatherND"])
+def test_an_index_from_the_data_is_recorded(op: str) -> None:
+    """y = the rows of x that the argmax of x·w points at, as causal language models pick their last token."""
+    nodes = [
+        helper.make_node("MatMul", ["x", "w"], ["scores"]),
+        helper.make_node("ArgMax", ["scores"], ["which"], axis=1, keepdims=0),
+    ]
+    weights: dict[str, np.ndarray] = {"w": np.random.default_rng(3).normal(size=(5, 2)).astype(np.float32)}
+    if op == "Gather":  # [2, 3, 5] at which [2, 2] of axis 1 -> [2, 2, 2, 5]
+        nodes.append(helper.make_node("Gather", ["x", "which"], ["y"], axis=1))
+    else:  # which[n] = (sample, row) -> [2, 5]; the index is bounded by the sizes 2 and 3
+        weights["limit"] = np.array([1, 2])
+        nodes.append(helper.make_node("Min", ["which", "limit"], ["bounded"]))
+        nodes.append(helper.make_node("GatherND", ["x", "bounded"], ["y"]))
+    model = flattened(nodes, X, weights)
+    picked = np.argmax(X @ weights["w"], axis=1)
+    found = []
+    for engine in ("onnxruntime", "numpy"):
+        logits = Logits("logits", "logits", 0, None)
+        propagator = Propagator(model, logits, create_engine(engine), parse_composite("gradient"), ["x"])
+        (batch,) = propagator.run({"x": X}, np.array([1, 3]), 2)
+        found.append(batch.relevance["x"])
+    expected = np.zeros_like(X)
+    for n, target in enumerate((1, 3)):
+        value = batch.logits[n, target]
+        if op == "Gather":  # the first picked row of sample 0's list, read from sample n
+            expected[n, picked.reshape(-1)[target // 5], target % 5] += value
+        else:
+            sample, row = np.minimum(picked[n], [1, 2])
+            expected[sample, row, target] += value
+    for relevance in found:
+        np.testing.assert_allclose(relevance, expected, rtol=1e-6)
+
+
+def test_relevance_is_not_lost_in_a_branch() -> None:
+    """An If that reads the data inside is refused by name."""
+    then = helper.make_graph([helper.make_node("Relu", ["x"], ["a"])], "then", [], [value("a")])
+    other = helper.make_graph([helper.make_node("Tanh", ["x"], ["b"])], "else", [], [value("b")])
+    nodes = [
+        helper.make_node("ReduceSum", ["x"], ["total"], keepdims=0),
+        helper.make_node("Greater", ["total", "zero"], ["positive"]),
+        helper.make_node("If", ["positive"], ["y"], name="choice", then_branch=then, else_branch=other),
+    ]
+    model = flattened(nodes, X, {"zero": np.zeros((), np.float32)})
+    logits = Logits("logits", "logits", 0, None)
+    propagator = Propagator(model, logits, create_engine("onnxruntime"), parse_composite("gradient"), ["x"])
+    with pytest.raises(UnsupportedError, match="'choice', op If, opset 17"):
+        next(propagator.run({"x": X}, np.array([0, 0]), 2))
+
+
+def value(name: str) -> ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, X.shape)

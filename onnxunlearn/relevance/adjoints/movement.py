@@ -125,7 +125,31 @@ def gather(site: Site) -> LocalMap:
     """Back to where it was read; what was read twice adds up. Relevance ends at an embedding's output."""
     if not site.carries(0):
         return site.map("route", lambda _: [], inputs=())
+    if site.known(1) is None:
+        return _gather_computed(site)
     return moved(site)
+
+
+def _gather_computed(site: Site) -> LocalMap:
+    """The indices come of the data (the last token that is no padding): they are recorded."""
+    if site.node.kind == "GatherElements" or site.node.attribute("batch_dims", 0):
+        raise site.unsupported("computed indices are covered for Gather, and for GatherND without batch_dims")
+    emitter, shape = site.emitter, site.shape()
+    axis = int(site.node.attribute("axis", 0)) % len(shape)
+    before, after, count = prod(shape[:axis]), prod(shape[axis + 1 :]), prod(site.shape(1))
+
+    def back(signal: Value) -> Value:
+        if signal.zero:
+            return signal
+        indices = emitter.op("Cast", site.value(site.node.inputs[1]), to=onnx.TensorProto.INT64)
+        if site.node.kind == "GatherND":
+            return emitter.op("ScatterND", zeros(emitter, shape), indices, signal, reduction="add")
+        spread = indices.reshape([1, count, 1]).expand([before, count, after])
+        empty = zeros(emitter, [before, shape[axis], after])
+        parts = signal.reshape([before, count, after])
+        return emitter.op("ScatterElements", empty, spread, parts, axis=1, reduction="add").reshape(shape)
+
+    return site.map("route", back)
 
 
 @adjoint("Tile", "DepthToSpace", "SpaceToDepth", "Trilu")
@@ -241,12 +265,23 @@ def moved(site: Site) -> LocalMap:
     numbers = np.arange(1, size + 1, dtype=np.int64).reshape(site.shape())
     if site.node.kind == "Pad" and len(parameters) > 1:
         parameters[1] = np.zeros((), np.int64) if parameters[1] is not None else None
-    source = evaluate(site.node, [numbers, *parameters])[0]
+    if site.node.kind == "GatherElements":
+        assert parameters[0] is not None
+        source = _along_axis(numbers, parameters[0], int(site.node.attribute("axis", 0)))
+    else:
+        source = evaluate(site.node, [numbers, *parameters])[0]
 
     def back(signal: Value) -> Value:
         return crop(scatter_add(signal, source, size + 1), [0], [1], [size + 1]).reshape(site.shape())
 
     return _of_data(site, back)
+
+
+def _along_axis(data: np.ndarray, indices: np.ndarray, axis: int) -> np.ndarray:
+    """GatherElements: the indices may be shorter than the data on the other axes."""
+    axis %= data.ndim
+    part = tuple(slice(None) if a == axis else slice(n) for a, n in enumerate(indices.shape))
+    return np.take_along_axis(data[part], indices, axis)  # indices below 0 count from the end
 
 
 def scatter_add(signal: Value, places: np.ndarray, size: int) -> Value:
