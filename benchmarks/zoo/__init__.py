@@ -1,0 +1,16 @@
+"""The networks that coverage.py exports, by family; each has random weights and is tiny."""
+
+from importlib import import_module
+
+from zoo.architecture import BATCH, Architecture
+
+__all__ = ["BATCH", "FAMILIES", "Architecture", "family"]
+
+#: names of the modules in this folder; the last two need the transformers library
+FAMILIES = ("plain", "residual", "mobile", "activations", "sequences", "mixers", "vision", "text")
+
+
+def family(name: str) -> list[Architecture]:
+    """The architectures of a family. Raises ModuleNotFoundError where its library is not installed."""
+    found: list[Architecture] = import_module(f"zoo.{name}").ARCHITECTURES
+    return found
