@@ -154,3 +154,19 @@ def test_what_a_node_captures_is_what_its_subgraphs_read() -> None:
     assert set(model.nodes[1].captured) == {"w", "a", "b"}
     assert all(not node.captured for node in model.nodes if node.op != "If")
     assert isinstance(model.nodes[1].attribute("then_branch"), onnx.GraphProto)
+
+
+def test_what_the_evaluator_cannot_run_is_not_known() -> None:
+    """Weights standardised at run time by a BatchNormalization in training form, with five outputs."""
+    outputs = ["w", "m1", "v1", "m2", "v2"]
+    nodes = [
+        helper.make_node("BatchNormalization", ["raw", "scale", "shift", "mean", "var"], outputs),
+        helper.make_node("MatMul", ["x", "w"], ["y"]),
+    ]
+    ones, zeros = np.ones(3, np.float32), np.zeros(3, np.float32)
+    constants = [tensor("raw", numbers(4, 3)), tensor("scale", ones), tensor("shift", zeros)]
+    constants += [tensor("mean", zeros), tensor("var", ones)]
+    data = build(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])], constants, opset=13)
+    model = Model(data.SerializeToString(), data)  # the checker knows that op no more
+    assert model.constant("w") is None
+    assert find_layers(model) == []
