@@ -26,7 +26,7 @@ from onnxunlearn.relevance.local_map import (
     ResponseNormalisation,
     Softmax,
 )
-from onnxunlearn.relevance.merge import Merged, merge_behind
+from onnxunlearn.relevance.merge import LINEAR, Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
 
@@ -43,8 +43,6 @@ _NEEDS: dict[str, type[LocalMap]] = {
     "signal_take_all": Recurrent,
 }
 
-
-LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
 
 #: node index -> weight
 Weights = Mapping[int, np.ndarray]
@@ -225,9 +223,7 @@ class _Walk:
 
 
 def _first_linear_nodes(model: Model) -> dict[str, int]:
-    linear = [
-        n for n in model.nodes if n.kind in {"Conv", "Gemm", "MatMul"} and n.inputs[0] in model.activations
-    ]
+    linear = [n for n in model.nodes if n.kind in LINEAR and n.inputs[0] in model.activations]
     first = {"first linear": linear[0].index} if linear else {}
     convolutions = [n for n in linear if n.kind == "Conv"]
     return {**first, "first conv": convolutions[0].index} if convolutions else first

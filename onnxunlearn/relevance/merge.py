@@ -12,7 +12,7 @@ from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.adjoints import Site
 from onnxunlearn.relevance.adjoints.arithmetic import scale_and_shift
 
-_LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
+LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
 _AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
 
 
@@ -31,7 +31,7 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
 
     Stops at the tensor `stop` (the logits). None if there is nothing to merge.
     """
-    if node.kind not in _LINEAR or sum(name in model.activations for name in node.inputs) != 1:
+    if node.kind not in LINEAR or sum(name in model.activations for name in node.inputs) != 1:
         return None  # a product of two activations has no weight to merge into
     output, nodes = node.outputs[0], list[int]()
     scale, shift = np.ones(()), np.zeros(())
