@@ -88,9 +88,10 @@ def tail_of(
 ) -> Tail:
     """What is needed to compute `outputs` once `layers` change.
 
-    arithmetic: tensors that depend on shapes only; they are computed anew, since a batch may have another size.
+    arithmetic: tensors that depend on shapes only; they are computed anew: batches may differ in size.
     """
-    changed, wanted = set(), set(outputs)
+    changed: set[str] = set()
+    wanted = set(outputs)
     starts = {layer.node.outputs[0] for layer in layers}
     for node in model.nodes:
         if node.outputs[0] in starts or any(name in changed for name in (*node.inputs, *node.captured)):

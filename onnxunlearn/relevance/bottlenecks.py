@@ -1,4 +1,4 @@
-"""Tensors through which everything goes that the logits know of the input: where a network can be cut in two."""
+"""Tensors through which all goes that the logits know of the input: where a network can be cut in two."""
 
 from collections.abc import Iterator
 

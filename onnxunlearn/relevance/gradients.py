@@ -1,4 +1,4 @@
-"""Gradients with respect to weights: the reverse walk with plain adjoints, weights fed instead of constant."""
+"""Gradients with respect to weights: the reverse walk with plain adjoints, weights fed, not constant."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -65,7 +65,7 @@ CASES = [
 
 
 def gradients_of(model: Model, targets: list[str], x: np.ndarray, engine: str) -> Any:
-    """Gradients by layer, those of torch by stored tensor, of the product of each target with a random signal."""
+    """Of the products of the targets with random signals: gradients by layer, and a module with torch's."""
     layers = [la for la in find_layers(model) if not la.weight.shared]
     network = Differentiator(
         tail_of(model, layers, targets, shape_arithmetic(model)), targets, create_engine(engine)

@@ -22,8 +22,8 @@ class Site:
     output: the tensor that counts as the node's result; behind the node's own output where a scale and
     shift is merged into it. affine: that scale and shift, per channel, or None.
     patterns: of the node's weight, if they were estimated. carriers: tensors that relevance can reach.
-    computed: values of tensors that depend on shapes only. fed: whether the node's weight is fed to the graph,
-    so that it can change from run to run, instead of being a constant in it.
+    computed: values of tensors that depend on shapes only. fed: whether the node's weight is fed to the
+    graph, so that it can change from run to run, instead of being a constant in it.
     """
 
     model: Model

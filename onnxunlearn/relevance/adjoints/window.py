@@ -152,7 +152,7 @@ class Window:
         swap = [1, 0, *range(2, 2 + self.rank)]
         if group == 1 and x_shape[1] >= _MANY:
             return self._by_cells(x.transpose(swap), s.transpose(swap), x_shape[1])
-        # A Conv again: channels and samples change places, the signal is the kernel, stride and dilation swap.
+        # A Conv again: channels and samples change places, so do stride and dilation; the signal is the kernel.
         n, inner = x_shape[0], x_shape[1] // group
         seen = x.reshape((n, group, inner, *self.size)).transpose([2, 1, 0, *range(3, 3 + self.rank)])
         product = s.emitter.op(
@@ -190,7 +190,7 @@ class Window:
         return emitter.op("Concat", *parts, axis=2).reshape((-1, inputs, *self.kernel))
 
     def _flipped(self, w: Value, group: int, shape: Sequence[int]) -> Value:
-        """The kernel of the adjoint at stride 1: inputs and outputs swapped within each group, space turned."""
+        """The kernel of the adjoint at stride 1: inputs and outputs swapped in each group, space turned."""
         out, inner = shape[0], shape[1]
         order = [0, 2, 1, *range(3, 3 + self.rank)]
         swapped = w.reshape((group, out // group, inner, *self.kernel)).transpose(order)
