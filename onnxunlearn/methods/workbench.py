@@ -10,7 +10,7 @@ import numpy as np
 from onnxunlearn.audit import Figures, measure
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import run_batched
+from onnxunlearn.engines.batching import record, run_batched
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers
 from onnxunlearn.probes import Probes
@@ -66,7 +66,7 @@ class Workbench:
     seed: int
     progress: Callable[[str], None] = lambda _: None
     trials: int = field(default=0, init=False)
-    _sessions: dict[frozenset[str], Session] = field(default_factory=dict, init=False)
+    _sessions: dict[tuple[str, ...], Session] = field(default_factory=dict, init=False)
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -135,17 +135,50 @@ class Workbench:
 
         A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
         """
-        names = frozenset(edits.arrays)
-        if names not in self._sessions:
-            copy = expose(self.model, [self.logits.tensor], overridable=sorted(names))
-            self._sessions[names] = self.engine.session(copy, self.model.folder)
-        size = self.model.batch_size or self.batch_size
-        values = run_batched(
-            self._sessions[names], self.probes.feeds, [self.logits.tensor], size, edits.arrays
-        )
+        tensor, size = self.logits.tensor, self.model.batch_size or self.batch_size
+        session = self._session([tensor], edits)
+        values = run_batched(session, self.probes.feeds, [tensor], size, edits.arrays)
         self.trials += 1
         self.progress(f"trial {self.trials}")
-        return np.asarray(values[self.logits.tensor].reshape(len(self.probes), -1))
+        return np.asarray(values[tensor].reshape(len(self.probes), -1))
+
+    def record(
+        self,
+        tensors: Sequence[str],
+        samples: np.ndarray | None = None,
+        edits: Edits | None = None,
+        reduce: Callable[[str, np.ndarray], np.ndarray] = lambda _, value: value,
+    ) -> dict[str, np.ndarray]:
+        """Activations of the given samples (indices; all by default) under trial edits: float32 [n, ...].
+
+        Samples come first, also where the graph has them on another axis (tokens first) or folded into one
+        with the tokens. reduce: as in `relevance`, batch by batch.
+        """
+        chosen = self.probes if samples is None else self.probes.select(samples)
+        edits = edits or Edits(self.model)
+        fed = {name: value for name, value in chosen.feeds.items() if name in tensors}
+        inner = [name for name in tensors if name not in fed]
+        found = {name: reduce(name, value.astype(np.float32, copy=False)) for name, value in fed.items()}
+        if inner:
+            size = min(len(chosen), self.batch_size)
+            found |= record(
+                self._session(inner, edits),
+                chosen.feeds,
+                inner,
+                self.model.batch_size or size,
+                edits.arrays,
+                free=self.model.batch_size is None,
+                reduce=reduce,
+            )
+        return found
+
+    def _session(self, tensors: Sequence[str], edits: Edits) -> Session:
+        """Gives `tensors` and takes the edited weights; made once for each set of them."""
+        names = (*tensors, "", *sorted(edits.arrays))
+        if names not in self._sessions:
+            copy = expose(self.model, tensors, overridable=sorted(edits.arrays))
+            self._sessions[names] = self.engine.session(copy, self.model.folder)
+        return self._sessions[names]
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""
