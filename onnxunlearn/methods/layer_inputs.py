@@ -4,7 +4,8 @@
     output_rows(layer, z)           its output, or a gradient there -> [N, groups, positions, neurons/groups]
     weight_rows(layer, weight)      as `Edits.weight` has it        -> [groups, neurons/groups, width]
     from_weight_rows(layer, rows)   the way back, for `Edits.set_weight`
-    choose_positions(count, limit, seed)   which positions the first two shall keep
+    choose_positions(count, limit, seed)   which of `count_positions(layer, x)` the first two shall keep
+    record_rows(bench, layer, samples)     `input_rows` of probes, recorded batch by batch
 
 x and z have their samples first, as `Workbench.record` gives them. For every layer
 
@@ -15,12 +16,15 @@ tokens of a dense layer, or 1. Only a Conv has groups ≠ 1; width is inputs / g
 """
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 
+from onnxunlearn.edits import Edits
 from onnxunlearn.engines.numpy_spatial import pad_for, unfolded
 from onnxunlearn.engines.windows import Windows
 from onnxunlearn.graph import Layer
+from onnxunlearn.methods.workbench import Workbench
 
 
 def groups(layer: Layer) -> int:
@@ -37,10 +41,9 @@ def input_rows(layer: Layer, x: np.ndarray, chosen: np.ndarray | None = None) ->
     if layer.dense:
         rows = x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1])
         return rows if chosen is None else rows[:, :, chosen]
-    kernel = layer.weight.positions.shape[2:]
+    windows = _windows(layer, x)
+    kernel = windows.kernel
     images = x.reshape(-1, *x.shape[-len(kernel) - 1 :])  # frames may be folded into the samples
-    placing = {name: layer.node.attribute(name) for name in ("strides", "dilations", "pads", "auto_pad")}
-    windows = Windows.over(images.shape[2:], kernel, placing)
     padded = pad_for(images, windows)
     seen = unfolded(padded.reshape(-1, *padded.shape[2:]), windows)  # a view [N · channels, *kernel, *counts]
     counts = windows.counts
@@ -79,11 +82,46 @@ def from_weight_rows(layer: Layer, rows: np.ndarray) -> np.ndarray:
     return rows.reshape(layer.weight.positions.shape)
 
 
+def count_positions(layer: Layer, x: np.ndarray) -> int:
+    """At how many places the layer reads its input x (of one frame)."""
+    return math.prod(x.shape[1:-1] if layer.dense else _windows(layer, x).counts)
+
+
 def choose_positions(count: int, limit: int, seed: int) -> np.ndarray | None:
     """At most `limit` of `count` positions, the same for the same seed; None (all) where they are no more."""
     if count <= limit:
         return None
     return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
+
+
+def record_rows(
+    bench: Workbench,
+    layer: Layer,
+    samples: np.ndarray | None = None,
+    edits: Edits | None = None,
+    *,
+    limit: int | None = None,
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
+) -> np.ndarray:
+    """`input_rows` of the given probes (indices; all by default) under trial edits.
+
+    limit: how many rows there may be in all, roughly; positions are left out until they fit, at least one a
+    sample stays. Which ones depends on the run's seed alone. reduce: rows of a batch -> what is kept of
+    them, samples first.
+    """
+    count = len(bench.probes) if samples is None else len(samples)
+
+    def rows(_: str, x: np.ndarray) -> np.ndarray:
+        each = count_positions(layer, x) if limit is None else max(1, limit // count)
+        return reduce(input_rows(layer, x, choose_positions(count_positions(layer, x), each, bench.seed)))
+
+    return bench.record([layer.input], samples, edits, rows)[layer.input]
+
+
+def _windows(layer: Layer, x: np.ndarray) -> Windows:
+    kernel = layer.weight.positions.shape[2:]
+    placing = {name: layer.node.attribute(name) for name in ("strides", "dilations", "pads", "auto_pad")}
+    return Windows.over(x.shape[-len(kernel) :], kernel, placing)
 
 
 def _frames_as_positions(rows: np.ndarray, samples: int) -> np.ndarray:

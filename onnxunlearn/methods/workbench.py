@@ -1,21 +1,23 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+import onnx
 
 from onnxunlearn.audit import Figures, measure
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers, patch
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
+from onnxunlearn.relevance.compile import path_between
 
 #: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
 FORGET_TARGET = 1.0
@@ -73,6 +75,16 @@ class Workbench:
         return find_layers(self.model)
 
     @cached_property
+    def editable(self) -> list[Layer]:
+        """The layers on the way to the logits whose weight no other node reads, in graph order.
+
+        The others are left as they are: an edit would change a second layer, or nothing.
+        """
+        inputs = [i.name for i in self.model.inputs]
+        on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
+        return [layer for layer in self.layers if layer.node.index in on_the_way and not layer.weight.shared]
+
+    @cached_property
     def head(self) -> Layer:
         """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
         by_output = {layer.output: layer for layer in self.layers}
@@ -104,14 +116,16 @@ class Workbench:
         samples: np.ndarray,
         targets: np.ndarray,
         reduce: Callable[[str, np.ndarray], np.ndarray],
+        composite: Composite | None = None,
     ) -> dict[str, np.ndarray]:
         """Relevance of the given samples (indices) from the logits of `targets`, reduced batch by batch.
 
-        reduce: (tensor name, relevance [n, ...]) -> [n, ...], e.g. the sum over space, so that big
+        targets: as in `Propagator.run`; a float [n, classes] is itself the seed. composite: another than the
+        run's. reduce: (tensor name, relevance [n, ...]) -> [n, ...], e.g. the sum over space, so that big
         activations are never held for all probes at once.
         """
         chosen = self.probes.select(samples)
-        propagator = self._propagator(tuple(tensors))
+        propagator = self._propagator(tuple(tensors), composite or self.composite)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
         for batch in propagator.run(chosen.feeds, targets, self.batch_size):
             for name in tensors:
@@ -119,15 +133,14 @@ class Workbench:
             self.progress(f"relevance {batch.start + batch.count}/{len(chosen)}")
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
-    def _propagator(self, tensors: tuple[str, ...]) -> Propagator:
-        if tensors not in self._propagators:
-            self._propagators[tensors] = Propagator(
-                self.model, self.logits, self.engine, self.composite, tensors
-            )
-        return self._propagators[tensors]
+    def _propagator(self, tensors: tuple[str, ...], composite: Composite) -> Propagator:
+        key = (tensors, composite.name)
+        if key not in self._propagators:
+            self._propagators[key] = Propagator(self.model, self.logits, self.engine, composite, tensors)
+        return self._propagators[key]
 
     @cached_property
-    def _propagators(self) -> dict[tuple[str, ...], Propagator]:
+    def _propagators(self) -> dict[tuple[tuple[str, ...], str], Propagator]:
         return {}
 
     def scores(self, edits: Edits) -> np.ndarray:
@@ -171,6 +184,11 @@ class Workbench:
                 reduce=reduce,
             )
         return found
+
+    def under(self, edits: Edits) -> "Workbench":
+        """The same bench for the edited model, to take gradients or relevances there; compiled anew."""
+        data = patch(self.model, edits.arrays)
+        return replace(self, model=Model(data, onnx.load_model_from_string(data), self.model.path))
 
     def _session(self, tensors: Sequence[str], edits: Edits) -> Session:
         """Gives `tensors` and takes the edited weights; made once for each set of them."""
