@@ -44,7 +44,7 @@ def run_batched(
 def samples_first(value: np.ndarray, axis: int | None, size: int) -> np.ndarray:
     """`value` as [size, ...]: the samples' axis in front.
 
-    axis: which one it is (see `sample_axis`). Tokens or windows that a reshape has put into it get an axis of
+    axis: which one it is (see `sample_axes`). Tokens or windows that a reshape has put into it get an axis of
     their own. None: the same for all samples.
     """
     if axis is None:
@@ -53,13 +53,36 @@ def samples_first(value: np.ndarray, axis: int | None, size: int) -> np.ndarray:
     return front if len(front) == size else front.reshape(size, -1, *front.shape[1:])
 
 
-def sample_axis(one: Sequence[int], two: Sequence[int]) -> int | None:
-    """Which axis counts samples, from a tensor's shapes for one and for two of them; None if none does.
+def without_padding(value: np.ndarray, axis: int | None, size: int, count: int) -> np.ndarray:
+    """The part of `value` that belongs to the first `count` of its `size` samples, which lie on `axis`."""
+    if axis is None or count == size:
+        return value
+    return value[(slice(None),) * axis + (slice(value.shape[axis] // size * count),)]
 
-    It is not always the first: attention often runs with the tokens in front.
+
+def sample_axes(
+    shapes: Callable[[Feeds], Mapping[str, Sequence[int]]], feeds: Feeds, baked: int | None
+) -> dict[str, int | None]:
+    """Which axis of each tensor counts samples, None where none does.
+
+    It is not always the first: attention often runs with the tokens in front. shapes: the tensors' shapes for
+    given feeds; asked for one sample and for two, to see which axis grows. baked: the batch size if it is
+    baked into the model; then it is the first axis that it divides.
     """
-    grown = (i for i, (a, b) in enumerate(zip(one, two, strict=True)) if a != b)
-    return next(grown, None)
+
+    def of(count: int) -> Mapping[str, Sequence[int]]:
+        return shapes({n: np.resize(a[:1], (count, *a.shape[1:])) for n, a in feeds.items()})
+
+    if baked is not None:
+        return {
+            name: next((i for i, length in enumerate(shape) if length % baked == 0), None)
+            for name, shape in of(baked).items()
+        }
+    one, two = of(1), of(2)
+    return {
+        name: next((i for i, (a, b) in enumerate(zip(one[name], two[name], strict=True)) if a != b), None)
+        for name in one
+    }
 
 
 def record(
@@ -69,29 +92,24 @@ def record(
     size: int,
     fixed: Feeds | None = None,
     *,
-    free: bool = True,
+    baked: int | None = None,
     reduce: Callable[[str, np.ndarray], np.ndarray] = lambda _, value: value,
 ) -> dict[str, np.ndarray]:
     """Inner tensors for all samples, [N, ...], samples first whatever axis they are on, float32.
 
-    session: one that has them as outputs. free: whether the batch size is; if it is baked in, samples are
-    taken to be on the first axis that `size` divides. reduce: (tensor, values of one batch) -> what is kept
-    of them.
+    session: one that has them as outputs. baked: the batch size if it is baked into the model. reduce:
+    (tensor, values of one batch) -> what is kept of them.
     """
-    axes: dict[str, int | None] = {}
-    if free:
-        shapes = []
-        for count in (1, 2):
-            few = {name: np.resize(array[:1], (count, *array.shape[1:])) for name, array in feeds.items()}
-            values = session.run({**few, **(fixed or {})}, tensors)
-            shapes.append({name: values[name].shape for name in tensors})
-        axes = {name: sample_axis(shapes[0][name], shapes[1][name]) for name in tensors}
+
+    def shapes(few: Feeds) -> dict[str, Sequence[int]]:
+        values = session.run({**few, **(fixed or {})}, tensors)
+        return {name: values[name].shape for name in tensors}
+
+    axes = sample_axes(shapes, feeds, baked)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
-    for batch in batches(feeds, size):
+    for batch in batches(feeds, baked or size):
         values = session.run({**batch.feeds, **(fixed or {})}, tensors)
-        for name, value in values.items():
-            divisible = (i for i, length in enumerate(value.shape) if length % size == 0)
-            axis = axes[name] if free else next(divisible, None)
-            samples = samples_first(value, axis, size)[: batch.count]
+        for name in tensors:
+            samples = samples_first(values[name], axes[name], baked or size)[: batch.count]
             parts[name].append(reduce(name, samples.astype(np.float32, copy=False)))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -4,10 +4,10 @@
     score_i = R_i(forget) − R_i(retained)          prune the highest first, over all layers
 
 Yeom et al., "Pruning by explaining: a novel criterion for deep neural network pruning", Pattern Recognition
-2021, and Hatefi et al., "Pruning By Explaining Revisited", 2024 (PXP): there the channels whose LRP relevance,
-summed over reference samples, is least are pruned; here those relevant to the class and to no other. A pruned
-channel loses its incoming weights and its bias (a normalisation layer behind it still adds its own shift); the
-head's rows, one a class, are not channels. How many go is what the retain budget allows.
+2021, and Hatefi et al., "Pruning By Explaining Revisited", 2024 (PXP): there the channels of least relevance,
+summed over reference samples, are pruned; here those relevant to the class and to no other. A pruned channel
+loses its incoming weights and its bias (a normalisation layer behind it still adds its own shift); the head's
+rows, one a class, are not channels. How many go is what the retain budget allows.
 """
 
 from collections.abc import Iterator

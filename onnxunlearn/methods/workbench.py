@@ -11,7 +11,7 @@ import onnx
 from onnxunlearn.audit import Figures, measure
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import record, run_batched
+from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers, patch
 from onnxunlearn.probes import Probes
@@ -78,7 +78,8 @@ class Workbench:
     def editable(self) -> list[Layer]:
         """The layers on the way to the logits whose weight no other node reads, in graph order.
 
-        The others are left as they are: an edit would change a second layer, or nothing.
+        The others are left as they are: an edit would change a second layer, or nothing. Raises
+        UnsupportedError if there is none.
         """
         inputs = [i.name for i in self.model.inputs]
         on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
@@ -121,15 +122,17 @@ class Workbench:
         """Relevance of the given samples (indices) from the logits of `targets`, reduced batch by batch.
 
         targets: as in `Propagator.run`; a float [n, classes] is itself the seed. composite: another than the
-        run's. reduce: (tensor name, relevance [n, ...]) -> [n, ...], e.g. the sum over space, so that big
-        activations are never held for all probes at once.
+        run's. reduce: (tensor name, relevance [n, ...], samples first) -> [n, ...], e.g. the sum over space,
+        so that big activations are never held for all probes at once.
         """
         chosen = self.probes.select(samples)
         propagator = self._propagator(tuple(tensors), composite or self.composite)
+        axes = propagator.sample_axes(chosen.feeds)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
         for batch in propagator.run(chosen.feeds, targets, self.batch_size):
             for name in tensors:
-                parts[name].append(reduce(name, batch.relevance[name]))
+                relevance = samples_first(batch.relevance[name], axes[name], batch.count)
+                parts[name].append(reduce(name, relevance))
             self.progress(f"relevance {batch.start + batch.count}/{len(chosen)}")
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
@@ -173,14 +176,13 @@ class Workbench:
         inner = [name for name in tensors if name not in fed]
         found = {name: reduce(name, value.astype(np.float32, copy=False)) for name, value in fed.items()}
         if inner:
-            size = min(len(chosen), self.batch_size)
             found |= record(
                 self._session(inner, edits),
                 chosen.feeds,
                 inner,
-                self.model.batch_size or size,
+                min(len(chosen), self.batch_size),
                 edits.arrays,
-                free=self.model.batch_size is None,
+                baked=self.model.batch_size,
                 reduce=reduce,
             )
         return found

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxunlearn.engines import create_engine
-from onnxunlearn.engines.batching import record, sample_axis
+from onnxunlearn.engines import Session, create_engine
+from onnxunlearn.engines.batching import record, without_padding
 from tests.graph.models import build, tensor, value
 
 
-def session(batch: int | str) -> object:
+def session(batch: int | str) -> Session:
     """x [N, 3, 2] also with tokens in front, with both folded into one axis, and a tensor of no samples."""
     nodes = [
         helper.make_node("Transpose", ["x"], ["tokens"], perm=[1, 0, 2]),
@@ -28,17 +28,21 @@ def session(batch: int | str) -> object:
     return create_engine().session(proto)
 
 
-@pytest.mark.parametrize("free", [True, False])
-def test_samples_come_first(free: bool) -> None:
+@pytest.mark.parametrize("baked", [None, 2])
+def test_samples_come_first(baked: int | None) -> None:
     x = np.arange(5 * 6, dtype=np.float32).reshape(5, 3, 2)
-    names = ["tokens", "folded", "none"] if free else ["tokens", "folded"]
-    found = record(session("N" if free else 2), {"x": x}, names, 2, free=free)  # type: ignore[arg-type]
+    names = ["tokens", "folded", "none"] if baked is None else ["tokens", "folded"]
+    found = record(session(baked or "N"), {"x": x}, names, 2, baked=baked)
     np.testing.assert_array_equal(found["tokens"], x)
-    np.testing.assert_array_equal(found["folded"], x)
-    if free:
+    np.testing.assert_array_equal(found["folded"], x.reshape(found["folded"].shape))
+    assert len(found["folded"]) == 5
+    if baked is None:
         np.testing.assert_array_equal(found["none"], np.zeros((5, 3, 2)))
 
 
-def test_no_axis_where_none_grows() -> None:
-    assert sample_axis((4, 1, 3), (4, 2, 3)) == 1
-    assert sample_axis((4, 3), (4, 3)) is None
+def test_padding_is_cut_off_where_the_samples_are() -> None:
+    value = np.arange(24).reshape(3, 4, 2)
+    np.testing.assert_array_equal(without_padding(value, 1, 4, 3), value[:, :3])
+    np.testing.assert_array_equal(without_padding(value.reshape(12, 2), 0, 4, 3), value.reshape(12, 2)[:9])
+    np.testing.assert_array_equal(without_padding(value, None, 4, 3), value)
+    np.testing.assert_array_equal(without_padding(value, 0, 3, 3), value)
