@@ -13,6 +13,7 @@ retain budget. Forward passes only.
 The transpose matters: with W (I − P_f (I − P_r)) the sample models' class stays.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import product
@@ -22,7 +23,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
-from onnxunlearn.methods.layer_inputs import from_weight_rows, record_rows, weight_rows
+from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_rows, weight_rows
 from onnxunlearn.methods.search import best, check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
@@ -93,6 +94,10 @@ def _spaces(bench: Workbench, layer: Layer) -> list[tuple[Space, Space]]:
     """Retain and forget space of the layer's inputs, for each of its groups."""
     spaces = []
     for which in (~bench.forgotten, bench.forgotten):
+        if not which.any():  # no retain probes: nothing that should be kept
+            width = math.prod(layer.weight.positions.shape[1:])
+            spaces.append([Space(np.zeros((width, 0)), np.zeros(0))] * groups(layer))
+            continue
         rows = record_rows(bench, layer, np.flatnonzero(which), limit=ROWS).astype(np.float64)
         by_group = rows.swapaxes(0, 1).reshape(rows.shape[1], -1, rows.shape[-1])
         spaces.append([Space.of(group) for group in by_group])

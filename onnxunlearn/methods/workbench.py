@@ -83,7 +83,13 @@ class Workbench:
         """
         inputs = [i.name for i in self.model.inputs]
         on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
-        return [layer for layer in self.layers if layer.node.index in on_the_way and not layer.weight.shared]
+        found = [layer for layer in self.layers if layer.node.index in on_the_way and not layer.weight.shared]
+        if not found:
+            raise UnsupportedError(
+                f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
+                "weight of its own; nothing can be edited"
+            )
+        return found
 
     @cached_property
     def head(self) -> Layer:
