@@ -131,8 +131,9 @@ class Workbench:
         run's. reduce: (tensor name, relevance [n, ...], samples first) -> [n, ...], e.g. the sum over space,
         so that big activations are never held for all probes at once.
         """
+        tensors = tuple(dict.fromkeys(tensors))
         chosen = self.probes.select(samples)
-        propagator = self._propagator(tuple(tensors), composite or self.composite)
+        propagator = self._propagator(tensors, composite or self.composite)
         axes = propagator.sample_axes(chosen.feeds)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
         for batch in propagator.run(chosen.feeds, targets, self.batch_size):
@@ -176,6 +177,7 @@ class Workbench:
         Samples come first, also where the graph has them on another axis (tokens first) or folded into one
         with the tokens. reduce: as in `relevance`, batch by batch.
         """
+        tensors = tuple(dict.fromkeys(tensors))  # branches read the same one
         chosen = self.probes if samples is None else self.probes.select(samples)
         edits = edits or Edits(self.model)
         fed = {name: value for name, value in chosen.feeds.items() if name in tensors}

@@ -158,7 +158,8 @@ def test_records_are_those_of_the_edited_model() -> None:
     first, samples = made.layers[0], np.array([5, 70, 2])
     edits = Edits(made.model)
     edits.set_weight(first, edits.weight(first) * 2)
-    before = made.record([first.output, "x"], samples)
+    before = made.record([first.output, "x", first.output], samples)
+    assert len(before[first.output]) == 3
     after = made.record([first.output], samples, edits)
     bias = edits.bias(first)
     assert bias is not None
