@@ -60,7 +60,7 @@ def damp(bench: Workbench, *, strength: float | None = None) -> Outcome:
                 edits.set_weight(layer, from_weight_rows(layer, kept))
             yield {"strength": tried, "alphas": {n: round(a, 3) for n, a in alphas.items()}}, edits
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=strength is not None)
 
 
 def without(weight: np.ndarray, basis: np.ndarray, alpha: float) -> np.ndarray:

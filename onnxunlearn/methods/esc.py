@@ -46,7 +46,7 @@ def esc(bench: Workbench, *, p: float | None = None) -> Outcome:
             edits.set_weight(head, from_weight_rows(head, np.stack(found)))
             yield {"directions": k, "p": round(100 * k / width, 2)}, edits
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=p is not None)
 
 
 def principal(rows: np.ndarray) -> np.ndarray:

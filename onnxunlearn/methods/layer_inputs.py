@@ -110,6 +110,7 @@ def record_rows(
     them, samples first.
     """
     count = len(bench.probes) if samples is None else len(samples)
+    bench.progress(f"inputs of {layer.name}")
 
     def rows(_: str, x: np.ndarray) -> np.ndarray:
         each = count_positions(layer, x) if limit is None else max(1, limit // count)

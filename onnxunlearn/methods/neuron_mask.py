@@ -60,7 +60,7 @@ def neuron_mask(bench: Workbench, *, rounds: int | None = None, penalty: float =
                 closed = {name: int((gate < 1).sum()) for name, gate in gates.items()}
                 yield {"rounds": number, "penalty": penalty, "neurons": closed}, edits
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=rounds is not None)
 
 
 def gated(bench: Workbench, layers: list[Layer], gates: Mapping[str, np.ndarray]) -> Edits:

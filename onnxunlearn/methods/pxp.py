@@ -34,8 +34,8 @@ def pxp(bench: Workbench, *, share: float | None = None) -> Outcome:
     layers = channel_layers(bench)
     scores = [_score(bench, found) for found in _relevance(bench, layers)]
     owner = np.repeat(np.arange(len(layers)), [len(s) for s in scores])
-    channel = np.concatenate([np.arange(len(s)) for s in scores]) if scores else np.empty(0, int)
-    order = np.argsort(-np.concatenate(scores), kind="stable") if scores else np.empty(0, int)
+    channel = np.concatenate([np.arange(len(s)) for s in scores])
+    order = np.argsort(-np.concatenate(scores), kind="stable")
     total = len(order)
     counts = steps(total // 2) if share is None else [round(total * share / 100)]
 
@@ -48,7 +48,7 @@ def pxp(bench: Workbench, *, share: float | None = None) -> Outcome:
                 pruned[layers[i].name] = channels.tolist()
             yield {"channels": count, "of": total, "pruned": pruned}, edits
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=share is not None)
 
 
 def steps(most: int) -> list[int]:
@@ -61,8 +61,6 @@ def steps(most: int) -> list[int]:
 
 def _relevance(bench: Workbench, layers: list[Layer]) -> list[np.ndarray]:
     """|R| of each layer's channels summed over space, [N, channels], from each probe's own class."""
-    if not layers:
-        return []
     axes = {layer.output: layer.axis for layer in layers}
 
     def total(name: str, relevance: np.ndarray) -> np.ndarray:

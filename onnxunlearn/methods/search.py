@@ -9,26 +9,27 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.methods.workbench import Outcome, Workbench, exceeds
 
 
-def best(bench: Workbench, candidates: Iterable[tuple[dict[str, Any], Edits]]) -> Outcome:
+def best(
+    bench: Workbench, candidates: Iterable[tuple[dict[str, Any], Edits]], *, asked: bool = False
+) -> Outcome:
     """The candidate that brings the classes out of reach at the least cost to the others.
 
     candidates: (what was chosen, for the report; the edits). Only those within the retain budget count,
     affordable ones (`Workbench.affordable`) before those that only hold its accuracy. Where none forgets the
-    classes, the one that comes closest; where none is within the budget, an edit that changes nothing. A
-    single candidate is what the user asked for, and taken whatever it costs.
+    classes, the one that comes closest; where none is within the budget, an edit that changes nothing.
+    asked: the user set how strong it shall be; the first is taken, whatever it costs.
     """
     found = Outcome(Edits(bench.model), {"affordable": False})
     lowest = (True, math.inf, 0.0)
-    single: Outcome | None = None
-    for count, (details, edits) in enumerate(candidates):
+    for details, edits in candidates:
         trial = bench.trial(edits)
         affordable = bench.affordable(trial)
         outcome = Outcome(edits, {**details, "affordable": affordable, "reach": round(trial.reach, 4)})
-        single = None if count else outcome
+        if asked:
+            return outcome
         order = (not affordable, max(trial.reach, 0.0), -(trial.confidence or 0.0))
         if not exceeds(bench.original.figures, trial.figures, bench.budget) and order < lowest:
             lowest, found = order, outcome
-    found = single or found
     return Outcome(found.edits, {**found.details, "trials": bench.trials})
 
 

@@ -80,7 +80,7 @@ def ssd(bench: Workbench, *, alpha: float | None = None, dampening: float | None
                     edits.set_bias(layer, bias * factor(part.bias, whole.bias, tried, left))
             yield {"alpha": tried, "dampening": left, "weights": changed}, edits
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=alpha is not None and dampening is not None)
 
 
 def factor(forget: np.ndarray, everything: np.ndarray, alpha: float, dampening: float) -> np.ndarray:

@@ -7,8 +7,8 @@
 
 Kodge, Saha, Roy, "Deep Unlearning: Fast and Efficient Gradient-free Class Forgetting", TMLR 2024, section 4
 (importance scaling after Saha and Roy 2023, "Continual Learning with Scaled Gradient Projection"). α_r and
-α_f come from a grid, as published; the published score, retain · (1 − forget accuracy), is replaced by the
-retain budget. Forward passes only.
+α_f come from a grid, as published; but the published score, retain · (1 − forget accuracy), gives way to the
+retain budget: for each α_r the largest affordable α_f. Forward passes only.
 
 The transpose matters: with W (I − P_f (I − P_r)) the sample models' class stays.
 """
@@ -16,7 +16,6 @@ The transpose matters: with W (I − P_f (I − P_r)) the sample models' class s
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -25,13 +24,15 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_rows, weight_rows
 from onnxunlearn.methods.search import best, check_number
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 
-#: the published grids, with the ends that few probes and small networks need
+#: α_r as published; α_f finer, with the ends that few probes and small networks need
 ALPHA_R = 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0
-ALPHA_F = 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0
-#: rows of inputs that a decomposition sees at most, for each of the two sets
-ROWS = 4096
+ALPHA_F = tuple(round(0.1 * 1.5**i, 3) for i in range(18))
+#: rows of inputs that a decomposition of either set may always see, and numbers that it sees at most
+ROWS, NUMBERS = 2048, 4_000_000
+#: share of the largest σ² below which a direction is rounding
+NEGLIGIBLE = 1e-12
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,13 @@ class Space:
 
     @classmethod
     def of(cls, rows: np.ndarray) -> "Space":
-        """The space of the rows of a matrix [rows, width]."""
-        if len(rows) < rows.shape[1]:
-            _, singular, directions = np.linalg.svd(rows, full_matrices=False)
-            squares, u = singular**2, directions.T
-        else:
-            squares, u = np.linalg.eigh(rows.T @ rows)
-        squares = np.maximum(squares, 0)
-        return cls(u, squares / max(squares.sum(), np.finfo(np.float64).tiny))
+        """The space of the rows of a matrix [rows, width], through the smaller of its two Gram matrices."""
+        wide = len(rows) < rows.shape[1]
+        squares, vectors = np.linalg.eigh(rows @ rows.T if wide else rows.T @ rows)
+        found = squares > NEGLIGIBLE * squares.max(initial=0)
+        squares, vectors = squares[found], vectors[:, found]
+        u = rows.T @ vectors / np.sqrt(squares) if wide else vectors
+        return cls(u, squares / squares.sum())
 
     def project(self, rows: np.ndarray, alpha: float) -> np.ndarray:
         """rows @ P, with the directions scaled by their importance."""
@@ -70,19 +70,25 @@ def svd(bench: Workbench, *, alpha_r: float | None = None, alpha_f: float | None
     check_number("svd: alpha_r", alpha_r, 0)
     check_number("svd: alpha_f", alpha_f, 0)
     spaces = {layer: _spaces(bench, layer) for layer in bench.editable}
-    keeps = ALPHA_R if alpha_r is None else (alpha_r,)
-    drops = ALPHA_F if alpha_f is None else (alpha_f,)
+
+    def edited(keep: float, drop: float) -> Edits:
+        edits = Edits(bench.model)
+        for layer, pairs in spaces.items():
+            weight = weight_rows(layer, edits.weight(layer)).astype(np.float64)
+            found = [projected(w, *pair, keep, drop) for w, pair in zip(weight, pairs, strict=True)]
+            edits.set_weight(layer, from_weight_rows(layer, np.stack(found)))
+        return edits
+
+    def affordable(keep: float) -> float:
+        count = largest(len(ALPHA_F), lambda n: bench.affordable(bench.trial(edited(keep, ALPHA_F[n - 1]))))
+        return ALPHA_F[max(count, 1) - 1]
 
     def candidates() -> Iterator[tuple[dict[str, Any], Edits]]:
-        for keep, drop in product(keeps, drops):
-            edits = Edits(bench.model)
-            for layer, pairs in spaces.items():
-                weight = weight_rows(layer, edits.weight(layer)).astype(np.float64)
-                found = [projected(w, *pair, keep, drop) for w, pair in zip(weight, pairs, strict=True)]
-                edits.set_weight(layer, from_weight_rows(layer, np.stack(found)))
-            yield {"alpha_r": keep, "alpha_f": drop, "layers": len(spaces)}, edits
+        for keep in ALPHA_R if alpha_r is None else (alpha_r,):
+            drop = affordable(keep) if alpha_f is None else alpha_f
+            yield {"alpha_r": keep, "alpha_f": drop, "layers": len(spaces)}, edited(keep, drop)
 
-    return best(bench, candidates())
+    return best(bench, candidates(), asked=alpha_r is not None and alpha_f is not None)
 
 
 def projected(weight: np.ndarray, retain: Space, forget: Space, alpha_r: float, alpha_f: float) -> np.ndarray:
@@ -92,13 +98,13 @@ def projected(weight: np.ndarray, retain: Space, forget: Space, alpha_r: float, 
 
 def _spaces(bench: Workbench, layer: Layer) -> list[tuple[Space, Space]]:
     """Retain and forget space of the layer's inputs, for each of its groups."""
-    spaces = []
+    spaces, width = [], math.prod(layer.weight.positions.shape[1:])
     for which in (~bench.forgotten, bench.forgotten):
         if not which.any():  # no retain probes: nothing that should be kept
-            width = math.prod(layer.weight.positions.shape[1:])
             spaces.append([Space(np.zeros((width, 0)), np.zeros(0))] * groups(layer))
             continue
-        rows = record_rows(bench, layer, np.flatnonzero(which), limit=ROWS).astype(np.float64)
+        limit = max(ROWS, NUMBERS // width)
+        rows = record_rows(bench, layer, np.flatnonzero(which), limit=limit).astype(np.float64)
         by_group = rows.swapaxes(0, 1).reshape(rows.shape[1], -1, rows.shape[-1])
         spaces.append([Space.of(group) for group in by_group])
     return list(zip(*spaces, strict=True))

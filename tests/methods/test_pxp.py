@@ -5,11 +5,14 @@ import pytest
 
 from onnxunlearn import explain
 from onnxunlearn.edits import Edits
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods import run_method
 from onnxunlearn.methods.pxp import steps
 
+from ..graph.models import tensor
 from ..sample_paths import CNN
 from .benches import bench
+from .tiny import tiny_bench, tokens_first
 
 
 def test_the_channels_most_relevant_to_the_class_and_not_to_others_go() -> None:
@@ -38,6 +41,16 @@ def test_the_channels_most_relevant_to_the_class_and_not_to_others_go() -> None:
         assert not bias[pruned].any()
         np.testing.assert_array_equal(weight[~pruned], original.weight(layer)[~pruned])
     np.testing.assert_array_equal(outcome.edits.weight(made.head), original.weight(made.head))
+
+
+@pytest.mark.parametrize("method", ["pxp", "neuron-mask"])
+def test_a_network_that_is_all_head_has_no_channels(method: str) -> None:
+    proto = tokens_first()
+    del proto.graph.node[1:4]
+    proto.graph.node[1].input[0] = "t"
+    proto.graph.initializer[2].CopyFrom(tensor("w2", np.ones((3, 4), np.float32)))
+    with pytest.raises(UnsupportedError, match="no layer before node 'head', op Gemm, opset 17 has neurons"):
+        run_method(method, tiny_bench(proto), {})
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 7, 1000])

@@ -44,11 +44,13 @@ def test_without_an_affordable_one_nothing_is_changed() -> None:
     assert found.details == {"affordable": False, "trials": made.trials}
 
 
-def test_a_single_one_is_taken_whatever_it_costs() -> None:
+def test_what_the_user_asked_for_is_taken_whatever_it_costs() -> None:
     made = bench()
-    found = best(made, [({"asked": 1}, biased(made, 100.0, 100.0))])
+    asked = [({"asked": 1}, biased(made, 100.0, 100.0)), ({}, biased(made, 100.0))]
+    found = best(made, asked, asked=True)
     assert found.edits.arrays
     assert found.details.items() >= {"asked": 1, "affordable": False}.items()
+    assert "asked" not in best(made, asked).details
 
 
 @pytest.mark.parametrize(
