@@ -67,22 +67,25 @@ def sample_axes(
 
     It is not always the first: attention often runs with the tokens in front. shapes: the tensors' shapes for
     given feeds; asked for one sample and for two, to see which axis grows. baked: the batch size if it is
-    baked into the model; then it is the first axis that it divides.
+    baked into the model; then it is the first axis of that length, or that it divides.
     """
 
     def of(count: int) -> Mapping[str, Sequence[int]]:
         return shapes({n: np.resize(a[:1], (count, *a.shape[1:])) for n, a in feeds.items()})
 
     if baked is not None:
-        return {
-            name: next((i for i, length in enumerate(shape) if length % baked == 0), None)
-            for name, shape in of(baked).items()
-        }
+        return {name: _axis_of(baked, shape) for name, shape in of(baked).items()}
     one, two = of(1), of(2)
     return {
         name: next((i for i, (a, b) in enumerate(zip(one[name], two[name], strict=True)) if a != b), None)
         for name in one
     }
+
+
+def _axis_of(size: int, shape: Sequence[int]) -> int | None:
+    exact = (i for i, length in enumerate(shape) if length == size)
+    divisible = (i for i, length in enumerate(shape) if length % size == 0)
+    return next(exact, next(divisible, None))
 
 
 def record(

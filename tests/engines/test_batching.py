@@ -10,7 +10,7 @@ from tests.graph.models import build, tensor, value
 
 
 def session(batch: int | str) -> Session:
-    """x [N, 3, 2] also with tokens in front, with both folded into one axis, and a tensor of no samples."""
+    """x [N, 4, 3] also with tokens in front, with both folded into one axis, and a tensor of no samples."""
     nodes = [
         helper.make_node("Transpose", ["x"], ["tokens"], perm=[1, 0, 2]),
         helper.make_node("Reshape", ["x", "shape"], ["folded"]),
@@ -18,26 +18,26 @@ def session(batch: int | str) -> Session:
         helper.make_node("Mul", ["sum", "zero"], ["none"]),
     ]
     stored = [
-        tensor("shape", np.array([-1, 2])),
+        tensor("shape", np.array([-1, 3])),
         tensor("axes", np.array([0])),
         tensor("zero", np.zeros(1, np.float32)),
     ]
     ranks = {"tokens": 3, "folded": 2, "none": 2}
     outputs = [value(name, [None] * rank) for name, rank in ranks.items()]
-    proto = build(nodes, [value("x", [batch, 3, 2])], outputs, stored)
+    proto = build(nodes, [value("x", [batch, 4, 3])], outputs, stored)
     return create_engine().session(proto)
 
 
 @pytest.mark.parametrize("baked", [None, 2])
 def test_samples_come_first(baked: int | None) -> None:
-    x = np.arange(5 * 6, dtype=np.float32).reshape(5, 3, 2)
+    x = np.arange(5 * 12, dtype=np.float32).reshape(5, 4, 3)
     names = ["tokens", "folded", "none"] if baked is None else ["tokens", "folded"]
     found = record(session(baked or "N"), {"x": x}, names, 2, baked=baked)
     np.testing.assert_array_equal(found["tokens"], x)
     np.testing.assert_array_equal(found["folded"], x.reshape(found["folded"].shape))
     assert len(found["folded"]) == 5
     if baked is None:
-        np.testing.assert_array_equal(found["none"], np.zeros((5, 3, 2)))
+        np.testing.assert_array_equal(found["none"], np.zeros((5, 4, 3)))
 
 
 def test_padding_is_cut_off_where_the_samples_are() -> None:
