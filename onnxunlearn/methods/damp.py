@@ -20,7 +20,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
-from onnxunlearn.methods.layer_inputs import from_weight_rows, record_rows, weight_rows
+from onnxunlearn.methods.layer_inputs import from_weight_rows, record_all_rows, weight_rows
 from onnxunlearn.methods.search import best, check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
@@ -47,7 +47,7 @@ def damp(bench: Workbench, *, strength: float | None = None) -> Outcome:
     Source: Hatami, Aalishah, Monosov 2026, arXiv:2604.15166.
     """
     check_number("damp: strength", strength, 0)
-    directions = {layer: _direction(bench, layer) for layer in bench.editable}
+    directions = _directions(bench)
 
     def candidates() -> Iterator[tuple[dict[str, Any], Edits]]:
         for tried in STRENGTHS if strength is None else (strength,):
@@ -93,11 +93,14 @@ def separability(inputs: np.ndarray, y: np.ndarray, forget: tuple[int, ...]) -> 
     return float(max(0.0, said[true].mean() + (~said[~true]).mean() - 1))
 
 
-def _direction(bench: Workbench, layer: Layer) -> Direction:
-    y = bench.y
-    means = record_rows(bench, layer, reduce=lambda rows: rows.mean(axis=2)).astype(np.float64)
-    classes = np.unique(y)
-    prototypes = np.stack([means[y == c].mean(axis=0) for c in classes])  # [classes, groups, width]
+def _directions(bench: Workbench) -> dict[Layer, Direction]:
+    y, classes = bench.y, np.unique(bench.y)
     forgotten = np.isin(classes, bench.forget)
-    basis = [outside(p[forgotten], p[~forgotten]) for p in prototypes.swapaxes(0, 1)]
-    return Direction(tuple(basis), separability(means.reshape(len(y), -1), y, bench.forget))
+    inputs = record_all_rows(bench, bench.editable, reduce=lambda rows: rows.mean(axis=2))
+    found = {}
+    for layer, means in inputs.items():
+        means = means.astype(np.float64)
+        prototypes = np.stack([means[y == c].mean(axis=0) for c in classes])  # [classes, groups, width]
+        basis = [outside(p[forgotten], p[~forgotten]) for p in prototypes.swapaxes(0, 1)]
+        found[layer] = Direction(tuple(basis), separability(means.reshape(len(y), -1), y, bench.forget))
+    return found

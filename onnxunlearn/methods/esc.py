@@ -4,7 +4,7 @@
     φ' = (I − U_k U_kᵀ) φ   without its k first directions
     W' = W (I − U_k U_kᵀ)   the same, folded into the head: an ONNX file has no room for a projection
 
-Lee, Park, Jeon, Hwang, Park, "ESC: Erasing Space Concept for Knowledge Deletion", CVPR 2025, section 4.1. The
+Lee, Park, Jeon, Hwang, Park, "ESC: Erasing Space Concept for Knowledge Deletion", CVPR 2025. The
 paper drops p % of the directions (p = 3 by default in its code, of as many directions as there are features)
 from plenty of images; with a few dozen the directions that they do not span are kept. k is searched where
 neither is given. Forward passes only. What is folded into the head leaves the features themselves as they

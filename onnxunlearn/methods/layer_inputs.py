@@ -6,6 +6,7 @@
     from_weight_rows(layer, rows)   the way back, for `Edits.set_weight`
     choose_positions(count, limit, seed)   which of `count_positions(layer, x)` the first two shall keep
     record_rows(bench, layer, samples)     `input_rows` of probes, recorded batch by batch
+    record_all_rows(bench, layers, samples)   the same of several layers in one pass
 
 x and z have their samples first, as `Workbench.record` gives them. For every layer
 
@@ -16,7 +17,7 @@ tokens of a dense layer, or 1. Only a Conv has groups ≠ 1; width is inputs / g
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -101,22 +102,43 @@ def record_rows(
     edits: Edits | None = None,
     *,
     limit: int | None = None,
-    reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
 ) -> np.ndarray:
     """`input_rows` of the given probes (indices; all by default) under trial edits.
 
     limit: how many rows there may be in all, roughly; positions are left out until they fit, at least one a
-    sample stays. Which ones depends on the run's seed alone. reduce: rows of a batch -> what is kept of
-    them, samples first.
+    sample stays. Which ones depends on the run's seed alone.
+    """
+    return record_all_rows(bench, [layer], samples, edits, limit=lambda _: limit)[layer]
+
+
+def record_all_rows(
+    bench: Workbench,
+    layers: Sequence[Layer],
+    samples: np.ndarray | None = None,
+    edits: Edits | None = None,
+    *,
+    limit: Callable[[Layer], int | None] = lambda _: None,
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
+) -> dict[Layer, np.ndarray]:
+    """`record_rows` of several layers in one pass over the probes.
+
+    limit: layer -> rows in all. reduce: rows of a batch -> what is kept of them, samples first.
     """
     count = len(bench.probes) if samples is None else len(samples)
-    bench.progress(f"inputs of {layer.name}")
+    parts: dict[Layer, list[np.ndarray]] = {layer: [] for layer in layers}
+    bench.progress(f"inputs of {', '.join(layer.name for layer in layers)}")
 
-    def rows(_: str, x: np.ndarray) -> np.ndarray:
-        each = count_positions(layer, x) if limit is None else max(1, limit // count)
-        return reduce(input_rows(layer, x, choose_positions(count_positions(layer, x), each, bench.seed)))
+    def collect(tensor: str, x: np.ndarray) -> np.ndarray:
+        for layer in layers:
+            if layer.input == tensor:
+                positions, most = count_positions(layer, x), limit(layer)
+                each = positions if most is None else max(1, most // count)
+                chosen = choose_positions(positions, each, bench.seed)
+                parts[layer].append(reduce(input_rows(layer, x, chosen)))
+        return np.empty((len(x), 0))
 
-    return bench.record([layer.input], samples, edits, rows)[layer.input]
+    bench.record([layer.input for layer in layers], samples, edits, collect)
+    return {layer: np.concatenate(arrays) for layer, arrays in parts.items()}
 
 
 def _windows(layer: Layer, x: np.ndarray) -> Windows:

@@ -4,11 +4,12 @@
                                           sample; once for the forget probes, F_f, once for all of them, F
     θ' = min(λ F/F_f, 1) · θ    where F_f > α F        (else θ)
 
-Foster, Schoepf, Brintrup, "Fast Machine Unlearning Without Retraining Through Selective Synaptic Dampening",
-AAAI 2024, equations 6 and 7. Published are α = 10, λ = 1 for ResNet-18 on CIFAR; but of ten equally frequent
-classes none can have F_f > 10 F, so both are searched where not given. ∂ℓ/∂W of a layer is the gradient at
-its output, from the `gradient` relevance graph, times what it reads; where it reads once a sample, as the
-head does, F is a product of squares in closed form. Normalisation layers' own weights are left as they are.
+Foster, Schoepf, Brintrup, "Fast Machine Unlearning Without Retraining Through Selective Synaptic
+Dampening", AAAI 2024 (the authors' code squares the mean gradient of a batch instead). Published are α =
+10, λ = 1 for ResNet-18 on CIFAR; but of ten equally frequent classes none can have F_f > 10 F, so both are
+searched where not given. ∂ℓ/∂W of a layer is the gradient at its output, from the `gradient` relevance
+graph, times what it reads; where it reads once a sample, as the head does, F is a product of squares in
+closed form. Normalisation layers' own weights are left as they are.
 
 It lives on the loss: of a class that the model is sure of, ∂ℓ/∂θ all but vanishes, and there is little to
 find. Without retained probes F = F_f, and nothing is selected by α ≥ 1.

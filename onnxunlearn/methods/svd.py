@@ -5,10 +5,10 @@
     P_r = U_r Λ_r U_rᵀ,  P_f = U_f Λ_f U_fᵀ
     W' = W (I − P_f (I − P_r))ᵀ      for every layer at once
 
-Kodge, Saha, Roy, "Deep Unlearning: Fast and Efficient Gradient-free Class Forgetting", TMLR 2024, section 4
-(importance scaling after Saha and Roy 2023, "Continual Learning with Scaled Gradient Projection"). α_r and
-α_f come from a grid, as published; but the published score, retain · (1 − forget accuracy), gives way to the
-retain budget: for each α_r the largest affordable α_f. Forward passes only.
+Kodge, Saha, Roy, "Deep Unlearning: Fast and Efficient Gradient-free Class Forgetting", TMLR 2024, and as in
+the authors' code; importance scaling after Saha and Roy, "Continual Learning with Scaled Gradient
+Projection", 2023. α_r and α_f come from a grid, as published; but the published score, retain · (1 − forget
+accuracy), gives way to the retain budget: for each α_r the largest affordable α_f. Forward passes only.
 
 The transpose matters: with W (I − P_f (I − P_r)) the sample models' class stays.
 """
@@ -22,7 +22,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
-from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_rows, weight_rows
+from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_all_rows, weight_rows
 from onnxunlearn.methods.search import best, check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 
@@ -31,6 +31,8 @@ ALPHA_R = 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0
 ALPHA_F = tuple(round(0.1 * 1.5**i, 3) for i in range(18))
 #: rows of inputs that a decomposition of either set may always see, and numbers that it sees at most
 ROWS, NUMBERS = 2048, 4_000_000
+#: layers whose inputs are recorded in one pass over the probes
+AT_ONCE = 8
 #: share of the largest σ² below which a direction is rounding
 NEGLIGIBLE = 1e-12
 
@@ -69,13 +71,14 @@ def svd(bench: Workbench, *, alpha_r: float | None = None, alpha_f: float | None
     """
     check_number("svd: alpha_r", alpha_r, 0)
     check_number("svd: alpha_f", alpha_f, 0)
-    spaces = {layer: _spaces(bench, layer) for layer in bench.editable}
+    retain, forget = _spaces(bench, ~bench.forgotten), _spaces(bench, bench.forgotten)
 
     def edited(keep: float, drop: float) -> Edits:
         edits = Edits(bench.model)
-        for layer, pairs in spaces.items():
+        for layer in bench.editable:
             weight = weight_rows(layer, edits.weight(layer)).astype(np.float64)
-            found = [projected(w, *pair, keep, drop) for w, pair in zip(weight, pairs, strict=True)]
+            by_group = zip(weight, retain[layer], forget[layer], strict=True)
+            found = [projected(*group, keep, drop) for group in by_group]
             edits.set_weight(layer, from_weight_rows(layer, np.stack(found)))
         return edits
 
@@ -86,7 +89,7 @@ def svd(bench: Workbench, *, alpha_r: float | None = None, alpha_f: float | None
     def candidates() -> Iterator[tuple[dict[str, Any], Edits]]:
         for keep in ALPHA_R if alpha_r is None else (alpha_r,):
             drop = affordable(keep) if alpha_f is None else alpha_f
-            yield {"alpha_r": keep, "alpha_f": drop, "layers": len(spaces)}, edited(keep, drop)
+            yield {"alpha_r": keep, "alpha_f": drop, "layers": len(retain)}, edited(keep, drop)
 
     return best(bench, candidates(), asked=alpha_r is not None and alpha_f is not None)
 
@@ -96,15 +99,20 @@ def projected(weight: np.ndarray, retain: Space, forget: Space, alpha_r: float, 
     return weight - forget.project(weight - retain.project(weight, alpha_r), alpha_f)
 
 
-def _spaces(bench: Workbench, layer: Layer) -> list[tuple[Space, Space]]:
-    """Retain and forget space of the layer's inputs, for each of its groups."""
-    spaces, width = [], math.prod(layer.weight.positions.shape[1:])
-    for which in (~bench.forgotten, bench.forgotten):
-        if not which.any():  # no retain probes: nothing that should be kept
-            spaces.append([Space(np.zeros((width, 0)), np.zeros(0))] * groups(layer))
-            continue
-        limit = max(ROWS, NUMBERS // width)
-        rows = record_rows(bench, layer, np.flatnonzero(which), limit=limit).astype(np.float64)
-        by_group = rows.swapaxes(0, 1).reshape(rows.shape[1], -1, rows.shape[-1])
-        spaces.append([Space.of(group) for group in by_group])
-    return list(zip(*spaces, strict=True))
+def _spaces(bench: Workbench, which: np.ndarray) -> dict[Layer, list[Space]]:
+    """The space of each layer's inputs over the probes `which` (bool [N]), for each of its groups."""
+    layers, samples = bench.editable, np.flatnonzero(which)
+    widths = {layer: math.prod(layer.weight.positions.shape[1:]) for layer in layers}
+    if not len(samples):  # no retain probes: nothing that should be kept
+        return {layer: [Space(np.zeros((widths[layer], 0)), np.zeros(0))] * groups(layer) for layer in layers}
+
+    def limit(layer: Layer) -> int:
+        return max(ROWS, NUMBERS // widths[layer])
+
+    found = {}
+    for start in range(0, len(layers), AT_ONCE):
+        inputs = record_all_rows(bench, layers[start : start + AT_ONCE], samples, limit=limit)
+        for layer, rows in inputs.items():
+            by_group = rows.swapaxes(0, 1).reshape(rows.shape[1], -1, rows.shape[-1])
+            found[layer] = [Space.of(group.astype(np.float64)) for group in by_group]
+    return found
