@@ -14,10 +14,11 @@ def best(
 ) -> Outcome:
     """The candidate that brings the classes out of reach at the least cost to the others.
 
-    candidates: (what was chosen, for the report; the edits). Only those within the retain budget count,
-    affordable ones (`Workbench.affordable`) before those that only hold its accuracy. Where none forgets the
-    classes, the one that comes closest; where none is within the budget, an edit that changes nothing.
-    asked: the user set how strong it shall be; the first is taken, whatever it costs.
+    candidates: (what was chosen, for the report; the edits). Only affordable ones count
+    (`Workbench.affordable`); where none of them forgets the classes, the one that comes closest. Where none
+    is affordable, the cheapest of those that lose no more accuracy than the budget on the choosing probes; of
+    none of these, an edit that changes nothing. asked: the user set how strong it shall be; the first is
+    taken, whatever it costs.
     """
     found = Outcome(Edits(bench.model), {"affordable": False})
     lowest = (True, math.inf, 0.0)
@@ -27,7 +28,7 @@ def best(
         outcome = Outcome(edits, {**details, "affordable": affordable, "reach": round(trial.reach, 4)})
         if asked:
             return outcome
-        order = (not affordable, max(trial.reach, 0.0), -(trial.confidence or 0.0))
+        order = (not affordable, max(trial.reach, 0.0) if affordable else 0.0, -(trial.confidence or 0.0))
         if not exceeds(bench.original.figures, trial.figures, bench.budget) and order < lowest:
             lowest, found = order, outcome
     return Outcome(found.edits, {**found.details, "trials": bench.trials})

@@ -30,7 +30,7 @@ from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 ALPHA_R = 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0
 ALPHA_F = tuple(round(0.1 * 1.5**i, 3) for i in range(18))
 #: rows of inputs that a decomposition of either set may always see, and numbers that it sees at most
-ROWS, NUMBERS = 2048, 4_000_000
+ROWS, NUMBERS = 1024, 2_000_000
 #: layers whose inputs are recorded in one pass over the probes
 AT_ONCE = 8
 #: share of the largest σ² below which a direction is rounding

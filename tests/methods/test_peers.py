@@ -43,6 +43,7 @@ def on_test_set(data: bytes, model: Path) -> Figures:
         ("damp", MLP, 7, 0.6, {}),
         ("damp", CNN, 1, 0.5, {}),
         ("damp", RESNET, 1, 0.5, {}),
+        ("esc", MLP, 6, 0.6, {}),
         ("esc", CNN, 3, 1.0, {}),
         ("esc", RESNET, 4, 0.5, {}),
         ("esc", MOBILE, 1, 0.5, {}),
@@ -81,7 +82,7 @@ def test_the_budget_holds_on_unseen_images(method: str, model: Path) -> None:
     assert after.retain is not None
     assert after.forget is not None
     assert before.forget is not None
-    assert after.retain >= before.retain - 3.5
+    assert after.retain >= before.retain - 1
     assert after.forget <= before.forget
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import Workbench
+from onnxunlearn.methods import Workbench, exceeds
 from onnxunlearn.methods.search import best, check_number
 
 from .benches import bench
@@ -37,7 +37,20 @@ def test_of_those_that_do_not_forget_the_closest_is_taken() -> None:
     assert found.details["reach"] > 0
 
 
-def test_without_an_affordable_one_nothing_is_changed() -> None:
+def test_without_an_affordable_one_the_cheapest_that_holds_the_accuracy_is_taken() -> None:
+    made = bench()
+    shrunk = {}
+    for factor in (0.3, 0.4, 0.2):  # less sure, but still right
+        edits = shrunk[factor] = Edits(made.model)
+        edits.set_weight(made.head, edits.weight(made.head) * factor)
+        trial = made.trial(edits)
+        assert not made.affordable(trial)
+        assert not exceeds(made.original.figures, trial.figures, made.budget)
+    found = best(made, (({"factor": factor}, edits) for factor, edits in shrunk.items()))
+    assert found.details.items() >= {"factor": 0.4, "affordable": False}.items()
+
+
+def test_without_one_within_the_budget_nothing_is_changed() -> None:
     made = bench()
     found = best(made, (({}, biased(made, 100.0, others)) for others in (100.0, 200.0)))
     assert not found.edits.arrays
