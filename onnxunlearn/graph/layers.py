@@ -19,7 +19,8 @@ class StoredTensor:
 
     positions: flat index into the stored values, for each element as the consumer (or, for a layer's
     weight, the canonical layout) sees it.
-    readers: every node that reads the stored values, through whatever layout ops.
+    readers: every node that reads the stored values, through whatever layout ops; not those that ask only
+    for their shape.
     """
 
     name: str
@@ -104,7 +105,7 @@ def _readers(model: Model, name: str) -> Iterator[Node]:
     for node in model.consumers.get(name, ()):
         if node.kind in LAYOUT_OPS and node.inputs[0] == name:
             yield from _readers(model, node.outputs[0])
-        else:
+        elif node.kind not in {"Shape", "Size"}:  # which no edit changes
             yield node
 
 

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from onnxunlearn.graph import Layer, Model, StoredTensor, find_layers, load, patch, stored_tensor
 
 from .layouts import Weight, weights
-from .models import SAMPLES, build, loaded, numbers, run, tensor, value
+from .models import SAMPLES, build, dense, loaded, numbers, run, tensor, value
 
 
 def layer_model(
@@ -250,6 +250,14 @@ def test_shared_weights(first: list[onnx.NodeProto], second: list[onnx.NodeProto
         assert layer.weight.name == "w"
         assert layer.weight.shared
         assert sorted(n.name for n in layer.weight.readers) == ["one", "two"]
+
+
+@pytest.mark.parametrize("op", ["Shape", "Size"])
+def test_who_asks_for_a_weights_shape_does_not_share_it(op: str) -> None:
+    proto = dense(tensor("w", numbers(4, 3)))
+    proto.graph.node.append(helper.make_node(op, ["w"], ["asked"]))
+    (layer,) = find_layers(loaded(proto))
+    assert not layer.weight.shared
 
 
 def test_one_copy_read_by_two_is_shared() -> None:
