@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import auto, damp, esc, lra_npp, mask, neuron_mask, pxp, ssd, svd
+from onnxunlearn.methods import auto, damp, erase, esc, lra_npp, mask, neuron_mask, pxp, ssd, svd
 from onnxunlearn.methods.workbench import FORGET_TARGET, Outcome, Workbench, exceeds, method, tolerance
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Workbench",
     "auto",
     "damp",
+    "erase",
     "esc",
     "exceeds",
     "lra_npp",

@@ -55,7 +55,7 @@ class Trial:
 
 @dataclass(eq=False)
 class Workbench:
-    """probes: the choosing half, labelled. budget: points of retain accuracy that may be lost."""
+    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost."""
 
     model: Model
     logits: Logits

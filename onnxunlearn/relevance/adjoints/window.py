@@ -152,7 +152,7 @@ class Window:
         swap = [1, 0, *range(2, 2 + self.rank)]
         if group == 1 and x_shape[1] >= _MANY:
             return self._by_cells(x.transpose(swap), s.transpose(swap), x_shape[1])
-        # A Conv again: channels and samples change places, so do stride and dilation; the signal is the kernel.
+        # A Conv again: channels and samples change places, as stride and dilation; the signal is the kernel.
         n, inner = x_shape[0], x_shape[1] // group
         seen = x.reshape((n, group, inner, *self.size)).transpose([2, 1, 0, *range(3, 3 + self.rank)])
         product = s.emitter.op(
