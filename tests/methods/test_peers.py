@@ -51,10 +51,13 @@ def on_test_set(data: bytes, model: Path) -> Figures:
         ("svd", MLP, 16, 0.5, {"alpha_r": 100, "alpha_f": 3}),
         ("damp", MOBILE, 1, 1.5, {"strength": 1}),
         ("ssd", MOBILE, 1, 1.5, {"alpha": 1, "dampening": 0.1}),
+        ("svd", MOBILE, 88, 0.5, {}),
         # Neurons serve several classes: those of one cannot be closed without the others' loss.
         ("svd", MLP, 35, 0.6, {}),
         ("neuron-mask", MLP, 80, 1.0, {}),
+        ("neuron-mask", MOBILE, 93, 0.5, {"penalty": 0.5}),
         ("pxp", CNN, 90, 0.5, {}),
+        ("pxp", MOBILE, 84, 0.5, {}),
     ],
     ids=lambda value: value.stem if isinstance(value, Path) else str(value),
 )
@@ -72,11 +75,10 @@ def test_figures_on_unseen_images(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", [MLP, CNN, RESNET, MOBILE], ids=lambda path: path.stem)
+@pytest.mark.parametrize("model", [MLP, CNN], ids=lambda path: path.stem)
 @pytest.mark.parametrize("method", PEERS)
 def test_the_budget_holds_on_unseen_images(method: str, model: Path) -> None:
-    data = FASHION_PROBES if model is MOBILE else MNIST_PROBES
-    result = unlearn(model, 3, data, method=method)
+    result = unlearn(model, 3, MNIST_PROBES, method=method)
     before, after = on_test_set(model.read_bytes(), model), on_test_set(result.model_bytes, model)
     assert before.retain is not None
     assert after.retain is not None
