@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer
+from onnxunlearn.graph import Layer, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.adam import Adam
 from onnxunlearn.methods.boundary import Boundary, record_boundary
@@ -165,21 +166,9 @@ def evaluate(
     return np.concatenate(scores), np.concatenate(features)
 
 
-def pooled(inner: np.ndarray, head: Layer) -> np.ndarray:
-    """The head's input as one vector a sample: the mean over space or tokens, [N, d]."""
-    channels = np.moveaxis(inner, head.axis, -1)
-    return np.asarray(channels.reshape(len(inner), -1, channels.shape[-1]).mean(axis=1))
-
-
 def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
     """The gradient at the head's input from that at `pooled`."""
     channels = np.moveaxis(like, head.axis, -1)
     share = gradient.reshape(len(like), *[1] * (channels.ndim - 2), -1)
     count = channels[0].size // channels.shape[-1]
     return np.moveaxis(np.broadcast_to(share / count, channels.shape), -1, head.axis)
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
