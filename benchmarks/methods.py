@@ -4,7 +4,8 @@
     python benchmarks/methods.py [--model fashion_lenet] [--method auto] [--classes 5,3]
 
 36 probes a class go to the method, of which `unlearn` keeps a third to judge by. Figures are taken on all
-other test samples. `reference` is the same network trained from scratch without the class; `mask` hides its output.
+other test samples. `reference` is the same network trained from scratch without the class, `mask` hides its
+output.
 Rows are kept in benchmarks/results/methods.json, so that a run goes on where the last one stopped; `--again`
 measures anew. With --plot the picture is drawn, with --table the Markdown table.
 """
@@ -21,13 +22,13 @@ from typing import Any
 import click
 import numpy as np
 import onnx
-from onnxunlearn.audit.attacks import relearn
 from references import DATA, trained_path
 from rich.console import Console
 from rich.table import Table
 from trained.recipes import CLASSES, TRAINED, data_of
 
 from onnxunlearn import load, unlearn
+from onnxunlearn.audit.attacks import relearn
 from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.batching import run_batched
 from onnxunlearn.errors import OnnxUnlearnError

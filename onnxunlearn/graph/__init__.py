@@ -1,5 +1,6 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
+from onnxunlearn.graph.head import find_head, pooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, StoredTensor, find_layers, stored_tensor
 from onnxunlearn.graph.load import load
@@ -19,11 +20,13 @@ __all__ = [
     "as_float64",
     "check_output",
     "expose",
+    "find_head",
     "find_layers",
     "find_logits",
     "load",
     "parse_shapes",
     "patch",
+    "pooled",
     "stored_tensor",
     "with_input_shapes",
     "write_atomically",

@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer
+from onnxunlearn.graph import Layer, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.adam import Adam
 from onnxunlearn.methods.boundary import Boundary, record_boundary
@@ -170,12 +170,6 @@ def evaluate(
         features.append(pooled(values[inner], bench.head))
         scores.append(values[logits].reshape(len(features[-1]), -1))
     return np.concatenate(scores), np.concatenate(features)
-
-
-def pooled(inner: np.ndarray, head: Layer) -> np.ndarray:
-    """The head's input as one vector a sample: the mean over space or tokens, [N, d]."""
-    channels = np.moveaxis(inner, head.axis, -1)
-    return np.asarray(channels.reshape(len(inner), -1, channels.shape[-1]).mean(axis=1))
 
 
 def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
