@@ -12,6 +12,7 @@ from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
+from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
 from onnxunlearn.relevance.lowering import lower
@@ -146,7 +147,7 @@ def _rules(
     model: Model, logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
-    free = [i.name for i in model.inputs if any(not isinstance(d, int) for d in declared_shape(i)[1:])]
+    free = [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
     if free:
         return (), f"input {free[0]!r} has free sizes besides the batch"
     try:
@@ -154,19 +155,22 @@ def _rules(
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)
+    except MemoryError:
+        return (), "one sample does not fit into memory"
     counts = Counter((r.op, r.kind, r.rule) for r in found)
     return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
 
 
 def _example(model: Model) -> dict[str, np.ndarray]:
     """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
-    feeds = {}
-    for info in model.inputs:
-        shape = [model.batch_size or 1, *(int(d) for d in declared_shape(info)[1:])]
-        feeds[info.name] = np.ones(
-            shape, onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
-        )
-    return feeds
+    size = model.batch_size or 1
+    return {
+        i.name: np.ones([size, *i.sizes[1:]], i.dtype) for i in declared_inputs(model)
+    }
+
+
+def _is_size(dim: int | str) -> bool:
+    return isinstance(dim, int) and dim > 0  # some exporters write a free size as 0 or -1
 
 
 def _dtype(element_type: int) -> str:

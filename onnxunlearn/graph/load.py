@@ -1,7 +1,6 @@
 """Read a model file, or say in one line why it cannot be used."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
@@ -10,6 +9,8 @@ from google.protobuf.message import DecodeError
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.structure import check_structure
+from onnxunlearn.graph.tensors import check_tensor, external_tensors
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -52,8 +53,9 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
 
 def _checked(model: Model) -> Model:
     name = str(model.path) if model.path else "the model"
-    for tensor in external_tensors(model.proto):
-        _check_external(tensor, model.folder, name)
+    check_structure(model.proto, name)
+    for tensor in messages(model.proto, onnx.TensorProto):
+        check_tensor(tensor, name, model.folder)
     for node in model.nodes:
         if node.domain.startswith("com.microsoft.nchwc"):
             raise UnsupportedError(
@@ -67,32 +69,6 @@ def _checked(model: Model) -> Model:
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
     return model
-
-
-def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Tensors whose values lie in another file, in subgraphs too."""
-    return (t for t in messages(proto, onnx.TensorProto) if t.data_location == onnx.TensorProto.EXTERNAL)
-
-
-def _check_external(tensor: onnx.TensorProto, folder: Path | None, name: str) -> None:
-    entries = {e.key: e.value for e in tensor.external_data}
-    location = entries.get("location", "")
-    what = f"{name}: tensor {tensor.name!r} has its data in {location!r}"
-    if folder is None:
-        raise InputError(f"{what}, but the model was given as bytes; give the path of the .onnx file")
-    try:
-        target = (folder / location).resolve()
-        outside = not location or Path(location).is_absolute() or not target.is_relative_to(folder.resolve())
-        size = target.stat().st_size if not outside and target.is_file() else None
-        end = int(entries.get("offset") or 0) + int(entries.get("length") or 0)
-    except (OSError, RuntimeError, ValueError) as error:  # e.g. a loop of links, a number that is none
-        raise InputError(f"{what}, which cannot be found ({error}); export the model again") from None
-    if outside:
-        raise InputError(f"{what}, outside the model's folder; refused, put the data file beside the model")
-    if size is None:
-        raise InputError(f"{what}, which does not exist; put the data file beside the model")
-    if end > size:
-        raise InputError(f"{what}, which is too short ({size:,} of {end:,} bytes); copy the data file again")
 
 
 def _first_line(error: Exception) -> str:
