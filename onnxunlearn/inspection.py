@@ -11,7 +11,7 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
+from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load, not_finite
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
@@ -56,7 +56,7 @@ class Inspection:
     """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
 
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
-    why that was not possible, in a line; None if it was.
+    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers.
     """
 
     path: str | None
@@ -79,6 +79,7 @@ class Inspection:
     composite: str
     rules: tuple[RuleCount, ...]
     obstacle: str | None
+    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -140,6 +141,7 @@ def inspect(
         composite=composite,
         rules=rules,
         obstacle=obstacle,
+        warnings=tuple(not_finite(model)),
     )
 
 
@@ -164,9 +166,7 @@ def _rules(
 def _example(model: Model) -> dict[str, np.ndarray]:
     """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
     size = model.batch_size or 1
-    return {
-        i.name: np.ones([size, *i.sizes[1:]], i.dtype) for i in declared_inputs(model)
-    }
+    return {i.name: np.ones([size, *(s or 1 for s in i.sizes[1:])], i.dtype) for i in declared_inputs(model)}
 
 
 def _is_size(dim: int | str) -> bool:

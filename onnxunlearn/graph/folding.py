@@ -11,7 +11,7 @@ from onnx import numpy_helper
 if TYPE_CHECKING:
     from onnxunlearn.graph.model import Node
 
-#: elements that one folded tensor may have: what NumPy does at once, and what the evaluator does in Python loops
+#: elements that one folded tensor may have, if NumPy makes them at once, and if the evaluator loops in Python
 MOST_ELEMENTS, MOST_LOOPED = 2**26, 2**16
 
 #: what inference needs the values of, rather than the shape: sizes, repeats, pads
@@ -20,11 +20,68 @@ _SMALL = 2**12
 #: ops that the reference evaluator hands to NumPy whole
 _VECTORISED = frozenset(
     {"Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Cos"}
-    | {"DequantizeLinear", "Div", "DynamicQuantizeLinear", "Equal", "Exp", "Expand", "EyeLike", "Flatten", "Floor"}
-    | {"Gather", "Gemm", "Greater", "GreaterOrEqual", "Identity", "IsInf", "IsNaN", "Less", "LessOrEqual", "Log"}
-    | {"MatMul", "MatMulInteger", "Max", "Mean", "Min", "Mod", "Mul", "Neg", "Not", "OneHot", "Or", "Pad", "Pow"}
-    | {"QuantizeLinear", "Range", "Reciprocal", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd", "ReduceSum"}
-    | {"Relu", "Reshape", "Round", "Shape", "Sigmoid", "Sign", "Sin", "Size", "Slice", "Softmax", "Split", "Sqrt"}
+    | {
+        "DequantizeLinear",
+        "Div",
+        "DynamicQuantizeLinear",
+        "Equal",
+        "Exp",
+        "Expand",
+        "EyeLike",
+        "Flatten",
+        "Floor",
+    }
+    | {
+        "Gather",
+        "Gemm",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "IsInf",
+        "IsNaN",
+        "Less",
+        "LessOrEqual",
+        "Log",
+    }
+    | {
+        "MatMul",
+        "MatMulInteger",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "OneHot",
+        "Or",
+        "Pad",
+        "Pow",
+    }
+    | {
+        "QuantizeLinear",
+        "Range",
+        "Reciprocal",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+    }
+    | {
+        "Relu",
+        "Reshape",
+        "Round",
+        "Shape",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Size",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Sqrt",
+    }
     | {"Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor"}
 )
 #: another value each time, or a decoder for files from strangers
@@ -32,7 +89,7 @@ _NEVER = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
     | {"Dropout", "ImageDecoder"}
 )
-#: no inference for their outputs' sizes, which depend on values, but never more elements than indices of the input
+#: the sizes of their outputs depend on values; at most one index for each axis of each element
 _FEWER = frozenset({"NonZero", "Compress", "Unique"})
 
 

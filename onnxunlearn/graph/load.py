@@ -1,6 +1,7 @@
 """Read a model file, or say in one line why it cannot be used."""
 
 import os
+import time
 from pathlib import Path
 
 import onnx
@@ -11,6 +12,21 @@ from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.structure import check_structure
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
+
+#: protobuf's own limit, in bytes
+_LARGEST_FILE = 2**31 - 1
+#: seconds since the last write within which a file may not be complete
+_NEW = 60
+#: what other files begin with
+_OTHER_FORMATS = (
+    (b"PK", "a zip archive (or a PyTorch file)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"\x89HDF", "an HDF5 (Keras) file"),
+    (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+)
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -27,13 +43,27 @@ def load(source: str | os.PathLike[str] | bytes) -> Model:
             raise InputError(f"{path}: no such file; give the path of an .onnx file")
         if not path.is_file():
             raise InputError(f"{path}: not a file; give the path of an .onnx file")
-        data = path.read_bytes()
+        data = _read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check name and permissions") from None
-    return _checked(Model(data, _parse(data, str(path)), path))
+    return _checked(Model(data, _parse(data, str(path), path), path))
 
 
-def _parse(data: bytes, name: str) -> onnx.ModelProto:
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        if before.st_size > _LARGEST_FILE:
+            raise InputError(
+                f"{path}: larger than 2 GiB, which no ONNX file can be; save the weights as external data"
+            )
+        data = file.read()
+        after = os.fstat(file.fileno())
+    if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{path}: changed while it was read; wait until it has been written")
+    return data
+
+
+def _parse(data: bytes, name: str, path: Path | None = None) -> onnx.ModelProto:
     if not data:
         raise InputError(f"{name}: the file is empty; export the model again")
     proto = onnx.ModelProto()
@@ -42,13 +72,22 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     except DecodeError:
         # ir_version, the first field of every exporter
         looks_like_onnx = data[:1] == b"\x08" and len(data) > 16
-        reason = "truncated or damaged ONNX" if looks_like_onnx else "not an ONNX file"
+        if looks_like_onnx:
+            reason = "truncated or damaged ONNX" + (", perhaps still being written" if _is_new(path) else "")
+        else:
+            reason = "not an ONNX file" + next(
+                (f" but {w}" for m, w in _OTHER_FORMATS if data.startswith(m)), ""
+            )
         raise InputError(f"{name}: {reason}; expected a complete .onnx protobuf, export it again") from None
     if not proto.HasField("graph") or not proto.opset_import or not proto.graph.node:
         raise InputError(
             f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file"
         )
     return proto
+
+
+def _is_new(path: Path | None) -> bool:
+    return path is not None and time.time() - path.stat().st_mtime < _NEW
 
 
 def _checked(model: Model) -> Model:

@@ -242,7 +242,7 @@ class Model:
 
     @cached_property
     def _foldable(self) -> int:
-        """Elements that all folded tensors may have together: weights go through a few casts and transposes."""
+        """Elements that all folded tensors may have together: weights are cast and transposed a few times."""
         return MOST_ELEMENTS + 8 * sum(prod(t.dims) for t in self.stored.values())
 
     def upstream(self, name: str) -> Iterator[Node]:

@@ -18,6 +18,8 @@ _MOST_NODES, _DEEPEST_CALLS = 200_000, 100
 #: elements that a declared input may have, its batch included: a gigabyte in float32
 _LARGEST_INPUT = 2**28
 
+_ELEMENT_TYPES = frozenset(onnx.TensorProto.DataType.values())
+
 #: domain, name, overload
 _Key = tuple[str, str, str]
 
@@ -26,6 +28,7 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Raises InputError or UnsupportedError, the message starting with the model's `name`."""
     _check_messages(proto, name)
     _check_inputs(proto.graph, name)
+    _check_attributes(proto.graph, name)
     for graph in messages(proto, onnx.GraphProto):
         _check_unique([t.name for t in graph.initializer], "initializers", name)
     if proto.functions:
@@ -34,12 +37,11 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
 
 def _check_messages(proto: onnx.ModelProto, name: str) -> None:
     for message in messages(proto, Message):
-        if isinstance(message, onnx.TypeProto.Tensor):
-            if message.elem_type not in onnx.TensorProto.DataType.values():
-                raise InputError(
-                    f"{name}: a tensor is declared with element type {message.elem_type}, which is not known; "
-                    "export the model again"
-                )
+        if isinstance(message, onnx.TypeProto.Tensor) and message.elem_type not in _ELEMENT_TYPES:
+            raise InputError(
+                f"{name}: a tensor is declared with element type {message.elem_type}, which is not known; "
+                "export the model again"
+            )
         for text in _texts(message):
             if isinstance(text, bytes):  # what protobuf gives for a string that cannot be decoded
                 raise InputError(f"{name}: the name {text[:40]!r} is not UTF-8 text; export the model again")
@@ -78,11 +80,24 @@ def _check_inputs(graph: onnx.GraphProto, name: str) -> None:
             )
 
 
+def _check_attributes(graph: onnx.GraphProto, name: str) -> None:
+    for node in messages(graph, onnx.NodeProto):
+        for attribute in node.attribute:
+            if attribute.ref_attr_name:
+                raise InputError(
+                    f"{name}: attribute {attribute.name!r} of node {node.name!r}, op {node.op_type}, refers "
+                    "to a function's, but the node is in none; export the model again"
+                )
+
+
 def _check_functions(proto: onnx.ModelProto, name: str) -> None:
     keys: list[_Key] = [(f.domain, f.name, f.overload) for f in proto.functions]
-    _check_unique([f"{domain}::{function}" + (f":{o}" if o else "") for domain, function, o in keys], "functions", name)
+    _check_unique(
+        [f"{domain}::{function}" + (f":{o}" if o else "") for domain, function, o in keys], "functions", name
+    )
     functions = dict(zip(keys, proto.functions, strict=True))
-    nodes, depth = {}, {}
+    nodes: dict[_Key, int] = {}
+    depth: dict[_Key, int] = {}
     for key in _callees_first(functions, name):
         body = list(messages(functions[key], onnx.NodeProto))
         called = [k for k in map(_key, body) if k in functions]
@@ -102,7 +117,7 @@ def _key(node: onnx.NodeProto) -> _Key:
 
 
 def _callees_first(functions: dict[_Key, onnx.FunctionProto], name: str) -> list[_Key]:
-    """The functions in an order in which none comes before one that it calls. Raises InputError if none exists."""
+    """The functions, each behind those that it calls. Raises InputError if one calls itself."""
     order: list[_Key] = []
     open_: set[_Key] = set()
     done: set[_Key] = set()

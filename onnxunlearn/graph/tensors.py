@@ -16,7 +16,15 @@ _EXTERNAL = onnx.TensorProto.EXTERNAL
 _MOST_AXES = 32  # NumPy's own limit up to 1.26
 _LARGEST = 2**62  # bits; larger sizes cannot even be computed with
 #: types under a byte share bytes
-_PACKED_BITS = {"INT2": 2, "UINT2": 2, "INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "FLOAT6E2M3": 6, "FLOAT6E3M2": 6}
+_PACKED_BITS = {
+    "INT2": 2,
+    "UINT2": 2,
+    "INT4": 4,
+    "UINT4": 4,
+    "FLOAT4E2M1": 4,
+    "FLOAT6E2M3": 6,
+    "FLOAT6E3M2": 6,
+}
 _COMPLEX = (onnx.TensorProto.COMPLEX64, onnx.TensorProto.COMPLEX128)
 _TYPED = ("float_data", "int32_data", "string_data", "int64_data", "double_data", "uint64_data")
 #: what `length` and `offset` of external data look like
@@ -103,7 +111,9 @@ def _check_external(tensor: onnx.TensorProto, what: str, expected: int, folder: 
         raise InputError(f"{what}, which does not exist; put the data file beside the model")
     offset, length = (_number(entries.get(key, ""), key, what) for key in ("offset", "length"))
     if length is not None and length != expected:
-        raise InputError(f"{what}, {length:,} bytes of it, but its sizes ask for {expected:,}; export it again")
+        raise InputError(
+            f"{what}, {length:,} bytes of it, but its sizes ask for {expected:,}; export it again"
+        )
     end = (offset or 0) + expected
     if end > size:
         raise InputError(f"{what}, which is too short ({size:,} of {end:,} bytes); copy the data file again")

@@ -30,8 +30,8 @@ def main() -> int:
         outcome = run_campaign(cases, options.seed, Path(scratch), progress)
     seconds, index = outcome.slowest
     print(
-        f"{outcome.cases:,} damaged models in {time.monotonic() - start:,.0f} s: {outcome.loaded:,} described, "
-        f"{outcome.refused:,} refused, {len(outcome.findings)} findings; "
+        f"{outcome.cases:,} damaged models in {time.monotonic() - start:,.0f} s: "
+        f"{outcome.loaded:,} described, {outcome.refused:,} refused, {len(outcome.findings)} findings; "
         f"slowest {seconds:.2f} s (case {index}), peak memory {outcome.peak / 2**20:,.0f} MiB"
     )
     if outcome.findings:

@@ -120,7 +120,9 @@ def rewrite(model: Model, lowerings: Mapping[str, Lowering]) -> Model:
         draft = Draft(model, node, dict(shared))
         try:
             lowerings[node.kind](draft)
-        except Exception as reason:  # Declined, or a node that makes no sense: its attributes may hold anything
+        except (
+            Exception
+        ) as reason:  # Declined, or a node that makes no sense: its attributes may hold anything
             log.debug("%s is left as it is: %r", node, reason)
             nodes.append(node.proto)
             continue

@@ -63,8 +63,8 @@ def _without_decided_ifs(model: Model) -> Model:
             nodes.append(node.proto)
             continue
         decided = True
-        branch = node.attribute("then_branch" if condition.item() else "else_branch")
         with blamed_on(node):
+            branch = node.attribute("then_branch" if condition.item() else "else_branch")
             body = _renamed(branch, node)
         nodes += body.node
         constants += body.initializer
