@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,8 @@ _QUANTISED = (
     "MatMulNBits",
     "QGemm",
 )
+#: values that a tensor may have for one sample if the model is to be run for this: 256 MiB in float32
+_LARGEST_TENSOR = 2**26
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ def _rules(
     free = [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
     if free:
         return (), f"input {free[0]!r} has free sizes besides the batch"
+    sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
+    largest = max(sizes, key=lambda name: sizes[name], default="")
+    if largest and sizes[largest] > _LARGEST_TENSOR:
+        return (), f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
         found = propagator.compiled(_example(model)).rules

@@ -7,7 +7,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.structure import check_structure
@@ -112,4 +112,4 @@ def _checked(model: Model) -> Model:
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return one_line(ValueError(lines[0].rstrip("."))) if lines else type(error).__name__

@@ -39,10 +39,12 @@ _TEXTS = {
         <int64[2] sizes = {4, 3}, int64[2] repeats = {2, 1}, int64 zero = {0}, int64 four = {4},
          int64 one = {1}, int64[4] pads = {0, 0, 2, 0}, float[1, 3] row, float[2, 3] rows,
          int64 depth = {3}, float[2] onoff, int64[2] where = {0, 1}>
-        { a = ConstantOfShape(sizes)  b = Expand(row, sizes)  c = Tile(rows, repeats)  d = Range(zero, four, one)
+        { a = ConstantOfShape(sizes)  b = Expand(row, sizes)  c = Tile(rows, repeats)
+          d = Range(zero, four, one)
           e = Pad(rows, pads)  f = Gather(e, d)
           g = OneHot(where, depth, onoff)
-          i = Concat<axis = 0>(rows, g)  s = Sum(a, b, c, f, i)  u = Cast<to = 1>(s)  w = Identity(u)  y = MatMul(x, w) }""",
+          i = Concat<axis = 0>(rows, g)  s = Sum(a, b, c, f, i)
+          u = Cast<to = 1>(s)  w = Identity(u)  y = MatMul(x, w) }""",
     "sizes": """
         g (float[N, 2, 3, 3] x) => (float[N, 3] y)
         <int64 zero = {0}, int64[1] rest = {-1}, int64[1] first = {0}, float[18, 3] v, float low = {0},
