@@ -17,7 +17,7 @@ def lines(values: np.ndarray) -> list[str]:
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, ml_dtypes.bfloat16])
 def test_weights(dtype: type) -> None:
-    values = numbers(4, 3).astype(dtype)
+    values: np.ndarray = numbers(4, 3).astype(dtype)
     assert lines(values) == []
     values[0, 0], values[1, 1:] = np.nan, -np.inf
     assert lines(values) == [
@@ -27,7 +27,7 @@ def test_weights(dtype: type) -> None:
 
 def test_masks() -> None:
     assert lines(np.triu(np.full((4, 4), -np.inf, np.float32), 1)) == []
-    assert lines(np.float32(-np.inf)) == []
+    assert lines(np.array(-np.inf, np.float32)) == []
 
 
 def test_nan_alone() -> None:
