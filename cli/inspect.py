@@ -49,8 +49,6 @@ def _show(found: Inspection) -> None:
     say(f"logits   {found.logits}: {found.classes} classes{behind} (output {found.output})")
     weights = ", ".join(f"{n} {dtype}" for dtype, n in found.dtypes.items())
     say(f"tensors  {weights}{' (quantised)' if found.quantised else ''}\n")
-    for line in found.warnings:
-        say(console.coloured("warning:", "red"), line)
     table = console.table("layer that can be edited", "op", ">neurons", ">weight", "bias", "stored in")
     for layer in found.layers:
         table.add_row(

@@ -1,6 +1,5 @@
 """The whole way of the data, from a model file and probes to the edited model and its report."""
 
-import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,8 +29,6 @@ from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -108,9 +105,6 @@ def unlearn(
                 "alone are not available yet)"
             )
         probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
-    warnings = not_finite(model)
-    for line in warnings:
-        log.warning(line)
     with clock("original"):
         progress("running the original")
         before = audit.scores(model, logits, runner, probes.feeds, batch_size)
@@ -176,7 +170,7 @@ def unlearn(
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,
-        warnings=warnings,
+        warnings=not_finite(model),
         seconds=clock.seconds,
     )
     return Result(model, edited, report)

@@ -5,6 +5,7 @@ new worker behind a case that killed its worker or took too long. What a case is
 seed and its index alone, so a finding can be made again.
 """
 
+import faulthandler
 import mmap
 import os
 import resource
@@ -141,6 +142,7 @@ def _work(
     try:
         os.chdir(scratch)
         np.seterr(all="ignore")
+        faulthandler.disable()  # pytest's, which would print what the watcher reports
         silence = os.open(os.devnull, os.O_WRONLY)
         for stream in (1, 2):  # C++ libraries print
             os.dup2(silence, stream)
