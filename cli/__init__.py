@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxunlearn.errors import OnnxUnlearnError, one_line
 
+from . import console
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
@@ -46,7 +47,7 @@ class _Commands(click.Group):
                 "this is a bug; please report it with the lines above",
                 70,
             )  # sysexits.h, EX_SOFTWARE
-        click.echo(f"onnxunlearn: {' '.join(message.split())}", err=True)
+        click.echo(f"onnxunlearn: {console.visible(one_line(message, 2000))}", err=True)
         ctx.exit(code)
 
 

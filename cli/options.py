@@ -11,6 +11,8 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_shapes
 from onnxunlearn.probes import read_labels
 
+from . import console
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 #: paths are checked by the package, whose messages say more than click's
@@ -79,7 +81,7 @@ def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     """Load a model with the sizes given by --input-shapes; stderr names weights that are not numbers."""
     model = with_input_shapes(load(path), parse_shapes(input_shapes))
     for line in not_finite(model):
-        click.echo(f"onnxunlearn: warning: {path}: {line}", err=True)
+        click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
     return model
 
 

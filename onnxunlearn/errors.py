@@ -43,7 +43,7 @@ def blamed_on(node: object) -> Iterator[None]:
         raise UnsupportedError(f"{node} is of a form that cannot be handled ({reason})") from error
 
 
-def one_line(error: BaseException, at_most: int = 300) -> str:
+def one_line(error: BaseException | str, at_most: int = 300) -> str:
     """A library's message, cut to what fits into a one-line message of ours."""
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= at_most else text[:at_most] + "…"

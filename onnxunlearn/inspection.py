@@ -29,6 +29,8 @@ _QUANTISED = (
 )
 #: values that a tensor may have for one sample if the model is to be run for this: 256 MiB in float32
 _LARGEST_TENSOR = 2**26
+#: nodes that a model may have for this; ONNX Runtime's time grows with the square of what it is asked for
+_MOST_NODES = 20_000
 
 
 @dataclass(frozen=True)
@@ -155,6 +157,8 @@ def _rules(
     free = [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
     if free:
         return (), f"input {free[0]!r} has free sizes besides the batch"
+    if len(model.nodes) > _MOST_NODES:
+        return (), f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
     sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
     largest = max(sizes, key=lambda name: sizes[name], default="")
     if largest and sizes[largest] > _LARGEST_TENSOR:

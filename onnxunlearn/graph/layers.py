@@ -102,11 +102,14 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
 
 
 def _readers(model: Model, name: str) -> Iterator[Node]:
-    for node in model.consumers.get(name, ()):
-        if node.kind in LAYOUT_OPS and node.inputs[0] == name:
-            yield from _readers(model, node.outputs[0])
-        elif node.kind not in {"Shape", "Size"}:  # which no edit changes
-            yield node
+    waiting = [name]
+    while waiting:  # no recursion: chains may be long
+        name = waiting.pop()
+        for node in model.consumers.get(name, ()):
+            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
+                waiting.append(node.outputs[0])
+            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
+                yield node
 
 
 def find_layers(model: Model) -> list[Layer]:
@@ -126,6 +129,8 @@ def _layer(model: Model, node: Node) -> Layer | None:
             return None
         if not node.attribute("transB", 0):
             weight = replace(weight, positions=weight.positions.T)
+    elif weight.positions.ndim < 3:
+        return None
     neurons, output = weight.positions.shape[0], node.outputs[0]
     if len(node.inputs) > 2 and node.inputs[2]:
         return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)

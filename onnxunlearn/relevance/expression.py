@@ -214,7 +214,7 @@ class Value:
         if self.zero or not axes:
             return self
         if self.array is not None:
-            return self.emitter.constant(np.flip(self.array, tuple(axes)))
+            return replace(self, array=np.flip(self.array, tuple(axes)))
         last, before = np.full(len(axes), -1), np.full(len(axes), np.iinfo(np.int64).min)
         return self.emitter.op("Slice", self, last, before, np.asarray(axes, np.int64), last)
 

@@ -212,3 +212,25 @@ def test_a_report_that_cannot_be_written_takes_the_model_with_it(
 
     monkeypatch.setattr(os, "replace", only_the_model)
     assert "m.unlearned.onnx: cannot be written" in refused(folder, 2, *run())
+
+
+def test_names_do_not_steer_the_terminal(folder: Path) -> None:
+    model = mlp()
+    model.graph.node[1].name = "\x1b[2Jgone\nand\x07 away"
+    model.graph.node[3].op_type = "\x1b]0;title\x07"
+    model.graph.node[3].domain = "\x1b[31m"
+    model.opset_import.append(helper.make_opsetid("\x1b[31m", 1))
+    (folder / "odd.onnx").write_bytes(model.SerializeToString())
+    ran = onnxunlearn("inspect", "odd.onnx")
+    assert ran.code == 0
+    assert "\x1b" not in ran.out + ran.err
+    assert r"\x1b[2Jgone\nand\x07 away" in ran.out
+    assert "\x1b" not in refused(folder, 3, *run(model="odd.onnx"))
+
+
+def test_long_messages_are_cut(folder: Path) -> None:
+    model = mlp()
+    model.graph.node[1].name = "n" * 100_000
+    model.graph.node[1].op_type = "Nothing"
+    (folder / "long.onnx").write_bytes(model.SerializeToString())
+    assert len(refused(folder, 2, "inspect", "long.onnx")) < 3000

@@ -23,7 +23,7 @@ _TEXTS = {
         { h = Gemm<transB = 1>(x, w, b)  r = Relu(h)  m = MatMul(r, v)  z = Add(m, c)  y = Softmax(z) }""",
     "cnn": """
         g (float[N, 1, 6, 6] x) => (float[N, 3] y)
-        <float[2, 1, 3, 3] w, float[2] s, float[2] b, float[2] m, float[2] q,
+        <float[2, 1, 3, 3] w, float[2] s, float[2] b, float[2] m, float[2] q = {1, 2},
          float[2, 1, 1, 1] d, float[3, 8] v, float[3] c>
         { a = Conv<kernel_shape = [3, 3], pads = [1, 1, 1, 1]>(x, w)  n = BatchNormalization(a, s, b, m, q)
           r = Relu(n)  e = Conv<group = 2>(r, d)  p = MaxPool<kernel_shape = [3, 3], strides = [3, 3]>(e)

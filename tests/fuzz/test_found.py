@@ -134,6 +134,26 @@ def test_an_output_that_is_made_twice() -> None:
         inspected(proto)
 
 
+@pytest.mark.parametrize("shape", [(), (3,), (3, 4)])
+def test_a_convolution_with_too_few_axes(shape: tuple[int, ...]) -> None:
+    proto = model(
+        "g (float[N, 4, 5] x) => (float[N, 3] y) { c = Conv(x, w)  f = Flatten(c)  y = Gemm(f, v) }",
+        w=numbers(*shape),
+        v=numbers(4, 3),
+    )
+    found = inspected(proto)
+    assert found.weights_that_cannot_be_edited == ("Conv_0",)
+    assert found.obstacle is not None
+
+
+def test_a_weight_behind_a_long_chain() -> None:
+    body = "  ".join(f"t{i + 1} = Identity(t{i})" for i in range(3000))
+    proto = model(
+        f"g (float[N, 4] x) => (float[N, 3] y) {{ {body}  y = MatMul(x, t3000) }}", t0=numbers(4, 3)
+    )
+    assert [layer.stored_as for layer in inspected(proto).layers] == ["t0"]
+
+
 def test_finding_logits_in_a_long_chain() -> None:
     body = "  ".join(f"t{i + 1} = Identity(t{i})" for i in range(3000))
     proto = model(
