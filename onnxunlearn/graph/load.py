@@ -2,12 +2,14 @@
 
 import os
 import time
+from math import prod
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.structure import check_structure
@@ -15,6 +17,8 @@ from onnxunlearn.graph.tensors import check_tensor, external_tensors
 
 #: protobuf's own limit, in bytes
 _LARGEST_FILE = 2**31 - 1
+#: values of a tensor with a batch of one: 4 GiB in float32
+_LARGEST_TENSOR = 2**30
 #: seconds since the last write within which a file may not be complete
 _NEW = 60
 #: what other files begin with
@@ -93,6 +97,7 @@ def _is_new(path: Path | None) -> bool:
 def _checked(model: Model) -> Model:
     name = str(model.path) if model.path else "the model"
     check_structure(model.proto, name)
+    check_growth(model.proto, name)
     for tensor in messages(model.proto, onnx.TensorProto):
         check_tensor(tensor, name, model.folder)
     for node in model.nodes:
@@ -107,6 +112,13 @@ def _checked(model: Model) -> Model:
         onnx.checker.check_model(str(model.path) if has_external else model.data)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
+    for made, shape in model.shapes.items():
+        values = prod(size or 1 for size in shape)
+        if values > _LARGEST_TENSOR and made not in model.stored:
+            raise UnsupportedError(
+                f"{name}: tensor {made!r} would have {values:,} values for one sample; "
+                f"at most {_LARGEST_TENSOR:,} can be handled"
+            )
     return model
 
 

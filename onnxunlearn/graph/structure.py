@@ -21,7 +21,7 @@ _LARGEST_INPUT = 2**28
 _ELEMENT_TYPES = frozenset(onnx.TensorProto.DataType.values())
 
 #: domain, name, overload
-_Key = tuple[str, str, str]
+Key = tuple[str, str, str]
 
 
 def check_structure(proto: onnx.ModelProto, name: str) -> None:
@@ -91,19 +91,19 @@ def _check_attributes(graph: onnx.GraphProto, name: str) -> None:
 
 
 def _check_functions(proto: onnx.ModelProto, name: str) -> None:
-    keys: list[_Key] = [(f.domain, f.name, f.overload) for f in proto.functions]
+    keys: list[Key] = [(f.domain, f.name, f.overload) for f in proto.functions]
     _check_unique(
         [f"{domain}::{function}" + (f":{o}" if o else "") for domain, function, o in keys], "functions", name
     )
     functions = dict(zip(keys, proto.functions, strict=True))
-    nodes: dict[_Key, int] = {}
-    depth: dict[_Key, int] = {}
-    for key in _callees_first(functions, name):
+    nodes: dict[Key, int] = {}
+    depth: dict[Key, int] = {}
+    for key in callees_first(functions, name):
         body = list(messages(functions[key], onnx.NodeProto))
-        called = [k for k in map(_key, body) if k in functions]
+        called = [k for k in map(key_of, body) if k in functions]
         nodes[key] = len(body) + sum(nodes[k] for k in called)
         depth[key] = 1 + max((depth[k] for k in called), default=0)
-    total = sum(nodes.get(_key(node), 1) for node in messages(proto.graph, onnx.NodeProto))
+    total = sum(nodes.get(key_of(node), 1) for node in messages(proto.graph, onnx.NodeProto))
     deepest = max(depth.values())
     if total > _MOST_NODES or deepest > _DEEPEST_CALLS:
         raise UnsupportedError(
@@ -112,15 +112,15 @@ def _check_functions(proto: onnx.ModelProto, name: str) -> None:
         )
 
 
-def _key(node: onnx.NodeProto) -> _Key:
+def key_of(node: onnx.NodeProto) -> Key:
     return node.domain, node.op_type, node.overload
 
 
-def _callees_first(functions: dict[_Key, onnx.FunctionProto], name: str) -> list[_Key]:
+def callees_first(functions: dict[Key, onnx.FunctionProto], name: str) -> list[Key]:
     """The functions, each behind those that it calls. Raises InputError if one calls itself."""
-    order: list[_Key] = []
-    open_: set[_Key] = set()
-    done: set[_Key] = set()
+    order: list[Key] = []
+    open_: set[Key] = set()
+    done: set[Key] = set()
     for start in functions:
         stack = [start]
         while stack:
@@ -133,7 +133,7 @@ def _callees_first(functions: dict[_Key, onnx.FunctionProto], name: str) -> list
                 order.append(stack.pop())
             else:
                 open_.add(key)
-                called = {k for k in map(_key, messages(functions[key], onnx.NodeProto)) if k in functions}
+                called = {k for k in map(key_of, messages(functions[key], onnx.NodeProto)) if k in functions}
                 if again := called & open_:
                     domain, function, _ = next(iter(again))
                     raise InputError(

@@ -115,16 +115,23 @@ def test_shape_arithmetic_that_doubles() -> None:
     assert inspected(proto).covered == {"Identity": 1, "MatMul": 1}
 
 
-def test_a_stride_of_a_million() -> None:
-    """Four pixels become gigabytes: nothing is run to find that out."""
-    proto = model(
-        """g (float[N, 2, 4, 4] x) => (float[N, 3] y)
-        { a = ConvTranspose<strides = [1048576, 1048576]>(x, w)  m = GlobalAveragePool(a)  f = Flatten(m)
-          y = MatMul(f, v) }""",
+def strided(stride: int) -> onnx.ModelProto:
+    return model(
+        f"""g (float[N, 2, 4, 4] x) => (float[N, 3] y)
+        {{ a = ConvTranspose<strides = [{stride}, {stride}]>(x, w)  m = GlobalAveragePool(a)  f = Flatten(m)
+          y = MatMul(f, v) }}""",
         w=numbers(2, 2, 2, 2),
         v=numbers(2, 3),
     )
-    assert "tensor 'a' alone has 19,791,234,465,800 values a sample" in str(inspected(proto).obstacle)
+
+
+def test_a_stride_of_thousands() -> None:
+    """Sixteen pixels become a gigabyte: nothing is run to find that out."""
+    assert inspected(strided(4096)).obstacle == "tensor 'a' alone has 302,088,200 values a sample"
+    with pytest.raises(
+        UnsupportedError, match="tensor 'a' would have 19,791,234,465,800 values for one sample"
+    ):
+        inspected(strided(2**20))
 
 
 def test_an_output_that_is_made_twice() -> None:
