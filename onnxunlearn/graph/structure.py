@@ -20,6 +20,8 @@ _LARGEST_INPUT = 2**28
 
 _ELEMENT_TYPES = frozenset(onnx.TensorProto.DataType.values())
 
+_OPTIONAL = onnx.defs.OpSchema.FormalParameterOption.Optional
+
 #: domain, name, overload
 Key = tuple[str, str, str]
 
@@ -29,6 +31,7 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
     _check_messages(proto, name)
     _check_inputs(proto.graph, name)
     _check_attributes(proto.graph, name)
+    _check_omitted(proto, name)
     for graph in messages(proto, onnx.GraphProto):
         _check_unique([t.name for t in graph.initializer], "initializers", name)
     if proto.functions:
@@ -88,6 +91,29 @@ def _check_attributes(graph: onnx.GraphProto, name: str) -> None:
                     f"{name}: attribute {attribute.name!r} of node {node.name!r}, op {node.op_type}, refers "
                     "to a function's, but the node is in none; export the model again"
                 )
+
+
+def _check_omitted(proto: onnx.ModelProto, name: str) -> None:
+    """Kernels look at what must be there without asking: ONNX Runtime's Split crashes without an output."""
+    versions = {"" if o.domain == "ai.onnx" else o.domain: o.version for o in proto.opset_import}
+    for node in messages(proto, onnx.NodeProto):
+        if ("" not in node.input and "" not in node.output) or any(a.HasField("g") for a in node.attribute):
+            continue
+        domain = "" if node.domain == "ai.onnx" else node.domain
+        try:
+            schema = onnx.defs.get_schema(node.op_type, versions.get(domain, 1), domain)
+        except onnx.defs.SchemaError:
+            continue
+        for kind, given, formal in (
+            ("input", node.input, schema.inputs),
+            ("output", node.output, schema.outputs),
+        ):
+            for index, tensor in enumerate(given):
+                if not tensor and formal and formal[min(index, len(formal) - 1)].option != _OPTIONAL:
+                    raise InputError(
+                        f"{name}: node {node.name!r}, op {node.op_type}, omits its {kind} {index}, "
+                        "which it needs; export the model again"
+                    )
 
 
 def _check_functions(proto: onnx.ModelProto, name: str) -> None:

@@ -232,3 +232,29 @@ def test_no_walk_is_quadratic(walk: Callable[[object], object]) -> None:
         return min(taken)
 
     assert seconds(8000) < 20 * seconds(1000) + 0.05
+
+
+@pytest.mark.parametrize(
+    ("node", "message"),
+    [
+        (
+            helper.make_node("Split", ["x"], ["a", "", "b"], "cut", axis=1),
+            "'cut', op Split, omits its output 1",
+        ),
+        (helper.make_node("Add", ["x", ""], ["a"], "sum"), "'sum', op Add, omits its input 1"),
+        (helper.make_node("Concat", ["x", ""], ["a"], axis=1), "op Concat, omits its input 1"),
+        (helper.make_node("Relu", ["x"], [""]), "op Relu, omits its output 0"),
+    ],
+    ids=lambda value: value.op_type if isinstance(value, onnx.NodeProto) else "",
+)
+def test_what_a_node_needs(node: onnx.NodeProto, message: str) -> None:
+    model = dense(tensor("w", numbers(4, 3)))
+    model.graph.node.insert(0, node)
+    refused(model, InputError, message)
+
+
+def test_what_a_node_does_not_need() -> None:
+    model = dense(tensor("w", numbers(4, 3)))
+    model.graph.node.insert(0, helper.make_node("Clip", ["x", "", "high"], ["a"]))
+    model.graph.initializer.append(tensor("high", numbers(1)[0]))
+    assert len(loaded(model).nodes) == 2
