@@ -59,6 +59,29 @@ def test_a_convolution_of_zeros() -> None:
     assert inspected(proto).obstacle is None
 
 
+def test_an_omitted_input_at_the_end() -> None:
+    """A valid way to leave the bias out, on which ONNX Runtime 1.32 crashes."""
+    proto = model(
+        """g (float[N, 4] x) => (float[N, 3] y)
+        { n = LayerNormalization(x, s, "")  y = MatMul(n, w) }""",
+        s=numbers(4),
+        w=numbers(4, 3),
+    )
+    assert list(proto.graph.node[0].input) == ["x", "s", ""]
+    assert inspected(proto).obstacle is None
+
+
+def test_an_output_left_out_of_many() -> None:
+    """Split has to make all of its outputs; ONNX Runtime 1.32 crashes where one has no name."""
+    proto = model(
+        """g (float[N, 9] x) => (float[N, 3] y)
+        { a, "", b = Split<axis = 1>(x)  s = Add(a, b)  y = MatMul(s, w) }""",
+        w=numbers(3, 3),
+    )
+    with pytest.raises(InputError, match="op Split, omits its output 1, which it needs"):
+        inspected(proto)
+
+
 def test_a_float_zero_point() -> None:
     proto = model(
         """g (float[N, 4] x) => (float[N, 3] y) <float s = {0.1}, uint8 z = {128}, float f = {128}>
