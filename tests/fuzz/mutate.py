@@ -44,9 +44,10 @@ _UNSIGNED = (FieldDescriptor.CPPTYPE_UINT32, FieldDescriptor.CPPTYPE_UINT64)
 _REALS = (FieldDescriptor.CPPTYPE_FLOAT, FieldDescriptor.CPPTYPE_DOUBLE)
 
 
-def mutated(seeds: Sequence[bytes], random: Random) -> bytes:
-    """One damaged model."""
+def mutated(seeds: Sequence[bytes], random: Random, donors: Sequence[bytes] = ()) -> bytes:
+    """One of the models, damaged; parts of others are taken from `donors` (default: the models)."""
     data = random.choice(seeds)
+    seeds = donors or seeds
     how = random.random()
     if how < 0.88:
         data = _by_field(data, seeds, random)
