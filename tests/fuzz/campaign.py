@@ -31,8 +31,10 @@ from onnxunlearn.inspection import inspect
 from .mutate import mutated
 from .seeds import DATA, DATA_FILE, seeds
 
-#: seconds, and bytes of address space, that one case may take
+#: seconds of processor time, and bytes of address space, that one case may take
 PATIENCE, MEMORY = 10.0, 2 * 2**30
+#: times PATIENCE that it may take on the clock: a busy machine must not look like a hang, a deadlock must
+STARVATION = 6
 
 #: next case; when it began; cases that loaded; refused; the slowest case's seconds and index; peak bytes
 _STATE = Struct("qdqqdqq")
@@ -115,19 +117,31 @@ def _watch(
     worker: int, reader: int, shared: mmap.mmap, progress: Callable[[int], None]
 ) -> tuple[int, str, bool]:
     """The worker's wait status, the traceback it sent, and whether it had to be killed."""
-    hung = False
+    hung, watched, used = False, -1, 0.0
     while True:
         done, status = os.waitpid(worker, os.WNOHANG)
         if done:
             break
         position, since, *_ = _STATE.unpack_from(shared)
-        if time.monotonic() - since > PATIENCE:
+        if position != watched:
+            watched, used = position, _processor_seconds(worker)
+        busy = _processor_seconds(worker) - used > PATIENCE
+        if busy or time.monotonic() - since > STARVATION * PATIENCE:
             hung = True
             os.kill(worker, signal.SIGKILL)
         progress(position)
         time.sleep(0.05)
     with os.fdopen(reader, "rb") as pipe:
         return status, pipe.read().decode(errors="replace"), hung
+
+
+def _processor_seconds(process: int) -> float:
+    """What it has used so far; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def _work(

@@ -60,6 +60,11 @@ def hang() -> None:
     time.sleep(60)
 
 
+def spin() -> None:
+    while True:
+        pass
+
+
 def raise_an_error() -> None:
     raise KeyError("ours")
 
@@ -86,6 +91,7 @@ def _address_space() -> int:
     [
         (crash, "crash (signal 6)"),
         (hang, "hang"),
+        (spin, "hang"),
         (raise_an_error, "KeyError: 'ours'"),
         (write, "File too large"),
         (grow, "MemoryError"),
@@ -103,7 +109,7 @@ def test_what_must_not_happen_is_noticed(
         return load(source)
 
     monkeypatch.setattr(campaign, "load", load_or_else)
-    monkeypatch.setattr(campaign, "PATIENCE", 2.0)
+    monkeypatch.setattr(campaign, "PATIENCE", 1.0)
     monkeypatch.setattr(campaign, "MEMORY", _address_space() + 2 * 2**30)
     outcome = run_campaign(range(5), 0, tmp_path, make=lambda _, i: b"bad" if i == 2 else seeds()["mlp"])
     finding, *others = outcome.findings
