@@ -1,7 +1,9 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`."""
 
 import logging
+import os
 import signal
+import sys
 import traceback
 
 import click
@@ -39,6 +41,9 @@ class _Commands(click.Group):
             message, code = "stopped by SIGINT", 128 + signal.SIGINT
         except MemoryError as error:
             message, code = f"not enough memory ({one_line(error)}); try a smaller --batch-size", 2
+        except BrokenPipeError:  # the reader has seen enough, as with `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)  # 128 + SIGPIPE, which Windows lacks
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception:

@@ -21,6 +21,9 @@ class _Console(Console):
     def print(self, *objects: Any, **options: Any) -> None:
         super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
 
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1, which here means a missed target
+
 
 class _Table(Table):
     def add_row(self, *cells: Any, **options: Any) -> None:

@@ -173,3 +173,18 @@ def test_a_second_signal_does_not_disturb() -> None:
         work()
     assert done == ["cleaned"]
     assert caught.value.number == signal.SIGTERM
+
+
+@pytest.mark.parametrize("more", [[], ["--json"]])
+def test_a_reader_that_has_seen_enough(folder: Path, more: list[str]) -> None:
+    """As with `| head`: no traceback, and not the 1 of a missed target."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    ran = subprocess.run(
+        [sys.executable, "-c", "from onnxunlearn.cli import main; main()", "inspect", "m.onnx", *more],
+        stdout=writer,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writer)
+    assert (ran.returncode, ran.stderr) == (128 + signal.SIGPIPE, b"")
