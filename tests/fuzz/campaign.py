@@ -18,8 +18,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from struct import Struct
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -36,8 +35,10 @@ PATIENCE, MEMORY = 10.0, 2 * 2**30
 #: times PATIENCE that it may take on the clock: a busy machine must not look like a hang, a deadlock must
 STARVATION = 6
 
-#: next case; when it began; cases that loaded; refused; the slowest case's seconds and index; peak bytes
-_STATE = Struct("qdqqdqq")
+#: what the worker and the watcher share, each a number of eight bytes, so that none is ever half-written:
+#: next case; when it began and how long the slowest took, in ns; which that was; cases; peak bytes
+_POSITION, _SINCE, _SLOWEST, _SLOWEST_AT, _LOADED, _REFUSED, _PEAK = range(7)
+_State: TypeAlias = "memoryview[int]"
 
 
 @dataclass(frozen=True)
@@ -77,59 +78,45 @@ def run_campaign(
     outcome = Outcome(len(cases))
     (scratch / DATA_FILE).write_bytes(DATA)
     seeds()  # made here, so that no worker needs to
-    with mmap.mmap(-1, _STATE.size) as shared:
-        position = 0
-        while position < len(cases):
-            _put(shared, position, time.monotonic(), outcome)
+    with mmap.mmap(-1, 7 * 8) as memory, memoryview(memory).cast("q") as state:
+        while state[_POSITION] < len(cases):
+            state[_SINCE] = time.monotonic_ns()
             reader, writer = os.pipe()
             worker = os.fork()
             if worker == 0:
                 os.close(reader)
-                _work(cases, seed, scratch, shared, writer, make)
+                _work(cases, seed, scratch, state, writer, make)
             os.close(writer)
-            status, said, hung = _watch(worker, reader, shared, lambda at: progress(at, outcome))
-            position = _take(shared, outcome)
-            if position < len(cases):
-                index = cases[position]
+            status, said, hung = _watch(worker, reader, state, lambda at: progress(at, outcome))
+            if state[_POSITION] < len(cases):
+                index = cases[state[_POSITION]]
                 what = "hang" if hung else said or f"crash (signal {os.WTERMSIG(status)})"
                 outcome.findings.append(Finding(index, what, make(seed, index)))
-                position += 1
+                state[_POSITION] += 1
             elif said or status:
                 raise RuntimeError(f"the worker failed outside a case: {said or status}")
+        outcome.loaded, outcome.refused, outcome.peak = state[_LOADED], state[_REFUSED], state[_PEAK]
+        outcome.slowest = state[_SLOWEST] / 1e9, state[_SLOWEST_AT]
     unexpected = {path.name for path in scratch.iterdir()} - {DATA_FILE, "case.onnx"}
     if unexpected or (scratch / DATA_FILE).read_bytes() != DATA:
         outcome.findings.append(Finding(-1, f"files were written: {sorted(unexpected)}", b""))
     return outcome
 
 
-def _put(shared: mmap.mmap, position: int, since: float, outcome: Outcome) -> None:
-    state = position, since, outcome.loaded, outcome.refused, *outcome.slowest, outcome.peak
-    _STATE.pack_into(shared, 0, *state)
-
-
-def _take(shared: mmap.mmap, outcome: Outcome) -> int:
-    position, _, outcome.loaded, outcome.refused, seconds, index, outcome.peak = _STATE.unpack_from(shared)
-    outcome.slowest = (seconds, index)
-    return int(position)
-
-
-def _watch(
-    worker: int, reader: int, shared: mmap.mmap, progress: Callable[[int], None]
-) -> tuple[int, str, bool]:
+def _watch(worker: int, reader: int, state: _State, progress: Callable[[int], None]) -> tuple[int, str, bool]:
     """The worker's wait status, the traceback it sent, and whether it had to be killed."""
     hung, watched, used = False, -1, 0.0
     while True:
         done, status = os.waitpid(worker, os.WNOHANG)
         if done:
             break
-        position, since, *_ = _STATE.unpack_from(shared)
-        if position != watched:
-            watched, used = position, _processor_seconds(worker)
+        if state[_POSITION] != watched:
+            watched, used = state[_POSITION], _processor_seconds(worker)
         busy = _processor_seconds(worker) - used > PATIENCE
-        if busy or time.monotonic() - since > STARVATION * PATIENCE:
+        if busy or time.monotonic_ns() - state[_SINCE] > STARVATION * PATIENCE * 1e9:
             hung = True
             os.kill(worker, signal.SIGKILL)
-        progress(position)
+        progress(state[_POSITION])
         time.sleep(0.05)
     with os.fdopen(reader, "rb") as pipe:
         return status, pipe.read().decode(errors="replace"), hung
@@ -148,7 +135,7 @@ def _work(
     cases: Sequence[int] | range,
     seed: int,
     scratch: Path,
-    shared: mmap.mmap,
+    state: _State,
     writer: int,
     make: Callable[[int, int], bytes],
 ) -> NoReturn:
@@ -162,18 +149,14 @@ def _work(
             os.dup2(silence, stream)
         resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-        outcome = Outcome(len(cases))
-        position = _take(shared, outcome)
-        while position < len(cases):
-            start = time.monotonic()
-            _put(shared, position, start, outcome)
-            loaded = try_case(make(seed, cases[position]))
-            outcome.loaded += loaded
-            outcome.refused += not loaded
-            outcome.slowest = max(outcome.slowest, (time.monotonic() - start, cases[position]))
-            outcome.peak = max(outcome.peak, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
-            position += 1
-        _put(shared, position, time.monotonic(), outcome)
+        while state[_POSITION] < len(cases):
+            index = cases[state[_POSITION]]
+            state[_SINCE] = start = time.monotonic_ns()
+            state[_LOADED if try_case(make(seed, index)) else _REFUSED] += 1
+            if time.monotonic_ns() - start > state[_SLOWEST]:
+                state[_SLOWEST], state[_SLOWEST_AT] = time.monotonic_ns() - start, index
+            state[_PEAK] = max(state[_PEAK], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+            state[_POSITION] += 1
     except BaseException:
         os.write(writer, traceback.format_exc().encode()[-16_000:])
         os._exit(1)
