@@ -97,7 +97,10 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
             operands = [model.constant(n) for n in node.inputs[1:]]
             if any(operand is None for operand in operands):
                 return None
-            positions = evaluate(node, [positions, *operands])[0]
+            try:
+                positions = evaluate(node, [positions, *operands])[0]
+            except Exception:  # a layout op that does not fit its operand: nobody can run it
+                return None
     return StoredTensor(name, positions, tuple(_readers(model, name)))
 
 

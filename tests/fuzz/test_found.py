@@ -176,6 +176,14 @@ def test_a_convolution_with_too_few_axes(shape: tuple[int, ...]) -> None:
     assert found.obstacle is not None
 
 
+def test_a_weight_that_cannot_be_transposed() -> None:
+    proto = model(
+        "g (float[N, 4] x) => (float[N, 3] y) { t = Transpose<perm = [0, 2, 1]>(w)  y = MatMul(x, t) }",
+        w=numbers(4, 3),
+    )
+    assert inspected(proto).layers == ()
+
+
 def test_a_weight_behind_a_long_chain() -> None:
     body = "  ".join(f"t{i + 1} = Identity(t{i})" for i in range(3000))
     proto = model(
