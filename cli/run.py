@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, write_atomically
+from onnxunlearn.graph import check_output, replacing
 from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
@@ -108,8 +108,10 @@ def run(
         )
     if not dry_run:
         result.report["edited"]["path"] = str(out)
-        result.save(out, overwrite=overwrite)
-        write_atomically(report_path, (json.dumps(result.report, indent=2) + "\n").encode())
+        with replacing(report_path) as file:  # both or neither
+            file.write((json.dumps(result.report, indent=2) + "\n").encode())
+            file.flush()
+            result.save(out, overwrite=overwrite)
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:

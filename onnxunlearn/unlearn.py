@@ -15,8 +15,17 @@ from onnxunlearn import audit
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, check_output, find_logits, load, patch, write_atomically
-from onnxunlearn.graph.load import external_tensors
+from onnxunlearn.graph import (
+    Logits,
+    Model,
+    check_output,
+    find_logits,
+    load,
+    not_finite,
+    patch,
+    write_atomically,
+)
+from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
@@ -161,6 +170,7 @@ def unlearn(
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,
+        warnings=not_finite(model),
         seconds=clock.seconds,
     )
     return Result(model, edited, report)

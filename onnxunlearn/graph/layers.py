@@ -97,16 +97,22 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
             operands = [model.constant(n) for n in node.inputs[1:]]
             if any(operand is None for operand in operands):
                 return None
-            positions = evaluate(node, [positions, *operands])[0]
+            try:
+                positions = evaluate(node, [positions, *operands])[0]
+            except Exception:  # a layout op that does not fit its operand: nobody can run it
+                return None
     return StoredTensor(name, positions, tuple(_readers(model, name)))
 
 
 def _readers(model: Model, name: str) -> Iterator[Node]:
-    for node in model.consumers.get(name, ()):
-        if node.kind in LAYOUT_OPS and node.inputs[0] == name:
-            yield from _readers(model, node.outputs[0])
-        elif node.kind not in {"Shape", "Size"}:  # which no edit changes
-            yield node
+    waiting = [name]
+    while waiting:  # no recursion: chains may be long
+        name = waiting.pop()
+        for node in model.consumers.get(name, ()):
+            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
+                waiting.append(node.outputs[0])
+            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
+                yield node
 
 
 def find_layers(model: Model) -> list[Layer]:
@@ -126,6 +132,8 @@ def _layer(model: Model, node: Node) -> Layer | None:
             return None
         if not node.attribute("transB", 0):
             weight = replace(weight, positions=weight.positions.T)
+    elif weight.positions.ndim < 3:
+        return None
     neurons, output = weight.positions.shape[0], node.outputs[0]
     if len(node.inputs) > 2 and node.inputs[2]:
         return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)

@@ -1,7 +1,6 @@
 """Write an edited model: the original's bytes with only the selected tensors' bytes replaced."""
 
 import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -10,8 +9,8 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph.load import external_tensors
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
 # Field numbers of onnx.proto
@@ -100,10 +99,14 @@ def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = Fa
         raise InputError(f"{path}: is the input model, which is never written; give another path with -o")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the path of the file to write")
+    if exists and not path.is_file():
+        raise InputError(f"{path}: is a device or a pipe; give the path of the file to write")
     if exists and not overwrite:
         raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written; give another path with -o")
     return path
 
 
@@ -113,29 +116,3 @@ def _files(model: Model) -> Iterator[Path]:
         yield model.path
         for tensor in external_tensors(model.proto):
             yield from (model.path.parent / e.value for e in tensor.external_data if e.key == "location")
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write to a temporary file beside `path` and rename it: a whole file or none.
-
-    Raises InputError if the folder cannot be written or the disk is full.
-    """
-    temporary = None
-    try:
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(temporary, 0o666 & ~umask)  # mkstemp makes the file private
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise InputError(
-            f"{path}: cannot be written ({error.strerror}); check space and permissions"
-        ) from None
-    finally:
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
