@@ -42,8 +42,6 @@ from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, Node, find_logits, load
 from onnxunlearn.relevance import Propagator, adjoint, parse_composite
 from onnxunlearn.relevance.flow import data_inputs
-from onnxunlearn.relevance.lowering import lower
-from onnxunlearn.relevance.recognise import recognise
 
 CACHE = Path(__file__).parents[1] / ".data" / "coverage"
 #: largest difference from torch, relative to the largest magnitude, that counts as agreement
@@ -90,8 +88,8 @@ def examine(row: Row, path: Path, reference: Reference) -> Row:
         start = _start(model, reference)
     except (OnnxUnlearnError, LookupError) as error:
         return replace(row, verdict="no logits", detail=str(error))
-    walked = recognise(lower(model), keep=[start])  # as Propagator sees it: GELU for its Erf, Mul, Add …
-    nodes = on_the_way(walked, start, logits.tensor)
+    propagator = Propagator(model, logits, engine, parse_composite("gradient"), [start])
+    nodes = on_the_way(propagator.view(reference.inputs), start, logits.tensor)
     ops = Counter(node.kind for node in nodes)
     row = replace(row, ops=dict(ops), missing={op: n for op, n in ops.items() if op not in adjoint})
     if row.missing:

@@ -15,6 +15,7 @@ from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
 from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.relevance.lowering.settle import settle
 
 _QUANTISED = (
     "QuantizeLinear",
@@ -95,7 +96,7 @@ def inspect(
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
-    seen = lower(model)  # contrib and quantised ops as the plain ones that relevance sees
+    seen = _seen(model, engine)
     ops = Counter(node.kind for node in path_between(seen, [i.name for i in seen.inputs], logits.tensor))
     layers = find_layers(model)
     editable = {layer.node.index for layer in layers}
@@ -142,12 +143,25 @@ def inspect(
     )
 
 
+def _seen(model: Model, engine: str) -> Model:
+    """Contrib and quantised ops as the plain ones that relevance sees, bodies in place of what holds them."""
+    seen = lower(model)
+    try:
+        return seen if _free(model) else settle(seen, _example(model), create_engine(engine))
+    except OnnxUnlearnError:  # named as the obstacle
+        return seen
+
+
+def _free(model: Model) -> list[str]:
+    """Inputs with free sizes besides the batch."""
+    return [i.name for i in model.inputs if any(not isinstance(d, int) for d in declared_shape(i)[1:])]
+
+
 def _rules(
     model: Model, logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
-    free = [i.name for i in model.inputs if any(not isinstance(d, int) for d in declared_shape(i)[1:])]
-    if free:
+    if free := _free(model):
         return (), f"input {free[0]!r} has free sizes besides the batch"
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))

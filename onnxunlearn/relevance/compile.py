@@ -26,6 +26,7 @@ from onnxunlearn.relevance.local_map import (
     ResponseNormalisation,
     Softmax,
 )
+from onnxunlearn.relevance.lowering.bodies import OPEN
 from onnxunlearn.relevance.merge import LINEAR, Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
@@ -181,6 +182,8 @@ class _Walk:
         return relevance
 
     def step(self, node: Node, relevance: Mapping[str, Value]) -> tuple[LocalMap, Sequence[Value]]:
+        if node.kind in OPEN:
+            raise UnsupportedError(f"{node}: {OPEN[node.kind]}, so relevance cannot pass it")
         if node.kind not in adjoint:
             raise UnsupportedError(f"{node} is not covered by LRP yet; `onnxunlearn inspect` lists what is")
         local = adjoint[node.kind](self.site(node))

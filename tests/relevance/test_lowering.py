@@ -11,11 +11,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.lowering import dequantise, inline, lower, lower_contrib, widen
-from tests.relevance.layers import model_of
 
 ort = pytest.importorskip("onnxruntime")
 SAMPLES = Path(__file__).parents[2] / "sample_models"
@@ -137,84 +135,6 @@ def test_functions_are_inlined() -> None:
     assert "h" in lowered.activations
     assert_same(model, lowered, feeds, 0)
     assert relevance(model, feeds, ["x", "h"], "epsilon_plus", Logits("logits", "logits", 3, None))
-
-
-def branch(op: str, name: str) -> onnx.GraphProto:
-    """A branch that makes op(h) and takes h from outside."""
-    nodes = [helper.make_node(op, ["h"], ["inner"]), helper.make_node("Identity", ["inner"], [name])]
-    return helper.make_graph(nodes, name, [], [onnx.ValueInfoProto(name=name)])
-
-
-def branching(condition: Sequence[onnx.NodeProto], constants: Feeds) -> Model:
-    nodes = [
-        helper.make_node("Gemm", ["x", "w"], ["h"]),
-        *condition,
-        helper.make_node(
-            "If", ["c"], ["y"], name="choice", then_branch=branch("Relu", "t"), else_branch=branch("Neg", "e")
-        ),
-        helper.make_node("Gemm", ["y", "w"], ["logits"]),
-    ]
-    return model_of(nodes, {"x": ["n", 4]}, {"w": normal(4, 4), **constants}, "logits", ["n", 4])
-
-
-SIZE_IS_FOUR = [
-    helper.make_node("Shape", ["h"], ["shape"]),
-    helper.make_node("Gather", ["shape", "one"], ["size"]),
-    helper.make_node("Equal", ["size", "four"], ["c"]),
-]
-
-
-@pytest.mark.parametrize(
-    ("condition", "constants", "op"),
-    [
-        ([], {"c": np.array(True)}, "Relu"),
-        ([], {"c": np.array(False)}, "Neg"),
-        (SIZE_IS_FOUR, {"one": np.array(1), "four": np.array(4)}, "Relu"),
-        (SIZE_IS_FOUR, {"one": np.array(1), "four": np.array(1)}, "Neg"),
-    ],
-)
-def test_decided_ifs_are_replaced(condition: list[onnx.NodeProto], constants: Feeds, op: str) -> None:
-    model, feeds = branching(condition, constants), {"x": normal(2, 4)}
-    lowered = lower(model)
-    assert "If" not in [node.op for node in lowered.nodes]
-    assert op in [node.op for node in lowered.nodes]
-    assert_same(model, lowered, feeds, 0)
-    assert np.isfinite(relevance(model, feeds, ["x"], "gradient")["x"]).all()
-
-
-def test_an_open_if_is_refused_by_name() -> None:
-    condition = [
-        helper.make_node("ReduceMax", ["h"], ["most"], keepdims=0),
-        helper.make_node("Greater", ["most", "zero"], ["c"]),
-    ]
-    model = branching(condition, {"zero": np.zeros((), np.float32)})
-    assert lower(model) is model
-    with pytest.raises(UnsupportedError, match="node 'choice', op If, opset 17"):
-        relevance(model, {"x": normal(2, 4)}, ["x"], "gradient")
-
-
-_LOOPED: dict[str, tuple[int, list[int] | None]] = {
-    "i": (TensorProto.INT64, []),
-    "go": (TensorProto.BOOL, []),
-    "h": (TensorProto.FLOAT, None),
-}
-
-
-def test_a_loop_is_refused_by_name() -> None:
-    value = helper.make_tensor_value_info
-    body = helper.make_graph(
-        [helper.make_node("Identity", ["go"], ["on"]), helper.make_node("Relu", ["h"], ["next"])],
-        "body",
-        [value(name, *kind) for name, kind in _LOOPED.items()],
-        [value("on", TensorProto.BOOL, []), value("next", TensorProto.FLOAT, None)],
-    )
-    nodes = [
-        helper.make_node("Loop", ["times", "", "x"], ["y"], name="again", body=body),
-        helper.make_node("Gemm", ["y", "w"], ["logits"]),
-    ]
-    model = model_of(nodes, {"x": ["n", 4]}, {"w": normal(4, 3), "times": np.array(2)}, "logits", ["n", 3])
-    with pytest.raises(UnsupportedError, match="node 'again', op Loop, opset 17"):
-        relevance(model, {"x": normal(2, 4)}, ["x"], "gradient")
 
 
 # contrib
