@@ -150,6 +150,9 @@ QKV: list[Any] = [TOKENS, normal(8, 24), normal(24)]
 SEPARATE: list[Any] = [TOKENS, normal(2, 4, 8), normal(2, 4, 8)]
 HEADS: dict[str, Any] = {"num_heads": 2, "fed": (0, 3, 4, 5)}
 CROSS: dict[str, Any] = {"num_heads": 2, "fed": (0, 1, 2, 4, 5)}
+SELF: list[Any] = [TOKENS, NEXT, normal(2, 5, 8)]
+PAST = [normal(2, 2, 3, 4), normal(2, 2, 3, 4)]
+LONGER: dict[str, Any] = {"num_heads": 2, "outputs": 3, "returned": [1, 2]}
 ROWS = normal(3, 4)
 TWO = (0, 1)
 FUSED: list[Case] = [
@@ -194,6 +197,27 @@ FUSED: list[Case] = [
     ("MultiHeadAttention", "opset 13", [*SEPARATE, normal(24)], {**CROSS, "version": 13}),
     ("MultiHeadAttention", "mask", [*SEPARATE, None, MASK[:, :4]], CROSS),
     ("MultiHeadAttention", "bias", [*SEPARATE, None, None, normal(2, 2, 5, 4)], CROSS),
+    ("MultiHeadAttention", "split", [TOKENS, normal(2, 2, 4, 4), normal(2, 2, 4, 4)], CROSS),
+    ("MultiHeadAttention", "past", [*SELF, None, None, None, *PAST], {**LONGER, "fed": (0, 1, 2, 6, 7)}),
+    (
+        "MultiHeadAttention",
+        "past, bias, causal",
+        [*SELF, normal(24), None, None, *PAST],
+        {**LONGER, "fed": (0, 1, 2, 6, 7), "unidirectional": 1},
+    ),
+    (
+        "Attention",
+        "past",
+        [*QKV, None, np.stack(PAST)],
+        {**LONGER, "fed": (0, 4), "returned": [1], "outputs": 2},
+    ),
+    (
+        "Attention",
+        "past, causal",
+        [*QKV, None, np.stack(PAST)],
+        {**LONGER, "fed": (0, 4), "unidirectional": 1, "returned": [1], "outputs": 2},
+    ),
+    ("Attention", "present", QKV, {**HEADS, "outputs": 2, "returned": [1]}),
 ]
 
 
