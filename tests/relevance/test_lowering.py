@@ -312,10 +312,10 @@ def exported(network: Any, feeds: Feeds, path: Path) -> None:
         )
 
 
-def fused_by_session(source: Path, target: Path) -> None:
+def fused_by_session(source: Path, target: Path, level: Any = None) -> None:
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
+    options.graph_optimization_level = level or ort.GraphOptimizationLevel.ORT_ENABLE_EXTENDED
     options.optimized_model_filepath = str(target)
     ort.InferenceSession(str(source), options)
 
@@ -388,6 +388,7 @@ BIASES = np.array([100, -200, 300, 0], np.int32)
 PAIR = [u8(2, 3, 4), S, Z, u8(3, 4), ONE, LOW, S * 2, Z]
 SINGLE = [u8(2, 3, 4, 4), S, Z, ONE, LOW]
 CONV = [u8(2, 3, 6, 6), S, Z, i8(4, 3, 3, 3), CHANNELS, np.zeros(4, np.int8), S * 20, Z, BIASES]
+LAST = [u8(2, 6, 5, 3), *CONV[1:]]
 BITS = {"K": 40, "N": 5, "block_size": 16}
 STANDARD = {"domain": ""}
 INTEGER: list[Case] = [
@@ -399,6 +400,10 @@ INTEGER: list[Case] = [
     ("QLinearMul", "", PAIR, {"fed": (0, 3)}),
     ("QLinearGlobalAveragePool", "", SINGLE, {"channels_last": 0}),
     ("QLinearAveragePool", "", SINGLE, {"kernel_shape": [2, 2], "strides": [2, 2]}),
+    ("QLinearConv", "channels last", LAST, {"channels_last": 1, "pads": [1, 1, 1, 1], "strides": [2, 1]}),
+    ("QLinearGlobalAveragePool", "channels last", SINGLE, {"channels_last": 1}),
+    ("QLinearAveragePool", "channels last", SINGLE, {"kernel_shape": [2, 2], "channels_last": 1}),
+    ("NhwcMaxPool", "", [u8(2, 5, 6, 3)], {"kernel_shape": [2, 3], "pads": [1, 0, 0, 1], "strides": [2, 1]}),
     ("QLinearSigmoid", "", SINGLE, {}),
     ("QLinearLeakyRelu", "", SINGLE, {"alpha": 0.2}),
     ("QLinearSoftmax", "", SINGLE, {"opset": 17, "axis": -1}),
@@ -440,7 +445,10 @@ def digits() -> Feeds:
     return {"x": np.load(SAMPLES / "mnist_probes.npz")["x"][:32]}
 
 
-@pytest.mark.parametrize("kind", ["QDQ", "QDQ per channel", "QOperator", "QOperator per channel", "dynamic"])
+KINDS = ["QDQ", "QDQ per channel", "QOperator", "QOperator per channel", "QOperator channels last", "dynamic"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_quantised_network(kind: str, tmp_path: Path) -> None:
     """Relevance of a quantised file is nearly that of the float model it was made from."""
     quantization = pytest.importorskip("onnxruntime.quantization")
@@ -454,8 +462,12 @@ def test_quantised_network(kind: str, tmp_path: Path) -> None:
             str(target),
             Calibration(feeds["x"]),
             quant_format=quantization.QuantFormat[form],
-            per_channel=bool(rest),
+            per_channel=rest == ["per channel"],
         )
+    if "last" in kind:
+        fused_by_session(target, tmp_path / "last.onnx", ort.GraphOptimizationLevel.ORT_ENABLE_ALL)
+        target = tmp_path / "last.onnx"
+        assert {"QLinearConv", "NhwcMaxPool"} <= {n.op for n in load(target).nodes if n.domain}
     plain, model = load(source), load(target)
     lowered = lower(model)
     (output,) = values(model, feeds).values()
