@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.runtime_ops import checkable
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -63,7 +64,8 @@ def _checked(model: Model) -> Model:
     try:
         # A path lets the checker see external data; bytes are cheaper when there is none.
         has_external = model.path is not None and any(external_tensors(model.proto))
-        onnx.checker.check_model(str(model.path) if has_external else model.data)
+        fused = checkable(model.proto)  # ONNX Runtime's optimiser writes ops that the checker does not know
+        onnx.checker.check_model(fused or (str(model.path) if has_external else model.data))
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
     return model
