@@ -59,6 +59,14 @@ FUSED: list[Case] = [
     ("FusedGemm", "leaky", [ROWS, normal(4, 5)], {"activation": "LeakyRelu", "activation_alpha": 0.3}),
     ("FusedMatMul", "", [normal(2, 4, 3), normal(2, 5, 4)], {"fed": TWO, "transA": 1, "transB": 1}),
     ("FusedMatMul", "alpha", [normal(2, 3, 4), normal(4, 5)], {"alpha": 0.5}),
+    ("Gemm", "of activations", [ROWS, normal(4, 5)], {"fed": TWO, "domain": ""}),
+    (
+        "Gemm",
+        "of activations, turned",
+        [normal(4, 3), normal(5, 4), normal(3, 5)],
+        {"fed": (0, 1, 2), "domain": "", "transA": 1, "transB": 1, "alpha": 0.5, "beta": 2.0},
+    ),
+    ("Gemm", "plus an activation", [ROWS, normal(4, 5), normal(3, 5)], {"fed": (0, 2), "domain": ""}),
     ("SkipLayerNormalization", "", [TOKENS, NEXT, WIDE], {"fed": TWO}),
     (
         "SkipLayerNormalization",
