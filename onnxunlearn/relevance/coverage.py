@@ -41,10 +41,8 @@ def _lowered() -> Iterator[tuple[str, ...]]:
     seen = dict.fromkeys(contrib.LOWERINGS, ("contrib", "float ops"))
     seen["Gemm"] = ("contrib", "MatMul and Add, where an activation stands for the weight or bias")
     seen["LayerNormalization"] = ("contrib", "its parts, before opset 17")
-    seen |= {
-        kind: ("quantised", "float ops between DequantizeLinear and QuantizeLinear")
-        for kind in {*quantised.LOWERINGS, "MatMulInteger", "ConvInteger"} - {"Mul"}  # those end in a Mul
-    }
+    integers = {*quantised.LOWERINGS, "MatMulInteger", "ConvInteger"} - {"Mul"}  # those end in a Mul
+    seen |= dict.fromkeys(integers, ("quantised", "float ops between DequantizeLinear and QuantizeLinear"))
     seen |= {kind: ("bodies", f"its body, unless {why}") for kind, why in bodies.OPEN.items()}
     for kind in sorted(seen):
         place, what = seen[kind]
