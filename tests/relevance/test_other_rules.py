@@ -175,6 +175,18 @@ SEVERAL: list[Several] = [
     ("Concat", [None, None], [(2, 3, 4), (2, 2, 4)], {"axis": 1}),
     ("ScatterElements", [None, np.zeros((2, 1, 4), int), None], [(2, 3, 4), (2, 1, 4)], {"axis": 1}),
     ("ScatterND", [None, np.array([[1]]), None], [(2, 3, 4), (1, 3, 4)], {}),
+    (
+        "ScatterND",
+        [None, np.array([[1, 2], [1, 2]]), None],
+        [(2, 3, 4), (2, 4)],
+        {"reduction": "add"},
+    ),
+    (
+        "ScatterElements",
+        [None, np.array([0, 2, 0, -1]).reshape(1, 4, 1).repeat(2, 0), None],
+        [(2, 3, 4), (2, 4, 1)],
+        {"axis": 1, "reduction": "add"},
+    ),
 ]
 
 
@@ -191,8 +203,8 @@ def several(case: Several) -> Node:
         helper.make_node("Flatten", ["y"], ["logits"]),
     ]
     constants = {n: v for n, v in zip(names, operands, strict=True) if v is not None}
-    shaped = {n: list(v.shape) for n, v in values.items()}
-    model = model_of(nodes, shaped, constants, "logits", ["n", "c"])  # type: ignore[arg-type]
+    shaped = {n: [f"{n} n", *v.shape[1:]] for n, v in values.items()}
+    model = model_of(nodes, shaped, constants, "logits", ["n", "c"], 18)  # type: ignore[arg-type]
     return Node(model, op, {n: v.astype(np.float64) for n, v in values.items()}, attributes=attributes)
 
 

@@ -227,7 +227,11 @@ def integer_product(draft: Draft) -> None:
             continue
         for x_scale, w_scale in (both.inputs, both.inputs[::-1]):
             s, w = model.constant(w_scale), model.constant(product.inputs[1])
-            if s is not None and w is not None and x_scale in model.activations:
+            # of two constant scales (an embedding's bytes are the input) the first is the input's
+            of_input = x_scale in model.activations or (
+                scales not in model.activations and x_scale == both.inputs[0]
+            )
+            if s is not None and w is not None and of_input:
                 _product(draft, product, x_scale, w, s)
                 return
     draft.require(False, "an ordinary product")
@@ -242,6 +246,25 @@ def _product(draft: Draft, product: Node, x_scale: str, weight: np.ndarray, scal
     w = draft.constant(scaled(weight, scale, zero, axis=0 if conv else -1))
     attributes = product.attributes if conv else {}
     draft.op("Conv" if conv else "MatMul", x, w, to=draft.node.outputs[0], **attributes)
+
+
+def dynamic_quantize_lstm(draft: Draft) -> None:
+    """LSTM with weights [directions, inputs, 4 · hidden] of bytes, a scale for each direction or column."""
+    weights = []
+    for values, scale in ((1, 8), (2, 10)):
+        q, s, zero = draft.known(values), draft.known(scale), draft.known(scale + 1)
+        draft.require(q is not None and s is not None, "computed weights")
+        assert q is not None and s is not None  # noqa: PT018
+        shape = (len(q), 1, -1)
+        centred = q.astype(np.float32) - (0 if zero is None else zero.astype(np.float32).reshape(shape))
+        weights.append(draft.constant((centred * s.reshape(shape)).transpose(0, 2, 1)))
+    others = [draft.input(i) for i in range(3, 8)]
+    outputs = [name if draft.used(i) else "" for i, name in enumerate(draft.node.outputs)]
+    draft.made.append(
+        onnx.helper.make_node(
+            "LSTM", [draft.input(0), *weights, *others], outputs, name=outputs[0], **draft.node.attributes
+        )
+    )
 
 
 def quantised_attention(draft: Draft) -> None:
@@ -267,6 +290,7 @@ _MICROSOFT: dict[str, Callable[[Draft], None]] = {
     "DequantizeLinear": dequantize_linear,
     "DynamicQuantizeMatMul": dynamic_quantize_matmul,
     "MatMulIntegerToFloat": matmul_integer_to_float,
+    "DynamicQuantizeLSTM": dynamic_quantize_lstm,
     "MatMulNBits": matmul_n_bits,
 }
 LOWERINGS: dict[str, Lowering] = {
