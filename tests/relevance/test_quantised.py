@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from onnxunlearn.graph import load
+from onnxunlearn.graph import Logits, load
+from onnxunlearn.relevance.flow import sources
 from onnxunlearn.relevance.lowering import dequantise, lower
-from tests.relevance.fused_networks import fused_by_session, ort
+from tests.relevance.fused_networks import TEXT, Bert, exported, fused_by_session, ort, torch
 from tests.relevance.lowered import (
     ENGINES,
     MASK,
@@ -44,6 +45,7 @@ SINGLE = [u8(2, 3, 4, 4), S, Z, ONE, LOW]
 CONV = [u8(2, 3, 6, 6), S, Z, i8(4, 3, 3, 3), CHANNELS, np.zeros(4, np.int8), S * 20, Z, BIASES]
 LAST = [u8(2, 6, 5, 3), *CONV[1:]]
 BITS = {"K": 40, "N": 5, "block_size": 16}
+LSTM_SCALES: list[Any] = [ONE[None] / 2, ZI[None]] * 2
 STANDARD = {"domain": ""}
 INTEGER: list[Case] = [
     ("QLinearConv", "", CONV, {**STANDARD, "pads": [1, 1, 1, 1]}),
@@ -66,6 +68,12 @@ INTEGER: list[Case] = [
     ("DynamicQuantizeLinear", "", [ROWS], {**STANDARD, "outputs": 3, "returned": [1, 2]}),
     ("DynamicQuantizeMatMul", "", [ROWS, i8(4, 5), S, ZI, normal(5)], {}),
     ("MatMulIntegerToFloat", "", [u8(3, 4), i8(4, 5), S, S, Z, ZI, normal(5)], {}),
+    (
+        "DynamicQuantizeLSTM",
+        "",
+        [normal(4, 2, 6), i8(1, 6, 20), i8(1, 5, 20), normal(1, 40), *[None] * 4, *LSTM_SCALES],
+        {"hidden_size": 5, "outputs": 3, "returned": [1, 2]},
+    ),
     ("MatMulNBits", "4 bits", [normal(3, 40), u8(5, 3, 8), abs(normal(15))], {**BITS, "bits": 4}),
     ("MatMulNBits", "zeros", [normal(3, 40), u8(5, 3, 8), abs(normal(15)), u8(10)], {**BITS, "bits": 4}),
     ("MatMulNBits", "8 bits", [normal(3, 40), u8(5, 3, 16), abs(normal(15))], {**BITS, "bits": 8}),
@@ -127,3 +135,19 @@ def test_quantised_network(kind: str, tmp_path: Path) -> None:
     for composite in ("epsilon_plus", "gradient"):
         expected, found = (relevance(m, feeds, ["x"], composite, None, targets)["x"] for m in (plain, model))
         assert correlation(found, expected) > 0.95
+
+
+def test_relevance_ends_at_an_embedding_of_bytes(tmp_path: Path) -> None:
+    """quantize_dynamic leaves the table as bytes, and looks them up before it makes floats of them."""
+    quantization = pytest.importorskip("onnxruntime.quantization")
+    torch.manual_seed(0)
+    exported(Bert(), TEXT, tmp_path / "plain.onnx")
+    quantization.quantize_dynamic(str(tmp_path / "plain.onnx"), str(tmp_path / "quantised.onnx"))
+    found = {}
+    for name in ("plain", "quantised"):
+        model = lower(load(tmp_path / f"{name}.onnx"))
+        words = sources(model)[0]
+        targets = np.zeros(3, int)
+        logits = Logits("logits", "logits", 5, None)
+        found[name] = relevance(model, TEXT, [words], "gradient", logits, targets)[words]
+    assert correlation(found["quantised"], found["plain"]) > 0.9

@@ -19,7 +19,12 @@ import onnx
 
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.lowering.attention import attend
-from onnxunlearn.relevance.lowering.blocks import dequantised, matmul_n_bits, scaled
+from onnxunlearn.relevance.lowering.blocks import (
+    dequantised,
+    dynamic_quantize_lstm,
+    matmul_n_bits,
+    scaled,
+)
 from onnxunlearn.relevance.lowering.draft import Draft, Lowering, rewrite
 
 #: of a step
@@ -246,25 +251,6 @@ def _product(draft: Draft, product: Node, x_scale: str, weight: np.ndarray, scal
     w = draft.constant(scaled(weight, scale, zero, axis=0 if conv else -1))
     attributes = product.attributes if conv else {}
     draft.op("Conv" if conv else "MatMul", x, w, to=draft.node.outputs[0], **attributes)
-
-
-def dynamic_quantize_lstm(draft: Draft) -> None:
-    """LSTM with weights [directions, inputs, 4 · hidden] of bytes, a scale for each direction or column."""
-    weights = []
-    for values, scale in ((1, 8), (2, 10)):
-        q, s, zero = draft.known(values), draft.known(scale), draft.known(scale + 1)
-        draft.require(q is not None and s is not None, "computed weights")
-        assert q is not None and s is not None  # noqa: PT018
-        shape = (len(q), 1, -1)
-        centred = q.astype(np.float32) - (0 if zero is None else zero.astype(np.float32).reshape(shape))
-        weights.append(draft.constant((centred * s.reshape(shape)).transpose(0, 2, 1)))
-    others = [draft.input(i) for i in range(3, 8)]
-    outputs = [name if draft.used(i) else "" for i, name in enumerate(draft.node.outputs)]
-    draft.made.append(
-        onnx.helper.make_node(
-            "LSTM", [draft.input(0), *weights, *others], outputs, name=outputs[0], **draft.node.attributes
-        )
-    )
 
 
 def quantised_attention(draft: Draft) -> None:
