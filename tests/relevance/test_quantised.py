@@ -45,7 +45,7 @@ SINGLE = [u8(2, 3, 4, 4), S, Z, ONE, LOW]
 CONV = [u8(2, 3, 6, 6), S, Z, i8(4, 3, 3, 3), CHANNELS, np.zeros(4, np.int8), S * 20, Z, BIASES]
 LAST = [u8(2, 6, 5, 3), *CONV[1:]]
 BITS = {"K": 40, "N": 5, "block_size": 16}
-LSTM_SCALES: list[Any] = [ONE[None] / 2, ZI[None]] * 2
+LSTM_SCALES = [ONE[None] / 2, ZI[None]] * 2
 STANDARD = {"domain": ""}
 INTEGER: list[Case] = [
     ("QLinearConv", "", CONV, {**STANDARD, "pads": [1, 1, 1, 1]}),
