@@ -198,7 +198,12 @@ class _Walk:
         if node.index in self.merged:
             self.rules.append(RuleAt(node.name, node.kind, local.kind, "merged"))
             return local, R
-        spec = self.composite.choose(self.traits(node, local), node.name, self.depth.get(node.index))
+        spec = self.composite.choose(
+            self.traits(node, local),
+            node.name,
+            self.depth.get(node.index),
+            lambda name: isinstance(local, _NEEDS[name]),
+        )
         self.rules.append(RuleAt(node.name, node.kind, local.kind, str(spec)))
         if not isinstance(local, _NEEDS[spec.name]):
             what = _NEEDS[spec.name].__name__.lower()

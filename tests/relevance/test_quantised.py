@@ -45,7 +45,9 @@ SINGLE = [u8(2, 3, 4, 4), S, Z, ONE, LOW]
 CONV = [u8(2, 3, 6, 6), S, Z, i8(4, 3, 3, 3), CHANNELS, np.zeros(4, np.int8), S * 20, Z, BIASES]
 LAST = [u8(2, 6, 5, 3), *CONV[1:]]
 BITS = {"K": 40, "N": 5, "block_size": 16}
-LSTM_SCALES = [ONE[None] / 2, ZI[None]] * 2
+STEP, START = np.array([0.002], np.float32), np.array([3], np.int8)
+WEIGHTS: list[np.ndarray | None] = [i8(1, 6, 20), i8(1, 5, 20), normal(1, 40), None, None, None, None]
+QUANTISED_LSTM = [normal(4, 2, 6), *WEIGHTS, STEP, START, STEP, START]
 STANDARD = {"domain": ""}
 INTEGER: list[Case] = [
     ("QLinearConv", "", CONV, {**STANDARD, "pads": [1, 1, 1, 1]}),
@@ -71,7 +73,7 @@ INTEGER: list[Case] = [
     (
         "DynamicQuantizeLSTM",
         "",
-        [normal(4, 2, 6), i8(1, 6, 20), i8(1, 5, 20), normal(1, 40), *[None] * 4, *LSTM_SCALES],
+        QUANTISED_LSTM,
         {"hidden_size": 5, "outputs": 3, "returned": [1, 2]},
     ),
     ("MatMulNBits", "4 bits", [normal(3, 40), u8(5, 3, 8), abs(normal(15))], {**BITS, "bits": 4}),
