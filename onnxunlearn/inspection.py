@@ -13,7 +13,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
-from onnxunlearn.relevance.flow import sources
+from onnxunlearn.relevance.flow import carriers, sources
 from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.relevance.lowering.settle import settle
 
@@ -97,10 +97,12 @@ def inspect(
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     seen = _seen(model, engine)
-    ops = Counter(node.kind for node in path_between(seen, [i.name for i in seen.inputs], logits.tensor))
+    carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
+    nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
+    ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
     layers = find_layers(model)
     editable = {layer.node.index for layer in layers}
-    rules, obstacle = _rules(model, logits, rules_for, engine)
+    rules, obstacle = _rules(model, sources(seen), logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
         sha256=sha256(model.data),
@@ -158,13 +160,15 @@ def _free(model: Model) -> list[str]:
 
 
 def _rules(
-    model: Model, logits: Logits, composite: Composite, engine: str
+    model: Model, ends: list[str], logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
     if free := _free(model):
         return (), f"input {free[0]!r} has free sizes besides the batch"
+    if not ends:
+        return (), "no input is float, and none looks anything up in an embedding"
     try:
-        propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
+        propagator = Propagator(model, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)

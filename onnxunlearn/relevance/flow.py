@@ -65,11 +65,15 @@ def data_inputs(node: Node) -> tuple[str, ...]:
 
 
 def sources(model: Model) -> list[str]:
-    """Where relevance ends: the float inputs, and what is looked up in an embedding."""
+    """Where relevance ends: the float inputs, and what the inputs look up in an embedding.
+
+    Not what is looked up by position alone: that is the same for every sample.
+    """
     found = [i.name for i in model.inputs if i.type.tensor_type.elem_type in _FLOATS]
+    by_data = model.activations - shape_arithmetic(model)
     for node in model.nodes:
         looks_up = node.kind == "Gather" and node.inputs[0] not in model.activations
-        if looks_up and node.inputs[1] in model.activations and _is_embedding(model, node.inputs[0]):
+        if looks_up and node.inputs[1] in by_data and _is_embedding(model, node.inputs[0]):
             found.append(node.outputs[0])
     return found
 
