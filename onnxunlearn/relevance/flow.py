@@ -26,7 +26,7 @@ _STEPS = frozenset(
         "IsNaN",
         "IsInf",
     }
-    | {"ArgMax", "ArgMin", "TopK", "Sign", "Floor", "Ceil", "Round"}
+    | {"ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round"}
 )
 #: only the first input is data; the others are shapes, axes, indices, bounds or parameters
 _FIRST = frozenset(
