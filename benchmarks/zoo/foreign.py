@@ -98,6 +98,12 @@ MODULES: dict[str, Callable[[], tuple[nn.Module, int]]] = {
         Foreign("ThresholdedRelu", lambda x: functional.threshold(x, 0.7, 0.0), alpha_f=0.7),
         256,
     ),
+    "Celu": lambda: (
+        nn.Sequential(nn.Conv2d(4, 4, 1), Foreign("Celu", lambda x: functional.celu(x, 1.3), alpha_f=1.3)),
+        256,
+    ),
+    "Dropout": lambda: (Foreign("Dropout", lambda x: x), 256),
+    "CastLike": lambda: (Foreign("CastLike", lambda x: x, copies=2), 256),
     "Sum": lambda: (Foreign("Sum", lambda x: 3 * x, copies=3), 256),
     "Mean": lambda: (Foreign("Mean", lambda x: x, copies=2), 256),
 }

@@ -75,6 +75,7 @@ class Propagator:
         self.patterns: Patterns | None = None
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
         self._whole = _Seen(model, recognise(model, keep=self.tensors))
+        self._settled: dict[tuple[tuple[int, ...], ...], _Seen] = {}
         self._shape_sessions: dict[Model, Session] = {}
 
     def run(
@@ -166,10 +167,14 @@ class Propagator:
 
     def _seen(self, feeds: Feeds) -> _Seen:
         """The model as it runs on feeds of these shapes."""
-        settled = settle(self.model, feeds, self.engine)
-        if settled is self.model:
-            return self._whole
-        return _Seen(settled, recognise(settled, keep=self.tensors))
+        key = tuple(array.shape for array in feeds.values())
+        if key not in self._settled:
+            settled = settle(self.model, feeds, self.engine)
+            same = settled is self.model
+            self._settled[key] = (
+                self._whole if same else _Seen(settled, recognise(settled, keep=self.tensors))
+            )
+        return self._settled[key]
 
     def _shapes(self, seen: _Seen, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
         """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""
