@@ -102,6 +102,7 @@ MODULES: dict[str, Callable[[], tuple[nn.Module, int]]] = {
         nn.Sequential(nn.Conv2d(4, 4, 1), Foreign("Celu", lambda x: functional.celu(x, 1.3), alpha_f=1.3)),
         256,
     ),
+    "Softsign": lambda: (Foreign("Softsign", functional.softsign), 256),
     "Dropout": lambda: (Foreign("Dropout", lambda x: x), 256),
     "CastLike": lambda: (Foreign("CastLike", lambda x: x, copies=2), 256),
     "Sum": lambda: (Foreign("Sum", lambda x: 3 * x, copies=3), 256),
