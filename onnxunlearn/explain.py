@@ -102,6 +102,10 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
     inputs = sources(model)
     if tensors == "inputs":
+        if not inputs:
+            raise InputError(
+                "no input is float, and none looks anything up in an embedding; name tensors (--tensors)"
+            )
         return inputs
     if tensors == "all":
         carrying = carriers(model)

@@ -15,8 +15,9 @@ from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load, not_finite
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
-from onnxunlearn.relevance.flow import sources
+from onnxunlearn.relevance.flow import carriers, sources
 from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.relevance.lowering.settle import settle
 
 _QUANTISED = (
     "QuantizeLinear",
@@ -102,11 +103,13 @@ def inspect(
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
-    seen = lower(model)  # contrib and quantised ops as the plain ones that relevance sees
-    ops = Counter(node.kind for node in path_between(seen, [i.name for i in seen.inputs], logits.tensor))
+    seen = _seen(model, engine)
+    carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
+    nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
+    ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
     layers = find_layers(model)
     editable = {layer.node.index for layer in layers}
-    rules, obstacle = _rules(model, logits, rules_for, engine)
+    rules, obstacle = _rules(model, sources(seen), logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
         sha256=sha256(model.data),
@@ -150,13 +153,28 @@ def inspect(
     )
 
 
+def _seen(model: Model, engine: str) -> Model:
+    """Contrib and quantised ops as the plain ones that relevance sees, bodies in place of what holds them."""
+    seen = lower(model)
+    try:
+        return seen if _free(model) else settle(seen, _example(model), create_engine(engine))
+    except OnnxUnlearnError:  # named as the obstacle
+        return seen
+
+
+def _free(model: Model) -> list[str]:
+    """Inputs with free sizes besides the batch."""
+    return [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
+
+
 def _rules(
-    model: Model, logits: Logits, composite: Composite, engine: str
+    model: Model, ends: list[str], logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
-    free = [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
-    if free:
+    if free := _free(model):
         return (), f"input {free[0]!r} has free sizes besides the batch"
+    if not ends:
+        return (), "no input is float, and none looks anything up in an embedding"
     if len(model.nodes) > _MOST_NODES:
         return (), f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
     sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
@@ -164,7 +182,7 @@ def _rules(
     if largest and sizes[largest] > _LARGEST_TENSOR:
         return (), f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
     try:
-        propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
+        propagator = Propagator(model, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)

@@ -6,8 +6,9 @@ from zoo.architecture import BATCH, Architecture
 
 __all__ = ["BATCH", "FAMILIES", "Architecture", "family"]
 
-#: names of the modules in this folder; the last two need the transformers library
-FAMILIES = ("plain", "residual", "mobile", "activations", "sequences", "mixers", "vision", "text")
+_OWN = ("plain", "residual", "mobile", "activations", "sequences", "mixers", "operators", "foreign")
+#: names of the modules in this folder; the last three need the transformers library
+FAMILIES = (*_OWN, "vision", "text", "runtime")
 
 
 def family(name: str) -> list[Architecture]:

@@ -13,6 +13,10 @@ from pathlib import Path
 from zoo.architecture import Architecture
 from zoo.export import Variant, export
 from zoo.reference import Reference, reference
+from zoo.rewritten import Rewritten
+
+#: families that other modules have a part in
+_ALSO = {"runtime": ("rewritten", "plain", "residual", "mobile", "sequences", "vision", "text")}
 
 
 class Store:
@@ -20,7 +24,7 @@ class Store:
 
     def __init__(self, root: Path, family: str) -> None:
         state = hashlib.sha256()
-        for name in (family, "architecture", "export", "reference"):
+        for name in (family, "architecture", "export", "reference", *_ALSO.get(family, ())):
             state.update(Path(__file__).with_name(f"{name}.py").read_bytes())
         for package in ("torch", "onnx", "onnxscript", "transformers"):
             state.update(_version(package).encode())
@@ -30,14 +34,17 @@ class Store:
                 shutil.rmtree(outdated)
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def exported(self, architecture: Architecture, variant: Variant) -> tuple[Path | None, str]:
+    def exported(self, architecture: Architecture, variant: Variant | Rewritten) -> tuple[Path | None, str]:
         """The file and "", or None and why the exporter gave up."""
         path = self.folder / f"{architecture.name}.{variant}.onnx"
         failed = path.with_suffix(".failed.txt")
         if not path.exists() and not failed.exists():
             partial = path.with_suffix(".partial")
             try:
-                export(architecture, variant, partial)
+                if isinstance(variant, Variant):
+                    export(architecture, variant, partial)
+                else:
+                    variant.make(architecture, partial)
                 partial.rename(path)
             except Exception as error:  # whatever an exporter raises
                 failed.write_text(f"{type(error).__name__}: {error}")

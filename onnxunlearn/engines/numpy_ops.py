@@ -5,7 +5,7 @@ Wrong, against the standard and ONNX Runtime: ConvTranspose with groups; MaxPool
 auto_pad, ceil_mode or three spatial axes; GlobalMaxPool with other than two; GatherElements along more
 than 64 elements; LRN (mixes up batch and channels); negative pads; BatchNormalization before opset 14
 (mixes in the batch's statistics); DequantizeLinear before opset 19 (missing); Softmax and
-LogSoftmax before opset 13 (flatten, then normalise).
+LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`).
 """
 
 import math
@@ -16,6 +16,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from onnx.reference.op_run import OpRun
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
+from onnxunlearn.engines.numpy_recurrent import GRU, LSTM, RNN
 from onnxunlearn.engines.numpy_spatial import (
     AveragePool,
     Conv,
@@ -125,12 +126,15 @@ OPS: list[type[OpRun]] = [
     ConvTranspose,
     DequantizeLinear,
     Erf,
+    GRU,
     GatherElements,
     GlobalMaxPool,
     LRN,
+    LSTM,
     LogSoftmax,
     MaxPool,
     Pad,
+    RNN,
     ScatterElements,
     Softmax,
 ]

@@ -12,6 +12,7 @@ from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.runtime_ops import checkable
 from onnxunlearn.graph.structure import check_structure
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
 
@@ -109,7 +110,8 @@ def _checked(model: Model) -> Model:
     try:
         # A path lets the checker see external data; bytes are cheaper when there is none.
         has_external = model.path is not None and any(external_tensors(model.proto))
-        onnx.checker.check_model(str(model.path) if has_external else model.data)
+        fused = checkable(model.proto)  # ONNX Runtime's optimiser writes ops that the checker does not know
+        onnx.checker.check_model(fused or (str(model.path) if has_external else model.data))
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
     for made, shape in model.shapes.items():

@@ -26,6 +26,7 @@ from onnxunlearn.relevance.local_map import (
     ResponseNormalisation,
     Softmax,
 )
+from onnxunlearn.relevance.lowering.bodies import OPEN
 from onnxunlearn.relevance.merge import LINEAR, Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors
@@ -183,6 +184,8 @@ class _Walk:
         return relevance
 
     def step(self, node: Node, relevance: Mapping[str, Value]) -> tuple[LocalMap, Sequence[Value]]:
+        if node.kind in OPEN:
+            raise UnsupportedError(f"{node}: {OPEN[node.kind]}, so relevance cannot pass it")
         if node.kind not in adjoint:
             raise UnsupportedError(f"{node} is not covered by LRP yet; `onnxunlearn inspect` lists what is")
         local = adjoint[node.kind](self.site(node))
@@ -197,7 +200,12 @@ class _Walk:
         if node.index in self.merged:
             self.rules.append(RuleAt(node.name, node.kind, local.kind, "merged"))
             return local, R
-        spec = self.composite.choose(self.traits(node, local), node.name, self.depth.get(node.index))
+        spec = self.composite.choose(
+            self.traits(node, local),
+            node.name,
+            self.depth.get(node.index),
+            lambda name: isinstance(local, _NEEDS[name]),
+        )
         self.rules.append(RuleAt(node.name, node.kind, local.kind, str(spec)))
         if not isinstance(local, _NEEDS[spec.name]):
             what = _NEEDS[spec.name].__name__.lower()

@@ -46,10 +46,27 @@ class Composite:
     def needs_patterns(self) -> bool:
         return any(spec.name.startswith("pattern") for _, spec in self.rules)
 
-    def choose(self, traits: Sequence[str], name: str = "", depth: int | None = None) -> RuleSpec:
+    def choose(
+        self,
+        traits: Sequence[str],
+        name: str = "",
+        depth: int | None = None,
+        fits: Callable[[str], bool] = lambda rule: True,
+    ) -> RuleSpec:
         """The rule of a node that is described by `traits` (its kind, op, `first conv` …), its name and, for
-        a linear node, its depth: how many linear nodes come before it."""
-        return next(spec for match, spec in self.rules if match in traits or _matches(match, name, depth))
+        a linear node, its depth: how many linear nodes come before it.
+
+        fits: whether a rule is for such nodes at all; a glob passes over nodes that its rule does not fit.
+        """
+        return next(
+            spec
+            for match, spec in self.rules
+            if (match in traits or _matches(match, name, depth)) and (fits(spec.name) or not _is_glob(match))
+        )
+
+
+def _is_glob(match: str) -> bool:
+    return match.startswith("name ") and any(c in match for c in "*?[")
 
 
 def _matches(match: str, name: str, depth: int | None) -> bool:
@@ -100,6 +117,12 @@ def epsilon_plus_flat(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
 def epsilon_alpha2_beta1(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
     """α = 2, β = 1 on convolutions, epsilon on dense layers: shows what speaks against, too."""
     return [("conv", RuleSpec("alpha2beta1")), ("dense", RuleSpec("epsilon", {"epsilon": epsilon}))]
+
+
+@composite("epsilon_alpha2_beta1_flat")
+def epsilon_alpha2_beta1_flat(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
+    """epsilon_alpha2_beta1, with the first linear node spread evenly."""
+    return [("first linear", RuleSpec("flat")), *epsilon_alpha2_beta1(epsilon)]
 
 
 @composite("epsilon_gamma_box")

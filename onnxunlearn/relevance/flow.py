@@ -5,6 +5,7 @@ Shapes, indices, masks and comparisons depend on the inputs, too, but nothing fl
 
 from collections.abc import Iterable
 
+import numpy as np
 import onnx
 
 from onnxunlearn.graph import Model, Node
@@ -25,7 +26,7 @@ _STEPS = frozenset(
         "IsNaN",
         "IsInf",
     }
-    | {"ArgMax", "ArgMin", "TopK", "Sign", "Floor", "Ceil", "Round"}
+    | {"ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round"}
 )
 #: only the first input is data; the others are shapes, axes, indices, bounds or parameters
 _FIRST = frozenset(
@@ -64,11 +65,15 @@ def data_inputs(node: Node) -> tuple[str, ...]:
 
 
 def sources(model: Model) -> list[str]:
-    """Where relevance ends: the float inputs, and what is looked up in an embedding."""
+    """Where relevance ends: the float inputs, and what the inputs look up in an embedding.
+
+    Not what is looked up by position alone: that is the same for every sample.
+    """
     found = [i.name for i in model.inputs if i.type.tensor_type.elem_type in _FLOATS]
+    by_data = model.activations - shape_arithmetic(model)
     for node in model.nodes:
         looks_up = node.kind == "Gather" and node.inputs[0] not in model.activations
-        if looks_up and node.inputs[1] in model.activations and _is_float(model, node.inputs[0]):
+        if looks_up and node.inputs[1] in by_data and _is_embedding(model, node.inputs[0]):
             found.append(node.outputs[0])
     return found
 
@@ -98,6 +103,7 @@ def shape_arithmetic(model: Model) -> frozenset[str]:
     return frozenset(found)
 
 
-def _is_float(model: Model, name: str) -> bool:
+def _is_embedding(model: Model, name: str) -> bool:
+    """Floats, or the bytes that stand for them in a quantised model."""
     value = model.constant(name)
-    return value is not None and value.dtype.kind == "f"
+    return value is not None and (value.dtype.kind == "f" or value.dtype in (np.int8, np.uint8))

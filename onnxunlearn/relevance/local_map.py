@@ -64,9 +64,9 @@ class Linear(LocalMap):
 
 @dataclass(frozen=True, kw_only=True)
 class Softmax(LocalMap):
-    """y = softmax(x) along `axis`. probabilities: the softmax itself; y, unless y is its logarithm."""
+    """y = softmax(x) over `axes`. probabilities: the softmax itself; y, unless y is its logarithm."""
 
-    axis: int
+    axes: tuple[int, ...]
     probabilities: Value
 
 

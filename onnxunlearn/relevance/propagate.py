@@ -20,6 +20,7 @@ from onnxunlearn.relevance.compile import (
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.flow import shape_arithmetic
 from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.relevance.lowering.settle import settle
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
 from onnxunlearn.relevance.recognise import recognise
 from onnxunlearn.relevance.seeds import Seed
@@ -33,6 +34,14 @@ class RelevanceBatch:
     count: int
     logits: np.ndarray
     relevance: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """model: what is run. view: what is compiled, see `recognise`."""
+
+    model: Model
+    view: Model
 
 
 @dataclass(frozen=True)
@@ -63,10 +72,11 @@ class Propagator:
         self.model, self.logits, self.engine, self.composite = model, logits, engine, composite
         self.tensors = tuple(dict.fromkeys(tensors))
         self.dtype = np.dtype(dtype)
-        self.view = recognise(model, keep=self.tensors)
         self.patterns: Patterns | None = None
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
-        self._shape_session: Session | None = None
+        self._whole = _Seen(model, recognise(model, keep=self.tensors))
+        self._settled: dict[tuple[tuple[int, ...], ...], _Seen] = {}
+        self._shape_sessions: dict[Model, Session] = {}
 
     def run(
         self, feeds: Feeds, targets: np.ndarray, size: int, seed: Seed = seeds.logit
@@ -99,21 +109,29 @@ class Propagator:
         """The relevance graph for a batch of these shapes, with the rules that it uses."""
         return self._prepare(feeds).graph
 
+    def view(self, feeds: Feeds) -> Model:
+        """The model as relevance sees it for a batch of these shapes: plain float ops, exporters' chains as
+        the single nodes they are, nothing left to decide. It is compiled, not run."""
+        return self._seen(feeds).view
+
     def estimate_patterns(self, feeds: Feeds, size: int) -> None:
         """Estimate the patterns of all linear nodes on the way from these probes."""
         size = self.model.batch_size or size
-        shapes, computed = self._shapes(next(batches(feeds, size)).feeds)
-        arguments = self.view, self.logits.tensor, shapes, self.composite, self.tensors, computed
+        first = next(batches(feeds, size)).feeds
+        seen = self._seen(first)
+        shapes, computed = self._shapes(seen, first)
+        arguments = seen.view, self.logits.tensor, shapes, self.composite, self.tensors, computed
         weights = linear_weights(*arguments)
-        self.patterns = estimate_patterns(self.view, self.model, self.engine, weights, feeds, size)
+        self.patterns = estimate_patterns(seen.view, seen.model, self.engine, weights, feeds, size)
         self._prepared.clear()
 
     def _prepare(self, feeds: Feeds) -> _Prepared:
         key = tuple(array.shape for array in feeds.values())
         if key not in self._prepared:
-            shapes, computed = self._shapes(feeds)
+            seen = self._seen(feeds)
+            shapes, computed = self._shapes(seen, feeds)
             graph = compile_relevance(
-                self.view,
+                seen.view,
                 self.logits.tensor,
                 shapes,
                 self.composite,
@@ -126,7 +144,7 @@ class Propagator:
             exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]
             self._prepared[key] = _Prepared(
                 graph,
-                self.engine.session(expose(self.model, exposed), self.model.folder),
+                self.engine.session(expose(seen.model, exposed), self.model.folder),
                 self.engine.session(graph.model),
             )
         return self._prepared[key]
@@ -135,7 +153,7 @@ class Propagator:
         """Which axis of each tensor counts samples, None where none does."""
 
         def shapes(few: Feeds) -> dict[str, tuple[int, ...]]:
-            known, _ = self._shapes(few)
+            known, _ = self._shapes(self._seen(few), few)
             return {name: known[name] for name in self.tensors}
 
         return sample_axes(shapes, feeds, self.model.batch_size)
@@ -147,18 +165,30 @@ class Propagator:
         axes = self.sample_axes(batch.feeds)
         return {n: without_padding(r, axes[n], size, batch.count) for n, r in relevance.items()}
 
-    def _shapes(self, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
+    def _seen(self, feeds: Feeds) -> _Seen:
+        """The model as it runs on feeds of these shapes."""
+        key = tuple(array.shape for array in feeds.values())
+        if key not in self._settled:
+            settled = settle(self.model, feeds, self.engine)
+            same = settled is self.model
+            self._settled[key] = (
+                self._whole if same else _Seen(settled, recognise(settled, keep=self.tensors))
+            )
+        return self._settled[key]
+
+    def _shapes(self, seen: _Seen, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
         """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""
-        path = path_between(self.view, self.tensors, self.logits.tensor)
-        names = {n for node in path for n in (*node.inputs, *node.outputs) if n in self.model.activations}
-        names |= {self.logits.tensor, *(t for t in self.tensors if t in self.model.activations)}
-        fed = {i.name for i in self.model.inputs}
-        arithmetic = sorted(names & shape_arithmetic(self.model))
+        model = seen.model
+        path = path_between(seen.view, self.tensors, self.logits.tensor)
+        names = {n for node in path for n in (*node.inputs, *node.outputs) if n in model.activations}
+        names |= {self.logits.tensor, *(t for t in self.tensors if t in model.activations)}
+        fed = {i.name for i in model.inputs}
+        arithmetic = sorted(names & shape_arithmetic(model))
         inner = sorted(names - fed - set(arithmetic))
-        if self._shape_session is None:
-            copy = expose(self.model, arithmetic, shapes=inner)
-            self._shape_session = self.engine.session(copy, self.model.folder)
-        values = self._shape_session.run(feeds)
+        if model not in self._shape_sessions:
+            copy = expose(model, arithmetic, shapes=inner)
+            self._shape_sessions[model] = self.engine.session(copy, model.folder)
+        values = self._shape_sessions[model].run(feeds)
         shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
         return {**shapes, **{name: feeds[name].shape for name in names & fed}}, {
             name: values[name] for name in arithmetic

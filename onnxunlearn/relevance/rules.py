@@ -170,7 +170,7 @@ def softmax(op: Softmax, R: Value) -> Sequence[Value]:
     """x ⊙ (R − s·ΣR) for s = softmax(x) (AttnLRP, Achtibat et al. 2024); 0 where x is −∞ (a mask)."""
     (x,) = op.xs
     emitter = x.emitter
-    total = emitter.op("ReduceSum", R, np.asarray([op.axis], np.int64), keepdims=1)
+    total = emitter.op("ReduceSum", R, np.asarray(op.axes, np.int64), keepdims=1)
     masked = x < float(np.finfo(emitter.dtype).min)
     finite = emitter.op("Where", masked, np.asarray(0, emitter.dtype), x)
     return [finite * (R - op.probabilities * total)]

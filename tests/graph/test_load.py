@@ -327,3 +327,20 @@ def test_external_data_is_looked_for_everywhere(path: Path) -> None:
         hidden.graph.node[2 - node].CopyFrom(model.proto.graph.node[2 - node])
         path.write_bytes(hidden.SerializeToString())
         refused(path, "outside the model's folder")
+
+
+@pytest.mark.parametrize("op", ["SimplifiedLayerNormalization", "LayerNormalization"])
+def test_what_only_onnx_runtime_has_in_the_standard_domain_is_accepted(op: str, tmp_path: Path) -> None:
+    """Its optimiser writes such nodes below opset 17; all else is checked as ever."""
+    node = helper.make_node(op, ["x", "scale"], ["y"], axis=-1)
+    scale = helper.make_tensor("scale", onnx.TensorProto.FLOAT, [4], np.ones(4, np.float32))
+    x, y = (helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, ["n", 4]) for n in "xy")
+    graph = helper.make_graph([node], "fused", [x], [y], [scale])
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    (tmp_path / "fused.onnx").write_bytes(proto.SerializeToString())
+    onnx.save(proto, tmp_path / "away.onnx", save_as_external_data=True, size_threshold=0, location="data")
+    for name in ("fused.onnx", "away.onnx"):
+        assert [n.op for n in load(tmp_path / name).nodes] == [op]
+    proto.graph.node.append(helper.make_node("Relu", ["nowhere"], ["z"]))
+    with pytest.raises(InputError, match="fails the ONNX checker"):
+        load(proto.SerializeToString())

@@ -1,7 +1,8 @@
 """LSTM, GRU and RNN nodes to test with, and signal-take-all in loops over their single numbers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,8 @@ class Case:
         shapes |= {"p": (d, 3 * h)} if "peepholes" in self.given else {}
         rng = np.random.default_rng(self.seed)
         arrays = {name: rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()}
+        if "short" in self.given:  # every other sample ends earlier
+            return arrays | {"lengths": np.array([max(1, t - i % 2 * (1 + i)) for i in range(n)], np.int32)}
         return arrays | ({"lengths": np.full(n, t, np.int32)} if "lengths" in self.given else {})
 
     @cached_property
@@ -105,8 +108,47 @@ class Case:
         return found
 
 
-def sigmoid(z: Array) -> Array:
-    return 1 / (1 + np.exp(-z))
+#: the standard's activation functions, of z, alpha and beta
+FUNCTIONS: dict[str, Callable[[Array, float, float], Array]] = {
+    "Sigmoid": lambda z, a, b: 1 / (1 + np.exp(-z)),
+    "Tanh": lambda z, a, b: np.tanh(z),
+    "Relu": lambda z, a, b: np.maximum(z, 0),
+    "Softsign": lambda z, a, b: z / (1 + np.abs(z)),
+    "Softplus": lambda z, a, b: np.log(1 + np.exp(z)),
+    "Affine": lambda z, a, b: a * z + b,
+    "LeakyRelu": lambda z, a, b: np.where(z < 0, a * z, z),
+    "ThresholdedRelu": lambda z, a, b: np.where(z > a, z, 0),
+    "ScaledTanh": lambda z, a, b: a * np.tanh(b * z),
+    "HardSigmoid": lambda z, a, b: np.clip(a * z + b, 0, 1),
+    "Elu": lambda z, a, b: np.where(z < 0, a * (np.exp(z) - 1), z),
+}
+#: those with parameters; the others must leave alpha and beta to the next
+PARAMETERS = {
+    **dict.fromkeys(("Affine", "ScaledTanh", "HardSigmoid"), "ab"),
+    **dict.fromkeys(("LeakyRelu", "ThresholdedRelu", "Elu"), "a"),
+}
+
+
+def functions(case: "Case", d: int) -> list[Callable[[Array], Array]]:
+    """The activations of direction `d`, behind the clip but for an LSTM's last."""
+    default = {"LSTM": ["Sigmoid", "Tanh", "Tanh"], "GRU": ["Sigmoid", "Tanh"], "RNN": ["Tanh"]}[case.op]
+    names = case.attributes.get("activations", default * 2)
+    numbers = {k: list(case.attributes.get(f"activation_{k}", [])) for k in ("alpha", "beta")}
+    clip = case.attributes.get("clip", np.inf)
+    found: list[Callable[[Array], Array]] = []
+    for i, name in enumerate(names):
+        a, b = (
+            float(np.float32(numbers[k].pop(0))) if k[0] in PARAMETERS.get(name, "") else 0.0 for k in numbers
+        )
+        bound = np.inf if i % len(default) == 2 else float(np.float32(clip))
+        found.append(partial(_clipped, FUNCTIONS[name], bound, a, b))
+    return found[d * len(default) : (d + 1) * len(default)]
+
+
+def _clipped(
+    function: Callable[[Array, float, float], Array], bound: float, a: float, b: float, z: Array
+) -> Array:
+    return function(np.clip(z, -bound, bound), a, b)
 
 
 def stab(z: float, epsilon: float) -> float:
@@ -132,6 +174,7 @@ class Restated:
     def __init__(self, case: Case, d: int, n: int, epsilon: float) -> None:
         c, (_, _, _, self.size) = case.constants, case.sizes
         self.case, self.epsilon = case, epsilon
+        self.functions = functions(case, d)
         self.w, self.r = c["w"][d].astype(float), c["r"][d].astype(float)
         b = c["b"][d] if "b" in c else np.zeros(2 * len(self.w))
         self.wb, self.rb = np.split(b.astype(float), 2)
@@ -159,24 +202,25 @@ class Restated:
 
     def forward(self, x: Array, h: Array, c: Array | None = None) -> list[Array]:
         if self.case.op == "RNN":
-            return [np.tanh(self.pre(x, h, 0))]
+            return [self.functions[0](self.pre(x, h, 0))]
         if self.case.op == "GRU":
-            z = sigmoid(self.pre(x, h, 0))
-            return [(1 - z) * np.tanh(self.candidate(x, h)) + z * h]
+            z = self.functions[0](self.pre(x, h, 0))
+            return [(1 - z) * self.functions[1](self.candidate(x, h)) + z * h]
         assert c is not None
         i, f, g = self.inner(x, h, c)
         after = f * c + i * g
-        o = sigmoid(self.pre(x, h, 1) + self.p[1] * after)
-        return [o * np.tanh(after), after]
+        o = self.functions[0](self.pre(x, h, 1) + self.p[1] * after)
+        return [o * self.functions[2](after), after]
 
     def inner(self, x: Array, h: Array, c: Array) -> tuple[Array, Array, Array]:
-        i = sigmoid(self.pre(x, h, 0) + self.p[0] * c)
-        f = sigmoid(self.pre(x, h, 2) + self.p[2] * c)
-        return i, f, np.tanh(self.pre(x, h, 3))
+        i = self.functions[0](self.pre(x, h, 0) + self.p[0] * c)
+        f = self.functions[0](self.pre(x, h, 2) + self.p[2] * c)
+        f = 1 - i if self.case.attributes.get("input_forget") else f
+        return i, f, self.functions[1](self.pre(x, h, 3))
 
     def candidate(self, x: Array, h: Array) -> Array:
         """The GRU's signal before its tanh."""
-        reset = sigmoid(self.pre(x, h, 1))
+        reset = self.functions[0](self.pre(x, h, 1))
         w, r, wb, rb = (self.gate(a, 2) for a in (self.w, self.r, self.wb, self.rb))
         if self.case.attributes.get("linear_before_reset"):
             return w @ x + wb + reset * (r @ h + rb)
@@ -190,10 +234,10 @@ class Restated:
             z, number, kept, recurrent = self.pre(x, h, 0), 0, np.zeros(self.size), self.r
             R_signal = R_h
         elif self.case.op == "GRU":
-            z, number, update = self.candidate(x, h), 2, sigmoid(self.pre(x, h, 0))
+            z, number, update = self.candidate(x, h), 2, self.functions[0](self.pre(x, h, 0))
             kept = split(update * h, after[0], R_h, e)
-            R_signal = split((1 - update) * np.tanh(z), after[0], R_h, e)
-            reset = sigmoid(self.pre(x, h, 1))
+            R_signal = split((1 - update) * self.functions[1](z), after[0], R_h, e)
+            reset = self.functions[0](self.pre(x, h, 1))
             by_row = self.case.attributes.get("linear_before_reset")
             recurrent = self.gate(self.r, 2) * (reset[:, None] if by_row else reset[None, :])
         else:
@@ -210,7 +254,8 @@ def restated(case: Case, epsilon: float = 1e-6) -> Array:
     for n in range(len(found)):
         for d, reverse in enumerate(case.reversals):
             order = slice(None, None, -1 if reverse else 1)
-            xs, R_Y = list(case.x[n].astype(float)[order]), list(R["Y"][n, :, d][order])
+            end = int(case.constants["lengths"][n]) if "lengths" in case.constants else len(case.x[n])
+            xs, R_Y = list(case.x[n, :end].astype(float)[order]), list(R["Y"][n, :end, d][order])
             one = Restated(case, d, n, epsilon)
-            found[n] += one.relevance(xs, R_Y, R["Y_h"][n, d], R["Y_c"][n, d])[order]
+            found[n, :end] += one.relevance(xs, R_Y, R["Y_h"][n, d], R["Y_c"][n, d])[order]
     return found

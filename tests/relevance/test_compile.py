@@ -76,6 +76,37 @@ def test_batch_normalization_is_merged() -> None:
         np.testing.assert_array_equal(ours["z"], ours["n"])  # the merged normalisation passes relevance on
 
 
+def test_batch_normalization_is_merged_into_a_transposed_convolution() -> None:
+    """Two groups of inputs, each with outputs of its own."""
+    w, b, head = random(4, 3, 2, 2), random(6), random(6, 3)
+    scale, shift, mean, var = random(6), random(6), random(6), random(6) ** 2 + 0.1
+    statistics = {"scale": scale, "shift": shift, "mean": mean, "var": var}
+    end = [
+        helper.make_node("Relu", ["n"], ["y"]),
+        helper.make_node("GlobalAveragePool", ["y"], ["pooled"]),
+        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Gemm", ["flat", "head"], ["logits"]),
+    ]
+    apart = [
+        helper.make_node("ConvTranspose", ["x", "w", "b"], ["z"], group=2, strides=[2, 2]),
+        helper.make_node("BatchNormalization", ["z", *statistics], ["n"], epsilon=1e-3),
+    ]
+    factor = scale / np.sqrt(var + 1e-3)
+    wide = w * np.repeat(factor.reshape(2, 3), 2, axis=0)[:, :, None, None]
+    together = helper.make_node("ConvTranspose", ["x", "w", "b"], ["n"], group=2, strides=[2, 2])
+    models = [
+        model_of([*nodes, *end], {"x": ["n", 4, 3, 3]}, {**weights, "head": head}, "logits", ["n", 3])
+        for nodes, weights in (
+            (apart, {"w": w, "b": b, **statistics}),
+            ([together], {"w": wide, "b": (b - mean) * factor + shift}),
+        )
+    ]
+    x = random(3, 4, 3, 3)
+    for composite in ("epsilon", "zplus", "gamma", "wsquare"):
+        found, expected = (propagate(model, composite, x, ["x"])["x"] for model in models)
+        np.testing.assert_allclose(found, expected, atol=2e-4 * np.abs(expected).max())
+
+
 def test_an_output_with_two_readers_is_not_merged() -> None:
     scale = helper.make_node("Mul", ["z", "factor"], ["scaled"])
     join = helper.make_node("Add", ["scaled", "z"], ["y"])

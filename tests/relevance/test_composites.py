@@ -102,3 +102,17 @@ def test_a_wrong_file_is_named(text: str, named: str, tmp_path: Path) -> None:
 def test_a_missing_file_is_named() -> None:
     with pytest.raises(InputError, match=r"nowhere\.yaml"):
         parse_composite("nowhere.yaml")
+
+
+def test_a_glob_passes_over_what_its_rule_is_not_for(tmp_path: Path) -> None:
+    """A block's name is all its nodes'; a node that is named in full must fit."""
+    path = tmp_path / "mine.yaml"
+    path.write_text("- name /block/*: gamma(gamma=0.1)\n- name /block/add: zplus\n")
+    mine = parse_composite(str(path))
+
+    def for_weights(name: str) -> bool:
+        return name == "norm"  # the node is a sum
+
+    assert mine.choose(["conv", "linear"], "/block/conv").name == "gamma"
+    assert mine.choose(["sum"], "/block/other", fits=for_weights).name == "norm"
+    assert mine.choose(["sum"], "/block/add", fits=for_weights).name == "zplus"

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from onnx import TensorProto, ValueInfoProto, helper
+from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
@@ -109,3 +109,37 @@ def test_relevance_is_not_lost_in_a_branch() -> None:
 
 def value(name: str) -> ValueInfoProto:
     return helper.make_tensor_value_info(name, TensorProto.FLOAT, X.shape)
+
+
+def test_relevance_does_not_end_at_what_is_looked_up_by_position() -> None:
+    """Position embeddings, whose numbers come of the sequence's length."""
+    nodes = [
+        helper.make_node("Shape", ["ids"], ["shape"], start=1),
+        helper.make_node("Squeeze", ["shape"], ["length"]),
+        helper.make_node("Range", ["nought", "length", "one"], ["numbers"]),
+        helper.make_node("Gather", ["words", "ids"], ["word"]),
+        helper.make_node("Gather", ["places", "numbers"], ["place"]),
+        helper.make_node("Add", ["word", "place"], ["x"]),
+        helper.make_node("ReduceMean", ["x"], ["m"], axes=[1], keepdims=0),
+        helper.make_node("MatMul", ["m", "w"], ["logits"]),
+    ]
+    rng = np.random.default_rng(0)
+    words, places, w = (rng.normal(size=s).astype(np.float32) for s in ((7, 4), (9, 4), (4, 3)))
+    constants = {"nought": np.array(0), "one": np.array(1), "words": words, "places": places, "w": w}
+    graph = helper.make_graph(
+        nodes,
+        "text",
+        [helper.make_tensor_value_info("ids", TensorProto.INT64, ["n", "t"])],
+        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(a, n) for n, a in constants.items()],
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    model = Model(proto.SerializeToString(), proto)
+    assert sources(model) == ["word"]
+    ids = rng.integers(0, 7, (2, 5))
+    logits = Logits("logits", "logits", 3, None)
+    propagator = Propagator(model, logits, create_engine("numpy"), parse_composite("epsilon"), ["word"])
+    (batch,) = propagator.run({"ids": ids}, np.array([0, 2]), 2)
+    x = words[ids] + places[:5]
+    share = words[ids] * w.T[[0, 2]][:, None] / 5  # of the logit, up to ε
+    np.testing.assert_allclose(batch.relevance["word"], share, atol=1e-3 * np.abs(x).max())

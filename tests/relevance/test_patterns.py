@@ -7,10 +7,11 @@ import pytest
 from onnx import helper
 
 from onnxunlearn.engines import ENGINES, create_engine
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.relevance import Propagator, parse_composite
 from tests.relevance.layers import flattened
+from tests.relevance.linear_layers import LAYERS
 
 RNG = np.random.default_rng(8)
 KINDS = ["s", "s_plus_minus"]
@@ -108,6 +109,13 @@ def test_a_whole_network() -> None:
     assert np.isfinite(found[0]).all()
     # a cell whose y is 0 to rounding counts as positive on one engine only: not equal, but nearly
     assert np.corrcoef(found[0].reshape(-1), found[1].reshape(-1))[0, 1] > 0.999
+
+
+@pytest.mark.parametrize("kind", ["ConvTranspose, 2D", "Einsum", "MatMul, weight first"])
+def test_other_linear_ops_are_refused_by_name(kind: str) -> None:
+    layer = LAYERS[kind](np.random.default_rng(0), False)
+    with pytest.raises(UnsupportedError, match=rf"op {kind.split(',')[0]}.*patterns"):
+        estimated(layer.model, random(4, *layer.shape))
 
 
 def test_patterns_must_be_estimated_first() -> None:

@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto, helper
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, as_float64, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, parse_composite
 from onnxunlearn.relevance.composites import BASE
-from tests.relevance.recurrent_nodes import GATES, Array, Case, restated
+from tests.relevance.recurrent_nodes import FUNCTIONS, GATES, PARAMETERS, Array, Case, restated
 
 torch = pytest.importorskip("torch")
 
@@ -43,6 +44,15 @@ def assert_close(found: Array, expected: Array, tolerance: float) -> None:
     np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
 
 
+def activations(names: list[str]) -> dict[str, Any]:
+    """The attributes, with other parameters than the defaults for those that have any."""
+    found: dict[str, Any] = {"activations": names}
+    for key, letter in (("alpha", "a"), ("beta", "b")):
+        numbers = [0.3 + 0.1 * i for i, name in enumerate(names) if letter in PARAMETERS.get(name, "")]
+        found |= {f"activation_{key}": numbers} if numbers else {}
+    return found
+
+
 EVERYTHING = ("bias", "initial", "lengths")
 CASES = [
     *(Case(op, direction, given=EVERYTHING) for op in GATES for direction in DIRECTIONS),
@@ -60,6 +70,31 @@ CASES = [
     *(
         Case("GRU", "bidirectional", given=given, attributes={"linear_before_reset": 1})
         for given in ((), ("bias",), ("bias", "initial"))
+    ),
+    # what exporters rarely write
+    *(Case(op, direction, given=(*EVERYTHING, "short")) for op in GATES for direction in DIRECTIONS),
+    *(
+        Case(op, direction, 14, given=("initial", "short"), attributes={"layout": 1})
+        for op in GATES
+        for direction in DIRECTIONS
+    ),
+    *(Case(op, direction, attributes={"clip": 0.7}) for op in GATES for direction in DIRECTIONS),
+    *(
+        Case("LSTM", direction, given=given, attributes={"input_forget": 1})
+        for direction in DIRECTIONS
+        for given in (("bias", "initial"), ("bias", "peepholes"))
+    ),
+    Case("GRU", given=("bias", "initial", "short"), attributes={"clip": 0.5, "linear_before_reset": 1}),
+    Case("LSTM", given=("initial", "peepholes", "short"), attributes={"clip": 0.5, "input_forget": 1}),
+    *(Case("RNN", attributes=activations([name])) for name in FUNCTIONS),
+    *(Case("GRU", attributes=activations(["HardSigmoid", name])) for name in FUNCTIONS),
+    *(Case("LSTM", attributes=activations(["HardSigmoid", name, "Tanh"])) for name in FUNCTIONS),
+    *(Case("LSTM", attributes=activations(["Sigmoid", "Tanh", name])) for name in FUNCTIONS),
+    Case("RNN", "bidirectional", attributes=activations(["Relu", "LeakyRelu"])),
+    Case(
+        "LSTM",
+        "bidirectional",
+        attributes={**activations(["HardSigmoid", "Softsign", "ScaledTanh"] * 2), "clip": 0.8},
     ),
 ]
 
@@ -85,6 +120,18 @@ def test_gradient_is_torch_autograd(case: Case) -> None:
         assert_close(relevance(case, gradient, engine), leaf.grad.numpy(), 1e-9)
     if "layout" not in case.attributes:  # ONNX Runtime has no layout 1
         assert_close(relevance(case, gradient, "onnxruntime", np.float32), leaf.grad.numpy(), 1e-4)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_gradient_is_the_slope(case: Case) -> None:
+    """Finite differences in float64 along a random direction."""
+    session = create_engine("numpy").session(as_float64(case.model()).proto)
+    x, step = case.x.astype(np.float64), 1e-6
+    direction = np.random.default_rng(5).normal(size=x.shape)
+    up, down = (session.run({"x": x + sign * step * direction})["logits"] for sign in (1, -1))
+    slope = ((up - down) * case.R).sum() / (2 * step)
+    gradient = relevance(case, parse_composite("gradient"))
+    assert (gradient * direction).sum() == pytest.approx(slope, rel=1e-5, abs=1e-6)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -140,23 +187,33 @@ def test_conserves_without_biases(op: str, lbr: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("case", "what"),
+    ("attributes", "what"),
     [
-        (Case("LSTM", attributes={"input_forget": 1}), "input_forget"),
-        (Case("GRU", attributes={"clip": 3.0}), "clip"),
-        (Case("RNN", attributes={"activations": ["Relu"]}), "relu"),
+        ({"activations": ["Mish"]}, "'Mish' is unknown"),
+        ({"activations": ["Affine"]}, "Affine without activation_alpha"),
     ],
 )
-def test_refuses_what_it_does_not_cover(case: Case, what: str) -> None:
-    with pytest.raises(UnsupportedError, match=what):
-        relevance(case, take_all(), "onnxruntime", np.float32)
+@pytest.mark.parametrize("engine", ["numpy", "torch"])
+def test_refuses_activations_that_nobody_defines(attributes: dict[str, Any], what: str, engine: str) -> None:
+    with pytest.raises(OnnxUnlearnError, match=what):
+        relevance(Case("RNN", attributes=attributes), take_all(), engine)
 
 
-def test_refuses_shorter_sequences() -> None:
-    case = Case("LSTM", given=EVERYTHING)
-    case.constants["lengths"][0] -= 1
-    with pytest.raises(UnsupportedError, match="sequence_lens"):
-        relevance(case, take_all(), "onnxruntime", np.float32)
+@pytest.mark.parametrize("engine", ["onnxruntime", "numpy", "torch"])
+@pytest.mark.parametrize("op", GATES)
+def test_lengths_are_fed(op: str, engine: str) -> None:
+    """sequence_lens as an input of the model (packed sequences): as if it were the constant."""
+    case = Case(op, "bidirectional", given=("bias", "short"))
+    proto = case.model().proto
+    (lengths,) = [t for t in proto.graph.initializer if t.name == "lengths"]
+    proto.graph.initializer.remove(lengths)
+    proto.graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["n"]))
+    model = Model(proto.SerializeToString(), proto)
+    logits = Logits("logits", "logits", case.R.shape[1], None)
+    propagator = Propagator(model, logits, create_engine(engine), take_all(0.01), ["x"])
+    feeds = {"x": case.x, "lengths": case.constants["lengths"]}
+    (batch,) = propagator.run(feeds, case.R.astype(np.float32), len(case.x))
+    assert_close(batch.relevance["x"], restated(case, 0.01), 1e-3)
 
 
 def exported(network: Any, x: Any, path: Path) -> Model:

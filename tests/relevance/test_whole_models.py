@@ -1,6 +1,5 @@
 """Whole networks: gradients against torch autograd, float32 against float64."""
 
-import sys
 import warnings
 from pathlib import Path
 
@@ -12,46 +11,13 @@ from onnxunlearn.graph import Model, as_float64, expose, find_layers, find_logit
 from onnxunlearn.neurons import neuron_relevance
 from onnxunlearn.relevance import SEED, Propagator, parse_composite, seeds
 from onnxunlearn.relevance.flow import sources
+from tests.relevance.networks import networks
+from tests.sample_paths import SAMPLES
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
-SAMPLES = Path(__file__).parents[2] / "sample_models"
-sys.path.insert(0, str(SAMPLES))
 
-from architectures import ResidualBlock  # noqa: E402
-
-
-def resnet18() -> nn.Module:  # type: ignore[name-defined]
-    blocks, inputs = [], 64
-    for index, width in enumerate((64, 128, 256, 512)):
-        blocks += [ResidualBlock(inputs, width, 1 if index == 0 else 2), ResidualBlock(width, width, 1)]
-        inputs = width
-    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
-    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 10))
-
-
-class Transformer(nn.Module):  # type: ignore[misc, name-defined]
-    """Tokens (of patches, or embedded ids) → two encoder layers → mean → head."""
-
-    def __init__(self, tokens: nn.Module, length: int, width: int = 32) -> None:  # type: ignore[name-defined]
-        super().__init__()
-        self.tokens = tokens
-        self.position = nn.Parameter(torch.randn(1, length, width) * 0.1)
-        layer = nn.TransformerEncoderLayer(width, 4, 64, 0.0, "gelu", batch_first=True, norm_first=True)
-        self.encoder = nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, 10)
-
-    def forward(self, x):  # type: ignore[no-untyped-def]
-        return self.head(self.norm(self.encoder(self.tokens(x) + self.position)).mean(1))
-
-
-class Patches(nn.Module):  # type: ignore[misc, name-defined]
-    def __init__(self) -> None:
-        super().__init__()
-        self.project = nn.Conv2d(3, 32, 8, 8)
-
-    def forward(self, x):  # type: ignore[no-untyped-def]
-        return self.project(x).flatten(2).transpose(1, 2)
+from onnxunlearn.engines.torch import import_model  # noqa: E402
 
 
 def exported(network: nn.Module, x: torch.Tensor, folder: Path, dynamo: bool) -> Model:  # type: ignore[name-defined]
@@ -69,15 +35,6 @@ def exported(network: nn.Module, x: torch.Tensor, folder: Path, dynamo: bool) ->
             **options,
         )
     return load(path)
-
-
-def networks() -> dict[str, tuple[nn.Module, torch.Tensor]]:  # type: ignore[name-defined]
-    torch.manual_seed(0)
-    return {
-        "ResNet-18": (resnet18(), torch.randn(2, 3, 96, 96)),
-        "ViT": (Transformer(Patches(), 16), torch.randn(2, 3, 32, 32)),
-        "text": (Transformer(nn.Embedding(50, 32), 9), torch.randint(50, (2, 9))),
-    }
 
 
 @pytest.mark.parametrize("dynamo", [False, True])
@@ -99,6 +56,30 @@ def test_gradient_is_torch_autograd(name: str, dynamo: bool, tmp_path: Path) -> 
     (batch,) = propagator.run({"x": x.numpy()}, np.array([3, 3]), 2)
     expected = leaf.grad.numpy()
     np.testing.assert_allclose(batch.relevance[source], expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["mnist_cnn", "mnist_mlp", "mnist_resnet", "fashion_mobile"])
+def test_gradient_of_the_sample_models_is_torch_autograd(name: str) -> None:
+    """Of the file imported into torch, in float64; and ONNX Runtime's float32 beside it."""
+    model = load(SAMPLES / f"{name}.onnx")
+    x = np.load(SAMPLES / f"{name.split('_')[0]}_probes.npz")["x"][:6]
+    leaf = torch.tensor(x.astype(np.float64), requires_grad=True)
+    scores = import_model(as_float64(model).proto)(leaf)
+    chosen = scores[torch.arange(6), torch.arange(6)]
+    (chosen * chosen.detach()).sum().backward()
+    expected = leaf.grad.numpy()
+    for engine, dtype, tolerance in (
+        ("numpy", np.float64, 1e-7),  # takes HardSwish's 1/6 as an attribute, which is float32
+        ("torch", np.float64, 1e-9),
+        ("onnxruntime", np.float32, 1e-4),
+    ):
+        seen = as_float64(model) if dtype is np.float64 else model
+        rules = parse_composite("gradient")
+        propagator = Propagator(seen, find_logits(seen), create_engine(engine), rules, ["x"], dtype)
+        (batch,) = propagator.run({"x": x.astype(dtype)}, np.arange(6), 6)
+        close = np.abs(batch.relevance["x"] - expected) < tolerance * np.abs(expected).max()
+        # a ReLU or a maximum at a tie to float32's precision takes another side there
+        assert close.all() if dtype is np.float64 else close.mean() > 0.999, engine
 
 
 @pytest.mark.parametrize(("name", "composite"), [("ResNet-18", "epsilon_plus"), ("ViT", "attnlrp")])

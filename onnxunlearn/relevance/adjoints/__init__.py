@@ -13,6 +13,7 @@ from onnxunlearn.relevance.adjoints import (
     normalisation,
     pooling,
     recurrent,
+    scatter,
 )
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 
@@ -27,4 +28,5 @@ __all__ = [
     "normalisation",
     "pooling",
     "recurrent",
+    "scatter",
 ]

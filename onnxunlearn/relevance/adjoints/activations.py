@@ -143,10 +143,10 @@ def mish(site: Site) -> LocalMap:
     return activation(site, slope)
 
 
-@adjoint("Swish", "com.microsoft::QuickGelu")
+@adjoint("Swish")
 def swish(site: Site) -> LocalMap:
     """x·σ(αx)."""
-    alpha = float(site.node.attribute("alpha", 1.0 if site.node.kind == "Swish" else 1.702))
+    alpha = float(site.node.attribute("alpha", 1.0))
 
     def slope() -> Value:
         x = _x(site)
@@ -156,18 +156,11 @@ def swish(site: Site) -> LocalMap:
     return activation(site, slope)
 
 
-@adjoint("Gelu", "com.microsoft::Gelu", "com.microsoft::FastGelu")
+@adjoint("Gelu")
 def gelu(site: Site) -> LocalMap:
-    """x·Φ(x), exact or with the tanh approximation; FastGelu's bias is added first."""
-    fast = site.node.kind.endswith("FastGelu") or site.node.attribute("approximate", "none") == "tanh"
-    bias = site.operand(1) if len(site.node.inputs) > 1 else site.emitter.zero
-    return activation(site, lambda: _gelu_slope(_x(site) + bias, fast))
-
-
-@adjoint("com.microsoft::BiasGelu")
-def bias_gelu(site: Site) -> LocalMap:
-    """gelu(x + bias)."""
-    return activation(site, lambda: _gelu_slope(_x(site) + site.operand(1), fast=False))
+    """x·Φ(x), exact or with the tanh approximation."""
+    fast = site.node.attribute("approximate", "none") == "tanh"
+    return activation(site, lambda: _gelu_slope(_x(site), fast))
 
 
 def _gelu_slope(x: Value, fast: bool) -> Value:

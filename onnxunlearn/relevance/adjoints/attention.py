@@ -13,18 +13,16 @@ from onnxunlearn.relevance.local_map import Attention
 
 @adjoint("Attention")
 def attention(site: Site) -> Attention:
-    """The op of opset 23: [B, heads, T, D] or [B, T, heads·D], optional mask and causality, grouped keys."""
+    """The op of opset 23: [B, heads, T, D] or [B, T, heads·D], optional mask and causality, grouped keys,
+    keys and values of the past [B, heads, P, D] before the others."""
     node = site.node
-    for index, what in ((4, "past keys"), (5, "past values"), (6, "nonpad lengths")):
-        if len(node.inputs) > index and node.inputs[index]:
-            raise site.unsupported(f"{what} are not covered")
-    if node.attribute("softcap", 0.0):
-        raise site.unsupported("softcap is not covered")
+    _refuse_what_is_not_covered(site)
     heads = [int(node.attribute("q_num_heads", 0)), *[int(node.attribute("kv_num_heads", 0))] * 2]
     layouts = [_Layout(site.shape(i), heads[i]) for i in range(3)]
     groups = layouts[0].heads // layouts[1].heads
     scale = float(node.attribute("scale") or 1 / sqrt(layouts[0].size))
-    mask = _mask(site, layouts)
+    past = site.shape(4)[2] if _given(site, 4) else 0
+    mask = _mask(site, layouts[0].tokens, past + layouts[1].tokens, past)
     emitter = site.emitter
 
     def matmul(a: Value, b: Value) -> Value:
@@ -36,14 +34,20 @@ def attention(site: Site) -> Attention:
     def inner() -> tuple[Value, Value, Value, Value, Value]:
         """q, k, v as [B, heads, T, D], the scores before the softmax and the attention weights."""
         q, k, v = (layout.split(site.operand(i), groups if i else 1) for i, layout in enumerate(layouts))
+        if past:
+            before = (_Layout(site.shape(i), 0).split(site.operand(i), groups) for i in (4, 5))
+            k, v = (emitter.op("Concat", a, b, axis=2) for a, b in zip(before, (k, v), strict=True))
         scores = matmul(q, turned(k)) * scale + mask
         return q, k, v, scores, emitter.op("Softmax", scores, axis=-1)
 
     def joined(signals: Sequence[Value]) -> list[Value]:
-        merged = [
-            layout.join(s, groups if i else 1)
-            for i, (layout, s) in enumerate(zip(layouts, signals, strict=True))
-        ]
+        """Signals at q, k and v, as they are at the inputs that take relevance."""
+        merged = {}
+        for i, (layout, s) in enumerate(zip(layouts, signals, strict=True)):
+            if i and past:
+                merged[3 + i] = _Layout(site.shape(3 + i), 0).join(_tokens(s, 0, past), groups)
+                s = _tokens(s, past, past + layout.tokens)
+            merged[i] = layout.join(s, groups if i else 1)
         return [merged[i] for i in which]
 
     def row_sum(value: Value) -> Value:
@@ -74,7 +78,7 @@ def attention(site: Site) -> Attention:
         t = R_product / stab(product * 2.0, epsilon) * scale
         return joined([q * matmul(t, k), k * matmul(turned(t), q), to_v])
 
-    which = [i for i in range(3) if site.carries(i)]
+    which = [i for i in (0, 1, 2, *((4, 5) if past else ())) if site.carries(i)]
     names = tuple(node.inputs[i] for i in which)
     return Attention(
         kind="attention",
@@ -116,7 +120,30 @@ class _Layout:
         return signal.transpose([0, 2, 1, 3]).reshape(self.shape) if self.flat else signal
 
 
-def _mask(site: Site, layouts: list[_Layout]) -> Value:
+def _given(site: Site, index: int) -> bool:
+    return len(site.node.inputs) > index and bool(site.node.inputs[index])
+
+
+def _refuse_what_is_not_covered(site: Site) -> None:
+    if _given(site, 4) != _given(site, 5):
+        raise site.unsupported("past keys without past values are not covered")
+    if _given(site, 6):
+        raise site.unsupported("nonpad lengths are not covered")
+    if site.node.attribute("softcap", 0.0):
+        raise site.unsupported("softcap is not covered")
+    if any(site.node.attribute(f"{side}_window_size", -1) >= 0 for side in ("left", "right")):
+        raise site.unsupported("windows are not covered")
+
+
+def _tokens(value: Value, start: int, end: int) -> Value:
+    """value[:, :, start:end]."""
+    if value.zero:
+        return value
+    bounds = (np.asarray([number], np.int64) for number in (start, end, 2))
+    return value.emitter.op("Slice", value, *bounds)
+
+
+def _mask(site: Site, queries: int, keys: int, past: int) -> Value:
     """What is added to the scores: 0 where attention is allowed, −∞ where it is not."""
     added = site.emitter.zero
     lowest = np.asarray(np.finfo(site.emitter.dtype).min, site.emitter.dtype)
@@ -127,6 +154,6 @@ def _mask(site: Site, layouts: list[_Layout]) -> Value:
         else:
             added = given
     if site.node.attribute("is_causal", 0):
-        future = np.triu(np.ones((layouts[0].tokens, layouts[1].tokens)), 1) * lowest
+        future = np.triu(np.ones((queries, keys)), 1 + past) * lowest
         added = added + site.emitter.constant(future)
     return added

@@ -1,6 +1,7 @@
 """Nodes with a weight: Conv, ConvTranspose, Gemm, MatMul, Einsum; and products of two activations."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -231,6 +232,12 @@ def conv_transpose(site: Site) -> Linear:
         raise site.unsupported("the weight is missing")
     window, w_shape = Window.of_transposed(site, w.shape[2:]), w.shape
     group, b, ones = int(site.node.attribute("group", 1)), site.constant(2), [1] * window.rank
+    b = np.zeros(1, w.dtype) if b is None else b
+    if site.affine is not None:  # every group of inputs has outputs of its own
+        scale, shift = site.affine
+        spread = np.repeat(scale.reshape(group, -1), len(w) // group, axis=0)
+        w, b = w * spread.reshape(*spread.shape, *ones), b * scale + shift
+        site = replace(site, affine=None)
 
     def forward(w: Value, x: Value) -> Value:
         return window.adjoint(w, x, group, w_shape)
@@ -242,9 +249,7 @@ def conv_transpose(site: Site) -> Linear:
         site,
         "conv",
         w,
-        None if b is None else b.reshape(1, -1, *ones),
+        b.reshape(1, -1, *ones),
         forward,
         backward,
-        scale_shape=(1, -1, *ones),
-        shift_shape=(1, -1, *ones),
     )

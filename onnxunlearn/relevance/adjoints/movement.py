@@ -174,30 +174,6 @@ def cumulative_sum(site: Site) -> LocalMap:
     return site.map("average", back)
 
 
-@adjoint("ScatterND", "ScatterElements")
-def scatter(site: Site) -> LocalMap:
-    """Updates take their places' signal, the data what was not overwritten (reduction none)."""
-    if site.node.attribute("reduction", "none") != "none":
-        raise site.unsupported("only reduction 'none' is covered")
-    size = prod(site.shape())
-    # which element of [data, updates] each output element is
-    data = np.arange(size).reshape(site.shape())
-    updates = size + np.arange(prod(site.shape(2))).reshape(site.shape(2))
-    indices = site.constant(1)
-    source = evaluate(site.node, [data, indices, updates])[0]
-    which = [i for i in (0, 2) if site.carries(i)]
-
-    def back(signal: Value) -> list[Value]:
-        both = scatter_add(signal, source, size + updates.size)
-        parts = {
-            0: crop(both, [0], [0], [size]).reshape(site.shape()),
-            2: crop(both, [0], [size], [size + updates.size]).reshape(site.shape(2)),
-        }
-        return [parts[i] for i in which]
-
-    return site.map("route", back, inputs=which)
-
-
 @adjoint("Resize", "Upsample")
 def resize(site: Site) -> LocalMap:
     """Interpolation is a matrix along each axis; its adjoint is the transposed matrix."""

@@ -127,7 +127,7 @@ def softmax(site: Site) -> Softmax:
         xs=(site.value(name),),
         y=site.y,
         vjp=back,
-        axis=axis,
+        axes=tuple(range(axis, len(shape))) if old else (axis,),
         probabilities=probabilities.reshape(shape),
     )
 

@@ -4,19 +4,20 @@ What goes on inside these nodes, gates and cell states, cannot be recorded. So e
 from the recorded input, and then the steps are walked back, with gradients or with shares of relevance.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from onnxunlearn.graph.recurrent import cell_activations, runs_backwards
+from onnxunlearn.relevance.adjoints.gate_weights import Gates, Weights, vectors
+from onnxunlearn.relevance.adjoints.gates import Gate, gate_of
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 from onnxunlearn.relevance.expression import Value, stab
 from onnxunlearn.relevance.local_map import Recurrent
 
 #: the hidden state and, of an LSTM, the cell state; each [1, N, hidden]
 State = tuple[Value, ...]
-#: pre-activations, or signals at them, by the letter of their gate
-Gates = Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -32,83 +33,35 @@ class _Step:
     share: Callable[[State, float], tuple[Gates, State]]
 
 
-class _Weights:
-    """The weights of one direction, by gate; `gates` in the order in which ONNX stacks them.
-
-    late: gates whose recurrent bias is added by `recall`, not by `see`. w, r: [hidden, inputs], and turned.
-    """
-
-    def __init__(self, site: Site, gates: str, direction: int, late: str = "") -> None:
-        def matrices(index: int, turned: bool = False) -> Gates:
-            stacked = site.constant(index)
-            assert stacked is not None
-            parts = zip(gates, np.split(stacked[direction].astype(emitter.dtype), len(gates)), strict=True)
-            # A tensor at once: looked up once, not at every step, and with a shape even if it is all zero.
-            return {g: Value(emitter, variable=emitter.tensor(p.T if turned else p)) for g, p in parts}
-
-        emitter, self.direction = site.emitter, direction
-        self.w, self.w_turned = matrices(1), matrices(1, turned=True)
-        self.r, self.r_turned = matrices(2), matrices(2, turned=True)
-        biases = dict(zip(gates + gates.upper(), _vectors(site, 3, direction, 2 * len(gates)), strict=True))
-        self.late = {g: biases[g.upper()] if g in late else emitter.zero for g in gates}
-        self.early = {g: biases[g] if g in late else biases[g] + biases[g.upper()] for g in gates}
-
-    def see(self, x: Value, gate: str) -> Value:
-        return _matmul(x, self.w_turned[gate]) + self.early[gate]
-
-    def recall(self, h: Value, gate: str) -> Value:
-        return _matmul(h, self.r_turned[gate]) + self.late[gate]
-
-    def to_x(self, signal: Value, gate: str) -> Value:
-        return _matmul(signal, self.w[gate])
-
-    def to_h(self, signal: Value, gate: str) -> Value:
-        return _matmul(signal, self.r[gate])
-
-
-Cell = Callable[[_Weights, Gates, State], _Step]
-
-
-def _vectors(site: Site, index: int, direction: int, count: int) -> list[Value]:
-    """The `count` vectors that input number `index` holds for a direction; zeros if it is omitted."""
-    stacked = site.constant(index)
-    if stacked is None:
-        return [site.emitter.zero] * count
-    return [site.emitter.constant(part) for part in np.split(stacked[direction], count)]
-
-
-def _matmul(a: Value, b: Value) -> Value:
-    return a if a.zero else a.emitter.op("MatMul", a, b)
-
-
-def _sigmoid(z: Value) -> Value:
-    return z.emitter.op("Sigmoid", z)
-
-
-def _tanh(z: Value) -> Value:
-    return z.emitter.op("Tanh", z)
+#: the activations of the direction, what its gates see of x, the state before
+Cell = Callable[[Weights, Sequence[Gate], Gates, State], _Step]
 
 
 @adjoint("LSTM")
 def lstm(site: Site) -> Recurrent:
-    """c' = f ⊙ c + i ⊙ g, h' = o ⊙ tanh(c'); i, f and o may look at the cell, too (peepholes)."""
-    if site.node.attribute("input_forget", 0):
-        raise site.unsupported("input_forget is not covered")
+    """c' = f ⊙ c + i ⊙ g, h' = o ⊙ tanh(c'); i, f and o may look at the cell, too (peepholes); f may be
+    1 − i (input_forget)."""
+    coupled = bool(site.node.attribute("input_forget", 0))
 
-    def cell(weights: _Weights, seen: Gates, before: State) -> _Step:
+    def cell(weights: Weights, activations: Sequence[Gate], seen: Gates, before: State) -> _Step:
+        sigmoid, tanh, last = activations
         h, c = before
-        peep = dict(zip("iof", _vectors(site, 7, weights.direction, 3), strict=True))
+        peep = dict(zip("iof", vectors(site, 7, weights.direction, 3), strict=True))
         z = {gate: seen[gate] + weights.recall(h, gate) for gate in "iofc"}
-        i, f = (_sigmoid(z[gate] + peep[gate] * c) for gate in "if")
-        g = _tanh(z["c"])
+        z |= {gate: z[gate] + peep[gate] * c for gate in "if"}
+        i, g = sigmoid.of(z["i"]), tanh.of(z["c"])
+        f = 1.0 - i if coupled else sigmoid.of(z["f"])
         after = f * c + i * g
-        o, t = _sigmoid(z["o"] + peep["o"] * after), _tanh(after)
+        z["o"] = z["o"] + peep["o"] * after
+        o, t = sigmoid.of(z["o"]), last.of(after)
 
         def gradient(signal: State) -> tuple[Gates, State]:
-            to_o = signal[0] * t * o * (1.0 - o)
-            s = signal[1] + signal[0] * o * (1.0 - t * t) + to_o * peep["o"]
-            to_i, to_f = s * g * i * (1.0 - i), s * c * f * (1.0 - f)
-            gates = {"i": to_i, "o": to_o, "f": to_f, "c": s * i * (1.0 - g * g)}
+            to_o = signal[0] * t * sigmoid.slope(z["o"], o)
+            s = signal[1] + signal[0] * o * last.slope(after, t) + to_o * peep["o"]
+            to_i, to_f = s * (g - c if coupled else g) * sigmoid.slope(z["i"], i), site.emitter.zero
+            if not coupled:
+                to_f = s * c * sigmoid.slope(z["f"], f)
+            gates = {"i": to_i, "o": to_o, "f": to_f, "c": s * i * tanh.slope(z["c"], g)}
             to_h = _sum([weights.to_h(s, gate) for gate, s in gates.items()])
             return gates, (to_h, s * f + to_i * peep["i"] + to_f * peep["f"])
 
@@ -119,7 +72,7 @@ def lstm(site: Site) -> Recurrent:
 
         return _Step((o * t, after), gradient, share)
 
-    return _recurrent(site, "iofc", cell, ["Sigmoid", "Tanh", "Tanh"], states=2)
+    return _recurrent(site, "iofc", cell, states=2)
 
 
 @adjoint("GRU")
@@ -127,12 +80,14 @@ def gru(site: Site) -> Recurrent:
     """h' = (1 − z) ⊙ n + z ⊙ h; the reset gate r acts on h, or on what n recalls of it."""
     late = "h" if site.node.attribute("linear_before_reset", 0) else ""
 
-    def cell(weights: _Weights, seen: Gates, before: State) -> _Step:
+    def cell(weights: Weights, activations: Sequence[Gate], seen: Gates, before: State) -> _Step:
+        sigmoid, tanh = activations
         (h,) = before
-        z, r = (_sigmoid(seen[gate] + weights.recall(h, gate)) for gate in "zr")
+        at = {gate: seen[gate] + weights.recall(h, gate) for gate in "zr"}
+        z, r = (sigmoid.of(at[gate]) for gate in "zr")
         recalled = weights.recall(h if late else r * h, "h")
         pre = seen["h"] + (r * recalled if late else recalled)
-        n = _tanh(pre)
+        n = tanh.of(pre)
         after = (1.0 - z) * n + z * h
 
         def through_reset(signal: Value) -> Value:
@@ -141,9 +96,13 @@ def gru(site: Site) -> Recurrent:
 
         def gradient(signal: State) -> tuple[Gates, State]:
             (s,) = signal
-            to_n = s * (1.0 - z) * (1.0 - n * n)
+            to_n = s * (1.0 - z) * tanh.slope(pre, n)
             at_r = to_n * recalled if late else weights.to_h(to_n, "h") * h
-            gates = {"z": s * (h - n) * z * (1.0 - z), "r": at_r * r * (1.0 - r), "h": to_n}
+            gates = {
+                "z": s * (h - n) * sigmoid.slope(at["z"], z),
+                "r": at_r * sigmoid.slope(at["r"], r),
+                "h": to_n,
+            }
             to_h = _sum([weights.to_h(gates[gate], gate) for gate in "zr"])
             return gates, (s * z + to_h + through_reset(to_n),)
 
@@ -154,20 +113,21 @@ def gru(site: Site) -> Recurrent:
 
         return _Step((after,), gradient, share)
 
-    return _recurrent(site, "zrh", cell, ["Sigmoid", "Tanh"], late=late)
+    return _recurrent(site, "zrh", cell, late=late)
 
 
 @adjoint("RNN")
 def rnn(site: Site) -> Recurrent:
     """h' = tanh(z)."""
 
-    def cell(weights: _Weights, seen: Gates, before: State) -> _Step:
+    def cell(weights: Weights, activations: Sequence[Gate], seen: Gates, before: State) -> _Step:
+        (tanh,) = activations
         (h,) = before
         z = seen["h"] + weights.recall(h, "h")
-        after = _tanh(z)
+        after = tanh.of(z)
 
         def gradient(signal: State) -> tuple[Gates, State]:
-            s = signal[0] * (1.0 - after * after)
+            s = signal[0] * tanh.slope(z, after)
             return {"h": s}, (weights.to_h(s, "h"),)
 
         def share(R: State, epsilon: float) -> tuple[Gates, State]:
@@ -176,12 +136,30 @@ def rnn(site: Site) -> Recurrent:
 
         return _Step((after,), gradient, share)
 
-    return _recurrent(site, "h", cell, ["Tanh"])
+    return _recurrent(site, "h", cell)
 
 
-def _recurrent(
-    site: Site, gates: str, cell: Cell, activations: Sequence[str], *, states: int = 1, late: str = ""
-) -> Recurrent:
+def _within(step: _Step, before: State, inside: Value) -> _Step:
+    """The step for samples that are not at their end yet (inside: 1, else 0); the others keep their state."""
+    outside = 1.0 - inside
+
+    def kept(state: State) -> State:
+        return tuple(s * outside for s in state)
+
+    def added(made: tuple[Gates, State], passed: State) -> tuple[Gates, State]:
+        return made[0], tuple(a + b for a, b in zip(made[1], passed, strict=True))
+
+    def within(state: State) -> State:
+        return tuple(s * inside for s in state)
+
+    return _Step(
+        tuple(a * inside + b for a, b in zip(step.state, kept(before), strict=True)),
+        lambda signal: added(step.gradient(within(signal)), kept(signal)),
+        lambda R, epsilon: added(step.share(within(R), epsilon), kept(R)),
+    )
+
+
+def _recurrent(site: Site, gates: str, cell: Cell, *, states: int = 1, late: str = "") -> Recurrent:
     """What all three have in common: the walk over directions and time."""
     emitter, name = site.emitter, site.node.inputs[0]
     by_batch = bool(site.node.attribute("layout", 0))
@@ -189,7 +167,8 @@ def _recurrent(
     steps, batch, _ = (site.shape()[axis] for axis in swap)
     hidden = site.shape(2)[-1]
     nothing = np.zeros((1, batch, hidden), emitter.dtype)
-    backwards = _directions(site, activations, steps)
+    backwards = runs_backwards(site.node.attribute("direction", "forward"))
+    activations = _activations(site, len(backwards))
 
     def initial(direction: int) -> State:
         given = (site.constant(5 + i) for i in range(states))
@@ -203,21 +182,24 @@ def _recurrent(
         y, *last = [*arriving, *[emitter.zero] * (1 + states - len(arriving))]
         y = y.transpose([1, 2, 0, 3]) if by_batch else y
         x = site.value(name).transpose(swap)
+        inside = _inside(site, steps, batch)
         to_x = []
         for direction, reverse in enumerate(backwards):
-            weights = _Weights(site, gates, direction, late)
+            weights = Weights(site, gates, direction, late)
             seen = {gate: weights.see(x, gate) for gate in gates}
             order = range(steps)[::-1] if reverse else range(steps)
             made: list[_Step] = []
             state = initial(direction)
             for t in order:
-                made.append(cell(weights, {gate: _at(t, s) for gate, s in seen.items()}, state))
+                step = cell(weights, activations[direction], {g: _at(t, s) for g, s in seen.items()}, state)
+                made.append(step if inside is None else _within(step, state, inside[t]))
                 state = made[-1].state
             signal = tuple(_at(direction, s.transpose(swap)) for s in last)
             at_y = _at(direction, y, axis=1).reshape([steps, batch, hidden])
             at_gates: dict[int, Gates] = {}
             for t, step in zip(reversed(order), reversed(made), strict=True):
-                at_gates[t], signal = back(step, (signal[0] + _at(t, at_y), *signal[1:]))
+                arrived = _at(t, at_y) if inside is None else _at(t, at_y) * inside[t]
+                at_gates[t], signal = back(step, (signal[0] + arrived, *signal[1:]))
             for gate in gates:
                 signals = [at_gates[t].get(gate, emitter.zero) for t in range(steps)]
                 to_x.append(weights.to_x(_joined(signals, nothing), gate))
@@ -235,20 +217,31 @@ def _recurrent(
     )
 
 
-def _directions(site: Site, activations: Sequence[str], steps: int) -> list[bool]:
-    """Of each direction whether it runs backwards. Raises UnsupportedError for what the cells do not do."""
-    backwards = {"forward": [False], "reverse": [True], "bidirectional": [False, True]}[
-        site.node.attribute("direction", "forward")
-    ]
-    named = [kind.decode().lower() for kind in site.node.attribute("activations", [])]
-    if named and named != [kind.lower() for kind in activations] * len(backwards):
-        raise site.unsupported(f"activations {', '.join(named)} are not covered, only the default ones")
-    if site.node.attribute("clip", 0.0):
-        raise site.unsupported("clip is not covered")
-    lengths = site.constant(4)
-    if lengths is not None and (lengths != steps).any():
-        raise site.unsupported(f"sequence_lens must be the length of the input, {steps}, for all samples")
-    return backwards
+def _activations(site: Site, directions: int) -> list[list[Gate]]:
+    """Of each direction its activations; the clip stands before all but the LSTM's last, at the cell."""
+    node, clip = site.node, float(site.node.attribute("clip", 0.0))
+    named = [kind.decode() for kind in node.attribute("activations", [])]
+    numbers = [node.attribute(f"activation_{name}", []) for name in ("alpha", "beta")]
+    try:
+        chosen = cell_activations(node.op, directions, named, *numbers)
+    except ValueError as error:
+        raise site.unsupported(str(error)) from None
+    return [[gate_of(a, clip if i < 2 else 0.0) for i, a in enumerate(each)] for each in chosen]
+
+
+def _inside(site: Site, steps: int, batch: int) -> list[Value] | None:
+    """Of every step 1 for the samples that are not at their end yet, [1, N, 1]; None if all are as long."""
+    lengths = site.known(4)
+    if lengths is not None and (lengths >= steps).all():
+        return None
+    if lengths is not None:
+        counts = [np.asarray(t < lengths, site.emitter.dtype).reshape(1, batch, 1) for t in range(steps)]
+        # A tensor at once: a step at which all or none has ended has a shape, too.
+        return [Value(site.emitter, variable=site.emitter.tensor(c), sign=1) for c in counts]
+    if len(site.node.inputs) <= 4 or not site.node.inputs[4]:
+        return None
+    given = site.value(site.node.inputs[4]).reshape([1, batch, 1])
+    return [site.emitter.constant(1.0).where(given > float(t)) for t in range(steps)]
 
 
 def _at(index: int, value: Value, axis: int = 0) -> Value:

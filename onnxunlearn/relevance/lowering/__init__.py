@@ -8,15 +8,25 @@ never the lowered one.
 from collections.abc import Callable
 
 from onnxunlearn.graph import Model
+from onnxunlearn.relevance.lowering.bodies import unroll
 from onnxunlearn.relevance.lowering.contrib import lower_contrib
+from onnxunlearn.relevance.lowering.fold import fold
 from onnxunlearn.relevance.lowering.functions import inline
 from onnxunlearn.relevance.lowering.half import widen
 from onnxunlearn.relevance.lowering.quantised import dequantise
 
-#: in this order: bodies before what is in them, types before the constants that must fit them
-PASSES: tuple[Callable[[Model], Model], ...] = (inline, widen, lower_contrib, dequantise)
+#: in this order: bodies before what is in them, constants before what needs to know them, types before
+#: constants that must fit them
+PASSES: tuple[Callable[[Model], Model], ...] = (
+    inline,
+    fold,
+    unroll,
+    widen,
+    lower_contrib,
+    dequantise,
+)
 
-__all__ = ["PASSES", "dequantise", "inline", "lower", "lower_contrib", "widen"]
+__all__ = ["PASSES", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
 
 
 def lower(model: Model) -> Model:

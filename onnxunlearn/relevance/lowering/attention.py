@@ -6,8 +6,10 @@ split: [batch, tokens, heads·size] → [batch, heads, tokens, size], merge: bac
 given. mask: `mask_filter_value` where a token does not count, plus the attention bias, plus a large negative
 number on what lies ahead of a query if the node is unidirectional.
 
-    Attention             q, k, v = x @ w + b, cut into the three
-    MultiHeadAttention    q, k, v are inputs, b (packed) is added to them
+    Attention             q, k, v = x @ w + b, cut into the three; past and present are k and v, stacked
+    MultiHeadAttention    q, k, v are inputs, b (packed) is added to them; k and v may be split already
+
+Past keys and values [batch, heads, tokens, size] come before the others; all together are the present ones.
 """
 
 import numpy as np
@@ -17,19 +19,25 @@ from onnxunlearn.relevance.lowering.draft import Draft
 
 
 def attention(draft: Draft) -> None:
-    """Requires: constant weight and bias; no past."""
-    draft.require(not draft.has(4) and not draft.used(1), "past")
+    """Requires: constant weight and bias; no buffer that past and present share."""
+    draft.require(not draft.node.attribute("past_present_share_buffer", 0), "a shared buffer")
     draft.require(not draft.node.attribute("do_rotary", 0), "rotary embedding")
     weight, bias = draft.known(1), draft.known(2)
     draft.require(weight is not None, "computed weights")
     assert weight is not None
-    attend(draft, draft.input(0), weight, bias, mask=3, extra=5)
+    attend(draft, draft.input(0), weight, bias, mask=3, extra=5, past=4)
 
 
 def attend(
-    draft: Draft, x: str, weight: np.ndarray, bias: np.ndarray | None, mask: int, extra: int | None
+    draft: Draft,
+    x: str,
+    weight: np.ndarray,
+    bias: np.ndarray | None,
+    mask: int,
+    extra: int | None,
+    past: int | None = None,
 ) -> None:
-    """Attention of x to itself; weight [in, q + k + v], bias [q + k + v]. mask, extra: input numbers."""
+    """Attention of x to itself; weight [in, q + k + v], bias [q + k + v]. The others are input numbers."""
     third = weight.shape[-1] // 3
     sizes = draft.node.attribute("qkv_hidden_sizes") or [third, third, third]
     ends = np.cumsum(sizes)[:2]
@@ -39,42 +47,66 @@ def attend(
     for w, b in zip(weights, biases, strict=True):
         part = draft.op("MatMul", x, draft.constant(w))
         parts.append(part if b is None else draft.op("Add", part, draft.constant(b)))
-    q, k, v = parts
+    q, k, v = (_heads(draft, part) for part in parts)
+    if past is not None and draft.has(past):
+        zero, one = draft.constant(0, np.int64), draft.constant(1, np.int64)
+        before = [draft.op("Gather", draft.input(past), i, axis=0) for i in (zero, one)]
+        k, v = (draft.op("Concat", old, new, axis=2) for old, new in zip(before, (k, v), strict=True))
+    if draft.used(1):
+        first = draft.constant([0], np.int64)
+        lifted = [
+            draft.op("Unsqueeze", part, first) if draft.opset >= 13 else draft.op("Unsqueeze", part, axes=[0])
+            for part in (k, v)
+        ]
+        draft.op("Concat", *lifted, to=draft.node.outputs[1], axis=0)
     _attended(draft, q, k, v, mask, extra)
 
 
 def multi_head_attention(draft: Draft) -> None:
-    """Requires: q, k, v [batch, tokens, width]; no past, nothing packed."""
-    draft.require(not draft.has(6) and not draft.has(7), "past")
-    draft.require(not any(draft.used(i) for i in (1, 2, 3)), "its keys, values or scores are read")
+    """Requires: q [batch, tokens, width]; k and v like it, or split; nothing packed into one tensor."""
+    draft.require(not draft.used(3), "its scores are read")
+    draft.require(not draft.has(8) and not draft.has(9), "a shared buffer")
     draft.require(draft.has(1) and draft.has(2), "packed")
-    draft.require(all(draft.rank(i) in {3, None} for i in range(3)), "packed")
+    split = draft.rank(1) == 4
+    draft.require(draft.rank(0) in {3, None}, "packed")
+    draft.require(all(draft.rank(i) in ({4} if split else {3, None}) for i in (1, 2)), "packed")
     parts = [draft.input(i) for i in range(3)]
     if draft.has(3):
         bias = draft.known(3)
-        draft.require(bias is not None, "computed bias")
+        draft.require(bias is not None and not split, "computed bias")
         assert bias is not None
         shapes = [draft.model.shapes.get(name) for name in parts]
         values = shapes[2][-1] if shapes[2] is not None else None
         width = (len(bias) - values) // 2 if values is not None else len(bias) // 3
         cut = np.split(bias, [width, 2 * width])
         parts = [draft.op("Add", part, draft.constant(b)) for part, b in zip(parts, cut, strict=True)]
-    q, k, v = parts
+    q = _heads(draft, parts[0])
+    k, v = parts[1:] if split else (_heads(draft, part) for part in parts[1:])
+    made: list[str] = []
+    for new, past, present in ((k, 6, 1), (v, 7, 2)):
+        to = draft.node.outputs[present] if draft.used(present) else ""
+        if draft.has(past):
+            made.append(draft.op("Concat", draft.input(past), new, axis=2, to=to))
+        else:
+            made.append(draft.op("Identity", new, to=to) if to else new)
+    k, v = made
     _attended(draft, q, k, v, mask=4, extra=5)
 
 
-def _attended(draft: Draft, q: str, k: str, v: str, mask: int, extra: int | None) -> None:
+def _heads(draft: Draft, part: str) -> str:
+    """[batch, tokens, heads·size] as [batch, heads, tokens, size]."""
     heads = int(draft.node.attribute("num_heads"))
-    queries, keys, values = (
-        draft.op("Transpose", draft.reshape(part, [0, 0, heads, -1]), perm=order)
-        for part, order in ((q, [0, 2, 1, 3]), (k, [0, 2, 3, 1]), (v, [0, 2, 1, 3]))
-    )
-    scores = draft.op("MatMul", queries, keys)
+    return draft.op("Transpose", draft.reshape(part, [0, 0, heads, -1]), perm=[0, 2, 1, 3])
+
+
+def _attended(draft: Draft, q: str, k: str, v: str, mask: int, extra: int | None) -> None:
+    """q, k, v: [batch, heads, tokens, size]."""
+    scores = draft.op("MatMul", q, draft.op("Transpose", k, perm=[0, 1, 3, 2]))
     scale = float(draft.node.attribute("scale", 0.0))
     if scale:
         scores = draft.op("Mul", scores, draft.constant(scale))
     else:
-        size = draft.op("Gather", draft.op("Shape", queries), draft.constant(3, np.int64))
+        size = draft.op("Gather", draft.op("Shape", q), draft.constant(3, np.int64))
         root = draft.op("Sqrt", draft.cast(size, onnx.TensorProto.FLOAT))
         scores = draft.op("Div", scores, root)
     for bias in (
@@ -84,7 +116,7 @@ def _attended(draft: Draft, q: str, k: str, v: str, mask: int, extra: int | None
     ):
         if bias:
             scores = draft.op("Add", scores, bias)
-    mixed = draft.op("MatMul", draft.op("Softmax", scores, axis=-1), values)
+    mixed = draft.op("MatMul", draft.op("Softmax", scores, axis=-1), v)
     merged = draft.op("Transpose", mixed, perm=[0, 2, 1, 3])
     draft.reshape(merged, [0, 0, -1], to=draft.node.outputs[0])
 
@@ -99,9 +131,9 @@ def _filter(draft: Draft, index: int, k: str) -> str:
     lowest = draft.constant(draft.node.attribute("mask_filter_value", -10000.0))
     name = draft.input(index)
     if rank == 1:
-        shape = draft.model.shapes.get(name)
-        keys, batch = draft.model.shapes.get(k), shape[0] if shape else None
-        draft.require(batch is None or keys is None or batch == keys[0] or keys[0] is None, "start and end")
+        shape, x = draft.model.shapes.get(name), draft.model.shapes.get(draft.input(0))
+        given, batch = shape[0] if shape else None, x[0] if x else None
+        draft.require(given is None or batch is None or given == batch, "start and end")
         long = draft.cast(name, onnx.TensorProto.INT64)
         counts = draft.op("Less", _numbers(draft, k), draft.reshape(long, [-1, 1, 1, 1]))
         return draft.op("Where", counts, draft.constant(0), lowest)
@@ -116,13 +148,21 @@ def _filter(draft: Draft, index: int, k: str) -> str:
 
 
 def _ahead(draft: Draft, q: str, k: str) -> str:
-    """A large negative number where the key is later than the query; [queries, keys]."""
-    ahead = draft.op("Less", draft.reshape(_numbers(draft, q), [-1, 1]), _numbers(draft, k))
+    """A large negative number where the key is later than the query; [queries, keys]. The last query is as
+    late as the last key."""
+    queries, keys = _numbers(draft, q), _numbers(draft, k)
+    two = draft.constant(2, np.int64)
+    longer = draft.op(
+        "Sub",
+        draft.op("Gather", draft.op("Shape", k), two),
+        draft.op("Gather", draft.op("Shape", q), two),
+    )
+    ahead = draft.op("Less", draft.reshape(draft.op("Add", queries, longer), [-1, 1]), keys)
     return draft.op("Where", ahead, draft.constant(np.finfo(np.float32).min), draft.constant(0))
 
 
 def _numbers(draft: Draft, tokens: str) -> str:
-    """0, 1, … for the tokens of [batch, tokens, width]."""
+    """0, 1, … for the tokens of [batch, heads, tokens, size]."""
     draft.require(draft.opset >= 11, "Range")
-    zero, one = draft.constant(0, np.int64), draft.constant(1, np.int64)
-    return draft.op("Range", zero, draft.op("Gather", draft.op("Shape", tokens), one), one)
+    zero, one, two = (draft.constant(i, np.int64) for i in range(3))
+    return draft.op("Range", zero, draft.op("Gather", draft.op("Shape", tokens), two), one)

@@ -4,6 +4,7 @@ MatMulNBits      x @ wᵀ + bias, w [out, in] in blocks along `in`, its integers
 """
 
 import numpy as np
+import onnx
 
 from onnxunlearn.relevance.lowering.draft import Draft
 
@@ -60,6 +61,25 @@ def matmul_n_bits(draft: Draft) -> None:
     )
     if draft.has(5):
         draft.op("Add", y, draft.input(5), to=node.outputs[0])
+
+
+def dynamic_quantize_lstm(draft: Draft) -> None:
+    """LSTM with weights [directions, inputs, 4 · hidden] of bytes, a scale for each direction or column."""
+    weights = []
+    for values, scale in ((1, 8), (2, 10)):
+        q, s, zero = draft.known(values), draft.known(scale), draft.known(scale + 1)
+        draft.require(q is not None and s is not None, "computed weights")
+        assert q is not None and s is not None  # noqa: PT018
+        shape = (len(q), 1, -1)
+        centred = q.astype(np.float32) - (0 if zero is None else zero.astype(np.float32).reshape(shape))
+        weights.append(draft.constant((centred * s.reshape(shape)).transpose(0, 2, 1)))
+    others = [draft.input(i) for i in range(3, 8)]
+    outputs = [name if draft.used(i) else "" for i, name in enumerate(draft.node.outputs)]
+    draft.made.append(
+        onnx.helper.make_node(
+            "LSTM", [draft.input(0), *weights, *others], outputs, name=outputs[0], **draft.node.attributes
+        )
+    )
 
 
 def _unpacked(packed: np.ndarray, bits: int) -> np.ndarray:

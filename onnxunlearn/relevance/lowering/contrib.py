@@ -8,6 +8,8 @@ EmbedLayerNormalization         LayerNormalization(words[ids] + positions[0…] 
 BiasAdd                         x + bias + skip
 Gelu, BiasGelu, FastGelu, QuickGelu     x·Φ(x), its tanh approximation, x·sigmoid(alpha·x)
 Attention, MultiHeadAttention   see `lowering.attention`
+
+And the standard's Gemm where it has no constant weight: alpha · a' @ b' + beta · c.
 """
 
 import math
@@ -73,6 +75,24 @@ def fused_conv(draft: Draft) -> None:
 def fused_gemm(draft: Draft) -> None:
     attributes = {k: v for k, v in draft.node.attributes.items() if not k.startswith("activation")}
     _activated(draft, draft.op("Gemm", *draft.node.inputs, **attributes))
+
+
+def gemm(draft: Draft) -> None:
+    """α·a·b + β·c where b or c is an activation, as MatMul, Mul and Add."""
+    node = draft.node
+    computed = draft.input(1) in draft.model.activations
+    draft.require(computed or draft.input(2) in draft.model.activations, "an ordinary Gemm")
+    names = [
+        draft.op("Transpose", draft.input(i), perm=[1, 0]) if node.attribute(flag, 0) else draft.input(i)
+        for i, flag in enumerate(("transA", "transB"))
+    ]
+    alpha, beta = (float(node.attribute(name, 1.0)) for name in ("alpha", "beta"))
+    to = "" if draft.has(2) else node.outputs[0]
+    y = draft.op("MatMul", *names, to=to if alpha == 1 else "")
+    y = y if alpha == 1 else draft.op("Mul", y, draft.constant(alpha), to=to)
+    if draft.has(2):
+        c = draft.input(2) if beta == 1 else draft.op("Mul", draft.input(2), draft.constant(beta))
+        draft.op("Add", y, c, to=node.outputs[0])
 
 
 def fused_matmul(draft: Draft) -> None:
@@ -222,4 +242,5 @@ _MICROSOFT: dict[str, Lowering] = {
 LOWERINGS: dict[str, Lowering] = {
     **{f"com.microsoft::{op}": lowering for op, lowering in _MICROSOFT.items()},
     "SimplifiedLayerNormalization": simplified_layer_norm,
+    "Gemm": gemm,
 }

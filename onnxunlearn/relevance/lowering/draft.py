@@ -82,6 +82,14 @@ class Draft:
             return self.op("Clip", x, to=to, min=float(low), max=float(high))
         return self.op("Clip", x, self.constant(low), self.constant(high), to=to)
 
+    def channels_first(self, x: str, rank: int) -> str:
+        """[batch, …, channels] as [batch, channels, …]."""
+        return self.op("Transpose", x, perm=[0, rank - 1, *range(1, rank - 1)])
+
+    def channels_last(self, x: str, rank: int, to: str = "") -> str:
+        """And back again."""
+        return self.op("Transpose", x, perm=[0, *range(2, rank), 1], to=to)
+
     def reshape(self, x: str, shape: list[int], to: str = "") -> str:
         return self.op("Reshape", x, self.constant(shape, np.int64), to=to)
 

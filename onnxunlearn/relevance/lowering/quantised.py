@@ -19,7 +19,12 @@ import onnx
 
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.lowering.attention import attend
-from onnxunlearn.relevance.lowering.blocks import dequantised, matmul_n_bits, scaled
+from onnxunlearn.relevance.lowering.blocks import (
+    dequantised,
+    dynamic_quantize_lstm,
+    matmul_n_bits,
+    scaled,
+)
 from onnxunlearn.relevance.lowering.draft import Draft, Lowering, rewrite
 
 #: of a step
@@ -32,7 +37,10 @@ def dequantise(model: Model) -> Model:
     Requires: constant scales, but for dynamic quantisation. Ensures: outputs of replaced nodes keep their
     names, integer tensors their integers (up to ties in rounding). What it cannot cover stays as it is.
     """
-    return rewrite(model, LOWERINGS)
+    # What one round makes plain may tell a rank that another node waits for.
+    while (plainer := rewrite(model, LOWERINGS)) is not model:
+        model = plainer
+    return model
 
 
 def _input(draft: Draft, at: int, scale: int | None = None, zero: int | None = None) -> str:
@@ -104,18 +112,21 @@ def dequantize_linear(draft: Draft) -> None:
 
 
 def qlinear_conv(draft: Draft) -> None:
-    draft.require(not draft.node.attribute("channels_last", 0), "channels last")
+    """ONNX Runtime's own may have the channels of x and y last; the weight is as ever."""
+    last = bool(draft.node.attribute("channels_last", 0))
     x_scale, weight, w_scale = draft.known(1), draft.known(3), draft.known(4)
     draft.require(x_scale is not None and weight is not None and w_scale is not None, "computed weights")
     assert x_scale is not None and weight is not None and w_scale is not None  # noqa: PT018
-    operands = [_input(draft, 0), draft.constant(scaled(weight, w_scale, draft.known(5), axis=0))]
+    x, w = _input(draft, 0), draft.constant(scaled(weight, w_scale, draft.known(5), axis=0))
+    operands = [draft.channels_first(x, weight.ndim) if last else x, w]
     if draft.has(8):
         bias = draft.known(8)
         draft.require(bias is not None, "computed bias")
         assert bias is not None
         operands.append(draft.constant(bias * (x_scale.reshape(-1) * w_scale.reshape(-1))))
     attributes = {k: v for k, v in draft.node.attributes.items() if k != "channels_last"}
-    _output(draft, draft.op("Conv", *operands, **attributes), 6, 7)
+    y = draft.op("Conv", *operands, **attributes)
+    _output(draft, draft.channels_last(y, weight.ndim) if last else y, 6, 7)
 
 
 def qlinear_matmul(draft: Draft) -> None:
@@ -151,15 +162,25 @@ def qlinear_unary(kind: str) -> Lowering:
     """QLinear… of one input, the attributes those of the float op."""
 
     def lowering(draft: Draft) -> None:
-        node = draft.node
-        draft.require(not node.attribute("channels_last", 0), "channels last")
+        node, last = draft.node, bool(draft.node.attribute("channels_last", 0))
+        rank = draft.rank(0) or 0
+        draft.require(rank or not last, "unknown rank")
         if kind == "Softmax":  # before opset 13 it flattens first
             flattens = (int(node.attribute("opset", 13)) < 13) != (draft.opset < 13)
             draft.require(not flattens or node.attribute("axis", -1) == -1, "another opset's axis")
         attributes = {k: v for k, v in node.attributes.items() if k not in {"channels_last", "opset"}}
-        _output(draft, draft.op(kind, _input(draft, 0), **attributes), 3, 4)
+        x = _input(draft, 0)
+        y = draft.op(kind, draft.channels_first(x, rank) if last else x, **attributes)
+        _output(draft, draft.channels_last(y, rank) if last else y, 3, 4)
 
     return lowering
+
+
+def nhwc_max_pool(draft: Draft) -> None:
+    rank = draft.rank(0) or 0
+    draft.require(rank, "unknown rank")
+    y = draft.op("MaxPool", draft.channels_first(draft.input(0), rank), **draft.node.attributes)
+    draft.channels_last(y, rank, to=draft.node.outputs[0])
 
 
 def qlinear_concat(draft: Draft) -> None:
@@ -211,7 +232,11 @@ def integer_product(draft: Draft) -> None:
             continue
         for x_scale, w_scale in (both.inputs, both.inputs[::-1]):
             s, w = model.constant(w_scale), model.constant(product.inputs[1])
-            if s is not None and w is not None and x_scale in model.activations:
+            # of two constant scales (an embedding's bytes are the input) the first is the input's
+            of_input = x_scale in model.activations or (
+                scales not in model.activations and x_scale == both.inputs[0]
+            )
+            if s is not None and w is not None and of_input:
                 _product(draft, product, x_scale, w, s)
                 return
     draft.require(False, "an ordinary product")
@@ -244,12 +269,14 @@ _MICROSOFT: dict[str, Callable[[Draft], None]] = {
     "QLinearMul": qlinear_binary("Mul"),
     "QLinearConv": qlinear_conv,
     "QLinearConcat": qlinear_concat,
+    "NhwcMaxPool": nhwc_max_pool,
     "QGemm": qgemm,
     "QAttention": quantised_attention,
     "QuantizeLinear": quantize_linear,
     "DequantizeLinear": dequantize_linear,
     "DynamicQuantizeMatMul": dynamic_quantize_matmul,
     "MatMulIntegerToFloat": matmul_integer_to_float,
+    "DynamicQuantizeLSTM": dynamic_quantize_lstm,
     "MatMulNBits": matmul_n_bits,
 }
 LOWERINGS: dict[str, Lowering] = {

@@ -1,0 +1,233 @@
+"""Bodies in place of the nodes that hold them: the branch of an If, the steps of a Loop or a Scan.
+
+    y = If(c; then, else)           becomes      the nodes of the branch that c chooses
+    y, s = Loop(n, c, a; body)      becomes      body on a, body on what that made, … ; s stacked
+    y, s = Scan(a, x; body)         becomes      the same over slices of x
+
+if c, n and the length of x are constant, or depend only on sizes that are fixed (an exporter's "squeeze if
+the size is 1"). What depends on sizes that only a batch tells is settled for that batch, see `settle`.
+The rest is left alone.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.model import evaluate
+from onnxunlearn.relevance.lowering.draft import Declined, with_nodes
+from onnxunlearn.relevance.lowering.fold import fold_all
+from onnxunlearn.relevance.lowering.sizes import static
+
+#: more than this is not unrolled: the relevance graph would grow beyond use
+MOST_STEPS = 1000
+#: op -> why relevance cannot pass those that are left
+OPEN = {
+    "If": "its condition is computed from the data",
+    "Loop": f"how often it runs is computed from the data, or more than {MOST_STEPS} times",
+    "Scan": f"its length is not known or above {MOST_STEPS}, or it is one of opset 8",
+}
+
+
+def unroll(model: Model) -> Model:
+    """The model without Ifs, Loops and Scans that are known; the model itself if it has none.
+
+    Ensures: outputs of the replaced nodes keep their names.
+    """
+    if not any(node.kind in OPEN for node in model.nodes):
+        return model
+    model = fold_all(model)
+    while (simpler := _once(model)) is not model:  # a body may hold further ones
+        model = fold_all(simpler)
+    return model
+
+
+def _once(model: Model) -> Model:
+    nodes: list[onnx.NodeProto] = []
+    constants: list[onnx.TensorProto] = []
+    changed = False
+    for node in model.nodes:
+        if node.kind in OPEN:
+            unrolled = _Unrolled(model, node)
+            try:
+                {"If": unrolled.branch, "Loop": unrolled.loop, "Scan": unrolled.scan}[node.kind]()
+            except Declined:
+                nodes.append(node.proto)
+                continue
+            changed = True
+            nodes += unrolled.nodes
+            constants += unrolled.constants
+        else:
+            nodes.append(node.proto)
+    return with_nodes(model, nodes, constants) if changed else model
+
+
+@dataclass
+class _Unrolled:
+    """What takes the place of `node`. Each method raises Declined where something is not known.
+
+    makers, values: of the tensors in what was written so far, as far as they are known.
+    """
+
+    model: Model
+    node: Node
+    nodes: list[onnx.NodeProto] = field(default_factory=list)
+    constants: list[onnx.TensorProto] = field(default_factory=list)
+    makers: dict[str, Node] = field(default_factory=dict)
+    values: dict[str, np.ndarray] = field(default_factory=dict)
+    numbers: Iterator[int] = field(default_factory=count)
+
+    def branch(self) -> None:
+        condition = static(self.model, self.node.inputs[0])
+        if condition is None:
+            raise Declined("the condition is not known")
+        body = self.node.attribute("then_branch" if condition.item() else "else_branch")
+        for result, output in zip(self.copied(body, []), self.node.outputs, strict=True):
+            self.named(result, output)
+
+    def loop(self) -> None:
+        most, going, *state = [*self.node.inputs, ""][: max(2, len(self.node.inputs))]
+        body = self.node.attribute("body")
+        limit = self.known(most).item() if most else MOST_STEPS + 1
+        goes_on = not going or bool(self.known(going).item())
+        stacked: list[list[str]] = [[] for _ in body.output[1 + len(state) :]]
+        step = 0
+        while goes_on and step < limit:
+            if step == MOST_STEPS:
+                raise Declined("too many steps")
+            here = [self.constant(np.int64(step)), self.constant(np.bool_(True))]
+            going, *made = self.copied(body, [*here, *state])
+            state = made[: len(state)]
+            for parts, made_here in zip(stacked, made[len(state) :], strict=True):
+                parts.append(made_here)
+            goes_on, step = bool(self.known(going).item()), step + 1
+        outputs = [*self.node.outputs, *[""] * (len(state) + len(stacked) - len(self.node.outputs))]
+        for result, output in zip(state, outputs, strict=False):
+            self.named(result, output)
+        for parts, output in zip(stacked, outputs[len(state) :], strict=True):
+            self.stack(parts, 0, output)
+
+    def scan(self) -> None:
+        node, body = self.node, self.node.attribute("body")
+        scanned = int(node.attribute("num_scan_inputs"))
+        if node.opset < 9:
+            raise Declined("opset 8 has another Scan")
+        kept = len(node.inputs) - scanned
+        made = len(node.outputs) - kept
+        state, sources = list(node.inputs[:kept]), node.inputs[kept:]
+        axes = node.attribute("scan_input_axes", [0] * scanned)
+        backwards = node.attribute("scan_input_directions", [0] * scanned)
+        length = self.length(sources[0], axes[0])
+        stacked: list[list[str]] = [[] for _ in range(made)]
+        for step in range(length):
+            slices = []
+            for source, axis, turned in zip(sources, axes, backwards, strict=True):
+                at = self.constant(np.int64(length - 1 - step if turned else step))
+                slices.append(self.op("Gather", [source, at], axis=axis))
+            results = self.copied(body, [*state, *slices])
+            state = results[:kept]
+            for parts, made_here in zip(stacked, results[kept:], strict=True):
+                parts.append(made_here)
+        for result, output in zip(state, node.outputs, strict=False):
+            self.named(result, output)
+        axes = node.attribute("scan_output_axes", [0] * made)
+        turned_round = node.attribute("scan_output_directions", [0] * made)
+        for parts, output, axis, turned in zip(stacked, node.outputs[kept:], axes, turned_round, strict=True):
+            self.stack(parts[::-1] if turned else parts, axis, output)
+
+    def length(self, name: str, axis: int) -> int:
+        value = self.model.constant(name)
+        shape = self.model.shapes.get(name) if value is None else value.shape
+        size = None if shape is None else shape[axis]
+        if size is None or not 0 < size <= MOST_STEPS:
+            raise Declined("the length is not known, or too large")
+        return size
+
+    def known(self, name: str) -> np.ndarray:
+        """The value of a tensor of the model, or of the nodes made so far. Raises Declined if it has none."""
+        if name in self.values:
+            return self.values[name]
+        maker = self.makers.get(name)
+        if maker is None:
+            value = static(self.model, name)
+        elif maker.domain or maker.captured:
+            value = None
+        else:
+            made = evaluate(maker, [self.known(n) if n else None for n in maker.inputs])
+            value = made[maker.outputs.index(name)]
+        if value is None:
+            raise Declined(f"{name!r} is not known")
+        self.values[name] = value
+        return value
+
+    def copied(self, body: onnx.GraphProto, inputs: Sequence[str]) -> list[str]:
+        """Write the body's nodes, its inputs standing for `inputs`; the names of its results."""
+        copy = renamed(
+            body,
+            dict(zip((i.name for i in body.input), inputs, strict=True)),
+            f"{self._first()} / {next(self.numbers)}",
+        )
+        self.nodes += copy.node
+        self.constants += copy.initializer
+        self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in copy.initializer}
+        for inner in copy.node:
+            node = Node(0, inner, self.model.opsets.get(inner.domain, 1))
+            self.makers |= dict.fromkeys(node.outputs, node)
+        return [result.name for result in copy.output]
+
+    def constant(self, value: Any) -> str:
+        name = f"{self._first()} / constant {next(self.numbers)}"
+        self.values[name] = np.asarray(value)
+        self.constants.append(numpy_helper.from_array(self.values[name], name))
+        return name
+
+    def op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
+        made = to or f"{self._first()} / {kind} {next(self.numbers)}"
+        self.nodes.append(onnx.helper.make_node(kind, inputs, [made], name=made, **attributes))
+        return made
+
+    def named(self, result: str, output: str) -> None:
+        if output:
+            self.op("Identity", [result], to=output)
+
+    def stack(self, parts: Sequence[str], axis: int, output: str) -> None:
+        """The parts along a new axis."""
+        if not output:
+            return
+        if not parts:
+            raise Declined("nothing is stacked")
+        if self.model.opsets.get("", 1) < 13:
+            lifted = [self.op("Unsqueeze", [part], axes=[axis]) for part in parts]
+        else:
+            where = self.constant(np.array([axis], np.int64))
+            lifted = [self.op("Unsqueeze", [part, where]) for part in parts]
+        self.op("Concat", lifted, to=output, axis=axis)
+
+    def _first(self) -> str:
+        return next(o for o in self.node.outputs if o)
+
+
+def renamed(graph: onnx.GraphProto, names: Mapping[str, str], prefix: str) -> onnx.GraphProto:
+    """A copy whose tensors have names of their own, below `prefix`, but for those that `names` renames."""
+    body = onnx.GraphProto()
+    body.CopyFrom(graph)
+    made = [*(o for inner in messages(body, onnx.NodeProto) for o in inner.output if o)]
+    made += [tensor.name for tensor in body.initializer]
+    names = {**{name: f"{prefix} / {name}" for name in made}, **names}
+    for inner in messages(body, onnx.NodeProto):
+        inner.name = f"{prefix} / {inner.name}" if inner.name else ""
+        for fields in (inner.input, inner.output):
+            for i, name in enumerate(fields):
+                fields[i] = names.get(name, name)
+    for nested in (body, *messages(body, onnx.GraphProto)):
+        for info in nested.output:
+            info.name = names.get(info.name, info.name)
+    for tensor in body.initializer:
+        tensor.name = names[tensor.name]
+    return body
