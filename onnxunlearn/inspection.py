@@ -11,7 +11,7 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
+from onnxunlearn.graph import Layer, Logits, Model, find_layers, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
 from onnxunlearn.relevance.lowering import lower
@@ -97,8 +97,8 @@ def inspect(
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     seen = lower(model)  # contrib and quantised ops as the plain ones that relevance sees
     ops = Counter(node.kind for node in path_between(seen, [i.name for i in seen.inputs], logits.tensor))
-    layers = find_layers(model)
-    editable = {layer.node.index for layer in layers}
+    layers = find_layers(seen)
+    editable = {layer.name for layer in layers}
     rules, obstacle = _rules(model, logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
@@ -120,17 +120,17 @@ def inspect(
                 layer.name,
                 layer.node.kind,
                 layer.neurons,
-                tuple(layer.weight.positions.shape),
+                tuple(layer.weight.shape),
                 layer.bias is not None,
                 layer.weight.shared,
-                layer.weight.name,
+                _stored_as(seen, layer),
             )
             for layer in layers
         ),
         weights_that_cannot_be_edited=tuple(
             node.name
             for node in path
-            if node.kind in {"Conv", "Gemm", "MatMul"} and node.index not in editable
+            if node.kind in {"Conv", "Gemm", "MatMul"} and node.name not in editable
         ),
         covered={op: n for op, n in sorted(ops.items()) if op in adjoint},
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
@@ -140,6 +140,11 @@ def inspect(
         rules=rules,
         obstacle=obstacle,
     )
+
+
+def _stored_as(seen: Model, layer: Layer) -> str:
+    encoding = seen.encodings.get(layer.weight.name)
+    return layer.weight.name if encoding is None else encoding.integers.name
 
 
 def _rules(

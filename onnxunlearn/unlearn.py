@@ -20,6 +20,7 @@ from onnxunlearn.graph.load import external_tensors
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
+from onnxunlearn.relevance.lowering import lower
 
 
 @dataclass(frozen=True)
@@ -86,7 +87,8 @@ def unlearn(
     with clock("load"):
         progress("loading")
         model = model if isinstance(model, Model) else load(model)
-        logits = find_logits(model, output_name)
+        seen = lower(model)  # float ops, whatever the file stores: what methods work on
+        logits = find_logits(seen, output_name)
         classes = chosen_classes(forget, logits, labels)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)
@@ -104,7 +106,7 @@ def unlearn(
             probes = Probes(probes.feeds, before.argmax(axis=1).astype(np.int64), probes.source)
         choosing, judging = split_for(classes, probes, seed)
     bench = Workbench(
-        model,
+        seen,
         logits,
         runner,
         choosing,
@@ -133,7 +135,7 @@ def unlearn(
             name: audit.measure(predicted, judging.y, classes, logits.classes)
             for name, predicted in predictions.items()
         }
-        changes = audit.diff(model, edited_model)
+        changes = audit.diff(model, edited_model, seen)
     report = build_report(
         model=model,
         logits=logits,

@@ -1,5 +1,6 @@
 """What differs between two model files, down to rows and bytes, and proof that nothing else does."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, find_layers, patch
+from onnxunlearn.graph import Layer, Model, find_layers, patch
 
 
 @dataclass(frozen=True)
@@ -40,16 +41,18 @@ class Diff:
         return asdict(self)
 
 
-def diff(original: Model, edited: Model) -> Diff:
+def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
     """Compare two models. `others` is empty only if writing the differing tensors into the original gives
-    the edited file, byte for byte."""
+    the edited file, byte for byte. seen: the original lowered, in which quantised layers are found too."""
+    seen = seen or original
+    layers = find_layers(seen)
     changed: dict[str, np.ndarray] = {}
     tensors = []
     for name in original.stored:
         if _comparable(original, edited, name):
             before, after = original.array(name), edited.array(name)
             if before.tobytes() != after.tobytes():
-                tensors.append(_tensor_diff(original, name, before, after))
+                tensors.append(_tensor_diff(seen, layers, name, before, after))
                 if original.stored[name].data_location != onnx.TensorProto.EXTERNAL:
                     changed[name] = after
     explained = _written(original, changed)
@@ -84,25 +87,36 @@ def _differing_bytes(a: bytes, b: bytes) -> int:
     return int((left != right).sum()) + abs(len(a) - len(b))
 
 
-def _tensor_diff(model: Model, name: str, before: np.ndarray, after: np.ndarray) -> TensorDiff:
+def _tensor_diff(
+    seen: Model, layers: Sequence[Layer], name: str, before: np.ndarray, after: np.ndarray
+) -> TensorDiff:
     width = before.dtype.itemsize
     bits_before = np.frombuffer(before.tobytes(), np.uint8).reshape(-1, width)
     bits_after = np.frombuffer(after.tobytes(), np.uint8).reshape(-1, width)
     differs = bits_before != bits_after
     elements = differs.any(axis=1)
-    layer, role, rows = _place(model, name, elements)
+    layer, role, rows = _place(seen, layers, name, elements.reshape(before.shape))
     return TensorDiff(
         name, before.shape, str(before.dtype), int(elements.sum()), int(differs.sum()), layer, role, rows
     )
 
 
-def _place(model: Model, name: str, elements: np.ndarray) -> tuple[str | None, str | None, tuple[int, ...]]:
+def _place(
+    seen: Model, layers: Sequence[Layer], name: str, differs: np.ndarray
+) -> tuple[str | None, str | None, tuple[int, ...]]:
     """The layer a tensor belongs to, and which of its neurons (rows) differ."""
-    for layer in find_layers(model):
+    for layer in layers:
         for role, tensor in (("weight", layer.weight), ("bias", layer.bias)):
-            if tensor is not None and tensor.name == name:
-                seen = elements[tensor.positions].reshape(layer.neurons, -1).any(axis=1)
-                return layer.name, role, tuple(int(i) for i in np.flatnonzero(seen))
+            if tensor is None:
+                continue
+            encoding = seen.encodings.get(tensor.name)
+            names = {tensor.name} if encoding is None else {part.name for part in encoding.parts}
+            if name not in names:
+                continue
+            if encoding is not None:
+                differs = np.broadcast_to(encoding.touched(name, differs), tensor.stored_shape)
+            rows = tensor.arrange(differs).reshape(layer.neurons, -1).any(axis=1)
+            return layer.name, role, tuple(int(i) for i in np.flatnonzero(rows))
     return None, None, ()
 
 

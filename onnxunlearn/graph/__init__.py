@@ -1,13 +1,15 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
 from onnxunlearn.graph.instrument import SHAPE, expose
-from onnxunlearn.graph.layers import Layer, StoredTensor, find_layers, stored_tensor
+from onnxunlearn.graph.layers import Layer, find_layers
 from onnxunlearn.graph.load import load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
+from onnxunlearn.graph.quantised import Quantised
 from onnxunlearn.graph.save import check_output, patch, write_atomically
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
+from onnxunlearn.graph.stored import StoredTensor, stored_tensor
 
 __all__ = [
     "SHAPE",
@@ -15,6 +17,7 @@ __all__ = [
     "Logits",
     "Model",
     "Node",
+    "Quantised",
     "StoredTensor",
     "as_float64",
     "check_output",

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
@@ -15,6 +15,9 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.messages import messages
+
+if TYPE_CHECKING:
+    from onnxunlearn.graph.quantised import Quantised
 
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
@@ -77,11 +80,17 @@ class Model:
     """A loaded and checked model; make one with `graph.load`.
 
     data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
+
+    A model that was made in memory of a loaded one (see `relevance.lowering`) has no bytes. origin: the
+    loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
+    have the name of a stored tensor are that tensor, maybe in a wider type.
     """
 
     data: bytes = field(repr=False)
     proto: onnx.ModelProto = field(repr=False)
     path: Path | None = None
+    origin: "Model | None" = field(default=None, repr=False)
+    encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path | None:

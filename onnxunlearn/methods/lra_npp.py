@@ -28,7 +28,7 @@ from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 _CHANNELWISE = frozenset(
     {"Relu", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "BatchNormalization"}
     | {"Identity", "Dropout", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
-    | {"Squeeze"}
+    | {"Squeeze", "QuantizeLinear", "DequantizeLinear", "Cast"}
 )
 #: forget class -> neurons of one layer
 Neurons = Mapping[int, np.ndarray]
@@ -83,7 +83,7 @@ def lra_npp(
         perturbation.choose(str(perturb))
     steps = _path(bench)
     relevance = {step.layer.name: _neuron_relevance(bench, step.layer) for step in steps}
-    width = bench.head.weight.positions.shape[1]
+    width = bench.head.weight.shape[1]
     ks = [k] if k is not None else sorted({max(1, width // part) for part in (8, 4, 2)})
     best: tuple[float, Outcome] | None = None
     for how in (perturb,) if perturb else ("zero", "flip"):
@@ -122,7 +122,7 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
         if name in by_output:
             before = by_output[name]
             shared = before.weight.shared or (before.bias is not None and before.bias.shared)
-            own = before.neurons == layer.weight.positions.shape[1] and not shared
+            own = before.neurons == layer.weight.shape[1] and not shared
             return before if own else None
         node = model.producer.get(name)
         if node is None or node.kind not in _CHANNELWISE:
@@ -137,7 +137,7 @@ def _neuron_relevance(bench: Workbench, layer: Layer) -> tuple[Neurons, np.ndarr
 
     def of(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
         if not len(samples):
-            return np.zeros((0, layer.weight.positions.shape[1]))
+            return np.zeros((0, layer.weight.shape[1]))
         return bench.relevance([tensor], samples, targets, partial(_summed, axis=layer.axis))[tensor]
 
     forgotten = {c: np.flatnonzero(bench.y == c) for c in bench.forget}
@@ -154,7 +154,7 @@ def _ranking(bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int) 
 
     k is meant for the head's input; wider or narrower layers get the same share of their neurons.
     """
-    share = max(1, round(k * retained.shape[1] / bench.head.weight.positions.shape[1]))
+    share = max(1, round(k * retained.shape[1] / bench.head.weight.shape[1]))
     common = frequency(retained, share)
     counts = {c: frequency(scores, share) for c, scores in by_class.items()}
     return {c: ranked(count - common, count > 0) for c, count in counts.items()}

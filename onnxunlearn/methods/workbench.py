@@ -135,13 +135,13 @@ class Workbench:
 
         A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
         """
-        names = frozenset(edits.arrays)
+        names = frozenset(edits.feeds)
         if names not in self._sessions:
             copy = expose(self.model, [self.logits.tensor], overridable=sorted(names))
             self._sessions[names] = self.engine.session(copy, self.model.folder)
         size = self.model.batch_size or self.batch_size
         values = run_batched(
-            self._sessions[names], self.probes.feeds, [self.logits.tensor], size, edits.arrays
+            self._sessions[names], self.probes.feeds, [self.logits.tensor], size, edits.feeds
         )
         self.trials += 1
         self.progress(f"trial {self.trials}")

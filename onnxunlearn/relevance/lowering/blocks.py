@@ -1,35 +1,56 @@
 """Quantised weights as the floats they stand for: s·(q − z), with one s and z for all, a channel or a block.
 
 MatMulNBits      x @ wᵀ + bias, w [out, in] in blocks along `in`, its integers packed into bytes
+
+Where integers and scales are stored tensors the constant remembers it (`graph.Quantised`), so that an edit
+finds its way back into the file.
 """
+
+from collections.abc import Sequence
 
 import numpy as np
 
+from onnxunlearn.graph import Quantised, StoredTensor, stored_tensor
+from onnxunlearn.graph.stored import Step
 from onnxunlearn.relevance.lowering.draft import Draft
 
 
-def scaled(values: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int) -> np.ndarray:
-    """s·(q − z) with a scale (and zero point) for all or for each index along `axis`; float32."""
-    shape = [1] * values.ndim
-    if scale.size != 1:
-        shape[axis] = -1
-    centred = values.astype(np.float32)
-    if zero is not None:
-        centred -= zero.astype(np.float32).reshape(shape if zero.size != 1 else [1] * values.ndim)
-    return np.asarray(centred * scale.astype(np.float32).reshape(shape), np.float32)
+def quantised(
+    draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0
+) -> str:
+    """A constant of the floats that the constant `values` stands for; scale and zero for all, for each index
+    along `axis`, or for each `block` of them.
+
+    scales: names of what is multiplied. zero: empty if there is none. Declines computed ones.
+    """
+    model = draft.model
+    integers, factors = model.constant(values), [model.constant(name) for name in scales]
+    point = model.constant(zero) if zero else None
+    draft.require(integers is not None and all(f is not None for f in factors), "computed weights")
+    draft.require(point is not None or not zero, "computed zero point")
+    assert integers is not None
+    steps = [_broadcast(integers.shape, f.shape, axis, block) for f in factors if f is not None]
+    z = np.zeros((), np.int32) if point is None else point.astype(np.float64)
+    z = _broadcast(integers.shape, z.shape, axis, block)(z)
+    found, stored = stored_tensor(model, values), [stored_tensor(model, name) for name in scales]
+    if found is not None and all(s is not None for s in stored):
+        arranged = [s.then(step) for s, step in zip(stored, steps, strict=True) if s is not None]
+        return draft.weight(Quantised(found, tuple(arranged), z))
+    product = np.ones(())
+    for factor, step in zip(factors, steps, strict=True):
+        product = product * step(np.asarray(factor, np.float64))
+    return draft.constant((integers.astype(np.float64) - z) * product)
 
 
-def dequantised(
-    values: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int, block: int
-) -> np.ndarray:
-    """What DequantizeLinear makes of constants. Requires: `block` (0: none) divides or ends the axis."""
-    if scale.ndim == values.ndim and scale.ndim > 1 and block:
-        size = values.shape[axis]
-        scale = np.repeat(scale, block, axis).take(range(size), axis)
-        wide = None if zero is None else np.repeat(zero, block, axis).take(range(size), axis)
-        centred = values.astype(np.float32) - (0 if wide is None else wide.astype(np.float32))
-        return np.asarray(centred * scale.astype(np.float32), np.float32)
-    return scaled(values, scale, zero, axis)
+def _broadcast(shape: tuple[int, ...], given: tuple[int, ...], axis: int, block: int) -> Step:
+    """What makes a scale or zero point of shape `given` broadcast to integers of this shape."""
+    if int(np.prod(given)) == 1:
+        return lambda array: array.reshape((1,) * len(shape))
+    if block and len(given) == len(shape):
+        return lambda array: np.repeat(array, block, axis).take(range(shape[axis]), axis)
+    wanted = [1] * len(shape)
+    wanted[axis] = -1
+    return lambda array: array.reshape(wanted)
 
 
 def matmul_n_bits(draft: Draft) -> None:
@@ -47,17 +68,28 @@ def matmul_n_bits(draft: Draft) -> None:
     draft.require(zeros is not None or not draft.has(3), "computed zero points")
     assert packed is not None and scales is not None  # noqa: PT018
     blocks = -(-columns // block)
-    integers = _unpacked(packed.reshape(rows, blocks, -1), bits)[..., :block]
-    zero: np.ndarray | float = 2.0 ** (bits - 1)
+    zero = np.full((rows, blocks), 2.0 ** (bits - 1))
     if zeros is not None:
         given = zeros.reshape(rows, -1)
-        given = _unpacked(given, bits)[:, :blocks] if zeros.dtype == np.uint8 else given
-        zero = given.astype(np.float32)[..., None]
-    steps = scales.astype(np.float32).reshape(rows, blocks, 1)
-    weight = ((integers.astype(np.float32) - zero) * steps).reshape(rows, -1)[:, :columns]
-    y = draft.op(
-        "MatMul", draft.input(0), draft.constant(weight.T), to="" if draft.has(5) else node.outputs[0]
-    )
+        zero = (_unpacked(given, bits) if zeros.dtype == np.uint8 else given).astype(np.float64)[:, :blocks]
+
+    def integers_of(array: np.ndarray) -> np.ndarray:
+        return array.reshape(rows, blocks, -1)[..., :block].reshape(rows, -1)[:, :columns].T
+
+    def steps_of(array: np.ndarray) -> np.ndarray:
+        return np.repeat(array.reshape(rows, blocks), block, axis=1)[:, :columns].T
+
+    found, scale = stored_tensor(draft.model, draft.input(1)), stored_tensor(draft.model, draft.input(2))
+    if found is not None and scale is not None and not found.steps:
+        one_by_one = (2 * int(np.prod(found.stored_shape)),) if bits == 4 else found.stored_shape
+        integers = StoredTensor(found.name, one_by_one, found.readers, (integers_of,))
+        packed_shape = found.stored_shape if bits == 4 else None
+        floats = Quantised(integers, (scale.then(steps_of),), steps_of(zero), packed_shape)
+        weight = draft.weight(floats)
+    else:
+        whole = integers_of(_unpacked(packed, bits)).astype(np.float64)
+        weight = draft.constant((whole - steps_of(zero)) * steps_of(scales.astype(np.float64)))
+    y = draft.op("MatMul", draft.input(0), weight, to="" if draft.has(5) else node.outputs[0])
     if draft.has(5):
         draft.op("Add", y, draft.input(5), to=node.outputs[0])
 
