@@ -180,6 +180,6 @@ def _rounded(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
     """In the stored type; finite values stay finite."""
     if values.dtype == dtype:
         return values
-    largest = float(ml_dtypes.finfo(dtype).max)
+    largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
     finite = np.isfinite(values)
     return np.where(finite, np.clip(values, -largest, largest), values).astype(dtype)

@@ -21,6 +21,8 @@ from onnxunlearn.graph.stored import StoredTensor, stored_tensor
 Lookup = Callable[[str], np.ndarray]
 #: Biases count in an accumulator of this type, which must not overflow: they leave it half its range.
 _ACCUMULATOR = np.dtype(np.int32)
+#: of a step: less is rounding, not a value that does not fit
+_TIE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -93,7 +95,7 @@ class Quantised:
         with np.errstate(divide="ignore", invalid="ignore"):
             exact = wanted / scale + zero
         whole = exact if _is_float(before.dtype) else np.rint(exact)
-        clipped = int((changed & ((exact > high + 1) | (exact < low - 1))).sum())
+        clipped = int((changed & ((exact > high + 1 + _TIE) | (exact < low - 1 - _TIE))).sum())
         integers = self.integers.arrange(self._unpacked(before)).astype(np.float64)
         integers = np.where(changed, np.clip(np.nan_to_num(whole, posinf=high, neginf=low), low, high), integers)
         unpacked = self.integers.write(self._unpacked(before), integers)
@@ -120,29 +122,31 @@ class Quantised:
     def _grown(
         self, scale: np.ndarray, wanted: np.ndarray, changed: np.ndarray, limits: tuple[float, float]
     ) -> np.ndarray:
-        """The scale, larger where a changed value lies more than a step outside."""
+        """The scale, larger where a changed value lies more than a step outside; a sign stays."""
         low, high = limits
         zero = self.zero.astype(np.float64)
-        least = self.scales[0].arrange(scale).astype(np.float64)
-        room = np.where(wanted > 0, high - zero, low - zero)  # in steps
-        outside = changed & (np.abs(wanted) > (np.abs(room) + 1) * least) & (room != 0)
+        step = self.scales[0].arrange(scale).astype(np.float64)
+        room = np.where((wanted > 0) == (step >= 0), high - zero, zero - low)  # in steps
+        outside = changed & (np.abs(wanted) > (room + 1 + _TIE) * np.abs(step)) & (room > 0)
         if not outside.any():
             return scale
         places = np.broadcast_to(self.scales[0].positions, wanted.shape)
-        needed = scale.astype(np.float64).reshape(-1)
-        np.maximum.at(needed, places[outside], (wanted / np.where(room == 0, 1, room))[outside])
-        larger = needed > scale.reshape(-1).astype(np.float64)
+        old = scale.astype(np.float64).reshape(-1)
+        needed = np.abs(old)
+        np.maximum.at(needed, places[outside], np.abs(wanted[outside]) / np.broadcast_to(room, wanted.shape)[outside])
         # A hair more than needed, so that the rounding to the scale's type does not take it back.
-        grown = (needed * (1 + 4 * float(ml_dtypes.finfo(scale.dtype).eps))).astype(scale.dtype)
-        return np.where(larger, grown, scale.reshape(-1)).reshape(scale.shape)
+        needed *= 1 + 4 * float(ml_dtypes.finfo(scale.dtype).eps)  # type: ignore[no-untyped-call]
+        grown = np.where(needed > np.abs(old) * (1 + _TIE), np.copysign(needed, old), old)
+        return grown.astype(scale.dtype).reshape(scale.shape)
 
     def _limits(self, dtype: np.dtype[Any]) -> tuple[float, float]:
         """The least and the greatest value that may be stored."""
         if self.packed is not None:
             return 0.0, 15.0
         if _is_float(dtype):
-            return float(ml_dtypes.finfo(dtype).min), float(ml_dtypes.finfo(dtype).max)
-        known = ml_dtypes.iinfo(dtype)
+            known = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
+            return float(known.min), float(known.max)
+        known = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
         part = 2 if dtype == _ACCUMULATOR else 1
         return float(known.min // part), float(known.max // part)
 

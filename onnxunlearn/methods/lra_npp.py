@@ -29,6 +29,7 @@ _CHANNELWISE = frozenset(
     {"Relu", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "BatchNormalization"}
     | {"Identity", "Dropout", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
     | {"Squeeze", "QuantizeLinear", "DequantizeLinear", "Cast"}
+    | {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"}
 )
 #: forget class -> neurons of one layer
 Neurons = Mapping[int, np.ndarray]
