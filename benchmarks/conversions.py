@@ -39,9 +39,11 @@ def conversion(name: str) -> Callable[[Conversion], Conversion]:
     return register
 
 
-class _Samples(CalibrationDataReader):
+class _Samples(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no stubs
     def __init__(self, name: str, x: np.ndarray) -> None:
-        self._batches: Iterator[dict[str, np.ndarray]] = iter([{name: x[i : i + 32]} for i in range(0, len(x), 32)])
+        self._batches: Iterator[dict[str, np.ndarray]] = iter(
+            [{name: x[i : i + 32]} for i in range(0, len(x), 32)]
+        )
 
     def get_next(self) -> dict[str, np.ndarray] | None:
         return next(self._batches, None)
@@ -76,7 +78,9 @@ def brain(source: Path, target: Path, samples: np.ndarray) -> None:
         values = numpy_helper.to_array(tensor)
         bits = values.astype(np.dtype(onnx.helper.tensor_dtype_to_np_dtype(TensorProto.BFLOAT16)))
         tensor.CopyFrom(numpy_helper.from_array(bits, stored))
-        casts.append(onnx.helper.make_node("Cast", [stored], [name], name=f"cast {name}", to=TensorProto.FLOAT))
+        casts.append(
+            onnx.helper.make_node("Cast", [stored], [name], name=f"cast {name}", to=TensorProto.FLOAT)
+        )
     nodes = [*casts, *model.graph.node]
     del model.graph.node[:]
     model.graph.node.extend(nodes)
@@ -181,7 +185,11 @@ def _gemm_as_matmul(model: onnx.ModelProto) -> onnx.ModelProto:
 @conversion("external data")
 def outside(source: Path, target: Path, samples: np.ndarray) -> None:
     onnx.save(
-        onnx.load(source), target, save_as_external_data=True, location=f"{target.name}.data", size_threshold=0
+        onnx.load(source),
+        target,
+        save_as_external_data=True,
+        location=f"{target.name}.data",
+        size_threshold=0,
     )
 
 

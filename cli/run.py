@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, write_atomically
+from onnxunlearn.graph import check_output, check_outputs, write_atomically
 from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
@@ -86,7 +86,7 @@ def run(
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_path = (report or out.parent) / f"{out.stem}.report.json"
     if not dry_run:
-        check_output(loaded, out, overwrite)
+        check_outputs(loaded, out, overwrite)
         check_output(loaded, report_path, overwrite)
     with console.progress(quiet) as progress:
         result = unlearn(
@@ -107,7 +107,6 @@ def run(
             progress=progress,
         )
     if not dry_run:
-        result.report["edited"]["path"] = str(out)
         result.save(out, overwrite=overwrite)
         write_atomically(report_path, (json.dumps(result.report, indent=2) + "\n").encode())
     if as_json:

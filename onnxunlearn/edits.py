@@ -171,7 +171,9 @@ class Edits:
         if encoding is None or scale is None or np.all(factor == 1) or factor.size not in {1, scale.size}:
             return
         value = self._value(bias.name)
-        self.arrays[encoding.scales[0].name] = (scale * factor.reshape(-1)).reshape(scale.shape).astype(scale.dtype)
+        self.arrays[encoding.scales[0].name] = (
+            (scale * factor.reshape(-1)).reshape(scale.shape).astype(scale.dtype)
+        )
         self.arrays |= encoding.encode(self._stored, value, grow=False).arrays
         self.feeds[bias.name] = encoding.decode(self._stored)
 

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from onnxunlearn import audit
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, check_output, find_logits, load, patch, write_atomically
-from onnxunlearn.graph.load import external_tensors
+from onnxunlearn.graph import Edited, Logits, Model, find_logits, load
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
@@ -25,11 +23,15 @@ from onnxunlearn.relevance.lowering import lower
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. model_bytes: the edited model. report: JSON-ready, see `audit.report`."""
+    """What `unlearn` made. report: JSON-ready, see `audit.report`."""
 
-    model: Model = field(repr=False)
-    model_bytes: bytes = field(repr=False)
+    edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
+
+    @property
+    def model_bytes(self) -> bytes:
+        """The edited model's file; weights in other files are not in it (`save` writes those too)."""
+        return self.edited.data
 
     @property
     def met(self) -> bool:
@@ -37,17 +39,13 @@ class Result:
         return bool(self.report["targets_met"])
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the edited model, whole or not at all; the original is never written.
+        """Write the edited model, with data files of its own if the original has some, whole or not at all;
+        the original is never written. The report then says where it is, and what sums it has.
 
-        Raises InputError, also where weights that lie in another file would not be found from `path`.
+        Raises InputError if something is in the way or the disk is full.
         """
-        out = check_output(self.model, path, overwrite)
-        folder = self.model.folder
-        if any(external_tensors(self.model.proto)) and not (folder and out.parent.samefile(folder)):
-            raise InputError(
-                f"{out}: the model has weights in another file, in {folder}; write into that folder"
-            )
-        write_atomically(out, self.model_bytes)
+        out, *others = self.edited.save(path, overwrite=overwrite)
+        self.report["edited"] = audit.describe_files(out, others)
         return out
 
 
@@ -119,10 +117,10 @@ def unlearn(
     )
     with clock("search"):
         outcome = run_method(method, bench, dict(parameters or {}))
-        edited = patch(model, outcome.edits.arrays)
+        edited = Edited.of(model, outcome.edits.arrays)
     with clock("judge"):
         progress("judging the edited model")
-        edited_model = Model(edited, onnx.load_model_from_string(edited), model.path)
+        edited_model = edited.model()
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert judging.y is not None
@@ -139,7 +137,7 @@ def unlearn(
     report = build_report(
         model=model,
         logits=logits,
-        edited=edited,
+        edited=edited.data,
         forget=classes,
         labels=labels,
         options={
@@ -165,7 +163,7 @@ def unlearn(
         changes=changes,
         seconds=clock.seconds,
     )
-    return Result(model, edited, report)
+    return Result(edited, report)
 
 
 def chosen_classes(

@@ -3,5 +3,6 @@
 from onnxunlearn.audit.diff import Diff, TensorDiff, diff
 from onnxunlearn.audit.figures import Figures, masked, measure
 from onnxunlearn.audit.judge import scores
+from onnxunlearn.audit.report import describe_files
 
-__all__ = ["Diff", "Figures", "TensorDiff", "diff", "masked", "measure", "scores"]
+__all__ = ["Diff", "Figures", "TensorDiff", "describe_files", "diff", "masked", "measure", "scores"]

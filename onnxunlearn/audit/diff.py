@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxunlearn.audit.data_files import data_files_differ, data_size, moved
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph.save import relocated
 
 
 @dataclass(frozen=True)
@@ -29,13 +31,15 @@ class TensorDiff:
 class Diff:
     """tensors: those that differ. others: everything else that differs, named; empty after `run`.
 
-    bytes: differing bytes in the files. sizes: of both files.
+    bytes: differing bytes in the files. sizes: of both. Data files count too. renamed: data files of the
+    edited model that have another name than those of the original.
     """
 
     tensors: tuple[TensorDiff, ...]
     others: tuple[str, ...]
     bytes: int
     sizes: tuple[int, int]
+    renamed: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -43,25 +47,34 @@ class Diff:
 
 def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
     """Compare two models. `others` is empty only if writing the differing tensors into the original gives
-    the edited file, byte for byte. seen: the original lowered, in which quantised layers are found too."""
+    the edited file and its data files, byte for byte but for the data files' names. seen: the original
+    lowered, in which quantised layers are found too."""
     seen = seen or original
     layers = find_layers(seen)
     changed: dict[str, np.ndarray] = {}
     tensors = []
+    outside = 0
     for name in original.stored:
         if _comparable(original, edited, name):
             before, after = original.array(name), edited.array(name)
-            if before.tobytes() != after.tobytes():
-                tensors.append(_tensor_diff(seen, layers, name, before, after))
-                if original.stored[name].data_location != onnx.TensorProto.EXTERNAL:
+            if not np.array_equal(_bits(before), _bits(after)):
+                found = _tensor_diff(seen, layers, name, before, after)
+                tensors.append(found)
+                if original.stored[name].data_location == onnx.TensorProto.EXTERNAL:
+                    outside += found.bytes
+                else:
                     changed[name] = after
-    explained = _written(original, changed)
-    others = () if explained == edited.data else _other_differences(explained, edited)
+    names = moved(original, edited)
+    explained = relocated(_written(original, changed), original.proto, names)
+    others = [] if explained == edited.data else _other_differences(explained, edited)
+    others += data_files_differ(original, edited, [t.name for t in tensors])
+    sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
     return Diff(
         tuple(tensors),
         tuple(others),
-        _differing_bytes(original.data, edited.data),
-        (len(original.data), len(edited.data)),
+        _differing_bytes(original.data, edited.data) + outside,
+        (sizes[0], sizes[1]),
+        tuple((before, after) for before, after in names.items() if before != after),
     )
 
 
@@ -87,13 +100,16 @@ def _differing_bytes(a: bytes, b: bytes) -> int:
     return int((left != right).sum()) + abs(len(a) - len(b))
 
 
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The bytes, without a copy where that is possible."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
 def _tensor_diff(
     seen: Model, layers: Sequence[Layer], name: str, before: np.ndarray, after: np.ndarray
 ) -> TensorDiff:
     width = before.dtype.itemsize
-    bits_before = np.frombuffer(before.tobytes(), np.uint8).reshape(-1, width)
-    bits_after = np.frombuffer(after.tobytes(), np.uint8).reshape(-1, width)
-    differs = bits_before != bits_after
+    differs = (_bits(before) != _bits(after)).reshape(-1, width)
     elements = differs.any(axis=1)
     layer, role, rows = _place(seen, layers, name, elements.reshape(before.shape))
     return TensorDiff(

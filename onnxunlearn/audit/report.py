@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -30,6 +31,18 @@ class Target:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
+    """What the report says of the edited model as it was written. others: its data files."""
+    data = [{"path": str(p), "sha256": sha256_of(p), "bytes": p.stat().st_size} for p in others]
+    found = {"path": str(model), "sha256": sha256_of(model), "bytes": model.stat().st_size}
+    return {**found, "data": data} if data else found
 
 
 def versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
+from onnxunlearn.graph.edited import Edited, check_outputs
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers
 from onnxunlearn.graph.load import load
@@ -7,12 +8,14 @@ from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import Quantised
-from onnxunlearn.graph.save import check_output, patch, write_atomically
+from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.writing import write_atomically
 
 __all__ = [
     "SHAPE",
+    "Edited",
     "Layer",
     "Logits",
     "Model",
@@ -21,6 +24,7 @@ __all__ = [
     "StoredTensor",
     "as_float64",
     "check_output",
+    "check_outputs",
     "expose",
     "find_layers",
     "find_logits",

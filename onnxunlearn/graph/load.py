@@ -1,14 +1,13 @@
 """Read a model file, or say in one line why it cannot be used."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.external import external_tensors
 from onnxunlearn.graph.model import Model
 
 
@@ -67,11 +66,6 @@ def _checked(model: Model) -> Model:
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
     return model
-
-
-def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
-    """Tensors whose values lie in another file, in subgraphs too."""
-    return (t for t in messages(proto, onnx.TensorProto) if t.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def _check_external(tensor: onnx.TensorProto, folder: Path | None, name: str) -> None:

@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.external import read
 from onnxunlearn.graph.messages import messages
 
 if TYPE_CHECKING:
@@ -196,9 +197,10 @@ class Model:
         Raises InputError if they lie in another file that does not hold them.
         """
         tensor = self.stored[name]
-        base = str(self.folder) if self.folder else ""
         try:
-            return np.asarray(numpy_helper.to_array(tensor, base))
+            if tensor.data_location == onnx.TensorProto.EXTERNAL and self.folder is not None:
+                return read(tensor, self.folder)
+            return np.asarray(numpy_helper.to_array(tensor))
         except (OSError, ValueError) as error:
             raise InputError(f"tensor {name!r} cannot be read ({error}); export the model again") from None
 

@@ -27,7 +27,7 @@ _TIE = 1e-3
 
 @dataclass(frozen=True)
 class Written:
-    """New values for stored tensors. grown: places of the scale that grew. clipped: values that did not fit."""
+    """New values for stored tensors. grown: scales that became larger. clipped: values that did not fit."""
 
     arrays: Mapping[str, np.ndarray]
     grown: int = 0
@@ -97,7 +97,9 @@ class Quantised:
         whole = exact if _is_float(before.dtype) else np.rint(exact)
         clipped = int((changed & ((exact > high + 1 + _TIE) | (exact < low - 1 - _TIE))).sum())
         integers = self.integers.arrange(self._unpacked(before)).astype(np.float64)
-        integers = np.where(changed, np.clip(np.nan_to_num(whole, posinf=high, neginf=low), low, high), integers)
+        integers = np.where(
+            changed, np.clip(np.nan_to_num(whole, posinf=high, neginf=low), low, high), integers
+        )
         unpacked = self.integers.write(self._unpacked(before), integers)
         arrays[self.integers.name] = self._repacked(unpacked)
         return Written(arrays, grown, clipped)
@@ -133,7 +135,9 @@ class Quantised:
         places = np.broadcast_to(self.scales[0].positions, wanted.shape)
         old = scale.astype(np.float64).reshape(-1)
         needed = np.abs(old)
-        np.maximum.at(needed, places[outside], np.abs(wanted[outside]) / np.broadcast_to(room, wanted.shape)[outside])
+        np.maximum.at(
+            needed, places[outside], np.abs(wanted[outside]) / np.broadcast_to(room, wanted.shape)[outside]
+        )
         # A hair more than needed, so that the rounding to the scale's type does not take it back.
         needed *= 1 + 4 * float(ml_dtypes.finfo(scale.dtype).eps)  # type: ignore[no-untyped-call]
         grown = np.where(needed > np.abs(old) * (1 + _TIE), np.copysign(needed, old), old)
@@ -144,8 +148,8 @@ class Quantised:
         if self.packed is not None:
             return 0.0, 15.0
         if _is_float(dtype):
-            known = ml_dtypes.finfo(dtype)  # type: ignore[no-untyped-call]
-            return float(known.min), float(known.max)
+            largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
+            return -largest, largest
         known = ml_dtypes.iinfo(dtype)  # type: ignore[no-untyped-call]
         part = 2 if dtype == _ACCUMULATOR else 1
         return float(known.min // part), float(known.max // part)
@@ -166,5 +170,3 @@ class Quantised:
 def _is_float(dtype: np.dtype[Any]) -> bool:
     """float8, which some files use like integers."""
     return dtype.name.startswith("float")
-
-

@@ -16,7 +16,7 @@ from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
-from onnxunlearn.graph.load import external_tensors
+from onnxunlearn.graph.external import external_tensors
 
 from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, tensor, value
 

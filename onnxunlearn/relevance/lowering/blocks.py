@@ -15,9 +15,7 @@ from onnxunlearn.graph.stored import Step
 from onnxunlearn.relevance.lowering.draft import Draft
 
 
-def quantised(
-    draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0
-) -> str:
+def quantised(draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0) -> str:
     """A constant of the floats that the constant `values` stands for; scale and zero for all, for each index
     along `axis`, or for each `block` of them.
 
