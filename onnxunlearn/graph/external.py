@@ -13,6 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
+from weakref import WeakValueDictionary
 
 import numpy as np
 import onnx
@@ -48,13 +49,29 @@ def place(tensor: onnx.TensorProto) -> Place:
 def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     """The tensor's values, mapped from the file and read as they are used; not to be written to.
 
-    Raises OSError or ValueError if the file does not hold them.
+    Whoever reads a file shares one mapping of it, so that its pages count once. Raises OSError or ValueError
+    if the file does not hold them.
     """
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     shape, at = tuple(tensor.dims), place(tensor)
     if _bytes(tensor) != dtype.itemsize * int(np.prod(shape)) or not _bytes(tensor):  # packed, or empty
         return np.asarray(numpy_helper.to_array(tensor, str(folder)))
-    return np.memmap(folder / at.location, dtype, "r", at.offset, shape)
+    content = _mapped(folder / at.location)[at.offset : at.offset + _bytes(tensor)]
+    return content.view(dtype).reshape(shape)
+
+
+#: (device, inode, size, time of change) -> content; kept as long as someone uses it
+_mappings: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
+
+
+def _mapped(path: Path) -> np.ndarray:
+    """The bytes of a file."""
+    status = path.stat()
+    key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
+    found = _mappings.get(key)
+    if found is None:
+        found = _mappings[key] = np.memmap(path, np.uint8, "r")
+    return found
 
 
 def locations(proto: onnx.ModelProto) -> list[str]:
