@@ -39,7 +39,11 @@ class Weights:
         tensor = onnx.TensorProto(
             name=name, dims=values.shape, data_type=TensorProto.FLOAT, data_location=TensorProto.EXTERNAL
         )
-        entries = {"location": Path(self._file.name).name, "offset": self._file.tell(), "length": values.nbytes}
+        entries = {
+            "location": Path(self._file.name).name,
+            "offset": self._file.tell(),
+            "length": values.nbytes,
+        }
         for key, value in entries.items():
             tensor.external_data.add(key=key, value=str(value))
         self._file.write(values.astype(np.float32).tobytes())
@@ -86,7 +90,9 @@ def fit_head(path: Path, nodes: list[onnx.NodeProto], tensors: list[onnx.TensorP
     head = f.T @ np.linalg.solve(gram, wanted - 0.1) * scale * 10
     stored = [onnx.numpy_helper.from_array(head.T.copy(), "head.weight")]
     stored.append(onnx.numpy_helper.from_array(np.zeros(10, np.float32), "head.bias"))
-    nodes.append(helper.make_node("Gemm", [features, "head.weight", "head.bias"], ["logits"], "head", transB=1))
+    nodes.append(
+        helper.make_node("Gemm", [features, "head.weight", "head.bias"], ["logits"], "head", transB=1)
+    )
     save(path, nodes, [*tensors, *stored], "logits", 10)
 
 
@@ -105,7 +111,9 @@ def measure(folder: Path, size: float, method: str) -> dict[str, float | int | b
     model, out = folder / "big.onnx", folder / "big.unlearned.onnx"
     if not model.exists():
         # In another process: what it takes must not count.
-        subprocess.run([sys.executable, __file__, "--build", str(model), "--gigabytes", str(size / 1e9)], check=True)
+        subprocess.run(
+            [sys.executable, __file__, "--build", str(model), "--gigabytes", str(size / 1e9)], check=True
+        )
     total = sum(p.stat().st_size for p in (model, model.with_name("big.onnx.data")))
     program = "from onnxunlearn.cli import main; main()"
     command = [sys.executable, "-c", program, "run", str(model), "--forget", "3", "-o", str(out)]

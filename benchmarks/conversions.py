@@ -189,11 +189,11 @@ def outside(source: Path, target: Path, samples: np.ndarray) -> None:
         target,
         save_as_external_data=True,
         location=f"{target.name}.data",
-        size_threshold=0,
+        size_threshold=256,
     )
 
 
 @conversion("external data, a file each")
 def many_outside(source: Path, target: Path, samples: np.ndarray) -> None:
     model = onnx.load(source)
-    onnx.save(model, target, save_as_external_data=True, all_tensors_to_one_file=False, size_threshold=0)
+    onnx.save(model, target, save_as_external_data=True, all_tensors_to_one_file=False, size_threshold=256)

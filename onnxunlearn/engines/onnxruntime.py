@@ -13,6 +13,7 @@ from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import read
+from onnxunlearn.graph.model import LOWERED
 
 try:
     import onnxruntime as ort
@@ -70,6 +71,10 @@ class OnnxRuntimeEngine:
         options.use_deterministic_compute = True
         # Spinning threads would take the cores from the numpy code between two runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if model.producer_name == LOWERED:
+            # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
+            # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         shared: list[Any] = []

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
 
+#: `producer_name` of lowered models: what they say of floats is meant, and no engine may quantise it again
+LOWERED = "onnxunlearn.relevance.lowering"
+
 
 @dataclass(frozen=True, eq=False)
 class Node:

@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, Node, Quantised
+from onnxunlearn.graph.model import LOWERED
 
 
 class Declined(Exception):
@@ -177,5 +178,6 @@ def in_memory(
     model: Model, proto: onnx.ModelProto, encodings: Mapping[str, Quantised] | None = None
 ) -> Model:
     """The changed model, where the original lies (its external data stays there)."""
+    proto.producer_name = LOWERED
     known = {**model.encodings, **(encodings or {})}
     return Model(b"", proto, model.path, model.origin or model, known)

@@ -1,0 +1,134 @@
+"""Models as the usual tools write them: an edit made in floats is what the file then holds."""
+
+import logging
+import warnings
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+pytest.importorskip("onnxruntime")
+
+from conversions import FORMATS
+
+from onnxunlearn import unlearn
+from onnxunlearn.audit import diff
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine
+from onnxunlearn.graph import Edited, Model, expose, find_layers, load
+from onnxunlearn.relevance.lowering import lower
+
+SAMPLES = Path(__file__).parents[1] / "sample_models"
+Convert = Callable[[str, str], Model]
+
+
+@cache
+def images(name: str) -> dict[str, np.ndarray]:
+    with np.load(SAMPLES / f"mnist_{name}.npz") as archive:
+        return {key: archive[key] for key in ("x", "y")}
+
+
+@pytest.fixture(scope="module")
+def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
+    """A sample model in a format, made once."""
+    folder = tmp_path_factory.mktemp("formats")
+    logging.disable(logging.WARNING)  # onnxruntime.quantization talks
+
+    @cache
+    def made(name: str, form: str) -> Model:
+        path = folder / f"{name} {list(FORMATS).index(form)}.onnx"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            FORMATS[form](SAMPLES / f"{name}.onnx", path, images("probes")["x"])
+        return load(path)
+
+    return made
+
+
+def fed(model: Model, x: np.ndarray) -> np.ndarray:
+    kind = model.inputs[0].type.tensor_type.elem_type
+    return x.astype(onnx.helper.tensor_dtype_to_np_dtype(kind))
+
+
+def quantised(form: str) -> bool:
+    return "int" in form or "Bits" in form
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_layer_of_the_float_model_is_found(convert: Convert, form: str) -> None:
+    names = {"mnist_mlp": 3, "mnist_cnn": 4}
+    for name, count in names.items():
+        layers = find_layers(lower(convert(name, form)))
+        plain = find_layers(load(SAMPLES / f"{name}.onnx"))
+        assert len(layers) == len(plain) == count
+        for layer, other in zip(layers, plain, strict=True):
+            assert layer.weight.shape == other.weight.shape
+            assert (layer.bias is not None, layer.weight.shared) == (True, False)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("what", ["random rows", "large values"])
+def test_what_a_trial_feeds_is_what_the_file_then_holds(
+    convert: Convert, tmp_path: Path, form: str, what: str
+) -> None:
+    model = convert("mnist_mlp", form)
+    seen = lower(model)
+    edits, rng = Edits(seen), np.random.default_rng(3)
+    for layer in find_layers(seen):
+        weight, bias = edits.weight(layer), edits.bias(layer)
+        assert bias is not None
+        rows = rng.choice(layer.neurons, 2, replace=False)
+        deviation = float(weight.std()) * (1 if what == "random rows" else 20)
+        untouched = np.delete(weight, rows, 0), np.delete(bias, rows)
+        weight[rows] = rng.normal(0, deviation, weight[rows].shape)
+        bias[rows] = rng.normal(0, deviation, 2)
+        edits.set_weight(layer, weight)
+        edits.set_bias(layer, bias)
+        found = edits.weight(layer), edits.bias(layer)
+        # The others' weights move by the rounding of a larger scale, if at all.
+        step = deviation * 8 / (15 if "4" in form else 255) if quantised(form) else 0.01 * deviation
+        assert found[1] is not None
+        np.testing.assert_allclose(np.delete(found[0], rows, 0), untouched[0], atol=step, rtol=0)
+        np.testing.assert_allclose(np.delete(found[1], rows), untouched[1], atol=step, rtol=0.01)
+        np.testing.assert_allclose(found[0][rows], weight[rows], atol=step, rtol=0.01)
+        np.testing.assert_allclose(found[1][rows], bias[rows], atol=step, rtol=0.01)
+    out, *_ = Edited.of(model, edits.arrays).save(tmp_path / "out.onnx")
+    written = load(out)
+    again = lower(written)
+    for name, values in edits.feeds.items():
+        np.testing.assert_array_equal(again.array(name), values)
+    assert {t.name for t in diff(model, written, seen).tensors} <= edits.arrays.keys()
+    # The file, run as it is, agrees with the trial: up to ties in rounding.
+    x, engine = fed(model, images("probes")["x"][:64]), create_engine("onnxruntime")
+    trial = engine.session(expose(seen, ["logits"], overridable=sorted(edits.feeds)), seen.folder)
+    expected = trial.run({"x": x, **edits.feeds})["logits"]
+    real = engine.session(written.proto, written.folder).run({"x": x})["logits"].astype(np.float32)
+    assert (real.argmax(1) == expected.argmax(1)).mean() > 0.95
+    spread = float(np.ptp(expected))
+    np.testing.assert_allclose(real, expected, atol=(0.06 if quantised(form) else 0.01) * spread, rtol=0)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("method", ["lra-npp", "mask"])
+def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) -> None:
+    name = "mnist_mlp" if form == "float64" else "mnist_cnn"  # ONNX Runtime has no Conv of doubles
+    model = convert(name, form)
+    probes = {"x": fed(model, images("probes")["x"]), "y": images("probes")["y"]}
+    result = unlearn(model, 3, probes, method=method, max_retain_drop=1)
+    figures = result.report["figures"]
+    assert figures["edited"]["forget"] <= 1
+    assert figures["original"]["retain"] - figures["edited"]["retain"] <= 1
+    edited = load(result.save(tmp_path / "out.onnx"))
+    found = diff(model, edited, lower(model))
+    assert found.tensors
+    assert found.others == ()
+    assert all(t.layer is not None for t in found.tensors)
+    names = sum(len(after) - len(before) for before, after in found.renamed)
+    assert names or found.sizes[0] == found.sizes[1]
+    assert [(t.data_type, t.dims) for t in model.stored.values()] == [
+        (t.data_type, t.dims) for t in edited.stored.values()
+    ]
+    onnx.checker.check_model(str(edited.path))
