@@ -39,23 +39,18 @@ class Quantised:
     """How a constant of the lowered model is made of stored tensors.
 
     integers: arranged as the floats are. scales: their product is the scale; each arranged so that it
-    broadcasts to the floats. zero: broadcasts likewise. packed: two 4-bit integers to a byte, the low one
-    first; `integers` then counts and arranges them one by one.
+    broadcasts to the floats. zero: likewise, or its values where they are not stored.
     """
 
     integers: StoredTensor
     scales: tuple[StoredTensor, ...]
-    zero: np.ndarray = field(repr=False)
-    packed: tuple[int, ...] | None = None
+    zero: StoredTensor | np.ndarray = field(repr=False)
 
     @property
     def parts(self) -> list[StoredTensor]:
-        """The stored tensors it is made of, shaped as they lie in the file."""
-        integers = self.integers
-        return [
-            integers if self.packed is None else StoredTensor(integers.name, self.packed),
-            *(StoredTensor(s.name, s.stored_shape) for s in self.scales),
-        ]
+        """The stored tensors it is made of."""
+        stored_zero = [self.zero] if isinstance(self.zero, StoredTensor) else []
+        return [self.integers, *self.scales, *stored_zero]
 
     def readers(self, file: Model) -> tuple[Node, ...]:
         """The nodes of the file that read the integers."""
@@ -63,56 +58,55 @@ class Quantised:
         return found.readers if found else ()
 
     def may_grow(self, file: Model) -> bool:
-        """Whether the scale is this tensor's alone, and not that of an accumulator."""
+        """Whether scale and zero point are this tensor's alone, and not those of an accumulator."""
         if len(self.scales) != 1 or file.stored[self.integers.name].data_type == onnx.TensorProto.INT32:
             return False
-        scale = stored_tensor(file, self.scales[0].name)
-        return scale is not None and not scale.shared
+        others = [stored_tensor(file, part.name) for part in self.parts[1:]]
+        return all(part is not None and not part.shared for part in others)
 
     def decode(self, stored: Lookup) -> np.ndarray:
         """The floats, float32."""
-        integers = self.integers.arrange(self._unpacked(stored(self.integers.name)))
+        integers = self.integers.arrange(stored(self.integers.name))
         wide = np.float64 if integers.dtype.itemsize > 2 else np.float32
-        return np.asarray((integers.astype(wide) - self.zero.astype(wide)) * self._scale(stored), np.float32)
+        centred = integers.astype(wide) - self._zero(stored).astype(wide)
+        return np.asarray(centred * self._scale(stored), np.float32)
 
     def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool) -> Written:
-        """What to store so that `decode` gives `wanted`, as nearly as the type allows."""
+        """What to store so that `decode` gives `wanted`, as nearly as the type allows. grow: whether scale
+        and zero point may change."""
         before = stored(self.integers.name)
         changed = wanted != self.decode(stored)
         if not changed.any():
             return Written({})
-        arrays, grown = {}, 0
-        low, high = self._limits(before.dtype)
-        scale, zero = self._scale(stored).astype(np.float64), self.zero.astype(np.float64)
+        limits = self._limits(before.dtype)
+        arrays: dict[str, np.ndarray] = {}
+        grown = 0
         if grow:
-            name = self.scales[0].name
-            steps = self._grown(stored(name), wanted, changed, (low, high))
-            larger = steps != stored(name)
-            if grown := int(larger.sum()):
-                arrays[name] = steps
-                scale = self.scales[0].arrange(steps).astype(np.float64)
-                changed = changed | self.scales[0].arrange(larger)
+            arrays, grown = self._grown(stored, wanted, changed, limits)
+        scale, zero = self._scale(stored), self._zero(stored)
+        if arrays:
+
+            def stored_now(name: str) -> np.ndarray:
+                return arrays[name] if name in arrays else stored(name)
+
+            old, (scale, zero) = (scale, zero), (self._scale(stored_now), self._zero(stored_now))
+            changed = changed | (scale != old[0]) | (zero != old[1])
         with np.errstate(divide="ignore", invalid="ignore"):
             exact = wanted / scale + zero
         whole = exact if _is_float(before.dtype) else np.rint(exact)
-        clipped = int((changed & ((exact > high + 1 + _TIE) | (exact < low - 1 - _TIE))).sum())
-        integers = self.integers.arrange(self._unpacked(before)).astype(np.float64)
-        integers = np.where(
-            changed, np.clip(np.nan_to_num(whole, posinf=high, neginf=low), low, high), integers
-        )
-        unpacked = self.integers.write(self._unpacked(before), integers)
-        arrays[self.integers.name] = self._repacked(unpacked)
-        return Written(arrays, grown, clipped)
+        outside = (exact > limits[1] + 1 + _TIE) | (exact < limits[0] - 1 - _TIE)
+        fitting = np.clip(np.nan_to_num(whole, posinf=limits[1], neginf=limits[0]), *limits)
+        integers = np.where(changed, fitting, self.integers.arrange(before).astype(np.float64))
+        arrays[self.integers.name] = self.integers.write(before, integers)
+        return Written(arrays, grown, int((changed & outside).sum()))
 
     def touched(self, name: str, differs: np.ndarray) -> np.ndarray:
         """Which floats may differ if these elements of the stored tensor `name` do; broadcasts to them."""
         found = np.zeros((1,) * len(self.integers.shape), bool)
-        if name == self.integers.name:
-            flat = differs if self.packed is None else np.repeat(differs.reshape(-1), 2)
-            found = self.integers.arrange(flat.reshape(self.integers.stored_shape))
-        for scale in self.scales:
-            if name == scale.name:
-                found = found | scale.arrange(differs)
+        for part in self.parts:
+            if part.name == name:
+                # Of a byte of two integers both count.
+                found = found | part.arrange(differs.astype(np.uint8) * 0xFF if part.packed else differs) > 0
         return found
 
     def _scale(self, stored: Lookup) -> np.ndarray:
@@ -121,31 +115,14 @@ class Quantised:
             product = product * scale.arrange(stored(scale.name).astype(np.float64))
         return product
 
-    def _grown(
-        self, scale: np.ndarray, wanted: np.ndarray, changed: np.ndarray, limits: tuple[float, float]
-    ) -> np.ndarray:
-        """The scale, larger where a changed value lies more than a step outside; a sign stays."""
-        low, high = limits
-        zero = self.zero.astype(np.float64)
-        step = self.scales[0].arrange(scale).astype(np.float64)
-        room = np.where((wanted > 0) == (step >= 0), high - zero, zero - low)  # in steps
-        outside = changed & (np.abs(wanted) > (room + 1 + _TIE) * np.abs(step)) & (room > 0)
-        if not outside.any():
-            return scale
-        places = np.broadcast_to(self.scales[0].positions, wanted.shape)
-        old = scale.astype(np.float64).reshape(-1)
-        needed = np.abs(old)
-        np.maximum.at(
-            needed, places[outside], np.abs(wanted[outside]) / np.broadcast_to(room, wanted.shape)[outside]
-        )
-        # A hair more than needed, so that the rounding to the scale's type does not take it back.
-        needed *= 1 + 4 * float(ml_dtypes.finfo(scale.dtype).eps)  # type: ignore[no-untyped-call]
-        grown = np.where(needed > np.abs(old) * (1 + _TIE), np.copysign(needed, old), old)
-        return grown.astype(scale.dtype).reshape(scale.shape)
+    def _zero(self, stored: Lookup) -> np.ndarray:
+        if isinstance(self.zero, StoredTensor):
+            return self.zero.arrange(stored(self.zero.name)).astype(np.float64)
+        return self.zero.astype(np.float64)
 
     def _limits(self, dtype: np.dtype[Any]) -> tuple[float, float]:
         """The least and the greatest value that may be stored."""
-        if self.packed is not None:
+        if self.integers.packed:
             return 0.0, 15.0
         if _is_float(dtype):
             largest = float(ml_dtypes.finfo(dtype).max)  # type: ignore[no-untyped-call]
@@ -154,17 +131,56 @@ class Quantised:
         part = 2 if dtype == _ACCUMULATOR else 1
         return float(known.min // part), float(known.max // part)
 
-    def _unpacked(self, stored: np.ndarray) -> np.ndarray:
-        if self.packed is None:
-            return stored
-        halves = np.stack([stored & 0xF, stored >> 4], axis=-1)
-        return halves.reshape(self.integers.stored_shape)
+    def _grown(
+        self, stored: Lookup, wanted: np.ndarray, changed: np.ndarray, limits: tuple[float, float]
+    ) -> tuple[dict[str, np.ndarray], int]:
+        """A larger scale where a changed value lies more than a step outside, and how many are larger.
 
-    def _repacked(self, integers: np.ndarray) -> np.ndarray:
-        if self.packed is None:
-            return integers
-        halves = integers.reshape(-1, 2)
-        return (halves[:, 0] | halves[:, 1] << 4).astype(np.uint8).reshape(self.packed)
+        A scale keeps its sign. The zero point moves along where the file has one that is not 0: else a value
+        on its short side would cost all the others their precision.
+        """
+        low, high = limits
+        name = self.scales[0].name
+        step, zero = self._scale(stored), self._zero(stored)
+        room = np.where((wanted > 0) == (step >= 0), high - zero, zero - low)  # in steps
+        outside = changed & (np.abs(wanted) > (room + 1 + _TIE) * np.abs(step))
+        moves = (
+            isinstance(self.zero, StoredTensor)
+            and self.zero.shape == self.scales[0].shape
+            and bool(stored(self.zero.name).any())
+        )
+        if not moves:
+            outside &= room > 0
+        if not outside.any():
+            return {}, 0
+        places = np.broadcast_to(self.scales[0].positions, wanted.shape)
+        scale = stored(name)
+        old = scale.astype(np.float64).reshape(-1)
+        groups = np.zeros(old.size, bool)
+        groups[places[outside]] = True
+        within = groups[places]
+        bottom, top = np.zeros(old.size), np.zeros(old.size)
+        np.minimum.at(bottom, places[within], wanted[within])
+        np.maximum.at(top, places[within], wanted[within])
+        if moves:
+            needed = (top - bottom) / (high - low)
+        else:
+            needed = np.zeros(old.size)
+            sizes = np.abs(wanted) / np.where(room > 0, room, np.inf)
+            np.maximum.at(needed, places[outside], sizes[outside])
+        # A hair more than needed, so that the rounding to the scale's type does not take it back.
+        needed *= 1 + 4 * float(ml_dtypes.finfo(scale.dtype).eps)  # type: ignore[no-untyped-call]
+        grown = np.where(groups, np.copysign(needed, old), old).astype(scale.dtype)
+        arrays = {name: grown.reshape(scale.shape)}
+        if moves:
+            assert isinstance(self.zero, StoredTensor)
+            least = np.where(grown >= 0, bottom, top) / np.where(groups, grown.astype(np.float64), 1)
+            fresh = np.clip(np.rint(low - least), low, high)
+            own = self.scales[0].positions
+            arrays[self.zero.name] = self.zero.write(
+                stored(self.zero.name), np.where(groups[own], fresh[own], zero)
+            )
+        return arrays, int(groups.sum())
 
 
 def _is_float(dtype: np.dtype[Any]) -> bool:

@@ -1,7 +1,7 @@
 """A tensor of the file as its consumer sees it, through whatever only rearranges it."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -18,13 +18,15 @@ class StoredTensor:
 
     stored_shape: as it lies in the file. steps: what rearranges it into what the consumer (or, for a layer's
     weight, the canonical layout) sees. readers: every node that reads the stored values, through whatever
-    layout ops.
+    layout ops. packed: bytes hold two 4-bit integers each, the low one first; the steps start at those, in
+    one row.
     """
 
     name: str
     stored_shape: tuple[int, ...]
     readers: tuple[Node, ...] = field(default=(), repr=False)
     steps: tuple[Step, ...] = field(default=(), repr=False)
+    packed: bool = False
 
     @property
     def shared(self) -> bool:
@@ -34,23 +36,27 @@ class StoredTensor:
     @cached_property
     def shape(self) -> tuple[int, ...]:
         """As the consumer sees it."""
-        return self.arrange(np.broadcast_to(np.int8(0), self.stored_shape)).shape
+        return self.arrange(np.broadcast_to(np.uint8(0), self.stored_shape)).shape
 
     @cached_property
     def positions(self) -> np.ndarray:
         """Flat index into the stored values, for each element as the consumer sees it; 8 bytes each."""
         count = int(np.prod(self.stored_shape))
-        return self.arrange(np.arange(count, dtype=np.int64).reshape(self.stored_shape))
+        places = np.arange(2 * count if self.packed else count, dtype=np.int64)
+        return self._stepped(places if self.packed else places.reshape(self.stored_shape))
 
     def then(self, step: Step) -> "StoredTensor":
         """The same tensor, rearranged once more."""
-        return StoredTensor(self.name, self.stored_shape, self.readers, (*self.steps, step))
+        return replace(self, steps=(*self.steps, step))
 
     def arrange(self, stored: np.ndarray) -> np.ndarray:
         """The stored values as the consumer sees them; maybe the same memory."""
+        return self._stepped(_halves(stored) if self.packed else stored)
+
+    def _stepped(self, values: np.ndarray) -> np.ndarray:
         for step in self.steps:
-            stored = step(stored)
-        return stored
+            values = step(values)
+        return values
 
     def view(self, stored: np.ndarray) -> np.ndarray:
         """The stored values as the consumer sees them (a copy, float32 or wider)."""
@@ -61,9 +67,16 @@ class StoredTensor:
         """A copy of the stored values in which the consumer sees `seen`; dtype as stored."""
         if not self.steps:
             return seen.astype(stored.dtype).reshape(stored.shape)
-        changed = np.array(stored)
+        changed = _halves(stored) if self.packed else np.array(stored)
         changed.reshape(-1)[self.positions.reshape(-1)] = seen.reshape(-1).astype(stored.dtype)
-        return changed
+        if not self.packed:
+            return changed
+        low, high = changed.reshape(-1, 2).T
+        return (low | high << 4).reshape(stored.shape)
+
+
+def _halves(stored: np.ndarray) -> np.ndarray:
+    return np.stack([stored & 0xF, stored >> 4], axis=-1).reshape(-1)
 
 
 def stored_tensor(model: Model, name: str) -> StoredTensor | None:
