@@ -158,6 +158,8 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
     places = ", ".join(_place(tensor) for tensor in changes["tensors"]) or "nothing"
     total = console.number(changes["sizes"][0])
     say(f"\nchanged: {console.number(changes['bytes'])} of {total} bytes, in {places}")
+    for name, note in changes["notes"].items():
+        say(f"         {name}: {note}")
     counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
     say(f"probes:  {counts}, labels {probes['labels']}")
     if verbose:

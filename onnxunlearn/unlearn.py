@@ -161,6 +161,7 @@ def unlearn(
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,
+        notes=outcome.edits.notes,
         seconds=clock.seconds,
     )
     return Result(edited, report)

@@ -4,11 +4,13 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, run_batched
-from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph import Logits, Model, expose
 
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
-    session = engine.session(model.proto, model.folder)
+    inner = all(o.name != logits.output for o in model.graph.output)  # scores that leave as a map
+    proto = expose(model, [logits.output]) if inner else model.proto
+    session = engine.session(proto, model.folder)
     values = run_batched(session, feeds, [logits.output], model.batch_size or batch_size)[logits.output]
     return np.asarray(values.reshape(len(values), -1))

@@ -94,9 +94,13 @@ def build_report(
     targets: Sequence[Target],
     method: Mapping[str, Any],
     changes: Diff,
+    notes: Mapping[str, str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The report as JSON-ready data; accuracies in percent, times in seconds."""
+    """The report as JSON-ready data; accuracies in percent, times in seconds.
+
+    notes: by tensor, what a stored type could not hold as it was meant.
+    """
     return {
         "schema": SCHEMA_VERSION,
         "model": describe(model, logits),
@@ -110,7 +114,7 @@ def build_report(
         "targets": [{**vars(t)} for t in targets],
         "targets_met": all(t.met for t in targets),
         "method": dict(method),
-        "changes": changes.to_json(),
+        "changes": {**changes.to_json(), "notes": dict(notes)},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "note": (
             "Accuracies are measured on the judging half of the probes, on the edited file as saved. `mask` "

@@ -2,7 +2,7 @@
 
 from onnxunlearn.graph.edited import Edited, check_outputs
 from onnxunlearn.graph.instrument import SHAPE, expose
-from onnxunlearn.graph.layers import Layer, find_layers
+from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
@@ -29,6 +29,7 @@ __all__ = [
     "find_layers",
     "find_logits",
     "load",
+    "obstacle",
     "parse_shapes",
     "patch",
     "stored_tensor",

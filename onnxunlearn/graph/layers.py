@@ -57,6 +57,27 @@ def find_layers(model: Model) -> list[Layer]:
     return [layer for layer in layers if layer is not None]
 
 
+def obstacle(model: Model, tensor: str) -> str:
+    """Why the layer that makes `tensor` cannot be edited, in a few words."""
+    for node in model.upstream(tensor):
+        if node.kind in {"Conv", "Gemm", "MatMul"}:
+            return f"{node}: {_why(model, node)}"
+        if node.domain:
+            return f"{node} keeps what it knows in its attributes, not in weights"
+    return f"no layer makes {tensor!r}"
+
+
+def _why(model: Model, node: Node) -> str:
+    name = node.inputs[1]
+    if name in model.activations:
+        return f"its weight {name!r} is computed while the model runs"
+    if any(t.values.name == name for t in (model.origin or model).graph.sparse_initializer):
+        return f"its weight {name!r} is stored as a sparse tensor, which is only read"
+    if _editable(model, name) is None:
+        return f"its weight {name!r} is computed from other values when the model is loaded"
+    return f"its weight {name!r} has no row for each class"
+
+
 def _layer(model: Model, node: Node) -> Layer | None:
     if node.inputs[0] not in model.activations or node.inputs[1] in model.activations:
         return None

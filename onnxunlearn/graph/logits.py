@@ -7,10 +7,15 @@ import onnx
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.normalisers import decomposed
 
 #: what exporters put behind the logits and what does not change which class is largest
 NORMALISERS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
-_RESHAPERS = frozenset({"Reshape", "Flatten", "Squeeze", "Identity", "Cast"})
+_RESHAPERS = frozenset(
+    {"Reshape", "Flatten", "Squeeze", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"}
+)
+#: what turns class scores into a map from class to score, as exporters of scikit-learn do
+_MAP = "ai.onnx.ml::ZipMap"
 _FLOATS = frozenset(
     {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
 )
@@ -20,7 +25,8 @@ _FLOATS = frozenset(
 class Logits:
     """tensor: name of the logits, [N, classes] once trailing axes of length 1 are dropped.
 
-    output: the graph output they lead to. normaliser: what stands between, None if nothing does.
+    output: the graph output they lead to, or what a map of classes is made of at the end of the graph.
+    normaliser: what stands between, None if nothing does.
     """
 
     tensor: str
@@ -57,16 +63,25 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
 def _trace(model: Model, output: onnx.ValueInfoProto) -> Logits | None:
     if output.type.tensor_type.elem_type not in _FLOATS | {onnx.TensorProto.UNDEFINED}:
         return None
-    tensor, normaliser = output.name, None
-    for node in model.upstream(output.name):
+    end = model.producer.get(output.name)
+    name = end.inputs[0] if end is not None and end.kind == _MAP else output.name
+    scores = tensor = name
+    normaliser = None
+    while (node := model.producer.get(name)) is not None:
         if node.kind in NORMALISERS:
-            tensor, normaliser = node.inputs[0], node.kind
-        elif node.kind not in _RESHAPERS:
+            name = tensor = node.inputs[0]
+            normaliser = node.kind
+        elif (found := decomposed(model, node)) is not None:
+            normaliser, name = found
+            tensor = name
+        elif node.kind in _RESHAPERS:
+            name = node.inputs[0]
+        else:
             break
     if tensor not in model.activations:
         return None
     classes = _classes(model, tensor)
-    return None if classes is None else Logits(tensor, output.name, classes, normaliser)
+    return None if classes is None else Logits(tensor, scores, classes, normaliser)
 
 
 def _classes(model: Model, tensor: str) -> int | None:

@@ -12,7 +12,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import run_batched
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers, obstacle
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
@@ -84,8 +84,7 @@ class Workbench:
             if node.kind in {"Conv", "Gemm", "MatMul"}:
                 break
         raise UnsupportedError(
-            f"the layer that makes the logits {tensor!r} has no stored weight with a row for each class; "
-            "nothing can be edited there"
+            f"the layer that makes the logits {tensor!r} cannot be edited: {obstacle(self.model, tensor)}"
         )
 
     @property

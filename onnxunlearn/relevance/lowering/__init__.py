@@ -1,4 +1,4 @@
-"""Lowering: a model of fused, quantised or half-precision nodes as plain float ops with the same values.
+"""Lowering: a model of fused, quantised, sparse or half-precision nodes as plain float ops with the same values.
 
 lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
 recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
@@ -12,11 +12,12 @@ from onnxunlearn.relevance.lowering.contrib import lower_contrib
 from onnxunlearn.relevance.lowering.functions import inline
 from onnxunlearn.relevance.lowering.half import widen
 from onnxunlearn.relevance.lowering.quantised import dequantise
+from onnxunlearn.relevance.lowering.sparse import densify
 
 #: in this order: bodies before what is in them, types before the constants that must fit them
-PASSES: tuple[Callable[[Model], Model], ...] = (inline, widen, lower_contrib, dequantise)
+PASSES: tuple[Callable[[Model], Model], ...] = (densify, inline, widen, lower_contrib, dequantise)
 
-__all__ = ["PASSES", "dequantise", "inline", "lower", "lower_contrib", "widen"]
+__all__ = ["PASSES", "densify", "dequantise", "inline", "lower", "lower_contrib", "widen"]
 
 
 def lower(model: Model) -> Model:
