@@ -9,8 +9,8 @@ from onnxunlearn.graph import Logits, Model, expose
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
-    inner = all(o.name != logits.output for o in model.graph.output)  # scores that leave as a map
-    proto = expose(model, [logits.output]) if inner else model.proto
+    # Scores that leave as a map of classes are taken before it.
+    proto = model.proto if logits.scores == logits.output else expose(model, [logits.scores])
     session = engine.session(proto, model.folder)
-    values = run_batched(session, feeds, [logits.output], model.batch_size or batch_size)[logits.output]
+    values = run_batched(session, feeds, [logits.scores], model.batch_size or batch_size)[logits.scores]
     return np.asarray(values.reshape(len(values), -1))

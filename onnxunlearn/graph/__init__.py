@@ -7,7 +7,7 @@ from onnxunlearn.graph.load import load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
-from onnxunlearn.graph.quantised import Quantised
+from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
@@ -16,6 +16,7 @@ from onnxunlearn.graph.writing import write_atomically
 __all__ = [
     "SHAPE",
     "Edited",
+    "FakeQuantised",
     "Layer",
     "Logits",
     "Model",

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from onnxunlearn.graph.logits import OPAQUE
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
 
@@ -62,7 +63,7 @@ def obstacle(model: Model, tensor: str) -> str:
     for node in model.upstream(tensor):
         if node.kind in {"Conv", "Gemm", "MatMul"}:
             return f"{node}: {_why(model, node)}"
-        if node.domain:
+        if node.op in OPAQUE:
             return f"{node} keeps what it knows in its attributes, not in weights"
     return f"no layer makes {tensor!r}"
 

@@ -183,6 +183,37 @@ class Quantised:
         return arrays, int(groups.sum())
 
 
+@dataclass(frozen=True, eq=False)
+class FakeQuantised(Quantised):
+    """Stored floats that the graph itself quantises, as training with simulated quantisation leaves them.
+
+    integers: those floats, which is where an edit is written. dtype: of the integers they are rounded to.
+    """
+
+    dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.int8))
+
+    def may_grow(self, file: Model) -> bool:
+        return False
+
+    def decode(self, stored: Lookup) -> np.ndarray:
+        floats = self.integers.arrange(stored(self.integers.name)).astype(np.float64)
+        scale, zero = self._scale(stored), self._zero(stored)
+        q = np.clip(np.rint(floats / scale) + zero, *self._limits(self.dtype))
+        return np.asarray((q - zero) * scale, np.float32)
+
+    def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool) -> Written:
+        before = stored(self.integers.name)
+        changed = wanted != self.decode(stored)
+        if not changed.any():
+            return Written({})
+        low, high = self._limits(self.dtype)
+        exact = wanted / self._scale(stored) + self._zero(stored)
+        outside = (exact > high + 1 + _TIE) | (exact < low - 1 - _TIE)
+        floats = np.where(changed, wanted, self.integers.arrange(before))
+        written = self.integers.write(before, floats)
+        return Written({self.integers.name: written}, clipped=int((changed & outside).sum()))
+
+
 def _is_float(dtype: np.dtype[Any]) -> bool:
     """float8, which some files use like integers."""
     return dtype.name.startswith("float")

@@ -1,4 +1,4 @@
-"""Lowering: a model of fused, quantised, sparse or half-precision nodes as plain float ops with the same values.
+"""Lowering: a model of fused, quantised, sparse or half nodes as plain float ops with the same values.
 
 lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
 recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is

@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 import onnx
 
-from onnxunlearn.graph import Quantised, StoredTensor, stored_tensor
+from onnxunlearn.graph import FakeQuantised, Quantised, StoredTensor, stored_tensor
 from onnxunlearn.graph.stored import Step
 from onnxunlearn.relevance.lowering.draft import Draft
 
@@ -33,10 +33,16 @@ def quantised(draft: Draft, values: str, scales: Sequence[str], zero: str, axis:
     z = np.zeros(()) if point is None else point
     centre = _broadcast(integers.shape, z.shape, axis, block)
     found, stored = stored_tensor(model, values), [stored_tensor(model, name) for name in scales]
+    quantiser = model.producer.get(values)
+    simulated = found is None and quantiser is not None and quantiser.kind == "QuantizeLinear"
+    if simulated and quantiser is not None and [*scales] == [quantiser.inputs[1]]:
+        found = stored_tensor(model, quantiser.inputs[0])
     stored_zero = stored_tensor(model, zero) if zero else None
     if found is not None and all(s is not None for s in stored):
         arranged = [s.then(step) for s, step in zip(stored, steps, strict=True) if s is not None]
         points = centre(z.astype(np.float64)) if stored_zero is None else stored_zero.then(centre)
+        if simulated:
+            return draft.weight(FakeQuantised(found, tuple(arranged), points, integers.dtype))
         return draft.weight(Quantised(found, tuple(arranged), points))
     product = np.ones(())
     for factor, step in zip(factors, steps, strict=True):
