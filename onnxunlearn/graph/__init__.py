@@ -1,5 +1,6 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
+from onnxunlearn.graph.atomic import replacing, write_atomically
 from onnxunlearn.graph.edited import Edited, check_outputs
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
@@ -11,7 +12,6 @@ from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
-from onnxunlearn.graph.writing import write_atomically
 
 __all__ = [
     "SHAPE",
@@ -33,6 +33,7 @@ __all__ = [
     "obstacle",
     "parse_shapes",
     "patch",
+    "replacing",
     "stored_tensor",
     "with_input_shapes",
     "write_atomically",

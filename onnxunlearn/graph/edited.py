@@ -2,8 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +11,10 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.atomic import replacing
 from onnxunlearn.graph.external import copy_patched, external_tensors, patches_of, renamed
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
-from onnxunlearn.graph.writing import write_bytes, write_together
 
 
 @dataclass(frozen=True)
@@ -54,13 +54,16 @@ class Edited:
         data = relocated(self.data, onnx.ModelProto.FromString(self.data), names)
         patches = patches_of(self.original.stored, self.outside)
         folder = self.original.folder
-        files = []
-        for location, target in targets.items():
-            assert folder is not None
-            target.parent.mkdir(parents=True, exist_ok=True)
-            copy = partial(copy_patched, folder / location, patches=patches.get(location, []))
-            files.append((target, copy))
-        write_together([*files, (path, partial(write_bytes, data=data))])
+        with ExitStack() as stack:
+            # Left in reverse order: the model, which makes the files a whole, takes its place last.
+            stack.enter_context(replacing(path)).write(data)
+            for location, target in targets.items():
+                assert folder is not None
+                target.parent.mkdir(parents=True, exist_ok=True)
+                file = stack.enter_context(replacing(target))
+                copy_patched(folder / location, file, patches.get(location, []))
+            if targets:  # an older model must not be found with parts of this one
+                path.unlink(missing_ok=True)
         return [path, *targets.values()]
 
     def _locations(self, out: Path) -> dict[str, str]:

@@ -9,10 +9,9 @@ and those locations are, besides the edited values, all that differs in the edit
 """
 
 import os
-import shutil
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -93,19 +92,17 @@ def _named_after(location: str, original: str, out: str) -> str:
     return os.path.join(folder, new)
 
 
-def copy_patched(source: Path, target: Path, patches: Iterable[tuple[int, bytes]]) -> None:
-    """Copy `source` (sharing its blocks where the file system can) and replace bytes at the given offsets.
+def copy_patched(source: Path, target: BinaryIO, patches: Iterable[tuple[int, bytes]]) -> None:
+    """Copy `source` into an empty file, sharing its blocks where the file system can, and replace bytes at
+    the given offsets.
 
     Never a link: writing to one file never changes the other. Raises OSError.
     """
-    with open(source, "rb") as original, open(target, "wb") as copy:
-        _copy(original.fileno(), copy.fileno(), os.fstat(original.fileno()).st_size)
-        shutil.copystat(source, target)
-        for offset, data in patches:
-            copy.seek(offset)
-            copy.write(data)
-        copy.flush()
-        os.fsync(copy.fileno())
+    with open(source, "rb") as original:
+        _copy(original.fileno(), target.fileno(), os.fstat(original.fileno()).st_size)
+    for offset, data in patches:
+        target.seek(offset)
+        target.write(data)
 
 
 def _copy(source: int, target: int, size: int) -> None:

@@ -1,9 +1,6 @@
 """The saved file is the original's bytes with only the selected tensors' replaced, and whole or not there."""
 
-import errno
 import os
-import stat
-from collections.abc import Iterator
 from pathlib import Path
 
 import ml_dtypes
@@ -15,7 +12,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Model, check_output, load, patch, write_atomically
+from onnxunlearn.graph import Model, check_output, load, patch
 from onnxunlearn.graph.wire import varint
 
 from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, run, tensor, value
@@ -296,64 +293,3 @@ def test_what_cannot_be_written(model: Model, tmp_path: Path) -> None:
     refused(model, tmp_path / "missing" / "out.onnx", True, tmp_path / "missing", "does not exist")
     refused(model, tmp_path / "file" / "out.onnx", True, "does not exist")
     refused(model, tmp_path / ("m" * 300), True, "cannot be written")
-
-
-def test_a_whole_file_or_none(tmp_path: Path) -> None:
-    out = tmp_path / "out.onnx"
-    write_atomically(out, b"first")
-    assert out.read_bytes() == b"first"
-    write_atomically(out, b"second")
-    assert out.read_bytes() == b"second"
-    assert os.listdir(tmp_path) == ["out.onnx"]
-
-
-def disk_full(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
-@pytest.mark.parametrize("before", [None, b"before"])
-def test_nothing_is_left_behind_on_a_full_disk(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, before: bytes | None
-) -> None:
-    out = tmp_path / "out.onnx"
-    if before is not None:
-        out.write_bytes(before)
-    monkeypatch.setattr(os, call, disk_full)
-    with pytest.raises(InputError) as caught:
-        write_atomically(out, b"after")
-    assert_one_line(caught.value, out, "No space left on device")
-    assert os.listdir(tmp_path) == ([] if before is None else ["out.onnx"])
-    assert before is None or out.read_bytes() == before
-
-
-def test_nothing_is_left_behind_when_interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        write_atomically(tmp_path / "out.onnx", b"after")
-    assert os.listdir(tmp_path) == []
-
-
-def test_a_folder_that_is_gone(tmp_path: Path) -> None:
-    with pytest.raises(InputError) as caught:
-        write_atomically(tmp_path / "gone" / "out.onnx", b"")
-    assert_one_line(caught.value, "gone", "cannot be written")
-
-
-@pytest.fixture
-def umask() -> Iterator[None]:
-    before = os.umask(0)
-    yield
-    os.umask(before)
-
-
-@pytest.mark.usefixtures("umask")
-@pytest.mark.parametrize(("mask", "mode"), [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600), (0, 0o666)])
-def test_the_files_mode_honours_the_umask(tmp_path: Path, mask: int, mode: int) -> None:
-    os.umask(mask)
-    write_atomically(tmp_path / "out.onnx", b"")
-    assert stat.S_IMODE((tmp_path / "out.onnx").stat().st_mode) == mode
-    assert os.umask(mask) == mask, "it must stay as it was"
