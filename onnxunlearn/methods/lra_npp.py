@@ -20,7 +20,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Layer, Model
+from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
@@ -119,7 +119,7 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
     """The layer whose rows are the neurons that enter `layer`; None where they have no row of their own."""
     by_output = {other.output: other for other in layers}
     name = layer.input
-    while len(model.consumers.get(name, [])) == 1:  # else its row serves other paths too (a residual stream)
+    while len(_readers(model, name)) == 1:  # else its row serves other paths too (a residual stream)
         if name in by_output:
             before = by_output[name]
             shared = before.weight.shared or (before.bias is not None and before.bias.shared)
@@ -130,6 +130,11 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
             return None
         name = node.inputs[0]
     return None
+
+
+def _readers(model: Model, name: str) -> list[Node]:
+    """Who reads a tensor, but for the range that dynamic quantisation asks for."""
+    return [n for n in model.consumers.get(name, []) if n.kind not in {"ReduceMin", "ReduceMax"}]
 
 
 def _neuron_relevance(bench: Workbench, layer: Layer) -> tuple[Neurons, np.ndarray]:
