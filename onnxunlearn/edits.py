@@ -5,6 +5,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
+import onnx
+from onnx import numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model, StoredTensor
@@ -61,6 +63,15 @@ class Edits:
         other = Edits(self.model)
         other.arrays, other.feeds, other.notes = dict(self.arrays), dict(self.feeds), dict(self.notes)
         return other
+
+    def applied(self) -> Model:
+        """The model with the edits in its own constants; in memory only."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        made = Model(b"", proto, self.model.path, self.file, self.model.encodings)
+        for name, values in self.feeds.items():
+            made.stored[name].CopyFrom(numpy_helper.from_array(values, made.stored[name].name))
+        return made
 
     def weight(self, layer: Layer) -> np.ndarray:
         """The layer's weight as it stands, canonical layout."""

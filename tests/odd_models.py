@@ -5,7 +5,6 @@ whose head is fitted, with data of their own.
 """
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,7 +12,8 @@ import onnxruntime
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-SAMPLES = Path(__file__).parents[1] / "sample_models"
+from .sample_paths import SAMPLES
+
 Rebuild = Callable[[onnx.ModelProto], None]
 REBUILT: dict[str, Rebuild] = {}
 Feeds = dict[str, np.ndarray]

@@ -1,6 +1,9 @@
 """Models as the usual tools write them: an edit made in floats is what the file then holds."""
 
+import json
 import logging
+import subprocess
+import sys
 import warnings
 from collections.abc import Callable
 from functools import cache
@@ -21,14 +24,9 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Edited, Model, Quantised, expose, find_layers, load
 from onnxunlearn.relevance.lowering import lower
 
-SAMPLES = Path(__file__).parents[1] / "sample_models"
+from .sample_paths import SAMPLES, images
+
 Convert = Callable[[str, str], Model]
-
-
-@cache
-def images(name: str) -> dict[str, np.ndarray]:
-    with np.load(SAMPLES / f"mnist_{name}.npz") as archive:
-        return {key: archive[key] for key in ("x", "y")}
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +40,7 @@ def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
         path = folder / f"{name} {list(FORMATS).index(form)}.onnx"
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            FORMATS[form](SAMPLES / f"{name}.onnx", path, images("probes")["x"])
+            FORMATS[form](SAMPLES / f"{name}.onnx", path, images("mnist_probes")[0])
         return load(path)
 
     return made
@@ -108,7 +106,7 @@ def test_what_a_trial_feeds_is_what_the_file_then_holds(
         np.testing.assert_array_equal(again.array(name), values)
     assert {t.name for t in diff(model, written, seen).tensors} <= edits.arrays.keys()
     # The file, run as it is, agrees with the trial: up to ties in rounding.
-    x, engine = fed(model, images("probes")["x"][:64]), create_engine("onnxruntime")
+    x, engine = fed(model, images("mnist_probes")[0][:64]), create_engine("onnxruntime")
     trial = engine.session(expose(seen, ["logits"], overridable=sorted(edits.feeds)), seen.folder)
     expected = trial.run({"x": x, **edits.feeds})["logits"]
     real = engine.session(written.proto, written.folder).run({"x": x})["logits"].astype(np.float32)
@@ -122,7 +120,7 @@ def test_what_a_trial_feeds_is_what_the_file_then_holds(
 def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) -> None:
     name = "mnist_mlp" if form == "float64" else "mnist_cnn"  # ONNX Runtime has no Conv of doubles
     model = convert(name, form)
-    probes = {"x": fed(model, images("probes")["x"]), "y": images("probes")["y"]}
+    probes = {"x": fed(model, images("mnist_probes")[0]), "y": images("mnist_probes")[1]}
     result = unlearn(model, 3, probes, method=method, max_retain_drop=1)
     figures = result.report["figures"]
     assert figures["edited"]["forget"] <= 1
@@ -138,3 +136,34 @@ def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) ->
         (t.data_type, t.dims) for t in edited.stored.values()
     ]
     onnx.checker.check_model(str(edited.path))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_every_tensor_as_it_was_gives_the_same_files(convert: Convert, tmp_path: Path, form: str) -> None:
+    model = convert("mnist_cnn", form)
+    edited = Edited.of(model, {name: model.array(name) for name in model.stored})
+    out, *data = edited.save(tmp_path / "out.onnx")
+    assert out.read_bytes() == model.data
+    assert model.folder is not None
+    for file in data:
+        assert file.read_bytes() == (model.folder / file.name).read_bytes()
+
+
+@pytest.mark.slow
+def test_the_benchmark(tmp_path: Path) -> None:
+    """Every format within a point of float32 on the smallest model; the page it makes is the one shown."""
+    root = SAMPLES.parent
+    command = [sys.executable, str(root / "benchmarks" / "formats.py"), "--quick"]
+    ran = subprocess.run(
+        [*command, "--json", tmp_path / "rows.json", "--docs", tmp_path / "page.md"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert len(rows) == 2 * len(FORMATS)
+    made, shown = (path.read_text() for path in (tmp_path / "page.md", root / "docs" / "formats.md"))
+    head = made[: made.index("### ")]
+    assert shown.startswith(head), "run: python benchmarks/formats.py --docs docs/formats.md"
+    assert all(f"| {form}" in shown for form in FORMATS)

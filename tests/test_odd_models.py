@@ -14,7 +14,8 @@ from onnxunlearn.graph import Model, find_logits, load
 from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.unlearn import Result
 
-from .odd_models import KINDS, REBUILT, SAMPLES, Feeds, append, node, sample, sparse, store
+from .odd_models import KINDS, REBUILT, Feeds, append, node, sample, sparse, store
+from .sample_paths import images
 
 ort = pytest.importorskip("onnxruntime")
 
@@ -22,8 +23,7 @@ SKLEARN = Path(__file__).parent / "reference" / "sklearn"
 
 
 def probes() -> Feeds:
-    with np.load(SAMPLES / "mnist_probes.npz") as archive:
-        return {key: archive[key] for key in ("x", "y")}
+    return dict(zip("xy", images("mnist_probes"), strict=True))
 
 
 def loaded(proto: onnx.ModelProto) -> Model:
