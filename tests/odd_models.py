@@ -233,6 +233,19 @@ def simulated_quantisation(model: onnx.ModelProto) -> None:
     set_nodes(model, nodes)
 
 
+@rebuilt
+def layers_in_a_function(model: onnx.ModelProto) -> None:
+    """The two last layers as a local function, their weights passed to it."""
+    *before, gemm, relu, head = model.graph.node
+    x, *weights = gemm.input
+    names = [x, *weights, *head.input[1:]]
+    body = [gemm, relu, head]
+    opsets = [helper.make_opsetid("", 17)]
+    model.functions.append(helper.make_function("local", "Tail", names, ["logits"], body, opsets))
+    model.opset_import.append(helper.make_opsetid("local", 1))
+    set_nodes(model, [*before, node("Tail", names, ["logits"], domain="local", name="tail")])
+
+
 # Inputs
 
 

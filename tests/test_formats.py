@@ -21,7 +21,8 @@ from onnxunlearn import unlearn
 from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Edited, Model, Quantised, expose, find_layers, load
+from onnxunlearn.graph import Edited, Model, Quantised, expose, find_layers, find_logits, load
+from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.lowering import lower
 
 from .sample_paths import SAMPLES, images
@@ -136,6 +137,21 @@ def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) ->
         (t.data_type, t.dims) for t in edited.stored.values()
     ]
     onnx.checker.check_model(str(edited.path))
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_relevance_is_that_of_the_float_model(convert: Convert, form: str) -> None:
+    x, y = images("mnist_probes")
+    engine = create_engine("onnxruntime" if form != "float64" else "numpy")
+
+    def relevance(model: Model) -> np.ndarray:
+        propagator = Propagator(model, find_logits(model), engine, parse_composite("epsilon_plus"), ["x"])
+        (batch,) = propagator.run({"x": fed(model, x[:20])}, y[:20], 20)
+        return batch.relevance["x"].reshape(20, -1)
+
+    found, expected = relevance(convert("mnist_cnn", form)), relevance(convert("mnist_cnn", "float32"))
+    for one, other in zip(found, expected, strict=True):
+        assert np.corrcoef(one, other)[0, 1] > (0.9 if quantised(form) else 0.999)
 
 
 @pytest.mark.parametrize("form", FORMATS)

@@ -1,6 +1,7 @@
 """Models with weights in other files: the edited one has files of its own, patched in place."""
 
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -183,6 +184,31 @@ def test_all_files_or_none(model: Model, tmp_path: Path, monkeypatch: pytest.Mon
     with pytest.raises(InputError, match="No space left on device"):
         edited.save(tmp_path / "out.onnx")
     assert files(tmp_path) == before
+
+
+@pytest.mark.parametrize("older", [False, True])
+@pytest.mark.parametrize("renames", [0, 1, 2])
+def test_a_kill_leaves_a_whole_model_or_none(model: Model, tmp_path: Path, renames: int, older: bool) -> None:
+    """The process dies at its first, its second rename, or behind both."""
+    if older:
+        Edited.of(model, {"w": 2 * W}).save(tmp_path / "out.onnx")
+    if (child := os.fork()) == 0:
+        replace, left = os.replace, [renames]
+
+        def deadly(*paths: Path) -> None:
+            if not left[0]:
+                os.kill(os.getpid(), signal.SIGKILL)
+            left[0] -= 1
+            replace(*paths)
+
+        os.replace = deadly  # type: ignore[assignment]
+        Edited.of(model, {"w": -W}).save(tmp_path / "out.onnx", overwrite=True)
+        os._exit(0)
+    os.waitpid(child, 0)
+    out = tmp_path / "out.onnx"
+    assert out.exists() == (renames == 2)
+    if out.exists():
+        np.testing.assert_array_equal(load(out).array("w"), -W)
 
 
 def test_a_file_system_without_copy_file_range(
