@@ -95,7 +95,8 @@ def rows(name: str, folder: Path) -> Iterator[Row]:
     dataset = name.partition("_")[0]
     probes, test = images(f"{dataset}_probes"), images(f"{dataset}_test")
     for number, (form, convert) in enumerate(FORMATS.items()):
-        path = folder / f"{name}.{number}.onnx"
+        path = folder / name / str(number) / "model.onnx"
+        path.parent.mkdir(parents=True)
         convert(SAMPLES / f"{name}.onnx", path, probes["x"])
         model = load(path)
         engine = engine_for(model)
@@ -103,7 +104,7 @@ def rows(name: str, folder: Path) -> Iterator[Row]:
         for method in METHODS:
             data = {"x": in_type_of(model, probes["x"]), "y": probes["y"]}
             result = unlearn(model, FORGET, data, method=method, engine=engine.name)
-            out = result.save(folder / f"{name}.{number}.{method}.onnx")
+            out = result.save(path.with_name(f"{method}.onnx"))
             after, changes = figures(out, test, engine), audit.diff(model, load(out), lower(model))
             assert before.forget is not None and before.retain is not None  # noqa: PT018
             assert after.forget is not None and after.retain is not None  # noqa: PT018

@@ -95,13 +95,20 @@ def unlearn(
                 "no probes were given: name some inputs of the model with --data (probes made from the model "
                 "alone are not available yet)"
             )
-        probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+        several = logits.normaliser == "Sigmoid"  # each output decides for itself
+        probes = load_probes(
+            data, model, logits.classes, preprocess=preprocess, labels=labels, several=several
+        )
     with clock("original"):
         progress("running the original")
         before = audit.scores(model, logits, runner, probes.feeds, batch_size)
-        given = probes.y is not None
+        given = probes.labelled
         if not given:
-            probes = Probes(probes.feeds, before.argmax(axis=1).astype(np.int64), probes.source)
+            y, decided = before.argmax(axis=1).astype(np.int64), before > 0.5 if several else None
+            several_found = decided is not None and bool((decided.sum(axis=1) != 1).any())
+            probes = Probes(probes.feeds, y, probes.source, decided if several_found else None)
+        if probes.labels is not None:
+            probes = probes.focused(classes, before)
         choosing, judging = split_for(classes, probes, seed)
     bench = Workbench(
         seen,
@@ -124,14 +131,10 @@ def unlearn(
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert judging.y is not None
-        predictions = {
-            "original": original_scores.argmax(axis=1),
-            "edited": edited_scores.argmax(axis=1),
-            "mask": audit.masked(original_scores, classes),
-        }
+        hidden = audit.hidden(original_scores, classes)
         figures = {
-            name: audit.measure(predicted, judging.y, classes, logits.classes)
-            for name, predicted in predictions.items()
+            name: audit.figures_of(scores, judging.y, judging.labels, classes, threshold=0.5)
+            for name, scores in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
         }
         changes = audit.diff(model, edited_model, seen)
     report = build_report(

@@ -38,7 +38,8 @@ def convert(tmp_path_factory: pytest.TempPathFactory) -> Convert:
 
     @cache
     def made(name: str, form: str) -> Model:
-        path = folder / f"{name} {list(FORMATS).index(form)}.onnx"
+        path = folder / name / str(list(FORMATS).index(form)) / "model.onnx"
+        path.parent.mkdir(parents=True)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             FORMATS[form](SAMPLES / f"{name}.onnx", path, images("mnist_probes")[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.audit import Figures, measure
+from onnxunlearn.audit import Figures, measure, measure_labels
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import run_batched
@@ -149,11 +149,23 @@ class Workbench:
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""
         scores = self.scores(edits).astype(np.float64)
+        if self.probes.labels is not None:
+            return self._trial_of_labels(scores, self.probes.labels)
         figures = measure(scores.argmax(axis=1), self.y, self.forget, self.logits.classes)
         others = np.delete(scores, list(self.forget), axis=1)
         margins = scores[:, list(self.forget)].max(axis=1) - others.max(axis=1)
         own = np.exp(scores[np.arange(len(scores)), self.y] - logsumexp(others))[~self.forgotten]
         confidence = 100 * float(own.mean()) if own.size else None
+        return Trial(figures, margins[self.forgotten], confidence)
+
+    def _trial_of_labels(self, scores: np.ndarray, labels: np.ndarray) -> Trial:
+        """Where each output decides for itself: margins to the threshold, the logit 0."""
+        figures = measure_labels(scores > 0, labels, self.forget)
+        forget = list(self.forget)
+        margins = np.where(labels, scores, -np.inf)[:, forget].max(axis=1)
+        kept = [c for c in range(labels.shape[1]) if c not in self.forget]
+        right = np.where(labels, scores, -scores)[:, kept]  # the logit of the right decision
+        confidence = 100 * float(np.exp(-np.logaddexp(0, -right)).mean())
         return Trial(figures, margins[self.forgotten], confidence)
 
     @cached_property
