@@ -10,6 +10,7 @@ from onnxunlearn.errors import OnnxUnlearnError
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
+from .methods import methods
 from .relevance import relevance
 from .run import run
 
@@ -52,5 +53,5 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, relevance, explain, diff):
+for command in (run, inspect, methods, relevance, explain, diff):
     main.add_command(command)

@@ -117,7 +117,7 @@ def build_report(
         "changes": {**changes.to_json(), "notes": dict(notes)},
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "note": (
-            "Accuracies are measured on the judging half of the probes, on the edited file as saved. `mask` "
+            "Accuracies are measured on the judging part of the probes, on the edited file as saved. `mask` "
             "is the original with the class's output hidden: it forgets nothing inside, and shows what "
             "hiding alone achieves. Nothing here is a statement about legal compliance."
         ),

@@ -1,6 +1,6 @@
 """Cut feeds into batches and honour a batch size that is baked into the model."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,3 +39,80 @@ def run_batched(
         values = session.run({**batch.feeds, **(fixed or {})}, outputs)
         parts.append({name: values[name][: batch.count] for name in outputs})
     return {name: np.concatenate([p[name] for p in parts]) for name in outputs}
+
+
+def samples_first(value: np.ndarray, axis: int | None, size: int) -> np.ndarray:
+    """`value` as [size, ...]: the samples' axis in front.
+
+    axis: which one it is (see `sample_axes`). Tokens or windows that a reshape has put into it get an axis of
+    their own. None: the same for all samples.
+    """
+    if axis is None:
+        return np.broadcast_to(value, (size, *value.shape))
+    front = np.moveaxis(value, axis, 0)
+    return front if len(front) == size else front.reshape(size, -1, *front.shape[1:])
+
+
+def without_padding(value: np.ndarray, axis: int | None, size: int, count: int) -> np.ndarray:
+    """The part of `value` that belongs to the first `count` of its `size` samples, which lie on `axis`."""
+    if axis is None or count == size:
+        return value
+    return value[(slice(None),) * axis + (slice(value.shape[axis] // size * count),)]
+
+
+def sample_axes(
+    shapes: Callable[[Feeds], Mapping[str, Sequence[int]]], feeds: Feeds, baked: int | None
+) -> dict[str, int | None]:
+    """Which axis of each tensor counts samples, None where none does.
+
+    It is not always the first: attention often runs with the tokens in front. shapes: the tensors' shapes for
+    given feeds; asked for one sample and for two, to see which axis grows. baked: the batch size if it is
+    baked into the model; then it is the first axis of that length, or that it divides.
+    """
+
+    def of(count: int) -> Mapping[str, Sequence[int]]:
+        return shapes({n: np.resize(a[:1], (count, *a.shape[1:])) for n, a in feeds.items()})
+
+    if baked is not None:
+        return {name: _axis_of(baked, shape) for name, shape in of(baked).items()}
+    one, two = of(1), of(2)
+    return {
+        name: next((i for i, (a, b) in enumerate(zip(one[name], two[name], strict=True)) if a != b), None)
+        for name in one
+    }
+
+
+def _axis_of(size: int, shape: Sequence[int]) -> int | None:
+    exact = (i for i, length in enumerate(shape) if length == size)
+    divisible = (i for i, length in enumerate(shape) if length % size == 0)
+    return next(exact, next(divisible, None))
+
+
+def record(
+    session: Session,
+    feeds: Feeds,
+    tensors: Sequence[str],
+    size: int,
+    fixed: Feeds | None = None,
+    *,
+    baked: int | None = None,
+    reduce: Callable[[str, np.ndarray], np.ndarray] = lambda _, value: value,
+) -> dict[str, np.ndarray]:
+    """Inner tensors for all samples, [N, ...], samples first whatever axis they are on, float32.
+
+    session: one that has them as outputs. baked: the batch size if it is baked into the model. reduce:
+    (tensor, values of one batch) -> what is kept of them.
+    """
+
+    def shapes(few: Feeds) -> dict[str, Sequence[int]]:
+        values = session.run({**few, **(fixed or {})}, tensors)
+        return {name: values[name].shape for name in tensors}
+
+    axes = sample_axes(shapes, feeds, baked)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
+    for batch in batches(feeds, baked or size):
+        values = session.run({**batch.feeds, **(fixed or {})}, tensors)
+        for name in tensors:
+            samples = samples_first(values[name], axes[name], baked or size)[: batch.count]
+            parts[name].append(reduce(name, samples.astype(np.float32, copy=False)))
+    return {name: np.concatenate(arrays) for name, arrays in parts.items()}

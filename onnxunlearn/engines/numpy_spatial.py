@@ -19,9 +19,9 @@ class Conv(OpRun):
         kernel = w.reshape(group, w.shape[0] // group, -1)
         y = np.empty((x.shape[0], w.shape[0], *windows.counts), x.dtype)
         for image, result in zip(
-            _padded(x, windows), y, strict=True
+            pad_for(x, windows), y, strict=True
         ):  # one by one: unfolding multiplies memory
-            columns = _unfolded(image, windows).reshape(group, kernel.shape[2], -1)
+            columns = unfolded(image, windows).reshape(group, kernel.shape[2], -1)
             np.matmul(kernel, columns, out=result.reshape(group, kernel.shape[1], -1))
         if b is not None:
             y += per_channel(b, y)
@@ -52,7 +52,7 @@ class MaxPool(OpRun):
     def _run(self, x: Array, **attributes: Any) -> tuple[Array, ...]:
         windows = Windows.over(x.shape[2:], attributes["kernel_shape"], attributes)
         limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
-        padded = _padded(x, windows, limits.min)  # as in ONNX Runtime, not -∞
+        padded = pad_for(x, windows, limits.min)  # as in ONNX Runtime, not -∞
         taps = [padded[:, :, *tap] for tap in windows.taps()]
         best = taps[0].copy()
         if len(self.output) == 1:
@@ -87,7 +87,7 @@ class MaxPool(OpRun):
 class AveragePool(OpRun):
     def _run(self, x: Array, **attributes: Any) -> tuple[Array]:
         windows = Windows.over(x.shape[2:], attributes["kernel_shape"], attributes)
-        padded = _padded(x, windows)
+        padded = pad_for(x, windows)
         y = np.zeros((*x.shape[:2], *windows.counts), x.dtype)
         for tap in windows.taps():
             y += padded[:, :, *tap]
@@ -103,12 +103,13 @@ class GlobalMaxPool(OpRun):
         return (x.max(tuple(range(2, x.ndim)), keepdims=True),)
 
 
-def _padded(x: Array, windows: Windows, value: float = 0) -> Array:
+def pad_for(x: Array, windows: Windows, value: float = 0) -> Array:
+    """x (N, C, *spatial) with what the windows reach beyond it filled with `value`."""
     widths = [(0, 0), (0, 0), *zip(windows.begins, windows.reach, strict=True)]
     return np.pad(x, widths, constant_values=value) if any(map(any, widths)) else x
 
 
-def _unfolded(image: Array, windows: Windows) -> Array:
+def unfolded(image: Array, windows: Windows) -> Array:
     """A view (C, *kernel, *counts) of one padded image (C, *spatial): every window's elements."""
     rank = len(windows.kernel)
     view = sliding_window_view(image, windows.extents, tuple(range(1, rank + 1)))

@@ -18,7 +18,7 @@ class StoredTensor:
 
     stored_shape: as it lies in the file. steps: what rearranges it into what the consumer (or, for a layer's
     weight, the canonical layout) sees. readers: every node that reads the stored values, through whatever
-    layout ops. packed: bytes hold two 4-bit integers each, the low one first; the steps start at those, in
+    layout ops; not those that ask only for their shape. packed: bytes hold two 4-bit integers each, the low one first; the steps start at those, in
     one row.
     """
 
@@ -109,5 +109,5 @@ def _readers(model: Model, name: str) -> Iterator[Node]:
     for node in model.consumers.get(name, ()):
         if node.kind in LAYOUT_OPS and node.inputs[0] == name:
             yield from _readers(model, node.outputs[0])
-        else:
+        elif node.kind not in {"Shape", "Size"}:  # which no edit changes
             yield node

@@ -1,13 +1,14 @@
 """One file a method, registered by name: a function of a workbench that returns edits.
 
-To add one: write the file, register the function with `@method("name")`, import it here.
+To add one: write the file, register the function with `@method("name")`, import it here. Its docstring is
+what `onnxunlearn methods` shows: see `catalogue`.
 """
 
 import inspect
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import auto, lra_npp, mask
+from onnxunlearn.methods import auto, damp, erase, esc, lra_npp, mask, neuron_mask, pxp, ssd, svd
 from onnxunlearn.methods.workbench import FORGET_TARGET, Outcome, Workbench, exceeds, method, tolerance
 
 __all__ = [
@@ -15,11 +16,18 @@ __all__ = [
     "Outcome",
     "Workbench",
     "auto",
+    "damp",
+    "erase",
+    "esc",
     "exceeds",
     "lra_npp",
     "mask",
     "method",
+    "neuron_mask",
+    "pxp",
     "run_method",
+    "ssd",
+    "svd",
     "tolerance",
 ]
 

@@ -75,8 +75,13 @@ class _Cut:
 def lra_npp(
     bench: Workbench, *, k: int | None = None, m: int | None = None, perturb: str | None = None
 ) -> Outcome:
-    """k: neurons that count per probe. m: neurons perturbed per layer. perturb: zero, halve, flip or noise;
-    by default zero, as in the paper, and flip where that does not reach the class."""
+    """Perturbs the neurons most often relevant to the class, on their path through the dense layers.
+
+    k: neurons that count per probe. m: neurons perturbed per layer. perturb: zero, halve, flip or noise; by
+    default zero, as in the paper, and flip where that does not reach the class.
+
+    Source: Chang, Zhu, Wu, Zhou 2024, arXiv:2410.23693.
+    """
     for name, value in (("k", k), ("m", m)):
         if value is not None and (type(value) is not int or value < 1):
             raise InputError(f"lra-npp: {name}={value!r}; expected a number of neurons ≥ 1")

@@ -9,7 +9,12 @@ from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 @method("mask")
 def mask(bench: Workbench, *, low: float = -1e4) -> Outcome:
-    """low: the bias that the forgotten classes get (fits in float16). UnsupportedError without a bias."""
+    """Lowers the class's bias so far that it never wins; nothing inside is forgotten.
+
+    low: the bias that the forgotten classes get (the default fits in float16).
+
+    Source: the trivial baseline.
+    """
     if not isinstance(low, int | float) or not -np.inf < low < 0:
         raise InputError(f"mask: low={low!r}; expected a finite number < 0")
     edits, head = Edits(bench.model), bench.head

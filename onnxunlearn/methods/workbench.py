@@ -1,7 +1,7 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -10,12 +10,13 @@ import numpy as np
 from onnxunlearn.audit import Figures, measure, measure_labels
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import run_batched
+from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers, obstacle
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
+from onnxunlearn.relevance.compile import path_between
 
 #: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
 FORGET_TARGET = 1.0
@@ -53,7 +54,7 @@ class Trial:
 
 @dataclass(eq=False)
 class Workbench:
-    """probes: the choosing half, labelled. budget: points of retain accuracy that may be lost."""
+    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost."""
 
     model: Model
     logits: Logits
@@ -66,11 +67,28 @@ class Workbench:
     seed: int
     progress: Callable[[str], None] = lambda _: None
     trials: int = field(default=0, init=False)
-    _sessions: dict[frozenset[str], Session] = field(default_factory=dict, init=False)
+    _sessions: dict[tuple[str, ...], Session] = field(default_factory=dict, init=False)
 
     @cached_property
     def layers(self) -> list[Layer]:
         return find_layers(self.model)
+
+    @cached_property
+    def editable(self) -> list[Layer]:
+        """The layers on the way to the logits whose weight no other node reads, in graph order.
+
+        The others are left as they are: an edit would change a second layer, or nothing. Raises
+        UnsupportedError if there is none.
+        """
+        inputs = [i.name for i in self.model.inputs]
+        on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
+        found = [layer for layer in self.layers if layer.node.index in on_the_way and not layer.weight.shared]
+        if not found:
+            raise UnsupportedError(
+                f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
+                "weight of its own; nothing can be edited"
+            )
+        return found
 
     @cached_property
     def head(self) -> Layer:
@@ -103,30 +121,34 @@ class Workbench:
         samples: np.ndarray,
         targets: np.ndarray,
         reduce: Callable[[str, np.ndarray], np.ndarray],
+        composite: Composite | None = None,
     ) -> dict[str, np.ndarray]:
         """Relevance of the given samples (indices) from the logits of `targets`, reduced batch by batch.
 
-        reduce: (tensor name, relevance [n, ...]) -> [n, ...], e.g. the sum over space, so that big
-        activations are never held for all probes at once.
+        targets: as in `Propagator.run`; a float [n, classes] is itself the seed. composite: another than the
+        run's. reduce: (tensor name, relevance [n, ...], samples first) -> [n, ...], e.g. the sum over space,
+        so that big activations are never held for all probes at once.
         """
+        tensors = tuple(dict.fromkeys(tensors))
         chosen = self.probes.select(samples)
-        propagator = self._propagator(tuple(tensors))
+        propagator = self._propagator(tensors, composite or self.composite)
+        axes = propagator.sample_axes(chosen.feeds)
         parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
         for batch in propagator.run(chosen.feeds, targets, self.batch_size):
             for name in tensors:
-                parts[name].append(reduce(name, batch.relevance[name]))
+                relevance = samples_first(batch.relevance[name], axes[name], batch.count)
+                parts[name].append(reduce(name, relevance))
             self.progress(f"relevance {batch.start + batch.count}/{len(chosen)}")
         return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
-    def _propagator(self, tensors: tuple[str, ...]) -> Propagator:
-        if tensors not in self._propagators:
-            self._propagators[tensors] = Propagator(
-                self.model, self.logits, self.engine, self.composite, tensors
-            )
-        return self._propagators[tensors]
+    def _propagator(self, tensors: tuple[str, ...], composite: Composite) -> Propagator:
+        key = (tensors, composite.name)
+        if key not in self._propagators:
+            self._propagators[key] = Propagator(self.model, self.logits, self.engine, composite, tensors)
+        return self._propagators[key]
 
     @cached_property
-    def _propagators(self) -> dict[tuple[str, ...], Propagator]:
+    def _propagators(self) -> dict[tuple[tuple[str, ...], str], Propagator]:
         return {}
 
     def scores(self, edits: Edits) -> np.ndarray:
@@ -134,17 +156,54 @@ class Workbench:
 
         A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
         """
-        names = frozenset(edits.feeds)
-        if names not in self._sessions:
-            copy = expose(self.model, [self.logits.tensor], overridable=sorted(names))
-            self._sessions[names] = self.engine.session(copy, self.model.folder)
-        size = self.model.batch_size or self.batch_size
-        values = run_batched(
-            self._sessions[names], self.probes.feeds, [self.logits.tensor], size, edits.feeds
-        )
+        tensor, size = self.logits.tensor, self.model.batch_size or self.batch_size
+        session = self._session([tensor], edits)
+        values = run_batched(session, self.probes.feeds, [tensor], size, edits.feeds)
         self.trials += 1
         self.progress(f"trial {self.trials}")
-        return np.asarray(values[self.logits.tensor].reshape(len(self.probes), -1))
+        return np.asarray(values[tensor].reshape(len(self.probes), -1))
+
+    def record(
+        self,
+        tensors: Sequence[str],
+        samples: np.ndarray | None = None,
+        edits: Edits | None = None,
+        reduce: Callable[[str, np.ndarray], np.ndarray] = lambda _, value: value,
+    ) -> dict[str, np.ndarray]:
+        """Activations of the given samples (indices; all by default) under trial edits: float32 [n, ...].
+
+        Samples come first, also where the graph has them on another axis (tokens first) or folded into one
+        with the tokens. reduce: as in `relevance`, batch by batch.
+        """
+        tensors = tuple(dict.fromkeys(tensors))  # branches read the same one
+        chosen = self.probes if samples is None else self.probes.select(samples)
+        edits = edits or Edits(self.model)
+        fed = {name: value for name, value in chosen.feeds.items() if name in tensors}
+        inner = [name for name in tensors if name not in fed]
+        found = {name: reduce(name, value.astype(np.float32, copy=False)) for name, value in fed.items()}
+        if inner:
+            found |= record(
+                self._session(inner, edits),
+                chosen.feeds,
+                inner,
+                min(len(chosen), self.batch_size),
+                edits.feeds,
+                baked=self.model.batch_size,
+                reduce=reduce,
+            )
+        return found
+
+    def under(self, edits: Edits) -> "Workbench":
+        """The same bench for the edited model, to take gradients or relevances there; compiled anew."""
+        return replace(self, model=edits.applied())
+
+    def _session(self, tensors: Sequence[str], edits: Edits) -> Session:
+        """Gives `tensors` and takes the edited weights; made once for each set of them."""
+        names = (*tensors, "", *sorted(edits.feeds))
+        if names not in self._sessions:
+            copy = expose(self.model, tensors, overridable=sorted(edits.feeds))
+            self._sessions[names] = self.engine.session(copy, self.model.folder)
+        return self._sessions[names]
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""

@@ -1,4 +1,4 @@
-"""One half of the probes chooses, the other judges: a result is never measured on what it was chosen by."""
+"""Some of the probes choose, the others judge: a result is never measured on what it was chosen by."""
 
 import numpy as np
 
@@ -7,10 +7,10 @@ from onnxunlearn.probes.probes import Probes
 
 
 def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
-    """The probes in a choosing and a judging half, stratified by class; samples keep their order.
+    """The probes in a choosing and a judging part, stratified by class; samples keep their order.
 
-    A class of n samples gives ceil(n / 2) to choosing and floor(n / 2) to judging, so a lone sample
-    chooses. Which ones depends on `seed` and on that class alone: other classes do not disturb it.
+    A third of each class judges, but at least one sample of two or more; a lone sample chooses. Forgetting
+    gets deeper and costs less with every probe that chooses; to judge, fewer will do. Which ones depends on `seed` and on that class alone: other classes do not disturb it.
     Raises InputError if the probes have no y.
     """
     if probes.y is None:
@@ -19,5 +19,6 @@ def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
     for label in np.unique(probes.y):
         members = np.flatnonzero(probes.y == label)
         shuffled = np.random.default_rng([seed, int(label)]).permutation(members)
-        choosing[shuffled[: (len(members) + 1) // 2]] = True
+        judging = min(max(1, len(members) // 3), len(members) - 1)
+        choosing[shuffled[judging:]] = True
     return probes.select(choosing), probes.select(~choosing)

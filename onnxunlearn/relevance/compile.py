@@ -147,8 +147,13 @@ class _Walk:
         dtype: np.dtype[Any] | type,
         computed: Mapping[str, np.ndarray],
         patterns: Mapping[int, Mapping[str, np.ndarray]],
+        seeds: Mapping[str, str] | None = None,
+        fed: frozenset[str] = frozenset(),
     ) -> None:
+        """seeds: tensor -> name of the input that holds the relevance put there; by default the logits' SEED.
+        fed: outputs of the nodes whose weights are inputs of the graph instead of constants."""
         self.model, self.logits, self.composite = model, logits, composite
+        self.seeds, self.fed = seeds or {logits: SEED}, fed
         self.tensors = frozenset(tensors)
         self.path = path_between(model, tensors, logits)
         self.reachable = {logits, *(n for node in self.path for n in node.inputs)}
@@ -169,7 +174,7 @@ class _Walk:
         self.rules: list[RuleAt] = []
 
     def run(self) -> dict[str, Value]:
-        relevance = {self.logits: self.emitter.input(SEED, self.shapes[self.logits])}
+        relevance = {name: self.emitter.input(seed, self.shapes[name]) for name, seed in self.seeds.items()}
         reached = self.tensors | {o for node in self.path for o in node.outputs}
         for node in reversed(self.path):
             if not any(o in relevance for o in node.outputs):
@@ -224,6 +229,7 @@ class _Walk:
             output=merged.output if merged else node.outputs[0],
             affine=(merged.scale, merged.shift) if merged else None,
             patterns=self.patterns.get(node.index),
+            fed=node.outputs[0] in self.fed,
         )
 
 

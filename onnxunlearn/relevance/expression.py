@@ -218,6 +218,24 @@ class Value:
             return self.emitter.constant(self.array.transpose(permutation))
         return self.emitter.op("Transpose", self, perm=list(permutation))
 
+    def slice(self, start: Sequence[int], stop: Sequence[int], step: Sequence[int] | None = None) -> Value:
+        """The cells from `start` to before `stop` of every axis of space (those behind the first two)."""
+        if self.zero:
+            return self
+        axes = np.arange(2, 2 + len(start))
+        bounds = [np.asarray(v, np.int64) for v in (start, stop)]
+        steps = [] if step is None else [np.asarray(step, np.int64)]
+        return self.emitter.op("Slice", self, *bounds, axes, *steps)
+
+    def flip(self, axes: Sequence[int]) -> Value:
+        """Reversed along these axes."""
+        if self.zero or not axes:
+            return self
+        if self.array is not None:
+            return self.emitter.constant(np.flip(self.array, tuple(axes)))
+        last, before = np.full(len(axes), -1), np.full(len(axes), np.iinfo(np.int64).min)
+        return self.emitter.op("Slice", self, last, before, np.asarray(axes, np.int64), last)
+
 
 def _is_one(value: Value) -> bool:
     return value.array is not None and value.array.ndim == 0 and bool(value.array == 1)

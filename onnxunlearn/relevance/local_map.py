@@ -46,6 +46,8 @@ class Linear(LocalMap):
     forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s). Where a BatchNormalization (or another
     per-channel scale and shift) is merged into the node, w, b and y are those of both together.
     patterns: estimated from probes (see `relevance.patterns`), by kind; None if nobody did.
+    weight_vjp: signal at the output -> the gradient of its product with y with respect to the weight, in a
+    layer's canonical layout [outputs, inputs / groups, *kernel]; None where it is not covered.
     """
 
     w: Value
@@ -53,6 +55,7 @@ class Linear(LocalMap):
     forward: Callable[[Value, Value], Value] = field(repr=False)
     adjoint: Callable[[Value, Value], Value] = field(repr=False)
     patterns: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
+    weight_vjp: Callable[[Value], Value] | None = field(default=None, repr=False)
 
     @property
     def x(self) -> Value:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.engines.batching import Batch, Feeds, batches, sample_axes, without_padding
 from onnxunlearn.graph import SHAPE, Logits, Model, expose
 from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
@@ -91,7 +91,7 @@ class Propagator:
                 batch.start,
                 batch.count,
                 flat[: batch.count],
-                {name: values[f"R:{name}"][: batch.count] for name in self.tensors},
+                self._without_padding({name: values[f"R:{name}"] for name in self.tensors}, batch),
             )
 
     def compiled(self, feeds: Feeds) -> RelevanceGraph:
@@ -129,6 +129,22 @@ class Propagator:
                 self.engine.session(graph.model),
             )
         return self._prepared[key]
+
+    def sample_axes(self, feeds: Feeds) -> dict[str, int | None]:
+        """Which axis of each tensor counts samples, None where none does."""
+
+        def shapes(few: Feeds) -> dict[str, tuple[int, ...]]:
+            known, _ = self._shapes(few)
+            return {name: known[name] for name in self.tensors}
+
+        return sample_axes(shapes, feeds, self.model.batch_size)
+
+    def _without_padding(self, relevance: dict[str, np.ndarray], batch: Batch) -> dict[str, np.ndarray]:
+        size = len(next(iter(batch.feeds.values())))
+        if batch.count == size:
+            return relevance
+        axes = self.sample_axes(batch.feeds)
+        return {n: without_padding(r, axes[n], size, batch.count) for n, r in relevance.items()}
 
     def _shapes(self, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
         """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""

@@ -189,7 +189,10 @@ def test_a_shared_head(folder: Path) -> None:
         (["--method", "lra-npp", "--set", "k=x"], "k='x'; expected a number of neurons"),
         (["--method", "lra-npp", "--set", "perturb=[1]"], "unknown perturbation '[1]'"),
         (["--method", "mask", "--set", "low=NaN"], "low=nan; expected a finite number"),
-        (["--method", "magic"], "unknown method 'magic'; known: auto, lra-npp, mask"),
+        (
+            ["--method", "magic"],
+            "unknown method 'magic'; known: auto, damp, esc, lra-npp, mask, ",
+        ),
         (["--composite", "alchemy"], "unknown composite 'alchemy'"),
         (["--composite", "gamma(delta=1)"], "no parameter 'delta'"),
         (["--composite", "gamma(("], "composite 'gamma(('"),

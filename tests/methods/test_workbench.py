@@ -151,3 +151,31 @@ def test_relevance_is_reduced_batch_by_batch() -> None:
     logits = made.scores(Edits(made.model))[samples, made.y[samples]]
     # The head's bias and ε take a little of what the logit gives.
     np.testing.assert_allclose(found, logits, atol=1)
+
+
+def test_records_are_those_of_the_edited_model() -> None:
+    made = bench(CNN)
+    first, samples = made.layers[0], np.array([5, 70, 2])
+    edits = Edits(made.model)
+    edits.set_weight(first, edits.weight(first) * 2)
+    before = made.record([first.output, "x", first.output], samples)
+    assert len(before[first.output]) == 3
+    after = made.record([first.output], samples, edits)
+    bias = edits.bias(first)
+    assert bias is not None
+    np.testing.assert_array_equal(before["x"], made.probes.feeds["x"][samples])
+    wanted = 2 * before[first.output] - bias[:, None, None]
+    np.testing.assert_allclose(after[first.output], wanted, atol=1e-4)
+
+
+def test_records_are_reduced_batch_by_batch() -> None:
+    made = bench()
+    sizes: list[int] = []
+
+    def mean(_: str, values: np.ndarray) -> np.ndarray:
+        sizes.append(len(values))
+        return values.mean(axis=1)
+
+    found = made.record([made.head.input], reduce=mean)[made.head.input]
+    assert sizes == [32, 32, 16]
+    assert found.shape == (80,)

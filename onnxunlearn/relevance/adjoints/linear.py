@@ -23,10 +23,16 @@ def linear(
     input: int = 0,
     scale_shape: Sequence[int] = (-1,),
     shift_shape: Sequence[int] = (-1,),
+    canonical: Sequence[int] | None = None,
+    gain: float = 1.0,
+    weight_vjp: Product | None = None,
 ) -> Linear:
     """A `Linear`, with the scale and shift behind the node merged into w and b.
 
     scale_shape, shift_shape: how a per-channel vector broadcasts against w, and against the output.
+    canonical: the axes that turn w into a layer's layout [outputs, inputs / groups, *kernel], and back; None
+    where w is no layer's weight. gain: of the node: w is `gain` times the weight. weight_vjp: (x, signal) ->
+    gradient with respect to w, in the canonical layout.
     """
     bias = np.zeros((), w.dtype) if b is None else b
     if site.affine is not None:
@@ -34,7 +40,10 @@ def linear(
         w = w * scale.reshape(scale_shape)
         bias = bias * scale.reshape(shift_shape) + shift.reshape(shift_shape)
     emitter = site.emitter
-    weight = emitter.constant(w)
+    if site.fed and canonical is not None:
+        weight = site.weight([w.shape[i] for i in canonical]).transpose(canonical) * gain
+    else:
+        weight = emitter.constant(w)
     if weight.zero:  # an all-zero weight still has a shape
         weight = Value(emitter, array=w.astype(emitter.dtype), sign=1)
 
@@ -55,6 +64,7 @@ def linear(
         forward=forward,
         adjoint=adjoint,
         patterns=site.patterns,
+        weight_vjp=None if weight_vjp is None else lambda s: weight_vjp(site.value(name), s) * gain,
     )
 
 
@@ -64,7 +74,7 @@ def conv(site: Site) -> Linear:
     w = site.constant(1)
     if w is None:
         raise site.unsupported("the weight is missing")
-    window = Window.of(site, w.shape[2:])
+    window, w_shape, x_shape = Window.of(site, w.shape[2:]), w.shape, site.shape()
     group = int(site.node.attribute("group", 1))
     ones = [1] * window.rank
     b = site.constant(2)
@@ -78,9 +88,11 @@ def conv(site: Site) -> Linear:
         w,
         None if b is None else b.reshape(1, -1, *ones),
         forward,
-        lambda w, s: window.adjoint(w, s, group),
+        lambda w, s: window.adjoint(w, s, group, w_shape),
         scale_shape=(-1, 1, *ones),
         shift_shape=(1, -1, *ones),
+        canonical=range(w.ndim),
+        weight_vjp=lambda x, s: window.weight_vjp(x, s, group, x_shape),
     )
 
 
@@ -91,7 +103,8 @@ def gemm(site: Site) -> Linear:
         raise site.unsupported("the second operand must be a constant weight")
     stored, c = site.constant(1), site.constant(2)
     assert stored is not None
-    w = (stored.T if site.node.attribute("transB", 0) else stored) * site.node.attribute("alpha", 1.0)
+    alpha = float(site.node.attribute("alpha", 1.0))
+    w = (stored.T if site.node.attribute("transB", 0) else stored) * alpha
     flip = bool(site.node.attribute("transA", 0))
 
     def forward(w: Value, x: Value) -> Value:
@@ -101,8 +114,12 @@ def gemm(site: Site) -> Linear:
         signal = site.emitter.op("Gemm", s, w, transB=1)
         return signal.transpose([1, 0]) if flip else signal
 
+    def weight_vjp(x: Value, s: Value) -> Value:
+        return site.emitter.op("Gemm", s, x, transA=1, transB=int(flip))
+
     b = None if c is None else c * site.node.attribute("beta", 1.0)
-    return linear(site, "dense", w, b, forward, backward)
+    swap = [1, 0]
+    return linear(site, "dense", w, b, forward, backward, canonical=swap, gain=alpha, weight_vjp=weight_vjp)
 
 
 @adjoint("MatMul")
@@ -126,7 +143,22 @@ def matmul(site: Site) -> LocalMap:
         t = w.transpose(swap)
         return unbroadcast(site.emitter.op("MatMul", *((t, s) if left else (s, t))), signal_shape, x_shape)
 
-    return linear(site, "dense", w, None, forward, backward, input=int(left))
+    def weight_vjp(x: Value, s: Value) -> Value:
+        inputs, outputs = w.shape
+        return site.emitter.op("Gemm", s.reshape((-1, outputs)), x.reshape((-1, inputs)), transA=1)
+
+    layer = w.ndim == 2 and not left
+    return linear(
+        site,
+        "dense",
+        w,
+        None,
+        forward,
+        backward,
+        input=int(left),
+        canonical=swap if layer else None,
+        weight_vjp=weight_vjp if layer else None,
+    )
 
 
 def product(site: Site) -> LocalMap:
@@ -197,11 +229,11 @@ def conv_transpose(site: Site) -> Linear:
     w = site.constant(1)
     if w is None:
         raise site.unsupported("the weight is missing")
-    window = Window.of_transposed(site, w.shape[2:])
+    window, w_shape = Window.of_transposed(site, w.shape[2:]), w.shape
     group, b, ones = int(site.node.attribute("group", 1)), site.constant(2), [1] * window.rank
 
     def forward(w: Value, x: Value) -> Value:
-        return window.adjoint(w, x, group)
+        return window.adjoint(w, x, group, w_shape)
 
     def backward(w: Value, s: Value) -> Value:
         return site.emitter.op("Conv", s, w, group=group, **window.attributes)

@@ -16,9 +16,10 @@ def average_pool(site: Site) -> LocalMap:
     window = Window.of(site, site.node.attribute("kernel_shape"))
     cells = window.cells(include_pad=bool(site.node.attribute("count_include_pad", 0)))
     channels = site.shape()[1]
-    ones = Value(site.emitter, array=np.ones((channels, 1, *window.kernel), site.emitter.dtype))
+    shape = (channels, 1, *window.kernel)
+    ones = Value(site.emitter, array=np.ones(shape, site.emitter.dtype))
     share = site.emitter.constant(1 / cells)
-    return site.map("average", lambda signal: window.adjoint(ones, signal * share, channels))
+    return site.map("average", lambda signal: window.adjoint(ones, signal * share, channels, shape))
 
 
 @adjoint("GlobalAveragePool")
@@ -67,9 +68,10 @@ def lp_pool(site: Site) -> LocalMap:
         raise site.unsupported("only p = 2 is covered")
     window = Window.of(site, site.node.attribute("kernel_shape"))
     channels = site.shape()[1]
-    ones = Value(site.emitter, array=np.ones((channels, 1, *window.kernel), site.emitter.dtype))
+    shape = (channels, 1, *window.kernel)
+    ones = Value(site.emitter, array=np.ones(shape, site.emitter.dtype))
     x = site.value(site.node.inputs[0])
-    return site.map("average", lambda signal: x * window.adjoint(ones, signal / site.y, channels))
+    return site.map("average", lambda signal: x * window.adjoint(ones, signal / site.y, channels, shape))
 
 
 @adjoint("GlobalLpPool")

@@ -11,6 +11,9 @@ from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap
 
+#: prefix of the inputs that hold fed weights, before the name of the node's output
+WEIGHT = "weight of "
+
 
 @dataclass(frozen=True, eq=False)
 class Site:
@@ -19,7 +22,8 @@ class Site:
     output: the tensor that counts as the node's result; behind the node's own output where a scale and
     shift is merged into it. affine: that scale and shift, per channel, or None.
     patterns: of the node's weight, if they were estimated. carriers: tensors that relevance can reach.
-    computed: values of tensors that depend on shapes only.
+    computed: values of tensors that depend on shapes only. fed: whether the node's weight is fed to the
+    graph, so that it can change from run to run, instead of being a constant in it.
     """
 
     model: Model
@@ -32,10 +36,15 @@ class Site:
     output: str
     affine: tuple[np.ndarray, np.ndarray] | None = None
     patterns: Mapping[str, np.ndarray] | None = None
+    fed: bool = False
 
     def value(self, name: str) -> Value:
         """A recorded activation; it is recorded only if the value gets used."""
         return self.emitter.input(name, self.shapes[name], name in self.nonnegative)
+
+    def weight(self, shape: Sequence[int]) -> Value:
+        """The fed weight of the node, in a layer's canonical layout."""
+        return self.emitter.input(WEIGHT + self.node.outputs[0], shape)
 
     @property
     def y(self) -> Value:

@@ -15,6 +15,9 @@ from onnxunlearn.graph import Node
 from onnxunlearn.relevance.adjoints.site import Site
 from onnxunlearn.relevance.expression import Value
 
+#: from so many input channels on, a weight's gradient is faster by cells of the kernel
+_MANY = 8
+
 
 @dataclass(frozen=True)
 class Window:
@@ -104,15 +107,15 @@ class Window:
             "pads": [*self.begin, *self.end],
         }
 
-    def adjoint(self, w: Value, s: Value, group: int) -> Value:
-        """Fᵀ(w, s) for F = Conv with this window; w: constant [out, in / group, *kernel]."""
+    def adjoint(self, w: Value, s: Value, group: int, shape: Sequence[int]) -> Value:
+        """Fᵀ(w, s) for F = Conv with this window; w: [out, in / group, *kernel], which is `shape`."""
         flipped_begin = [r - 1 - b for r, b in zip(self.reach, self.begin, strict=True)]
         flipped_end = [
             i + r - 1 - o - b  # so that the result has `size` cells
             for i, r, o, b in zip(self.size, self.reach, self.count, flipped_begin, strict=True)
         ]
-        if set(self.strides) == {1} and min(*flipped_begin, *flipped_end) >= 0 and w.array is not None:
-            turned = s.emitter.constant(_flipped(w.array, group))
+        if set(self.strides) == {1} and min(*flipped_begin, *flipped_end) >= 0:
+            turned = self._flipped(w, group, shape)
             pads = [*flipped_begin, *flipped_end]
             return s.emitter.op(
                 "Conv",
@@ -141,6 +144,58 @@ class Window:
             **{**self.attributes, "pads": [*self.begin, *end], "output_padding": [max(r, 0) for r in rest]},
         )
 
+    def weight_vjp(self, x: Value, s: Value, group: int, x_shape: Sequence[int]) -> Value:
+        """Σ over samples and positions of signal times input patch, [out, in / group, *kernel].
+
+        x: [n, in, *size], which is `x_shape`; s: [n, out, *count].
+        """
+        swap = [1, 0, *range(2, 2 + self.rank)]
+        if group == 1 and x_shape[1] >= _MANY:
+            return self._by_cells(x.transpose(swap), s.transpose(swap), x_shape[1])
+        # A Conv again: channels and samples change places, as stride and dilation; the signal is the kernel.
+        n, inner = x_shape[0], x_shape[1] // group
+        seen = x.reshape((n, group, inner, *self.size)).transpose([2, 1, 0, *range(3, 3 + self.rank)])
+        product = s.emitter.op(
+            "Conv",
+            seen.reshape((inner, group * n, *self.size)),
+            s.transpose(swap),
+            kernel_shape=list(self.count),
+            strides=list(self.dilations),
+            dilations=list(self.strides),
+            pads=[*self.begin, *self.end],
+            group=group,
+        )
+        # A stride may leave cells over at the end, which show as positions behind the kernel's last.
+        return product.slice([0] * self.rank, self.kernel).transpose(swap)
+
+    def _by_cells(self, x: Value, s: Value, inputs: int) -> Value:
+        """The same, one matrix product for each cell of the kernel; x and s have their channels first.
+
+        With many channels this is twice as fast in ONNX Runtime.
+        """
+        emitter = s.emitter
+        pads = np.asarray([0, 0, *self.begin, 0, 0, *self.end], np.int64)
+        padded = emitter.op("Pad", x, pads) if pads.any() else x
+        signal = emitter.op("Flatten", s, axis=1)
+        products = []
+        for cell in np.ndindex(self.kernel):
+            start = [c * d for c, d in zip(cell, self.dilations, strict=True)]
+            stop = [b + (n - 1) * t + 1 for b, n, t in zip(start, self.count, self.strides, strict=True)]
+            seen = padded.slice(start, stop, self.strides)
+            products.append(emitter.op("Gemm", signal, emitter.op("Flatten", seen, axis=1), transB=1))
+        if len(products) == 1:
+            return products[0].reshape((-1, inputs, *self.kernel))
+        axis = np.asarray([2], np.int64)
+        parts = [emitter.op("Unsqueeze", product, axis) for product in products]
+        return emitter.op("Concat", *parts, axis=2).reshape((-1, inputs, *self.kernel))
+
+    def _flipped(self, w: Value, group: int, shape: Sequence[int]) -> Value:
+        """The kernel of the adjoint at stride 1: inputs and outputs swapped in each group, space turned."""
+        out, inner = shape[0], shape[1]
+        order = [0, 2, 1, *range(3, 3 + self.rank)]
+        swapped = w.reshape((group, out // group, inner, *self.kernel)).transpose(order)
+        return swapped.reshape((group * inner, out // group, *self.kernel)).flip(range(2, 2 + self.rank))
+
     def cells(self, include_pad: bool) -> np.ndarray:
         """How many cells each window position averages over, shape [*count] (average pooling)."""
         total: np.ndarray = np.ones(())
@@ -151,11 +206,3 @@ class Window:
             cell = start[:, None] + np.arange(self.kernel[axis]) * self.dilations[axis]
             total = np.multiply.outer(total, ((cell >= low) & (cell < high)).sum(1))
         return total
-
-
-def _flipped(w: np.ndarray, group: int) -> np.ndarray:
-    """The kernel of the adjoint at stride 1: inputs and outputs swapped within each group, space reversed."""
-    out, inner, *kernel = w.shape
-    grouped = w.reshape(group, out // group, inner, *kernel).swapaxes(1, 2)
-    turned = grouped.reshape(group * inner, out // group, *kernel)
-    return np.ascontiguousarray(np.flip(turned, axis=tuple(range(2, turned.ndim))))

@@ -1,0 +1,107 @@
+"""Which classifiers the benchmarks use, and how each is trained and exported."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
+
+import export
+import train
+from data import FASHION, MNIST, load
+
+from . import networks, text
+
+CLASSES = 10
+PROBES = 36  # images a class that a method may look at
+
+
+@dataclass(frozen=True)
+class Trained:
+    """name: of the file. data: of the data set. make: (file, class left out or None) -> writes the model."""
+
+    name: str
+    data: str
+    make: Callable[[Path, Path, int | None], None]
+
+
+def data_of(name: str, folder: Path) -> dict[str, np.ndarray]:
+    """probes_x, probes_y: 36 samples a class; test_x, test_y: every other sample no model was trained on."""
+    if name == "udhr":
+        parts = text.windows(folder)
+        x, y = parts["test_x"], parts["test_y"]
+    else:
+        images = load({s.name: s for s in (MNIST, FASHION)}[name], folder)
+        x, y = images.source.standardise(images.test_pixels), images.test_labels
+    generator = np.random.default_rng(0)  # as sample_models/data.py draws them
+    order = [generator.permutation(np.flatnonzero(y == c)) for c in range(CLASSES)]
+    probes = np.sort(np.concatenate([o[:PROBES] for o in order]))
+    rest = np.sort(np.concatenate([o[PROBES:] for o in order]))
+    return {"probes_x": x[probes], "probes_y": y[probes], "test_x": x[rest], "test_y": y[rest]}
+
+
+def _image_classifier(recipe: train.Recipe) -> Trained:
+    def make(path: Path, folder: Path, without: int | None) -> None:
+        images = load(recipe.source, folder)
+        model = train.train(replace(recipe, without=without), images, seed=0)
+        export.export(model, path, recipe.style)
+
+    return Trained(recipe.name, recipe.source.name, make)
+
+
+def _train_text(path: Path, folder: Path, without: int | None) -> None:
+    torch.manual_seed(0)
+    parts = text.windows(folder)
+    kept = parts["train_y"] != (-1 if without is None else without)
+    x, y = torch.from_numpy(parts["train_x"][kept]), torch.from_numpy(parts["train_y"][kept])
+    model = networks.TextTransformer(len(text.LETTERS), text.LENGTH)
+    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=5e-2)
+    epochs, batch = 8, 128
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 3e-3, total_steps=epochs * (len(y) // batch))
+    for _ in range(epochs):
+        order = torch.randperm(len(y))
+        for chosen in order[: len(y) // batch * batch].view(-1, batch):
+            loss = nn.functional.cross_entropy(model(x[chosen]), y[chosen])
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            schedule.step()
+    model.eval()
+    torch.onnx.export(
+        model,
+        (x[:2],),
+        path,
+        input_names=["x"],
+        output_names=["logits"],
+        opset_version=17,
+        dynamo=False,
+        dynamic_axes={"x": {0: "batch"}, "logits": {0: "batch"}},
+    )
+    onnx.checker.check_model(path)
+
+
+def _fashion(
+    name: str, build: Callable[[], nn.Module], style: export.Style, epochs: int, rate: float
+) -> Trained:
+    return _image_classifier(train.Recipe(name, FASHION, build, style, epochs, rate, shift=1, mirror=True))
+
+
+_SAMPLES = {recipe.name: recipe for recipe in train.RECIPES}
+TRAINED = (
+    _fashion("fashion_lenet", networks.lenet, "folded", 5, 3e-3),
+    _fashion("fashion_resnet8", networks.resnet8, "folded", 5, 6e-3),
+    _fashion("fashion_vit", networks.VisionTransformer, "dynamo", 6, 2e-3),
+    Trained("udhr_text", "udhr", _train_text),
+    _image_classifier(_SAMPLES["mnist_mlp"]),
+    _image_classifier(_SAMPLES["mnist_resnet"]),
+    _image_classifier(_SAMPLES["fashion_mobile"]),
+    _image_classifier(_SAMPLES["mnist_cnn"]),
+)

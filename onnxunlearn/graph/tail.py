@@ -1,0 +1,114 @@
+"""The end of a model: what runs behind some layers, as a model of its own.
+
+Methods that try many weights run it alone: what enters it, the boundary, is recorded once.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import onnx
+
+from onnxunlearn.graph.layers import Layer
+from onnxunlearn.graph.model import Model, Node
+
+#: prefixes of the inputs that take a layer's weight and bias, before the name of its node's output
+WEIGHT, BIAS = "weight of ", "bias of "
+
+
+@dataclass(frozen=True, eq=False)
+class Tail:
+    """The nodes of `model` from `layers` on. boundary: the activations that enter them."""
+
+    model: Model = field(repr=False)
+    layers: tuple[Layer, ...] = field(repr=False)
+    nodes: tuple[Node, ...] = field(repr=False)
+    boundary: tuple[str, ...]
+
+    def as_model(self, recorded: Mapping[str, np.ndarray]) -> Model:
+        """In memory; inputs: the boundary, typed as `recorded`, and the weight and bias of each layer.
+
+        A weight is fed in the canonical layout, a bias as its node reads it; see `feeds`.
+        """
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        graph = proto.graph
+        del graph.input[:], graph.output[:], graph.node[:]
+        for name in self.boundary:
+            array = recorded[name]
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
+        fed = {layer.node.outputs[0]: layer for layer in self.layers}
+        biases = {layer.output: layer for layer in self.layers if layer.bias is not None}
+        for node in self.nodes:
+            copy = onnx.NodeProto()
+            copy.CopyFrom(node.proto)
+            if node.outputs[0] in fed:
+                layer = fed[node.outputs[0]]
+                name = WEIGHT + node.outputs[0]
+                shape = list(layer.weight.shape)
+                graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+                copy.input[1] = name
+                if layer.dense and not node.attribute("transB", 0):  # the node reads [inputs, outputs]
+                    copy.input[1] = f"{name}, transposed"
+                    graph.node.append(onnx.helper.make_node("Transpose", [name], [copy.input[1]]))
+            if node.outputs[0] in biases:
+                place = self._bias_input(biases[node.outputs[0]], node)
+                name = BIAS + biases[node.outputs[0]].node.outputs[0]
+                constant = self.model.constant(node.inputs[place])
+                assert constant is not None
+                shape = list(constant.shape)
+                graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+                copy.input[place] = name
+            graph.node.append(copy)
+        return Model(b"", proto, self.model.path)
+
+    def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
+        """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""
+        found = {}
+        for layer in self.layers:
+            name, (weight, bias) = layer.node.outputs[0], weights[layer.name]
+            found[WEIGHT + name] = weight
+            if bias is not None:
+                node = self.model.producer[layer.output]
+                constant = self.model.constant(node.inputs[self._bias_input(layer, node)])
+                assert constant is not None
+                found[BIAS + name] = bias.reshape(constant.shape)
+        return found
+
+    def _bias_input(self, layer: Layer, node: Node) -> int:
+        """Which input of `node` is the layer's bias: its own third, or an operand of the Add behind it."""
+        if node is layer.node or node.outputs[0] == layer.node.outputs[0]:
+            return 2
+        return 1 if node.inputs[0] == layer.node.outputs[0] else 0
+
+
+def tail_of(
+    model: Model, layers: Sequence[Layer], outputs: Iterable[str], arithmetic: frozenset[str]
+) -> Tail:
+    """What is needed to compute `outputs` once `layers` change.
+
+    arithmetic: tensors that depend on shapes only; they are computed anew: batches may differ in size.
+    """
+    changed: set[str] = set()
+    wanted = set(outputs)
+    starts = {layer.node.outputs[0] for layer in layers}
+    for node in model.nodes:
+        if node.outputs[0] in starts or any(name in changed for name in (*node.inputs, *node.captured)):
+            changed.update(o for o in node.outputs if o)
+    kept: list[Node] = []
+    boundary: dict[str, None] = dict.fromkeys(o for o in wanted if o not in changed)
+    for node in reversed(model.nodes):
+        if not any(o in wanted for o in node.outputs):
+            continue
+        varies = any(o in changed for o in node.outputs)
+        computed = all(o not in model.activations or o in arithmetic for o in node.outputs if o)
+        if varies or computed:
+            kept.append(node)
+            wanted.update(n for n in (*node.inputs, *node.captured) if n)
+    made = {o for node in kept for o in node.outputs}
+    for node in kept:
+        for name in (*node.inputs, *node.captured):
+            if name in model.activations and name not in made:
+                boundary[name] = None
+    return Tail(model, tuple(layers), tuple(reversed(kept)), tuple(boundary))

@@ -1,0 +1,90 @@
+"""What enters the tail of a model for the probes, recorded once, with variants that stand for unseen inputs.
+
+`forget` holds the forgotten classes' probes, each in several variants. `retain` holds the retained ones in
+several variants and, where numbers can be mixed, as many mixtures of two: the original says what each of
+them should be, so any of them pins the edited model to the original.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import expose
+from onnxunlearn.graph.tail import Tail
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.probes import Probes
+from onnxunlearn.probes.variants import is_image, moved
+
+#: bytes that recorded activations may take
+_MEMORY = 1 << 30
+
+
+@dataclass(frozen=True)
+class Boundary:
+    """forget: a list of feeds of the tail, one per variant. retain: feeds of the tail."""
+
+    forget: Sequence[Feeds] = field(repr=False)
+    retain: Feeds = field(repr=False)
+
+
+def record_boundary(bench: Workbench, tail: Tail, variants: int, rng: np.random.Generator) -> Boundary:
+    """Record the probes and up to `variants` - 1 moved copies of those that are images."""
+    recorder = _recorder(bench, tail)
+    forget = bench.probes.select(np.flatnonzero(bench.forgotten))
+    retain = bench.probes.select(np.flatnonzero(~bench.forgotten))
+    first = recorder(forget)
+    size = sum(value.nbytes for value in first.values()) / len(forget)
+    room = int(_MEMORY / (size * (len(forget) + 2 * len(retain))))
+    images = any(is_image(value) for value in bench.probes.feeds.values())
+    copies = max(1, min(variants, room)) if images else 1
+    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(copies - 1))]
+    retains = [recorder(_moved(retain, rng) if i else retain) for i in range(copies)]
+    kept = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
+    if all(value.dtype.kind == "f" for value in kept.values()):
+        mixed = _mixtures(kept, rng)
+        kept = {name: np.concatenate([value, mixed[name]]) for name, value in kept.items()}
+    return Boundary(forgets, kept)
+
+
+def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
+    feeds = {n: moved(v, rng) if is_image(v) else v for n, v in probes.feeds.items()}
+    return Probes(feeds, probes.y, probes.source)
+
+
+def _mixtures(feeds: Feeds, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """As many samples, each somewhere between two."""
+    count = len(next(iter(feeds.values())))
+    a, b = rng.integers(count, size=(2, count))
+    share = rng.random(count, np.float32)
+    result = {}
+    for name, value in feeds.items():
+        part = share.reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
+        result[name] = part * value[a] + (1 - part) * value[b]
+    return result
+
+
+def _recorder(bench: Workbench, tail: Tail) -> Callable[[Probes], dict[str, np.ndarray]]:
+    """Probes -> the boundary, laid out as the tail wants it."""
+    fed = {i.name for i in bench.model.inputs}
+    inner = [name for name in tail.boundary if name not in fed]
+    session = bench.engine.session(expose(bench.model, inner), bench.model.folder) if inner else None
+    size = bench.model.batch_size or bench.batch_size
+
+    def run(probes: Probes) -> dict[str, np.ndarray]:
+        parts = []
+        for batch in batches(probes.feeds, size, pad=bench.model.batch_size is not None):
+            values = {n: batch.feeds[n] for n in tail.boundary if n in fed}
+            if session is not None:
+                values |= session.run(batch.feeds)
+            for name, value in values.items():
+                if len(value) != len(next(iter(batch.feeds.values()))):
+                    raise UnsupportedError(
+                        f"tensor {name!r} does not have its samples on the first axis; use --method lra-npp"
+                    )
+            parts.append({name: value[: batch.count] for name, value in values.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in tail.boundary}
+
+    return run

@@ -1,0 +1,94 @@
+"""Erase: the features of the forgotten class become those of its neighbours, in distribution.
+
+Let φ be the penultimate tensor of the original and φ' that of the edited model, both in units of φ's standard
+deviation over the probes. Each probe of a forgotten class is given the retained class it is closest to
+(`neighbours`). Over the weights of the last block (`scope`) minimise
+
+    mean |φ'(x_r) − φ(x_r)|²  +  κ·KL(p(x_r) ‖ p'(x_r))  +  β·Σ_g n_g/n · SW(φ'(F_g), φ(R_g))
+
+x_r: retained probes, moved copies and mixtures of them; p: probabilities with the forgotten classes left out;
+F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g, drawn anew at each step;
+SW: the sliced Wasserstein distance (`wasserstein`). Then the head's rows of the forgotten classes become the
+mean of the retained ones: their logits are means of others, which never win.
+
+No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
+(`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
+
+Source: this project; the distance is that of Bonneel et al. 2015.
+"""
+
+import numpy as np
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.graph import Layer
+from onnxunlearn.methods.matching import Matching
+from onnxunlearn.methods.search import check_number
+from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.relevance.bottlenecks import bottlenecks
+
+
+@method("erase")
+def erase(
+    bench: Workbench,
+    *,
+    layers: int = 2,
+    steps: int = 300,
+    beta: float = 0.5,
+    kappa: float = 0.3,
+    rate: float = 0.03,
+    batch: int = 128,
+    slices: int = 64,
+) -> Outcome:
+    """Gives the forgotten class the features of its neighbours, in distribution.
+
+    layers: at least so many, from the head back to the next point where the network can be cut. steps: of
+    Adam. beta: weight of the forgotten class; kappa: of the retained probabilities. rate: first step, as a
+    share of a weight's own size. batch: retained samples per step. slices: directions per step.
+
+    Source: this project (docs/method.md).
+    """
+    for name, value in (("layers", layers), ("steps", steps), ("batch", batch), ("slices", slices)):
+        check_number(f"erase: {name}", value, 1, whole=True)
+    for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate)):
+        check_number(f"erase: {name}", number, 0)
+    chosen = scope(bench, layers)
+    edits = Edits(bench.model)
+    if steps and chosen:
+        rng = np.random.default_rng(bench.seed)
+        problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
+        for name, (weight, bias) in problem.descend(edits, steps, rate).items():
+            layer = next(la for la in chosen if la.name == name)
+            edits.set_weight(layer, weight)
+            if bias is not None:
+                edits.set_bias(layer, bias)
+    silence(bench, edits)
+    trial = bench.trial(edits)
+    details = {"layers": [la.name for la in chosen], "steps": steps, "reach": round(trial.reach, 4)}
+    return Outcome(edits, details)
+
+
+def scope(bench: Workbench, layers: int) -> list[Layer]:
+    """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
+    body = [la for la in bench.editable if la.output != bench.head.output]
+    found = body
+    for _, index in bottlenecks(bench.model, bench.logits.tensor):
+        behind = [la for la in body if la.node.index >= index]
+        if len(behind) >= layers:
+            found = behind
+    return found
+
+
+def silence(bench: Workbench, edits: Edits) -> None:
+    """Give the forgotten classes the mean row and bias of the retained ones in the head.
+
+    A mean of logits is below their maximum, whatever the features: the classes are never chosen, and nothing
+    in the head tells what they looked like.
+    """
+    head, forget = bench.head, list(bench.forget)
+    weight, bias = edits.weight(head), edits.bias(head)
+    kept = np.delete(np.arange(len(weight)), forget)
+    weight[forget] = weight[kept].mean(axis=0)
+    edits.set_weight(head, weight)
+    if bias is not None:
+        bias[forget] = bias[kept].mean()
+        edits.set_bias(head, bias)

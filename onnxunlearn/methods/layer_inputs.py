@@ -1,0 +1,155 @@
+"""A layer as a matrix product: what enters it, as rows, whatever the layer is.
+
+    input_rows(layer, x)            the layer's input tensor        -> [N, groups, positions, width]
+    output_rows(layer, z)           its output, or a gradient there -> [N, groups, positions, neurons/groups]
+    weight_rows(layer, weight)      as `Edits.weight` has it        -> [groups, neurons/groups, width]
+    from_weight_rows(layer, rows)   the way back, for `Edits.set_weight`
+    choose_positions(count, limit, seed)   which of `count_positions(layer, x)` the first two shall keep
+    record_rows(bench, layer, samples)     `input_rows` of probes, recorded batch by batch
+    record_all_rows(bench, layers, samples)   the same of several layers in one pass
+
+x and z have their samples first, as `Workbench.record` gives them. For every layer
+
+    output_rows == input_rows @ weight_rows.swapaxes(-1, -2) + bias.reshape(groups, 1, -1)
+
+Positions are the places a kernel stops at (any number of spatial axes, strides, dilations, padding), or the
+tokens of a dense layer, or 1. Only a Conv has groups ≠ 1; width is inputs / groups · kernel size.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines.numpy_spatial import pad_for, unfolded
+from onnxunlearn.engines.windows import Windows
+from onnxunlearn.graph import Layer
+from onnxunlearn.methods.workbench import Workbench
+
+
+def groups(layer: Layer) -> int:
+    """Into how many independent products the layer falls."""
+    return 1 if layer.dense else int(layer.node.attribute("group", 1))
+
+
+def input_rows(layer: Layer, x: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+    """What each output position of each sample sees: [N, groups, positions, width].
+
+    x: the layer's input with samples first, as `Workbench.record` gives it. chosen: indices of the positions
+    to keep; the others are never unfolded, so memory is bounded by them.
+    """
+    if layer.dense:
+        rows = x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1])
+        return rows if chosen is None else rows[:, :, chosen]
+    windows = _windows(layer, x)
+    kernel = windows.kernel
+    images = x.reshape(-1, *x.shape[-len(kernel) - 1 :])  # frames may be folded into the samples
+    padded = pad_for(images, windows)
+    seen = unfolded(padded.reshape(-1, *padded.shape[2:]), windows)  # a view [N · channels, *kernel, *counts]
+    counts = windows.counts
+    if chosen is not None:
+        places = np.unravel_index(chosen, counts)
+        seen, counts = seen[(slice(None),) * (1 + len(kernel)) + places], (len(chosen),)
+    channels = images.shape[1] // groups(layer)
+    seen = seen.reshape(len(images), groups(layer), channels, *kernel, *counts)
+    axes = range(seen.ndim)
+    seen = seen.transpose(0, 1, *axes[3 + len(kernel) :], *axes[2 : 3 + len(kernel)])
+    rows = seen.reshape(len(images), groups(layer), math.prod(counts), channels * math.prod(kernel))
+    return _frames_as_positions(rows, len(x))
+
+
+def output_rows(layer: Layer, z: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
+    """The layer's output, or a gradient there, in the order of `input_rows`: [N, groups, positions, n]."""
+    if layer.dense:
+        rows = z.reshape(len(z), 1, math.prod(z.shape[1:-1]), z.shape[-1])
+    else:
+        images = z.reshape(-1, *z.shape[-len(layer.weight.shape) + 1 :])
+        rows = images.reshape(len(images), groups(layer), layer.neurons // groups(layer), -1)
+        rows = rows.swapaxes(-1, -2)
+    if chosen is not None:
+        rows = rows[:, :, chosen]
+    return _frames_as_positions(rows, len(z))
+
+
+def weight_rows(layer: Layer, weight: np.ndarray) -> np.ndarray:
+    """A canonical weight as [groups, neurons / groups, width]."""
+    count = groups(layer)
+    return weight.reshape(count, layer.neurons // count, -1)
+
+
+def from_weight_rows(layer: Layer, rows: np.ndarray) -> np.ndarray:
+    """[groups, neurons / groups, width] as a canonical weight."""
+    return rows.reshape(layer.weight.shape)
+
+
+def count_positions(layer: Layer, x: np.ndarray) -> int:
+    """At how many places the layer reads its input x (of one frame)."""
+    return math.prod(x.shape[1:-1] if layer.dense else _windows(layer, x).counts)
+
+
+def choose_positions(count: int, limit: int, seed: int) -> np.ndarray | None:
+    """At most `limit` of `count` positions, the same for the same seed; None (all) where they are no more."""
+    if count <= limit:
+        return None
+    return np.sort(np.random.default_rng(seed).choice(count, limit, replace=False))
+
+
+def record_rows(
+    bench: Workbench,
+    layer: Layer,
+    samples: np.ndarray | None = None,
+    edits: Edits | None = None,
+    *,
+    limit: int | None = None,
+) -> np.ndarray:
+    """`input_rows` of the given probes (indices; all by default) under trial edits.
+
+    limit: how many rows there may be in all, roughly; positions are left out until they fit, at least one a
+    sample stays. Which ones depends on the run's seed alone.
+    """
+    return record_all_rows(bench, [layer], samples, edits, limit=lambda _: limit)[layer]
+
+
+def record_all_rows(
+    bench: Workbench,
+    layers: Sequence[Layer],
+    samples: np.ndarray | None = None,
+    edits: Edits | None = None,
+    *,
+    limit: Callable[[Layer], int | None] = lambda _: None,
+    reduce: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
+) -> dict[Layer, np.ndarray]:
+    """`record_rows` of several layers in one pass over the probes.
+
+    limit: layer -> rows in all. reduce: rows of a batch -> what is kept of them, samples first.
+    """
+    count = len(bench.probes) if samples is None else len(samples)
+    parts: dict[Layer, list[np.ndarray]] = {layer: [] for layer in layers}
+    bench.progress(f"inputs of {', '.join(layer.name for layer in layers)}")
+
+    def collect(tensor: str, x: np.ndarray) -> np.ndarray:
+        for layer in layers:
+            if layer.input == tensor:
+                positions, most = count_positions(layer, x), limit(layer)
+                each = positions if most is None else max(1, most // count)
+                chosen = choose_positions(positions, each, bench.seed)
+                parts[layer].append(reduce(input_rows(layer, x, chosen)))
+        return np.empty((len(x), 0))
+
+    bench.record([layer.input for layer in layers], samples, edits, collect)
+    return {layer: np.concatenate(arrays) for layer, arrays in parts.items()}
+
+
+def _windows(layer: Layer, x: np.ndarray) -> Windows:
+    kernel = layer.weight.shape[2:]
+    placing = {name: layer.node.attribute(name) for name in ("strides", "dilations", "pads", "auto_pad")}
+    return Windows.over(x.shape[-len(kernel) :], kernel, placing)
+
+
+def _frames_as_positions(rows: np.ndarray, samples: int) -> np.ndarray:
+    """[samples · frames, groups, positions, n] as [samples, groups, frames · positions, n]."""
+    if len(rows) == samples:
+        return rows
+    split = rows.reshape(samples, -1, *rows.shape[1:]).swapaxes(1, 2)
+    return split.reshape(samples, rows.shape[1], -1, rows.shape[-1])

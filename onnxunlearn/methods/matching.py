@@ -1,0 +1,185 @@
+"""The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.adam import Adam
+from onnxunlearn.methods.boundary import Boundary, record_boundary
+from onnxunlearn.methods.neighbours import neighbouring_class
+from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.relevance.differentiate import Differentiator, Weights
+from onnxunlearn.relevance.flow import shape_arithmetic
+
+#: moved copies of each image, itself included
+_VARIANTS = 4
+
+
+@dataclass(eq=False)
+class Matching:
+    """The loss of `erase`, as its docstring has it, in the weights of some layers; drawn anew each step."""
+
+    bench: Workbench
+    network: Differentiator
+    boundary: Boundary
+    classes: np.ndarray  # forgotten class of each probe to forget
+    neighbours: np.ndarray  # and the class that it is to look like
+    features: np.ndarray  # φ of the retained pool, in units of `unit`
+    scores: np.ndarray  # its logits
+    y: np.ndarray  # labels of the retained probes, which are the first of the pool
+    unit: np.ndarray
+    rng: np.random.Generator
+    beta: float
+    kappa: float
+    batch: int
+    slices: int
+
+    @classmethod
+    def of(
+        cls,
+        bench: Workbench,
+        layers: list[Layer],
+        rng: np.random.Generator,
+        *,
+        beta: float,
+        kappa: float,
+        batch: int,
+        slices: int,
+    ) -> "Matching":
+        """Record what the loss needs of the original."""
+        if not bench.forgotten.any() or bench.forgotten.all():
+            raise UnsupportedError("method erase needs probes of the forgotten and of retained classes")
+        model, targets = bench.model, [bench.logits.tensor, bench.head.input]
+        tail = tail_of(model, layers, targets, shape_arithmetic(model))
+        network = Differentiator(tail, targets, bench.engine)
+        boundary = record_boundary(bench, tail, _VARIANTS, rng)
+        weights = stored_weights(Edits(model), layers)
+        scores, features = evaluate(bench, network, boundary.retain, weights)
+        scores_f, features_f = evaluate(bench, network, boundary.forget[0], weights)
+        y = bench.y[~bench.forgotten]
+        unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
+        unit += 1e-3 * float(np.sqrt(np.mean(unit**2))) + 1e-12
+        near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y, bench.forget)
+        return cls(
+            bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, rng,
+            beta, kappa, batch, slices,
+        )  # fmt: skip
+
+    def descend(self, edits: Edits, steps: int, rate: float) -> Weights:
+        """Adam with a rate that falls to zero; the weights it ends at, by layer name."""
+        layers = self.network.tail.layers
+        start = stored_weights(edits, layers)
+        values, sizes = {}, {}
+        for layer in layers:
+            weight, bias = start[layer.name]
+            size = float(np.sqrt(np.mean(weight**2)))
+            values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
+            if bias is not None and layer.bias is not None and not layer.bias.shared:
+                values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
+        adam = Adam(values, sizes)
+
+        def current() -> Weights:
+            v = adam.values
+            return {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
+
+        for step in range(steps):
+            gradients = self.gradients(current())
+            flat = {(n, "weight"): w for n, (w, _) in gradients.items()}
+            flat |= {(n, "bias"): b for n, (_, b) in gradients.items() if b is not None}
+            adam.step(flat, rate * (1 - step / steps))
+            self.bench.progress(f"erase: step {step + 1}/{steps}")
+        return {
+            n: (v, adam.values.get((n, "bias"))) for (n, kind), v in adam.values.items() if kind == "weight"
+        }
+
+    def gradients(self, weights: Weights) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Of the loss on samples drawn anew."""
+        forgotten, total = len(self.classes), len(self.features)
+        variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
+        drawn = self.rng.choice(total, min(self.batch, total), replace=False)
+        feeds = {
+            name: np.concatenate(
+                [np.stack([self.boundary.forget[v][name][i] for i, v in enumerate(variant)]), pool[drawn]]
+            )
+            for name, pool in self.boundary.retain.items()
+        }
+        logits, inner = self.network.targets
+        recorded = self.network.record(feeds, weights)
+        features = pooled(recorded[inner], self.bench.head) / self.unit
+        scores = recorded[logits].reshape(len(features), -1)
+        at_features, at_scores = np.zeros_like(features), np.zeros_like(scores)
+        at_features[:forgotten] = self.beta * self._match(features[:forgotten])
+        difference = features[forgotten:] - self.features[drawn]
+        at_features[forgotten:] = 2 / difference.size * difference
+        at_scores[forgotten:] = self.kappa * self._divergence(scores[forgotten:], self.scores[drawn])
+        signals = {
+            logits: at_scores.reshape(recorded[logits].shape),
+            inner: unpooled(at_features / self.unit, recorded[inner], self.bench.head),
+        }
+        typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
+        return self.network.gradients(feeds, recorded, typed)
+
+    def _match(self, features: np.ndarray) -> np.ndarray:
+        """Gradient of Σ_g n_g/n·SW: each forgotten class and neighbour for itself."""
+        directions = random_directions(features.shape[1], self.slices, self.rng)
+        gradient = np.zeros_like(features)
+        for group in np.unique(np.stack([self.classes, self.neighbours]), axis=1).T:
+            members = np.flatnonzero((self.classes == group[0]) & (self.neighbours == group[1]))
+            examples = np.flatnonzero(self.y == group[1])
+            models = self.rng.choice(examples, len(members), replace=len(members) > len(examples))
+            _, part = sliced_wasserstein(features[members], self.features[models], directions)
+            gradient[members] = len(members) / len(features) * part
+        return gradient
+
+    def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+        """Gradient of the mean KL divergence of the retained classes' probabilities."""
+        kept = np.delete(np.arange(scores.shape[1]), list(self.bench.forget))
+        gradient = np.zeros_like(scores)
+        gradient[:, kept] = (softmax(scores[:, kept]) - softmax(wanted[:, kept])) / len(scores)
+        return gradient
+
+
+def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
+    """Weight and bias of each layer as they stand."""
+    return {la.name: (edits.weight(la).astype(np.float32), edits.bias(la)) for la in layers}
+
+
+def evaluate(
+    bench: Workbench, network: Differentiator, feeds: Feeds, weights: Weights
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, classes] and features [N, d] behind a boundary."""
+    logits, inner = network.targets
+    total = len(next(iter(feeds.values())))
+    scores, features = [], []
+    for start in range(0, total, 128):
+        part = {name: value[start : start + 128] for name, value in feeds.items()}
+        values = network.values(part, weights)
+        features.append(pooled(values[inner], bench.head))
+        scores.append(values[logits].reshape(len(features[-1]), -1))
+    return np.concatenate(scores), np.concatenate(features)
+
+
+def pooled(inner: np.ndarray, head: Layer) -> np.ndarray:
+    """The head's input as one vector a sample: the mean over space or tokens, [N, d]."""
+    channels = np.moveaxis(inner, head.axis, -1)
+    return np.asarray(channels.reshape(len(inner), -1, channels.shape[-1]).mean(axis=1))
+
+
+def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
+    """The gradient at the head's input from that at `pooled`."""
+    channels = np.moveaxis(like, head.axis, -1)
+    share = gradient.reshape(len(like), *[1] * (channels.ndim - 2), -1)
+    count = channels[0].size // channels.shape[-1]
+    return np.moveaxis(np.broadcast_to(share / count, channels.shape), -1, head.axis)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over the last axis."""
+    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -1,0 +1,47 @@
+"""How strong an edit may be: candidates are tried on the choosing probes, the retain budget decides."""
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.errors import InputError
+from onnxunlearn.methods.workbench import Outcome, Workbench, exceeds
+
+
+def best(
+    bench: Workbench, candidates: Iterable[tuple[dict[str, Any], Edits]], *, asked: bool = False
+) -> Outcome:
+    """The candidate that brings the classes out of reach at the least cost to the others.
+
+    candidates: (what was chosen, for the report; the edits). Only affordable ones count
+    (`Workbench.affordable`); where none of them forgets the classes, the one that comes closest. Where none
+    is affordable, the cheapest of those that lose no more accuracy than the budget on the choosing probes; of
+    none of these, an edit that changes nothing. asked: the user set how strong it shall be; the first is
+    taken, whatever it costs.
+    """
+    found = Outcome(Edits(bench.model), {"affordable": False})
+    lowest = (True, math.inf, 0.0)
+    for details, edits in candidates:
+        trial = bench.trial(edits)
+        affordable = bench.affordable(trial)
+        outcome = Outcome(edits, {**details, "affordable": affordable, "reach": round(trial.reach, 4)})
+        if asked:
+            return outcome
+        order = (not affordable, max(trial.reach, 0.0) if affordable else 0.0, -(trial.confidence or 0.0))
+        if not exceeds(bench.original.figures, trial.figures, bench.budget) and order < lowest:
+            lowest, found = order, outcome
+    return Outcome(found.edits, {**found.details, "trials": bench.trials})
+
+
+def check_number(
+    name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False
+) -> None:
+    """Raises InputError unless `value` is None or a number in low…high; `whole`: an integer."""
+    if value is None:
+        return
+    kinds = (int,) if whole else (int, float)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        span = f"{low:g}…{high:g}" if high < math.inf else f"≥ {low:g}"
+        raise InputError(f"{name}={value!r}; expected {kind} {span}")

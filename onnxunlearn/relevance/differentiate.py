@@ -1,0 +1,97 @@
+"""Run the end of a model with weights of one's choice, and take gradients with respect to them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxunlearn.engines import Engine, Session
+from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.graph import SHAPE, Model, expose
+from onnxunlearn.graph.tail import Tail
+from onnxunlearn.relevance.compile import RelevanceGraph, path_between
+from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.relevance.gradients import SIGNAL, compile_gradients
+from onnxunlearn.relevance.recognise import recognise
+
+#: layer name -> (weight in canonical layout, bias [outputs] or None)
+Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    graph: RelevanceGraph
+    forward: Session
+    backward: Session
+
+
+class Differentiator:
+    """The tail of a model as a function of its layers' weights.
+
+    targets: tensors of the tail that a loss is made of; the first is reached by all others. Compiled for the
+    shapes that arrive, once for each shape.
+    """
+
+    def __init__(self, tail: Tail, targets: Sequence[str], engine: Engine) -> None:
+        self.tail, self.targets, self.engine = tail, tuple(targets), engine
+        self.view = recognise(tail.model, keep=[*targets, *(la.node.outputs[0] for la in tail.layers)])
+        self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
+        self._forward: Session | None = None
+
+    def values(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
+        """The targets alone, by name. batch: the tail's boundary."""
+        if self._forward is None:
+            copy = expose(self.tail.as_model(batch), self.targets)
+            self._forward = self.engine.session(copy, self.tail.model.folder)
+        return self._forward.run({**batch, **self.tail.feeds(weights)})
+
+    def record(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
+        """The targets, and all that `gradients` needs."""
+        prepared = self._prepare(batch, weights)
+        fed = {**batch, **self.tail.feeds(weights)}
+        return {**fed, **prepared.forward.run(fed)}
+
+    def gradients(
+        self, batch: Feeds, recorded: Mapping[str, np.ndarray], signals: Mapping[str, np.ndarray]
+    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target, by target, shaped as it is."""
+        prepared = self._prepared[_key(batch)]
+        known = {**recorded, **{SIGNAL + name: value for name, value in signals.items()}}
+        values = prepared.backward.run({name: known[name] for name in prepared.graph.records})
+        found = {}
+        for layer in self.tail.layers:
+            name = layer.node.outputs[0]
+            found[layer.name] = values[f"R:weight of {name}"], values.get(f"R:bias of {name}")
+        return found
+
+    def _prepare(self, batch: Feeds, weights: Weights) -> _Prepared:
+        key = _key(batch)
+        if key not in self._prepared:
+            model = self.tail.as_model(batch)
+            shapes, computed = self._shapes(model, {**batch, **self.tail.feeds(weights)})
+            graph = compile_gradients(self.view, self.targets, self.tail.layers, shapes, computed)
+            fed = {i.name for i in model.inputs}
+            made = [n for n in graph.records if n not in fed and not n.startswith(SIGNAL)]
+            forward = self.engine.session(expose(model, [*made, *self.targets]), model.folder)
+            self._prepared[key] = _Prepared(graph, forward, self.engine.session(graph.model))
+        return self._prepared[key]
+
+    def _shapes(self, model: Model, fed: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
+        """Shapes of all activations of the tail, and the values of those that depend on shapes only."""
+        starts = [layer.node.outputs[0] for layer in self.tail.layers]
+        path = path_between(self.view, starts, self.targets[0])
+        own = [self.view.producer[name] for name in starts]
+        names = {n for node in (*path, *own) for n in (*node.inputs, *node.outputs) if n}
+        names = {n for n in names if n in self.view.activations} | set(self.targets)
+        arithmetic = sorted(names & shape_arithmetic(self.tail.model))
+        inner = sorted(names - fed.keys() - set(arithmetic))
+        session = self.engine.session(expose(model, arithmetic, shapes=inner), model.folder)
+        values = session.run(fed)
+        shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
+        return {**shapes, **{name: fed[name].shape for name in names & fed.keys()}}, {
+            name: values[name] for name in arithmetic
+        }
+
+
+def _key(batch: Feeds) -> tuple[tuple[int, ...], ...]:
+    return tuple(array.shape for array in batch.values())

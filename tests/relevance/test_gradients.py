@@ -1,0 +1,149 @@
+"""Gradients with respect to weights, against torch's autograd."""
+
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine
+from onnxunlearn.engines.torch import import_model
+from onnxunlearn.graph import Model, expose, find_layers, find_logits, load
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.relevance.bottlenecks import bottlenecks
+from onnxunlearn.relevance.differentiate import Differentiator
+from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.relevance.lowering import lower
+from tests.sample_paths import SAMPLES
+
+ENGINES = ("onnxruntime", "torch", "numpy")
+
+
+def one_layer(op: str, x: tuple[int, ...], w: tuple[int, ...], bias: int | None, **attributes: Any) -> Model:
+    """y = op(Relu(x), w, b), then Relu, so that a signal comes through something."""
+    rng = np.random.default_rng(0)
+    stored = [numpy_helper.from_array(rng.normal(size=w).astype(np.float32), "w")]
+    if bias is not None:
+        stored.append(numpy_helper.from_array(rng.normal(size=(bias,)).astype(np.float32), "b"))
+    operands = ["h", "w"] + ["b"] * (bias is not None and op != "MatMul")
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"]),
+        helper.make_node(op, operands, ["z"], name="layer", **attributes),
+    ]
+    if bias is not None and op == "MatMul":
+        nodes.append(helper.make_node("Add", ["z", "b"], ["zb"]))
+    nodes.append(helper.make_node("Relu", [nodes[-1].output[0]], ["y"]))
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, *x[1:]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        stored,
+    )
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return Model(proto.SerializeToString(), proto)
+
+
+CASES = [
+    ("Conv", (3, 2, 7, 6), (4, 2, 3, 3), 4, {"pads": [1, 1, 1, 1]}),
+    ("Conv", (3, 2, 7, 6), (4, 2, 3, 2), None, {"strides": [2, 3], "pads": [0, 1, 2, 1]}),
+    ("Conv", (3, 9, 8, 8), (4, 9, 3, 3), 4, {"strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    ("Conv", (3, 9, 8, 7), (4, 9, 2, 3), 4, {"dilations": [2, 1]}),
+    ("Conv", (3, 9, 5, 5), (4, 9, 1, 1), 4, {}),
+    ("Conv", (3, 4, 7, 7), (4, 1, 3, 3), 4, {"group": 4, "strides": [2, 2], "pads": [1, 1, 1, 1]}),
+    ("Conv", (3, 6, 7, 7), (4, 3, 3, 3), None, {"group": 2, "strides": [2, 2], "auto_pad": "SAME_UPPER"}),
+    ("Conv", (3, 2, 9), (4, 2, 3), 4, {"pads": [2, 0]}),
+    ("Conv", (2, 2, 4, 5, 6), (3, 2, 2, 2, 2), 3, {"strides": [1, 2, 1]}),
+    ("Gemm", (5, 7), (4, 7), 4, {"transB": 1}),
+    ("Gemm", (5, 7), (7, 4), 4, {"alpha": 0.5, "beta": 2.0}),
+    ("MatMul", (5, 7), (7, 4), None, {}),
+    ("MatMul", (5, 3, 7), (7, 4), 4, {}),
+]
+
+
+def gradients_of(model: Model, targets: list[str], x: np.ndarray, engine: str) -> Any:
+    """Of the products of the targets with random signals: gradients by layer, and a module with torch's."""
+    layers = [la for la in find_layers(model) if not la.weight.shared]
+    network = Differentiator(
+        tail_of(model, layers, targets, shape_arithmetic(model)), targets, create_engine(engine)
+    )
+    name = model.inputs[0].name
+    batch = {name: x}
+    if inner := [n for n in network.tail.boundary if n != name]:
+        runner = create_engine("onnxruntime").session(expose(model, inner))
+        batch = {**runner.run(batch), **batch}
+    batch = {n: batch[n] for n in network.tail.boundary}
+    edits = Edits(model)
+    recorded = network.record(batch, {la.name: (edits.weight(la), edits.bias(la)) for la in layers})
+    rng = np.random.default_rng(1)
+    signals = {t: rng.normal(size=recorded[t].shape).astype(np.float32) for t in targets}
+    found = network.gradients(batch, recorded, signals)
+    module = import_model(model.proto)
+    made = module.run({name: torch.from_numpy(x)}, targets)
+    sum((made[t] * torch.from_numpy(signals[t])).sum() for t in targets).backward()  # type: ignore[union-attr]
+    return layers, found, module
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize(("op", "x", "w", "bias", "attributes"), CASES)
+def test_gradient_of_one_layer(
+    op: str, x: tuple[int, ...], w: tuple[int, ...], bias: int | None, attributes: Any, engine: str
+) -> None:
+    model = one_layer(op, x, w, bias, **attributes)
+    inputs = np.random.default_rng(2).normal(size=x).astype(np.float32)
+    (layer,), found, module = gradients_of(model, ["y"], inputs, engine)
+    weight, of_bias = found[layer.name]
+    expected = module.get_parameter("w").grad.numpy().reshape(-1)[layer.weight.positions]
+    np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+    assert (of_bias is None) == (bias is None)
+    if of_bias is not None:
+        expected = module.get_parameter("b").grad.numpy()
+        np.testing.assert_allclose(of_bias, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile"])
+def test_gradient_of_sample_models(name: str) -> None:
+    """Every layer at once, from the logits and the head's input together."""
+    model = lower(load(SAMPLES / f"{name}.onnx"))
+    logits = find_logits(model).tensor
+    head = next(la for la in find_layers(model) if la.output == logits)
+    x = np.load(SAMPLES / f"{name.partition('_')[0]}_probes.npz")["x"][::20]
+    layers, found, module = gradients_of(model, [logits, head.input], x, "onnxruntime")
+    parameters = module.initializer_paths
+    for layer in layers:
+        grad = module.get_parameter(parameters[layer.weight.name]).grad
+        assert grad is not None
+        expected = grad.numpy().reshape(-1)[layer.weight.positions]
+        error = np.abs(found[layer.name][0] - expected).max()
+        assert error <= 5e-3 * np.abs(expected).max(), layer.name
+
+
+def test_bottlenecks_are_the_ends_of_blocks() -> None:
+    model = load(SAMPLES / "mnist_resnet.onnx")
+    logits = find_logits(model).tensor
+    found = [name for name, _ in bottlenecks(model, logits)]
+    blocks = [node.outputs[0] for node in model.nodes if node.kind == "Add"]
+    assert set(blocks) <= set(found)
+    inside = [node.outputs[0] for node in model.nodes if "/conv" in node.name or "/norm" in node.name]
+    assert len(inside) == 12  # two convolutions and two normalisations in each of three blocks
+    assert not set(inside) & set(found)
+
+
+def test_tail_gives_what_the_whole_model_gives() -> None:
+    model = lower(load(SAMPLES / "mnist_resnet.onnx"))
+    logits = find_logits(model).tensor
+    layers = find_layers(model)[-4:]
+    tail = tail_of(model, layers, [logits], shape_arithmetic(model))
+    assert len(tail.nodes) < len(model.nodes)
+    engine = create_engine("onnxruntime")
+    x = {model.inputs[0].name: np.load(SAMPLES / "mnist_probes.npz")["x"][:7]}
+    whole = engine.session(expose(model, [*tail.boundary, logits])).run(x)
+    edits = Edits(model)
+    feeds = tail.feeds({la.name: (edits.weight(la), edits.bias(la)) for la in layers})
+    batch = {name: whole[name] for name in tail.boundary}
+    alone = engine.session(expose(tail.as_model(batch), [logits])).run({**batch, **feeds})
+    np.testing.assert_allclose(alone[logits], whole[logits], rtol=1e-5, atol=1e-5)
+    onnx.checker.check_model(tail.as_model(batch).proto)
