@@ -18,8 +18,8 @@ class StoredTensor:
 
     stored_shape: as it lies in the file. steps: what rearranges it into what the consumer (or, for a layer's
     weight, the canonical layout) sees. readers: every node that reads the stored values, through whatever
-    layout ops; not those that ask only for their shape. packed: bytes hold two 4-bit integers each, the low one first; the steps start at those, in
-    one row.
+    layout ops; not those that ask only for their shape. packed: bytes hold two 4-bit integers each, the low
+    one first; the steps start at those, in one row.
     """
 
     name: str
