@@ -184,7 +184,7 @@ def chosen_classes(
 
 
 def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes, Probes]:
-    """The probes that choose and those that judge. Raises InputError unless every forgotten class is in both."""
+    """Those that choose and those that judge. Raises InputError unless every forgotten class is in both."""
     assert probes.y is not None
     for c in classes:
         found = int(np.sum(probes.y == c))

@@ -53,6 +53,7 @@ def erase(
         check_number(f"erase: {name}", number, 0)
     chosen = scope(bench, layers)
     edits = Edits(bench.model)
+    silence(bench, edits)
     if steps and chosen:
         rng = np.random.default_rng(bench.seed)
         problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
@@ -61,7 +62,6 @@ def erase(
             edits.set_weight(layer, weight)
             if bias is not None:
                 edits.set_bias(layer, bias)
-    silence(bench, edits)
     trial = bench.trial(edits)
     details = {"layers": [la.name for la in chosen], "steps": steps, "reach": round(trial.reach, 4)}
     return Outcome(edits, details)

@@ -10,7 +10,8 @@ def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
     """The probes in a choosing and a judging part, stratified by class; samples keep their order.
 
     A third of each class judges, but at least one sample of two or more; a lone sample chooses. Forgetting
-    gets deeper and costs less with every probe that chooses; to judge, fewer will do. Which ones depends on `seed` and on that class alone: other classes do not disturb it.
+    gets deeper and costs less with every probe that chooses; to judge, fewer will do. Which ones depends on
+    `seed` and on that class alone: other classes do not disturb it.
     Raises InputError if the probes have no y.
     """
     if probes.y is None:
