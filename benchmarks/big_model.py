@@ -8,6 +8,7 @@ the model as one message; and nothing may hold it twice.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -55,7 +56,7 @@ class Weights:
 
 
 def build(path: Path, size: float) -> None:
-    """Write the model at `path`, about `size` bytes in all."""
+    """Write the model at `path`, `size` bytes or a block more."""
     rng = np.random.default_rng(0)
     weights = Weights(path.with_name(f"{path.name}.data"))
     nodes = [helper.make_node("Flatten", ["x"], ["flat"], name="flatten")]
@@ -66,7 +67,7 @@ def build(path: Path, size: float) -> None:
         return name
 
     h = dense("flat", 784, WIDTH, "stem", 1)
-    for block in range(max(1, round(size / (8 * WIDTH * HIDDEN)))):
+    for block in range(max(1, math.ceil(size / (8 * WIDTH * HIDDEN)))):
         inner = dense(h, WIDTH, HIDDEN, f"block{block}.up", 1)
         nodes.append(helper.make_node("Relu", [inner], [f"{inner}.relu"], name=f"{inner}.relu"))
         branch = dense(f"{inner}.relu", HIDDEN, WIDTH, f"block{block}.down", 0.5)
