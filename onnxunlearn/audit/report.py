@@ -48,7 +48,15 @@ def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Versions of what computes; missing packages are left out."""
     found = {"python": platform.python_version()}
-    for package in ("onnxunlearn", "onnx", "onnxruntime", "onnxruntime-gpu", "numpy", "torch"):
+    for package in (
+        "onnxunlearn",
+        "onnx",
+        "onnxruntime",
+        "onnxruntime-gpu",
+        "numpy",
+        "scikit-learn",
+        "torch",
+    ):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -2,6 +2,7 @@
 
 from onnxunlearn.graph.atomic import replacing, write_atomically
 from onnxunlearn.graph.edited import Edited, check_outputs
+from onnxunlearn.graph.head import find_head, pooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import load
@@ -27,12 +28,14 @@ __all__ = [
     "check_output",
     "check_outputs",
     "expose",
+    "find_head",
     "find_layers",
     "find_logits",
     "load",
     "obstacle",
     "parse_shapes",
     "patch",
+    "pooled",
     "replacing",
     "stored_tensor",
     "with_input_shapes",

@@ -41,9 +41,3 @@ def gradients(
         recorded = bench.record(tensors, samples[part])
         signals = {layer.name: output_rows(layer, found[layer.output]) for layer in layers}
         yield GradientBatch(samples[part], recorded, signals)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

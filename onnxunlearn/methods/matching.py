@@ -7,13 +7,13 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer
+from onnxunlearn.graph import Layer, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.adam import Adam
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
-from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
 from onnxunlearn.relevance.flow import shape_arithmetic
 
@@ -89,17 +89,19 @@ class Matching:
             return {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
 
         for step in range(steps):
-            gradients = self.gradients(current())
+            loss, gradients = self.loss_and_gradients(current())
             flat = {(n, "weight"): w for n, (w, _) in gradients.items()}
             flat |= {(n, "bias"): b for n, (_, b) in gradients.items() if b is not None}
             adam.step(flat, rate * (1 - step / steps))
-            self.bench.progress(f"erase: step {step + 1}/{steps}")
+            self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
         return {
             n: (v, adam.values.get((n, "bias"))) for (n, kind), v in adam.values.items() if kind == "weight"
         }
 
-    def gradients(self, weights: Weights) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        """Of the loss on samples drawn anew."""
+    def loss_and_gradients(
+        self, weights: Weights
+    ) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray | None]]]:
+        """The loss on samples drawn anew, and its gradients by layer name."""
         forgotten, total = len(self.classes), len(self.features)
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
         drawn = self.rng.choice(total, min(self.batch, total), replace=False)
@@ -114,35 +116,40 @@ class Matching:
         features = pooled(recorded[inner], self.bench.head) / self.unit
         scores = recorded[logits].reshape(len(features), -1)
         at_features, at_scores = np.zeros_like(features), np.zeros_like(scores)
-        at_features[:forgotten] = self.beta * self._match(features[:forgotten])
+        distance, of_distance = self._match(features[:forgotten])
         difference = features[forgotten:] - self.features[drawn]
+        divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
+        at_features[:forgotten] = self.beta * of_distance
         at_features[forgotten:] = 2 / difference.size * difference
-        at_scores[forgotten:] = self.kappa * self._divergence(scores[forgotten:], self.scores[drawn])
+        at_scores[forgotten:] = self.kappa * of_divergence
+        loss = float(np.mean(difference**2)) + self.kappa * divergence + self.beta * distance
         signals = {
             logits: at_scores.reshape(recorded[logits].shape),
             inner: unpooled(at_features / self.unit, recorded[inner], self.bench.head),
         }
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
-        return self.network.gradients(feeds, recorded, typed)
+        return loss, self.network.gradients(feeds, recorded, typed)
 
-    def _match(self, features: np.ndarray) -> np.ndarray:
-        """Gradient of Σ_g n_g/n·SW: each forgotten class and neighbour for itself."""
+    def _match(self, features: np.ndarray) -> tuple[float, np.ndarray]:
+        """Σ_g n_g/n·SW, each forgotten class and neighbour for itself, and its gradient."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
-        gradient = np.zeros_like(features)
+        gradient, loss = np.zeros_like(features), 0.0
         for group in np.unique(np.stack([self.classes, self.neighbours]), axis=1).T:
             members = np.flatnonzero((self.classes == group[0]) & (self.neighbours == group[1]))
             examples = np.flatnonzero(self.y == group[1])
             models = self.rng.choice(examples, len(members), replace=len(members) > len(examples))
-            _, part = sliced_wasserstein(features[members], self.features[models], directions)
+            distance, part = sliced_wasserstein(features[members], self.features[models], directions)
             gradient[members] = len(members) / len(features) * part
-        return gradient
+            loss += len(members) / len(features) * distance
+        return loss, gradient
 
-    def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-        """Gradient of the mean KL divergence of the retained classes' probabilities."""
+    def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean KL divergence of the retained classes' probabilities, and its gradient."""
         kept = np.delete(np.arange(scores.shape[1]), list(self.bench.forget))
         gradient = np.zeros_like(scores)
-        gradient[:, kept] = (softmax(scores[:, kept]) - softmax(wanted[:, kept])) / len(scores)
-        return gradient
+        p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
+        gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
+        return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
 
 
 def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
@@ -165,12 +172,6 @@ def evaluate(
     return np.concatenate(scores), np.concatenate(features)
 
 
-def pooled(inner: np.ndarray, head: Layer) -> np.ndarray:
-    """The head's input as one vector a sample: the mean over space or tokens, [N, d]."""
-    channels = np.moveaxis(inner, head.axis, -1)
-    return np.asarray(channels.reshape(len(inner), -1, channels.shape[-1]).mean(axis=1))
-
-
 def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
     """The gradient at the head's input from that at `pooled`."""
     channels = np.moveaxis(like, head.axis, -1)
@@ -179,7 +180,6 @@ def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
     return np.moveaxis(np.broadcast_to(share / count, channels.shape), -1, head.axis)
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
+def log_softmax(scores: np.ndarray) -> np.ndarray:
     """Over the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+    return np.asarray(scores - logsumexp(scores)[..., None])

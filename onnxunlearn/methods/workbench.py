@@ -12,7 +12,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_layers, obstacle
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
@@ -93,17 +93,7 @@ class Workbench:
     @cached_property
     def head(self) -> Layer:
         """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
-        by_output = {layer.output: layer for layer in self.layers}
-        tensor = self.logits.tensor
-        for node in self.model.upstream(tensor):
-            for output in node.outputs:
-                if output in by_output and by_output[output].neurons == self.logits.classes:
-                    return by_output[output]
-            if node.kind in {"Conv", "Gemm", "MatMul"}:
-                break
-        raise UnsupportedError(
-            f"the layer that makes the logits {tensor!r} cannot be edited: {obstacle(self.model, tensor)}"
-        )
+        return find_head(self.model, self.logits, self.layers)
 
     @property
     def y(self) -> np.ndarray:

@@ -6,10 +6,10 @@ import numpy as np
 import onnx
 import pytest
 
+from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.methods.channels import channel_layers
-from onnxunlearn.methods.gradients import softmax
 from onnxunlearn.methods.neuron_mask import gate_gradients, gated
 
 from .tiny import convolutional, tiny_bench, tokens_first

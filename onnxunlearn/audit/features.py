@@ -1,0 +1,37 @@
+"""What a model makes of its inputs inside: one vector a sample, at any layer and in front of the head."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, record
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, pooled
+
+
+def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
+    """The head's input for each sample, averaged over space or tokens: float32 [N, d].
+
+    Raises UnsupportedError if the head cannot be found.
+    """
+    head = find_head(model, logits)
+    return activations(model, engine, feeds, {head.input: head}, batch_size)[head.input]
+
+
+def activations(
+    model: Model, engine: Engine, feeds: Feeds, tensors: Mapping[str, Layer], batch_size: int
+) -> dict[str, np.ndarray]:
+    """Tensors averaged over space or tokens, float32 [N, d]; each with a layer that it enters or leaves."""
+    found = {name: pooled(feeds[name], layer) for name, layer in tensors.items() if name in feeds}
+    inner = [name for name in tensors if name not in feeds]
+    if inner:
+        session = engine.session(expose(model, inner), model.folder)
+        found |= record(
+            session,
+            feeds,
+            inner,
+            batch_size,
+            baked=model.batch_size,
+            reduce=lambda name, values: pooled(values, tensors[name]),
+        )
+    return found

@@ -1,0 +1,201 @@
+"""Erase on trained models, judged on images that neither training nor the method has seen."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from onnxunlearn import unlearn
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import expose, load, patch
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.auto import part_of
+from onnxunlearn.methods.erase import erase, scope, silence
+from onnxunlearn.methods.matching import Matching, pooled, stored_weights, unpooled
+from onnxunlearn.methods.neighbours import neighbouring_class
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.relevance.differentiate import Weights
+from onnxunlearn.relevance.flow import shape_arithmetic
+
+from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images
+from .benches import bench
+
+
+def looked_at(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Predictions, features and labels of the shipped test images."""
+    model = load(data)
+    inner = bench(model).head.input
+    x, y = images(name)
+    values = create_engine().session(expose(model, ["logits", inner])).run({"x": x})
+    return values["logits"].argmax(axis=1), values[inner].reshape(len(x), -1), y
+
+
+def relearned(features: np.ndarray, y: np.ndarray, forget: int) -> float:
+    """Accuracy on the class of a linear head fitted on 20 images a class, in percent."""
+    fit = np.concatenate([np.flatnonzero(y == c)[:20] for c in range(10)])
+    scale = features[fit].std(axis=0) + 1e-6
+    head = LogisticRegression(max_iter=300).fit(features[fit] / scale, y[fit])
+    rest = np.setdiff1d(np.flatnonzero(y == forget), fit)
+    return 100 * float((head.predict(features[rest] / scale) == forget).mean())
+
+
+@pytest.mark.parametrize(
+    ("model", "forget", "recovered"),
+    [
+        (MLP, 3, 92),
+        (CNN, 3, 90),
+        pytest.param(RESNET, 3, 90, marks=pytest.mark.slow),
+        pytest.param(MOBILE, 5, 88, marks=pytest.mark.slow),
+    ],
+    ids=lambda value: value.stem if isinstance(value, Path) else str(value),
+)
+def test_the_class_is_gone_inside_and_the_others_stay(model: Path, forget: int, recovered: float) -> None:
+    data, test = (FASHION_PROBES, "fashion_test") if model is MOBILE else (MNIST_PROBES, "mnist_test")
+    result = unlearn(model, forget, data)
+    assert result.report["method"]["details"]["chosen"] == "erase"
+    before, features, y = looked_at(model.read_bytes(), test)
+    after, edited, _ = looked_at(result.model_bytes, test)
+    kept = y != forget
+    assert (after[~kept] != forget).all()
+    assert (after[kept] == y[kept]).mean() >= (before[kept] == y[kept]).mean() - 0.005
+    assert relearned(features, y, forget) > 93
+    assert relearned(edited, y, forget) < recovered
+
+
+def test_two_classes_at_once_and_one_after_the_other() -> None:
+    both = unlearn(MLP, [3, 5], MNIST_PROBES).model_bytes
+    one = unlearn(MLP, 3, MNIST_PROBES).model_bytes
+    after = unlearn(one, 5, MNIST_PROBES).model_bytes
+    before, _, y = looked_at(MLP.read_bytes(), "mnist_test")
+    kept = ~np.isin(y, [3, 5])
+    for data in (both, after):
+        predicted, features, _ = looked_at(data, "mnist_test")
+        assert not np.isin(predicted, [3, 5]).any()
+        assert (predicted[kept] == y[kept]).mean() >= (before[kept] == y[kept]).mean() - 0.007
+        assert relearned(features, y, 3) < 92
+
+
+def test_wrong_labels_and_few_probes() -> None:
+    x, y = images("mnist_probes")
+    rng = np.random.default_rng(0)
+    wrong = np.where(rng.random(len(y)) < 0.1, rng.integers(10, size=len(y)), y)
+    few = np.concatenate([np.flatnonzero(y == c)[:5] for c in range(10)])
+    before, _, truth = looked_at(MLP.read_bytes(), "mnist_test")
+    kept = truth != 3
+    for probes in ({"x": x, "y": wrong}, {"x": x[few], "y": y[few]}):
+        after, _, _ = looked_at(unlearn(MLP, 3, probes).model_bytes, "mnist_test")
+        assert (after[~kept] != 3).all()
+        assert (after[kept] == truth[kept]).mean() >= (before[kept] == truth[kept]).mean() - 0.01
+
+
+def test_scope_is_a_whole_block() -> None:
+    assert [la.name for la in scope(bench(RESNET), 1)] == [
+        "/6/conv1/Conv",
+        "/6/conv2/Conv",
+        "/6/shortcut/shortcut.0/Conv",
+    ]
+    assert [la.name for la in scope(bench(CNN), 1)] == ["/7/Gemm"]
+    assert len(scope(bench(CNN), 100)) == 3  # all there are
+
+
+def test_silenced_classes_never_win_whatever_the_features() -> None:
+    made = bench(MLP, (3, 5))
+    edits = Edits(made.model)
+    silence(made, edits)
+    rng = np.random.default_rng(0)
+    scores = rng.normal(size=(500, 64)) * 10 @ edits.weight(made.head).T + edits.bias(made.head)
+    assert not np.isin(scores.argmax(axis=1), [3, 5]).any()
+
+
+def test_a_part_of_an_edit_lies_between() -> None:
+    made = bench(MLP)
+    whole = erase(made, steps=5).edits
+    half = part_of(made, whole, 0.5)
+    start = Edits(made.model)
+    layer = scope(made, 2)[0]
+    middle = (start.weight(layer) + whole.weight(layer)) / 2
+    np.testing.assert_allclose(half.weight(layer), middle, rtol=1e-5, atol=1e-6)
+    assert not np.array_equal(start.weight(layer), whole.weight(layer))
+    np.testing.assert_array_equal(half.weight(made.head), whole.weight(made.head))
+
+
+def test_same_seed_same_bytes() -> None:
+    first, second = (erase(bench(MLP), steps=3).edits for _ in range(2))
+    assert patch(first.model, first.arrays) == patch(second.model, second.arrays)
+    assert onnx.load_from_string(patch(first.model, first.arrays))
+
+
+def problem(made: Workbench) -> tuple[Matching, Weights]:
+    """The loss of erase on a small batch, always the same draw, and the weights it starts from."""
+    layers = scope(made, 2)
+    rng = np.random.default_rng(0)
+    loss = Matching.of(made, layers, rng, beta=0.5, kappa=0.3, batch=40, slices=16)
+    return loss, stored_weights(Edits(made.model), layers)
+
+
+@pytest.mark.parametrize("engine", ["torch", "numpy"])
+def test_other_engines_see_the_same_loss_and_gradients(engine: str) -> None:
+    made = bench(MLP)
+    found = []
+    for runner in (made.engine, create_engine(engine)):
+        loss, weights = problem(replace(made, engine=runner))
+        loss.rng = np.random.default_rng(1)
+        found.append(loss.loss_and_gradients(weights))
+    assert np.isclose(found[0][0], found[1][0], rtol=1e-4)
+    for name, (weight, bias) in found[0][1].items():
+        for ours, theirs in zip((weight, bias), found[1][1][name], strict=True):
+            assert ours is not None
+            assert theirs is not None
+            np.testing.assert_allclose(theirs, ours, rtol=1e-2, atol=1e-3 * np.abs(ours).max())
+
+
+def test_gradient_of_the_whole_loss_is_that_of_finite_differences() -> None:
+    loss, weights = problem(bench(MLP))
+
+    def at(moved: Weights) -> tuple[float, Weights]:
+        loss.rng = np.random.default_rng(1)
+        return loss.loss_and_gradients(moved)
+
+    _, gradients = at(weights)
+    length = float(np.sqrt(sum((g**2).sum() for g, _ in gradients.values())))
+    size = 1e-2
+    up, down = (
+        at({n: (w + s * size / length * gradients[n][0], b) for n, (w, b) in weights.items()})[0]
+        for s in (1, -1)
+    )
+    assert np.isclose((up - down) / (2 * size), length, rtol=2e-2)
+
+
+def test_pooled_and_back() -> None:
+    made = bench(RESNET)
+    tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
+    assert tail.boundary == ("/5/Relu_1_output_0",)
+    rng = np.random.default_rng(0)
+    inner = rng.normal(size=(3, 5, 4)).astype(np.float32)  # tokens before channels
+    head = made.head
+    assert pooled(inner, head).shape == (3, 4)
+    gradient = rng.normal(size=(3, 4))
+    np.testing.assert_allclose(
+        (unpooled(gradient, inner, head) * inner).sum(), (gradient * pooled(inner, head)).sum(), rtol=1e-5
+    )
+
+
+def test_the_neighbour_is_near_and_likely() -> None:
+    rng = np.random.default_rng(0)
+    others = np.concatenate([rng.normal(size=(20, 4)) + 5, rng.normal(size=(20, 4)) - 5])
+    y = np.repeat([1, 2], 20)
+    features = np.array([[4.0] * 4, [-4.0] * 4, [0.0] * 4])
+    scores = np.array([[9.0, 1, 0], [9, 0, 1], [9, 0, 50]])
+    np.testing.assert_array_equal(neighbouring_class(features, scores, others, y, (0,)), [1, 2, 2])
+
+
+def test_parameters_are_checked() -> None:
+    with pytest.raises(InputError, match="erase: steps=0; expected a whole number ≥ 1"):
+        erase(bench(MLP), steps=0)
+    with pytest.raises(InputError, match="erase: beta=-1"):
+        erase(bench(MLP), beta=-1)
