@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test check fix clean
+.PHONY: demo test check fuzz fix clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -16,6 +16,10 @@ check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# 100,000 damaged models; what is found is kept in fuzz-findings/
+fuzz: .venv/test.stamp
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
 
 fix: .venv/test.stamp
 	$(BIN)/ruff check --fix .

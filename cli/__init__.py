@@ -1,18 +1,24 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`."""
 
 import logging
+import os
+import signal
+import sys
 import traceback
 
 import click
+import numpy as np
 
-from onnxunlearn.errors import OnnxUnlearnError
+from onnxunlearn.errors import OnnxUnlearnError, one_line
 
+from . import console
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
 from .methods import methods
 from .relevance import relevance
 from .run import run
+from .signals import Stopped, stoppable
 
 
 class _Commands(click.Group):
@@ -20,15 +26,24 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> None:
         try:
-            super().invoke(ctx)
+            with stoppable(), np.errstate(all="ignore"):  # damaged weights are reported, not warned of
+                super().invoke(ctx)
             return
         except OnnxUnlearnError as error:
             message, code = str(error), error.exit_code
         except click.UsageError as error:
             command = (error.ctx or ctx).command_path
             message, code = f"{error.format_message().rstrip('.')} (see `{command} --help`)", error.exit_code
+        except Stopped as stopped:
+            # codes as shells have them; click's 1 would mean a missed target
+            message, code = f"stopped by {signal.Signals(stopped.number).name}", 128 + stopped.number
         except KeyboardInterrupt:
-            message, code = "interrupted", 130  # as shells have it; click's 1 would mean a missed target
+            message, code = "stopped by SIGINT", 128 + signal.SIGINT
+        except MemoryError as error:
+            message, code = f"not enough memory ({one_line(error)}); try a smaller --batch-size", 2
+        except BrokenPipeError:  # the reader has seen enough, as with `| head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(141)  # 128 + SIGPIPE, which Windows lacks
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except Exception:
@@ -37,7 +52,7 @@ class _Commands(click.Group):
                 "this is a bug; please report it with the lines above",
                 70,
             )  # sysexits.h, EX_SOFTWARE
-        click.echo(f"onnxunlearn: {' '.join(message.split())}", err=True)
+        click.echo(f"onnxunlearn: {console.visible(one_line(message, 2000))}", err=True)
         ctx.exit(code)
 
 

@@ -1,15 +1,40 @@
 """How results and progress look: results on stdout, progress on stderr and only on a terminal."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+
+
+def visible(text: str) -> str:
+    """`text` with control characters as escapes: names from strangers must not steer the terminal."""
+    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+
+
+class _Console(Console):
+    def print(self, *objects: Any, **options: Any) -> None:
+        super().print(*(visible(o) if isinstance(o, str) else o for o in objects), **options)
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError  # rich would exit with 1, which here means a missed target
+
+
+class _Table(Table):
+    def add_row(self, *cells: Any, **options: Any) -> None:
+        super().add_row(
+            *(visible(c).replace("\n", "\\n") if isinstance(c, str) else c for c in cells), **options
+        )
+
+
 # Names from files are printed as they are: no markup or emoji codes, and never cut off or folded. A row of a
 # table is one line, in a pipe too; wrapping is the terminal's business.
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
+out = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width=100_000)
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
@@ -25,7 +50,7 @@ def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
 
 def table(*columns: str) -> Table:
     """A table to print on `out`; columns whose title starts with `>` hold numbers."""
-    made = Table(box=None, pad_edge=False)
+    made = _Table(box=None, pad_edge=False)
     for column in columns:
         made.add_column(column.removeprefix(">"), justify="right" if column.startswith(">") else "left")
     return made

@@ -8,8 +8,10 @@ import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load, parse_shapes, with_input_shapes
+from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_shapes
 from onnxunlearn.probes import read_labels
+
+from . import console
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -76,8 +78,11 @@ def shapes_option(function: F) -> F:
 
 
 def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
-    """Load a model with the sizes given by --input-shapes."""
-    return with_input_shapes(load(path), parse_shapes(input_shapes))
+    """Load a model with the sizes given by --input-shapes; stderr names weights that are not numbers."""
+    model = with_input_shapes(load(path), parse_shapes(input_shapes))
+    for line in not_finite(model):
+        click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
+    return model
 
 
 def json_option(function: F) -> F:

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, check_outputs, write_atomically
+from onnxunlearn.graph import check_output, check_outputs, replacing
 from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
@@ -107,8 +107,13 @@ def run(
             progress=progress,
         )
     if not dry_run:
-        result.save(out, overwrite=overwrite)
-        write_atomically(report_path, (json.dumps(result.report, indent=2) + "\n").encode())
+        with replacing(report_path) as file:  # both or neither: room for the report is taken first
+            file.write((json.dumps(result.report, indent=2) + " " * 65536).encode())
+            file.flush()
+            result.save(out, overwrite=overwrite)
+            file.seek(0)
+            file.truncate()
+            file.write((json.dumps(result.report, indent=2) + "\n").encode())
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:

@@ -3,6 +3,7 @@
 import os
 from collections import Counter
 from dataclasses import asdict, dataclass
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,8 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Layer, Logits, Model, find_layers, find_logits, load
+from onnxunlearn.graph import Layer, Logits, Model, find_layers, find_logits, load, not_finite
+from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import sources
 from onnxunlearn.relevance.lowering import lower
@@ -25,6 +27,10 @@ _QUANTISED = (
     "MatMulNBits",
     "QGemm",
 )
+#: values that a tensor may have for one sample if the model is to be run for this: 256 MiB in float32
+_LARGEST_TENSOR = 2**26
+#: nodes that a model may have for this; ONNX Runtime's time grows with the square of what it is asked for
+_MOST_NODES = 20_000
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Inspection:
     """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
 
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
-    why that was not possible, in a line; None if it was.
+    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers.
     """
 
     path: str | None
@@ -78,6 +84,7 @@ class Inspection:
     composite: str
     rules: tuple[RuleCount, ...]
     obstacle: str | None
+    warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -139,6 +146,7 @@ def inspect(
         composite=composite,
         rules=rules,
         obstacle=obstacle,
+        warnings=tuple(not_finite(model)),
     )
 
 
@@ -151,27 +159,34 @@ def _rules(
     model: Model, logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
-    free = [i.name for i in model.inputs if any(not isinstance(d, int) for d in declared_shape(i)[1:])]
+    free = [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
     if free:
         return (), f"input {free[0]!r} has free sizes besides the batch"
+    if len(model.nodes) > _MOST_NODES:
+        return (), f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
+    sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
+    largest = max(sizes, key=lambda name: sizes[name], default="")
+    if largest and sizes[largest] > _LARGEST_TENSOR:
+        return (), f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, sources(model))
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)
+    except MemoryError:
+        return (), "one sample does not fit into memory"
     counts = Counter((r.op, r.kind, r.rule) for r in found)
     return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
 
 
 def _example(model: Model) -> dict[str, np.ndarray]:
     """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
-    feeds = {}
-    for info in model.inputs:
-        shape = [model.batch_size or 1, *(int(d) for d in declared_shape(info)[1:])]
-        feeds[info.name] = np.ones(
-            shape, onnx.helper.tensor_dtype_to_np_dtype(info.type.tensor_type.elem_type)
-        )
-    return feeds
+    size = model.batch_size or 1
+    return {i.name: np.ones([size, *(s or 1 for s in i.sizes[1:])], i.dtype) for i in declared_inputs(model)}
+
+
+def _is_size(dim: int | str) -> bool:
+    return isinstance(dim, int) and dim > 0  # some exporters write a free size as 0 or -1
 
 
 def _dtype(element_type: int) -> str:

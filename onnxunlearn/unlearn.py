@@ -14,7 +14,7 @@ from onnxunlearn import audit
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Edited, Logits, Model, find_logits, load
+from onnxunlearn.graph import Edited, Logits, Model, find_logits, load, not_finite
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
@@ -165,6 +165,7 @@ def unlearn(
         method={"name": method, "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
+        warnings=not_finite(model),
         seconds=clock.seconds,
     )
     return Result(edited, report)

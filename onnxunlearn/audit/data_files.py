@@ -6,7 +6,8 @@ from pathlib import Path
 import onnx
 
 from onnxunlearn.graph import Model
-from onnxunlearn.graph.external import external_tensors, locations, place
+from onnxunlearn.graph.external import locations, place
+from onnxunlearn.graph.tensors import external_tensors
 
 #: bytes that are compared at a time
 _CHUNK = 1 << 24

@@ -103,6 +103,7 @@ def build_report(
     method: Mapping[str, Any],
     changes: Diff,
     notes: Mapping[str, str],
+    warnings: Sequence[str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
     """The report as JSON-ready data; accuracies in percent, times in seconds.
@@ -123,6 +124,7 @@ def build_report(
         "targets_met": all(t.met for t in targets),
         "method": dict(method),
         "changes": {**changes.to_json(), "notes": dict(notes)},
+        "warnings": list(warnings),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "note": (
             "Accuracies are measured on the judging part of the probes, on the edited file as saved. `mask` "

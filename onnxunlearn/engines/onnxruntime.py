@@ -13,6 +13,7 @@ from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import read
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
 
 try:
@@ -87,7 +88,7 @@ class OnnxRuntimeEngine:
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
-            session = ort.InferenceSession(model.SerializeToString(), options, providers=ordered)
+            session = ort.InferenceSession(_trimmed(model).SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
         return OnnxRuntimeSession(session, Signature.of(model), shared)
@@ -135,6 +136,25 @@ def _share_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[A
     if total > _LARGE:  # packed weights are faster, but are a copy
         options.add_session_config_entry("session.disable_prepacking", "1")
     return shared
+
+
+def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model without omitted inputs at the end of a list.
+
+    It means the same without them, but ONNX Runtime crashes on some (LayerNormalization with bias "").
+    """
+    if not any(_omits_last(node) for node in messages(model, onnx.NodeProto)):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    for node in messages(copy, onnx.NodeProto):
+        while _omits_last(node):
+            del node.input[-1]
+    return copy
+
+
+def _omits_last(node: onnx.NodeProto) -> bool:
+    return bool(node.input) and not node.input[-1]
 
 
 def _options() -> Any:

@@ -2,6 +2,7 @@
 
 from onnxunlearn.graph.atomic import replacing, write_atomically
 from onnxunlearn.graph.edited import Edited, check_outputs
+from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
@@ -32,6 +33,7 @@ __all__ = [
     "find_layers",
     "find_logits",
     "load",
+    "not_finite",
     "obstacle",
     "parse_shapes",
     "patch",

@@ -12,9 +12,10 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.atomic import replacing
-from onnxunlearn.graph.external import copy_patched, external_tensors, patches_of, renamed
+from onnxunlearn.graph.external import copy_patched, patches_of, renamed
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
+from onnxunlearn.graph.tensors import external_tensors
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import external_tensors
 
 #: bytes that are copied at a time
 _CHUNK = 1 << 26
@@ -31,11 +31,6 @@ class Place(NamedTuple):
     location: str
     offset: int
     length: int
-
-
-def external_tensors(proto: onnx.ModelProto) -> Iterable[onnx.TensorProto]:
-    """Tensors whose values lie in another file, in subgraphs too."""
-    return (t for t in messages(proto, onnx.TensorProto) if t.data_location == onnx.TensorProto.EXTERNAL)
 
 
 def place(tensor: onnx.TensorProto) -> Place:

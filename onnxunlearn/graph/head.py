@@ -22,9 +22,8 @@ def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = Non
                 return by_output[output]
         if node.kind in {"Conv", "Gemm", "MatMul"}:
             break
-    raise UnsupportedError(
-        f"the layer that makes the logits {logits.tensor!r} cannot be edited: {obstacle(model, logits.tensor)}"
-    )
+    why = obstacle(model, logits.tensor)
+    raise UnsupportedError(f"the layer that makes the logits {logits.tensor!r} cannot be edited: {why}")
 
 
 def pooled(values: np.ndarray, layer: Layer) -> np.ndarray:

@@ -90,6 +90,8 @@ def _layer(model: Model, node: Node) -> Layer | None:
             return None
         if not node.attribute("transB", 0):
             weight = weight.then(np.transpose)
+    elif len(weight.shape) < 3:
+        return None
     neurons, output = weight.shape[0], node.outputs[0]
     if len(node.inputs) > 2 and node.inputs[2]:
         return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)

@@ -1,14 +1,36 @@
 """Read a model file, or say in one line why it cannot be used."""
 
 import os
+import time
+from math import prod
 from pathlib import Path
 
 import onnx
 from google.protobuf.message import DecodeError
 
-from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph.external import external_tensors
+from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph.growth import check_growth
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.structure import check_structure
+from onnxunlearn.graph.tensors import check_tensor, external_tensors
+
+#: protobuf's own limit, in bytes
+_LARGEST_FILE = 2**31 - 1
+#: values of a tensor with a batch of one: 4 GiB in float32
+_LARGEST_TENSOR = 2**30
+#: seconds since the last write within which a file may not be complete
+_NEW = 60
+#: what other files begin with
+_OTHER_FORMATS = (
+    (b"PK", "a zip archive (or a PyTorch file)"),
+    (b"\x1f\x8b", "a gzip archive"),
+    (b"BZh", "a bzip2 archive"),
+    (b"\xfd7zXZ", "an xz archive"),
+    (b"7z\xbc\xaf", "a 7z archive"),
+    (b"\x89HDF", "an HDF5 (Keras) file"),
+    (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+)
 
 
 def load(source: str | os.PathLike[str] | bytes) -> Model:
@@ -25,13 +47,27 @@ def load(source: str | os.PathLike[str] | bytes) -> Model:
             raise InputError(f"{path}: no such file; give the path of an .onnx file")
         if not path.is_file():
             raise InputError(f"{path}: not a file; give the path of an .onnx file")
-        data = path.read_bytes()
+        data = _read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check name and permissions") from None
-    return _checked(Model(data, _parse(data, str(path)), path))
+    return _checked(Model(data, _parse(data, str(path), path), path))
 
 
-def _parse(data: bytes, name: str) -> onnx.ModelProto:
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        before = os.fstat(file.fileno())
+        if before.st_size > _LARGEST_FILE:
+            raise InputError(
+                f"{path}: larger than 2 GiB, which no ONNX file can be; save the weights as external data"
+            )
+        data = file.read()
+        after = os.fstat(file.fileno())
+    if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise InputError(f"{path}: changed while it was read; wait until it has been written")
+    return data
+
+
+def _parse(data: bytes, name: str, path: Path | None = None) -> onnx.ModelProto:
     if not data:
         raise InputError(f"{name}: the file is empty; export the model again")
     proto = onnx.ModelProto()
@@ -40,7 +76,12 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     except DecodeError:
         # ir_version, the first field of every exporter
         looks_like_onnx = data[:1] == b"\x08" and len(data) > 16
-        reason = "truncated or damaged ONNX" if looks_like_onnx else "not an ONNX file"
+        if looks_like_onnx:
+            reason = "truncated or damaged ONNX" + (", perhaps still being written" if _is_new(path) else "")
+        else:
+            reason = "not an ONNX file" + next(
+                (f" but {w}" for m, w in _OTHER_FORMATS if data.startswith(m)), ""
+            )
         raise InputError(f"{name}: {reason}; expected a complete .onnx protobuf, export it again") from None
     if not proto.HasField("graph") or not proto.opset_import or not proto.graph.node:
         raise InputError(
@@ -49,10 +90,16 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     return proto
 
 
+def _is_new(path: Path | None) -> bool:
+    return path is not None and time.time() - path.stat().st_mtime < _NEW
+
+
 def _checked(model: Model) -> Model:
     name = str(model.path) if model.path else "the model"
-    for tensor in external_tensors(model.proto):
-        _check_external(tensor, model.folder, name)
+    check_structure(model.proto, name)
+    check_growth(model.proto, name)
+    for tensor in messages(model.proto, onnx.TensorProto):
+        check_tensor(tensor, name, model.folder)
     for node in model.nodes:
         if node.domain.startswith("com.microsoft.nchwc"):
             raise UnsupportedError(
@@ -65,30 +112,16 @@ def _checked(model: Model) -> Model:
         onnx.checker.check_model(str(model.path) if has_external else model.data)
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
+    for made, shape in model.shapes.items():
+        values = prod(size or 1 for size in shape)
+        if values > _LARGEST_TENSOR and made not in model.stored:
+            raise UnsupportedError(
+                f"{name}: tensor {made!r} would have {values:,} values for one sample; "
+                f"at most {_LARGEST_TENSOR:,} can be handled"
+            )
     return model
-
-
-def _check_external(tensor: onnx.TensorProto, folder: Path | None, name: str) -> None:
-    entries = {e.key: e.value for e in tensor.external_data}
-    location = entries.get("location", "")
-    what = f"{name}: tensor {tensor.name!r} has its data in {location!r}"
-    if folder is None:
-        raise InputError(f"{what}, but the model was given as bytes; give the path of the .onnx file")
-    try:
-        target = (folder / location).resolve()
-        outside = not location or Path(location).is_absolute() or not target.is_relative_to(folder.resolve())
-        size = target.stat().st_size if not outside and target.is_file() else None
-        end = int(entries.get("offset") or 0) + int(entries.get("length") or 0)
-    except (OSError, RuntimeError, ValueError) as error:  # e.g. a loop of links, a number that is none
-        raise InputError(f"{what}, which cannot be found ({error}); export the model again") from None
-    if outside:
-        raise InputError(f"{what}, outside the model's folder; refused, put the data file beside the model")
-    if size is None:
-        raise InputError(f"{what}, which does not exist; put the data file beside the model")
-    if end > size:
-        raise InputError(f"{what}, which is too short ({size:,} of {end:,} bytes); copy the data file again")
 
 
 def _first_line(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return lines[0].rstrip(".") if lines else type(error).__name__
+    return one_line(ValueError(lines[0].rstrip("."))) if lines else type(error).__name__

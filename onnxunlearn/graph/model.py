@@ -6,6 +6,7 @@ The protobuf is only ever looked at; `graph.save` writes the original's bytes wi
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import read
+from onnxunlearn.graph.folding import MOST_ELEMENTS, check_foldable
 from onnxunlearn.graph.messages import messages
 
 if TYPE_CHECKING:
@@ -209,30 +211,53 @@ class Model:
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""
-        if name in self._constants:
-            return self._constants[name]
-        value = self._evaluate(name) if name and name not in self.activations else None
-        self._constants[name] = value
-        return value
+        if name not in self._constants:
+            for part in self._behind(name):
+                self._constants[part] = self._evaluate(part)
+        return self._constants[name]
 
     @cached_property
     def _constants(self) -> dict[str, np.ndarray | None]:
         return {}
 
+    def _behind(self, name: str) -> list[str]:
+        """`name` and what its value is computed from, as far as that is not evaluated yet; sources first."""
+        found: dict[str, int] = {}
+        waiting = [name]
+        while waiting:  # no recursion: chains may be long
+            part = waiting.pop()
+            if part in found or part in self._constants:
+                continue
+            node = None if part in self.activations or part in self.stored else self.producer.get(part)
+            found[part] = -1 if node is None else node.index
+            waiting += () if node is None else node.inputs
+        return sorted(found, key=lambda part: found[part])
+
     def _evaluate(self, name: str) -> np.ndarray | None:
+        if name in self.activations:
+            return None
         if name in self.stored:
             return self.array(name)
         node = self.producer.get(name)
         if node is None or node.domain or node.captured:
             return None
-        operands = [self.constant(n) if n else None for n in node.inputs]
+        operands = [self._constants[n] if n else None for n in node.inputs]
         if any(n and v is None for n, v in zip(node.inputs, operands, strict=True)):
             return None
         try:
-            made = evaluate(node, operands)
+            made = fold(node, operands)
         except Exception:  # whatever the reference evaluator cannot run is not known; who needs it says so
             return None
-        return made[list(node.outputs).index(name)]
+        value = made[node.outputs.index(name)]
+        self._folded += value.size
+        return value if self._folded <= self._foldable else None
+
+    _folded: int = field(default=0, init=False, repr=False)
+
+    @cached_property
+    def _foldable(self) -> int:
+        """Elements that all folded tensors may have together: weights are cast and transposed a few times."""
+        return MOST_ELEMENTS + 8 * sum(prod(t.dims) for t in self.stored.values())
 
     def upstream(self, name: str) -> Iterator[Node]:
         """The chain of nodes that make `name`, nearest first, following each node's first activation."""
@@ -242,6 +267,12 @@ class Model:
             if following is None:
                 return
             name = following
+
+
+def fold(node: Node, operands: list[np.ndarray | None]) -> list[np.ndarray]:
+    """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
+    check_foldable(node, operands)
+    return evaluate(node, operands)
 
 
 def evaluate(node: Node, operands: list[np.ndarray | None]) -> list[np.ndarray]:

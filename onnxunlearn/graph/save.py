@@ -9,9 +9,9 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph.external import external_tensors
 from onnxunlearn.graph.messages import located
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
 # Field numbers of onnx.proto
@@ -109,10 +109,14 @@ def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = Fa
         raise InputError(f"{path}: is the input model, which is never written; give another path with -o")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the path of the file to write")
+    if exists and not path.is_file():
+        raise InputError(f"{path}: is a device or a pipe; give the path of the file to write")
     if exists and not overwrite:
         raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
     if not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise InputError(f"{path}: the folder {path.parent} cannot be written; give another path with -o")
     return path
 
 

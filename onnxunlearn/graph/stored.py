@@ -95,7 +95,11 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
             if any(operand is None for operand in operands):
                 return None
             steps.append(_step(node, operands))
-    return StoredTensor(name, tuple(model.stored[name].dims), tuple(_readers(model, name)), tuple(steps))
+    found = StoredTensor(name, tuple(model.stored[name].dims), tuple(_readers(model, name)), tuple(steps))
+    try:
+        return found if found.shape is not None else None
+    except Exception:  # a layout op that does not fit its operand: nobody can run it
+        return None
 
 
 def _step(node: Node, operands: list[np.ndarray | None]) -> Step:
@@ -106,8 +110,11 @@ def _step(node: Node, operands: list[np.ndarray | None]) -> Step:
 
 
 def _readers(model: Model, name: str) -> Iterator[Node]:
-    for node in model.consumers.get(name, ()):
-        if node.kind in LAYOUT_OPS and node.inputs[0] == name:
-            yield from _readers(model, node.outputs[0])
-        elif node.kind not in {"Shape", "Size"}:  # which no edit changes
-            yield node
+    waiting = [name]
+    while waiting:  # no recursion: chains may be long
+        name = waiting.pop()
+        for node in model.consumers.get(name, ()):
+            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
+                waiting.append(node.outputs[0])
+            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
+                yield node

@@ -1,5 +1,6 @@
 """NumPy files (.npz, .npy) from strangers: read without ever unpickling anything."""
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ from onnxunlearn.errors import InputError, one_line
 
 _NPY_MAGIC = b"\x93NUMPY"
 _ZIP_MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+#: bytes that an archive may unpack to however small it is, and times its own size beyond that
+_ALWAYS_FINE, _MOST_EXPANSION = 2**28, 100
 
 
 def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
@@ -17,13 +20,16 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     """
     _check_magic(path)
     try:
-        content = np.load(path, allow_pickle=False)
+        content = np.load(path, mmap_mode="r", allow_pickle=False)  # never more than the file holds
         if isinstance(content, np.ndarray):
-            return content
+            return np.array(content)
         with content:
+            _check_bomb(content.zip, path)
             arrays = {name: content[name] for name in content.files}
+    except InputError:
+        raise
     except Exception as error:  # zip, zlib, header and memory errors: all are what a damaged file gives
-        if "pickle" in str(error):
+        if "pickle" in str(error) or "Python objects" in str(error):
             raise InputError(
                 f"{path}: holds pickled Python objects, which can run code and are refused; "
                 "save plain numeric arrays"
@@ -35,8 +41,20 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     return arrays
 
 
+def _check_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+    """Raises InputError if the members say they unpack to far more than the file; zipfile stops there."""
+    unpacked = sum(member.file_size for member in archive.infolist())
+    if unpacked > max(_ALWAYS_FINE, _MOST_EXPANSION * path.stat().st_size):
+        raise InputError(
+            f"{path}: unpacks to {unpacked:,} bytes, more than {_MOST_EXPANSION} times its size, perhaps a "
+            "decompression bomb; save the arrays uncompressed (numpy.savez)"
+        )
+
+
 def _check_magic(path: Path) -> None:
     try:
+        if path.exists() and not path.is_file():  # reading a pipe could take for ever
+            raise InputError(f"{path}: not a file; give an .npz or .npy file")
         with path.open("rb") as file:
             start = file.read(len(_NPY_MAGIC))
     except OSError as error:

@@ -66,6 +66,8 @@ def read_images(paths: Sequence[Path], preprocess: Preprocess) -> np.ndarray:
 def _read(path: Path, preprocess: Preprocess) -> np.ndarray:
     from PIL import Image, ImageOps
 
+    if not path.is_file():  # reading a pipe could take for ever
+        raise InputError(f"{path}: not a file; a class's folder may hold nothing but images")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError, blamed_on
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.adjoints import Site, adjoint
 from onnxunlearn.relevance.composites import Composite
@@ -166,8 +166,9 @@ class _Walk:
         self.merges: dict[int, Merged] = {}
         if composite.merge:
             for node in self.path:
-                if merged := merge_behind(model, node, logits, self.site):
-                    self.merges[node.index] = merged
+                with blamed_on(node):
+                    if merged := merge_behind(model, node, logits, self.site):
+                        self.merges[node.index] = merged
         self.merged = {i for m in self.merges.values() for i in m.nodes}
         self.first = _first_linear_nodes(model)
         self.depth = {node.index: i for i, node in enumerate(n for n in model.nodes if n.kind in LINEAR)}
@@ -179,7 +180,8 @@ class _Walk:
         for node in reversed(self.path):
             if not any(o in relevance for o in node.outputs):
                 continue  # nothing flows here, e.g. the arithmetic of shapes
-            local, shares = self.step(node, relevance)
+            with blamed_on(node):
+                local, shares = self.step(node, relevance)
             for name, share in zip(local.inputs, shares, strict=True):
                 if name in reached and not share.zero:
                     relevance[name] = relevance[name] + share if name in relevance else share

@@ -204,7 +204,7 @@ class Value:
         if self.zero:
             return self
         if self.array is not None:
-            return self.emitter.constant(self.array.reshape(shape))
+            return replace(self, array=self.array.reshape(shape))  # all zeros stay a tensor
         return self.emitter.op("Reshape", self, np.asarray(shape, np.int64))
 
     def expand(self, shape: Sequence[int]) -> Value:
@@ -215,7 +215,7 @@ class Value:
         if self.zero or list(permutation) == list(range(len(permutation))):
             return self
         if self.array is not None:
-            return self.emitter.constant(self.array.transpose(permutation))
+            return replace(self, array=self.array.transpose(permutation))
         return self.emitter.op("Transpose", self, perm=list(permutation))
 
     def slice(self, start: Sequence[int], stop: Sequence[int], step: Sequence[int] | None = None) -> Value:
@@ -232,7 +232,7 @@ class Value:
         if self.zero or not axes:
             return self
         if self.array is not None:
-            return self.emitter.constant(np.flip(self.array, tuple(axes)))
+            return replace(self, array=np.flip(self.array, tuple(axes)))
         last, before = np.full(len(axes), -1), np.full(len(axes), np.iinfo(np.int64).min)
         return self.emitter.op("Slice", self, last, before, np.asarray(axes, np.int64), last)
 

@@ -14,6 +14,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxunlearn.errors import blamed_on
 from onnxunlearn.graph import Model, Node
 
 #: tensor names (and constants) that a pattern's letters stand for
@@ -147,7 +148,8 @@ def recognise(model: Model, keep: Collection[str] = ()) -> Model:
         if node.index in taken:
             continue
         for attempt in (_normalisation, _activation):
-            made = attempt(model, node, constants)
+            with blamed_on(node):
+                made = attempt(model, node, constants)
             if made is not None and _closed(model, node, made[1], keep):
                 found[node.index] = made
                 taken |= made[1]

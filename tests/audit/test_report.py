@@ -40,6 +40,7 @@ def test_sections(result: Result) -> None:
         "targets_met",
         "method",
         "changes",
+        "warnings",
         "seconds",
         "note",
     }

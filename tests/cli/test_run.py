@@ -146,7 +146,7 @@ def test_an_interrupt_is_no_missed_target(folder: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(sys.modules["onnxunlearn.cli.run"], "unlearn", interrupt)
     before = contents(folder)
     ran = onnxunlearn(*ARGUMENTS)
-    assert (ran.code, ran.out, ran.err) == (130, "", "onnxunlearn: interrupted\n")
+    assert (ran.code, ran.out, ran.err) == (130, "", "onnxunlearn: stopped by SIGINT\n")
     assert contents(folder) == before
 
 

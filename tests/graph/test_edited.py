@@ -15,7 +15,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxunlearn.audit import diff
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Edited, Model, check_outputs, load
-from onnxunlearn.graph.external import external_tensors, place
+from onnxunlearn.graph.external import place
+from onnxunlearn.graph.tensors import external_tensors
 
 from .models import assert_one_line, build, numbers, run, tensor, value
 

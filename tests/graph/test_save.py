@@ -249,6 +249,17 @@ def test_a_new_file(model: Model, tmp_path: Path) -> None:
     assert not (tmp_path / "out.onnx").exists()
 
 
+def test_what_is_no_file(model: Model, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    refused(model, tmp_path / "pipe", True, "is a device or a pipe")
+    refused(model, Path(os.devnull), True, "is a device or a pipe")
+
+
+def test_a_folder_without_permission(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
+    refused(model, tmp_path / "out.onnx", False, f"the folder {tmp_path} cannot be written")
+
+
 def test_a_new_file_for_a_model_of_bytes(tmp_path: Path) -> None:
     check_output(load((SAMPLES / "mnist_mlp.onnx").read_bytes()), tmp_path / "out.onnx")
 

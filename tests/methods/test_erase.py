@@ -12,11 +12,11 @@ from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import expose, load, patch
+from onnxunlearn.graph import expose, load, patch, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase import erase, scope, silence
-from onnxunlearn.methods.matching import Matching, pooled, stored_weights, unpooled
+from onnxunlearn.methods.matching import Matching, stored_weights, unpooled
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.relevance.differentiate import Weights

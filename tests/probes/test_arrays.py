@@ -1,6 +1,7 @@
 import io
 import os
 import pickle
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -110,3 +111,57 @@ def test_damaged(tmp_path_factory: pytest.TempPathFactory, compressed: bool, dat
         read_arrays(path)
     except InputError as error:
         assert_one_line(error)
+
+
+def bomb(path: Path, members: int, size: int) -> Path:
+    """An .npz of zeros that unpacks to `members` × `size` bytes."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        zeros = bytes(2**20)
+        for index in range(members):
+            with archive.open(f"{index}.npy", "w") as member:
+                np.lib.format.write_array_header_1_0(
+                    member, {"descr": "|u1", "fortran_order": False, "shape": (size,)}
+                )
+                for _ in range(size // len(zeros)):
+                    member.write(zeros)
+    return path
+
+
+@pytest.mark.parametrize("members", [1, 5])
+def test_a_decompression_bomb(tmp_path: Path, members: int) -> None:
+    path = bomb(tmp_path / "x.npz", members, 300 * 2**20 // members)
+    assert path.stat().st_size < 400_000
+    tracemalloc.start()
+    with pytest.raises(InputError) as caught:
+        read_arrays(path)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
+    assert "perhaps a decompression bomb" in str(caught.value)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_zeros_compress_well(tmp_path: Path) -> None:
+    arrays = read_arrays(bomb(tmp_path / "x.npz", 1, 2**20))
+    assert isinstance(arrays, dict)
+    assert arrays["0"].shape == (2**20,)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".npz"])
+def test_a_header_that_claims_a_terabyte(tmp_path: Path, suffix: str) -> None:
+    file = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        file, {"descr": "<f4", "fortran_order": False, "shape": (2**20, 2**18)}
+    )
+    path = tmp_path / f"x{suffix}"
+    path.write_bytes(file.getvalue() + bytes(100))
+    if suffix == ".npz":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("x.npy", file.getvalue() + bytes(100))
+    with pytest.raises(InputError, match="damaged or truncated"):
+        read_arrays(path)
+
+
+def test_a_pipe(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.npz")
+    with pytest.raises(InputError, match="not a file"):
+        read_arrays(tmp_path / "x.npz")

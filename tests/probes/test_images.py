@@ -1,3 +1,4 @@
+import os
 import sys
 from pathlib import Path
 
@@ -117,3 +118,10 @@ def test_without_pillow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "PIL.Image", None)
     with pytest.raises(InputError, match=r"pip install onnxunlearn\[images\]"):
         read_images([path], GRAY)
+
+
+def test_a_pipe_among_the_images(tmp_path: Path) -> None:
+    put(tmp_path / "0" / "a.png")
+    os.mkfifo(tmp_path / "0" / "b.png")
+    with pytest.raises(InputError, match=r"b\.png: not a file"):
+        read_images([path for path, _ in labelled_files(tmp_path, 3, None)], GRAY)

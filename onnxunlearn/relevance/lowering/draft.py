@@ -134,8 +134,10 @@ def rewrite(model: Model, lowerings: Mapping[str, Lowering]) -> Model:
         draft = Draft(model, node, dict(shared))
         try:
             lowerings[node.kind](draft)
-        except Declined as reason:
-            log.debug("%s is left as it is: %s", node, reason)
+        except (
+            Exception
+        ) as reason:  # Declined, or a node that makes no sense: its attributes may hold anything
+            log.debug("%s is left as it is: %r", node, reason)
             nodes.append(node.proto)
             continue
         changed = True

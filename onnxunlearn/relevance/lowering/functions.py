@@ -8,14 +8,15 @@ size is 1"). If with a computed condition, Loop and Scan are left alone.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 
 import numpy as np
 import onnx
 
+from onnxunlearn.errors import blamed_on
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.model import evaluate
+from onnxunlearn.graph.model import fold
 from onnxunlearn.relevance.lowering.draft import in_memory, with_nodes
 
 log = logging.getLogger(__name__)
@@ -55,14 +56,16 @@ def _without_decided_ifs(model: Model) -> Model:
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
     decided = False
+    sizes: dict[str, np.ndarray | None] = {}
     for node in model.nodes:
-        condition = _static(model, node.inputs[0]) if node.kind == "If" else None
+        condition = _static(model, node.inputs[0], sizes) if node.kind == "If" else None
         if condition is None:
             nodes.append(node.proto)
             continue
         decided = True
-        branch = node.attribute("then_branch" if condition.item() else "else_branch")
-        body = _renamed(branch, node)
+        with blamed_on(node):
+            branch = node.attribute("then_branch" if condition.item() else "else_branch")
+            body = _renamed(branch, node)
         nodes += body.node
         constants += body.initializer
     return with_nodes(model, nodes, constants) if decided else model
@@ -90,14 +93,36 @@ def _renamed(branch: onnx.GraphProto, node: Node) -> onnx.GraphProto:
     return body
 
 
-def _static(model: Model, name: str) -> np.ndarray | None:
-    """Value of a tensor that depends on constants and fixed sizes only; None if it does not."""
-    value = _sizes(model, name)
+def _static(model: Model, name: str, sizes: dict[str, np.ndarray | None]) -> np.ndarray | None:
+    """Value of a tensor that depends on constants and fixed sizes only; None if it does not.
+
+    sizes: what is known of tensors with _FREE where a size is not fixed; filled on the way.
+    """
+    for part in _behind(model, name, sizes):
+        sizes[part] = _size(model, part, sizes)
+    return _fixed(sizes[name])
+
+
+def _fixed(value: np.ndarray | None) -> np.ndarray | None:
     return None if value is None or (value.dtype.kind == "i" and (value == _FREE).any()) else value
 
 
-def _sizes(model: Model, name: str) -> np.ndarray | None:
-    """Like `_static`, with _FREE where a size is not fixed."""
+def _behind(model: Model, name: str, known: Container[str]) -> list[str]:
+    """`name` and what it is computed from, sources first, without what is known or a constant."""
+    found: dict[str, int] = {}
+    waiting = [name]
+    while waiting:  # no recursion: chains may be long
+        part = waiting.pop()
+        if part in found or part in known:
+            continue
+        node = model.producer.get(part)
+        found[part] = -1 if node is None else node.index
+        if node is not None and node.kind != "Shape" and part in model.activations:
+            waiting += filter(None, node.inputs)
+    return sorted(found, key=lambda part: found[part])
+
+
+def _size(model: Model, name: str, sizes: Mapping[str, np.ndarray | None]) -> np.ndarray | None:
     if (known := model.constant(name)) is not None:
         return known
     node = model.producer.get(name)
@@ -109,7 +134,11 @@ def _sizes(model: Model, name: str) -> np.ndarray | None:
             return None
         bounds = slice(node.attribute("start", 0), node.attribute("end"))
         return np.array([_FREE if size is None else size for size in shape], np.int64)[bounds]
-    operands = [_sizes(model, n) if node.kind in _PICKS else _static(model, n) for n in node.inputs if n]
+    read = [sizes.get(n) for n in node.inputs if n]
+    operands = read if node.kind in _PICKS else [_fixed(value) for value in read]
     if not operands or len(operands) != len(node.inputs) or any(v is None for v in operands):
         return None
-    return evaluate(node, operands)[0]
+    try:
+        return fold(node, operands)[0]
+    except Exception:  # as in Model.constant: what cannot be run is not known
+        return None

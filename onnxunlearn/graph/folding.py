@@ -1,0 +1,131 @@
+"""What constant folding may cost: a node of 30 bytes can ask for a terabyte, or for an hour."""
+
+from collections.abc import Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+if TYPE_CHECKING:
+    from onnxunlearn.graph.model import Node
+
+#: elements that one folded tensor may have, if NumPy makes them at once, and if the evaluator loops in Python
+MOST_ELEMENTS, MOST_LOOPED = 2**26, 2**16
+
+#: what inference needs the values of, rather than the shape: sizes, repeats, pads
+_SMALL = 2**12
+
+#: ops that the reference evaluator hands to NumPy whole
+_VECTORISED = frozenset(
+    {"Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Cos"}
+    | {
+        "DequantizeLinear",
+        "Div",
+        "DynamicQuantizeLinear",
+        "Equal",
+        "Exp",
+        "Expand",
+        "EyeLike",
+        "Flatten",
+        "Floor",
+    }
+    | {
+        "Gather",
+        "Gemm",
+        "Greater",
+        "GreaterOrEqual",
+        "Identity",
+        "IsInf",
+        "IsNaN",
+        "Less",
+        "LessOrEqual",
+        "Log",
+    }
+    | {
+        "MatMul",
+        "MatMulInteger",
+        "Max",
+        "Mean",
+        "Min",
+        "Mod",
+        "Mul",
+        "Neg",
+        "Not",
+        "OneHot",
+        "Or",
+        "Pad",
+        "Pow",
+    }
+    | {
+        "QuantizeLinear",
+        "Range",
+        "Reciprocal",
+        "ReduceMax",
+        "ReduceMean",
+        "ReduceMin",
+        "ReduceProd",
+        "ReduceSum",
+    }
+    | {
+        "Relu",
+        "Reshape",
+        "Round",
+        "Shape",
+        "Sigmoid",
+        "Sign",
+        "Sin",
+        "Size",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Sqrt",
+    }
+    | {"Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor"}
+)
+#: another value each time, or a decoder for files from strangers
+_NEVER = frozenset(
+    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
+    | {"Dropout", "ImageDecoder"}
+)
+#: the sizes of their outputs depend on values; at most one index for each axis of each element
+_FEWER = frozenset({"NonZero", "Compress", "Unique"})
+
+
+class TooLarge(ValueError):
+    """The result would be out of proportion; its value counts as not known."""
+
+
+def check_foldable(node: "Node", operands: Sequence[np.ndarray | None]) -> None:
+    """Raises TooLarge if the node's outputs would be, or if nobody can say; nothing is computed for it."""
+    given = {n: np.asarray(v) for n, v in zip(node.inputs, operands, strict=True) if v is not None}
+    if node.op in _NEVER or any(v.dtype.kind in "OUS" for v in given.values()):
+        raise TooLarge(f"{node} is not folded")
+    limit = MOST_ELEMENTS if node.op in _VECTORISED else MOST_LOOPED
+    read = sum(v.size for v in given.values())
+    if read > limit or (made := _elements(node, given, read)) is None or made > limit:
+        raise TooLarge(f"{node} would make more than {limit:,} elements")
+
+
+def _elements(node: "Node", given: dict[str, np.ndarray], read: int) -> int | None:
+    """How many elements the node makes of these operands; None if shape inference cannot say."""
+    if node.op in _FEWER:
+        return read * max((v.ndim for v in given.values()), default=0)
+    kind = onnx.helper.np_dtype_to_tensor_dtype
+    made = onnx.shape_inference.infer_node_outputs(
+        onnx.defs.get_schema(node.op, node.opset, ""),
+        node.proto,
+        {n: onnx.helper.make_tensor_type_proto(kind(v.dtype), v.shape) for n, v in given.items()},
+        {n: numpy_helper.from_array(v, n) for n, v in given.items() if v.size <= _SMALL},
+        opset_imports=[onnx.helper.make_opsetid("", node.opset)],
+    )
+    total = 0
+    for output in filter(None, node.outputs):
+        shape = made[output].tensor_type.shape if output in made else None
+        if shape is None or not made[output].tensor_type.HasField("shape"):
+            return None
+        if not all(d.HasField("dim_value") for d in shape.dim):
+            return None
+        total += prod(max(d.dim_value, 0) for d in shape.dim)
+    return total

@@ -1,0 +1,77 @@
+"""Lists of sizes that double at every node: forty Concats of two kilobytes ask for a terabyte.
+
+Shape inference computes such lists at load time, and what it cannot allocate takes the process down.
+"""
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+import onnx
+
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph.structure import Key, callees_first, key_of
+
+#: sizes in a list that is computed from other lists; real ones have as many as a tensor has axes
+_LONGEST = 2**20
+#: what one that nobody declares may have at most
+_AXES = 64
+#: ops through which inference follows the values of such lists
+_FOLLOWED = frozenset(
+    {"Add", "Cast", "Div", "Gather", "Identity", "Max", "Min", "Mul", "Neg", "Reshape", "Slice", "Squeeze"}
+    | {"Sub", "Unsqueeze"}
+)
+_INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
+
+
+def check_growth(proto: onnx.ModelProto, name: str) -> None:
+    """Raises UnsupportedError, its message starting with the model's `name`, if a list could get too long.
+
+    Requires: `check_structure`.
+    """
+    functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
+    factors: dict[Key, int] = {}
+    for key in callees_first(functions, name):
+        body = functions[key]
+        lengths = _lengths(body.node, dict.fromkeys(body.input, 1), factors)
+        factors[key] = max(lengths.values(), default=1)
+    stored = _stored(proto.graph.initializer)
+    allowed = _LONGEST + 4 * sum(stored.values())
+    for tensor, length in _lengths(proto.graph.node, stored, factors).items():
+        if length > allowed:
+            raise UnsupportedError(
+                f"{name}: tensor {tensor!r} would be a list of up to {length:,} sizes; "
+                f"at most {allowed:,} can be handled"
+            )
+
+
+def _lengths(
+    nodes: Iterable[onnx.NodeProto], outer: Mapping[str, int], factors: Mapping[Key, int]
+) -> dict[str, int]:
+    """How long each list of integers could be, by tensor; 0 for what is no such list."""
+    found = dict(outer)
+    for node in nodes:
+        read = [found.get(name, 0) for name in node.input]
+        inner = [a.g for a in node.attribute if a.HasField("g")]
+        if node.op_type in {"Shape", "Constant"}:
+            length = _AXES + sum(_length(a.t) + len(a.ints) for a in node.attribute)
+        elif node.op_type == "Concat":
+            length = sum(read)
+        elif key_of(node) in factors:
+            length = factors[key_of(node)] * max(read, default=1)
+        elif inner:
+            length = max(
+                max(_lengths(g.node, found | _stored(g.initializer), factors).values(), default=0)
+                for g in inner
+            )
+        else:
+            length = max(read, default=0) if node.op_type in _FOLLOWED else 0
+        found.update((output, length) for output in node.output)
+    return found
+
+
+def _stored(tensors: Iterable[onnx.TensorProto]) -> dict[str, int]:
+    return {tensor.name: _length(tensor) for tensor in tensors}
+
+
+def _length(tensor: onnx.TensorProto) -> int:
+    return prod(tensor.dims) if tensor.data_type in _INTEGERS and len(tensor.dims) < 2 else 0
