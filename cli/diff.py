@@ -8,6 +8,7 @@ import click
 from onnxunlearn.audit import Diff
 from onnxunlearn.audit import diff as compare
 from onnxunlearn.graph import load
+from onnxunlearn.relevance.lowering import lower
 
 from . import console, options
 
@@ -21,7 +22,8 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
 
     Which tensors, rows and bytes, and whether anything else does.
     """
-    found = compare(load(original), load(edited))
+    before = load(original)
+    found = compare(before, load(edited), lower(before))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

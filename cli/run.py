@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, replacing
+from onnxunlearn.graph import check_output, check_outputs, replacing
 from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
@@ -86,7 +86,7 @@ def run(
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_path = (report or out.parent) / f"{out.stem}.report.json"
     if not dry_run:
-        check_output(loaded, out, overwrite)
+        check_outputs(loaded, out, overwrite)
         check_output(loaded, report_path, overwrite)
     with console.progress(quiet) as progress:
         result = unlearn(
@@ -107,11 +107,13 @@ def run(
             progress=progress,
         )
     if not dry_run:
-        result.report["edited"]["path"] = str(out)
-        with replacing(report_path) as file:  # both or neither
-            file.write((json.dumps(result.report, indent=2) + "\n").encode())
+        with replacing(report_path) as file:  # both or neither: room for the report is taken first
+            file.write((json.dumps(result.report, indent=2) + " " * 65536).encode())
             file.flush()
             result.save(out, overwrite=overwrite)
+            file.seek(0)
+            file.truncate()
+            file.write((json.dumps(result.report, indent=2) + "\n").encode())
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
@@ -161,6 +163,8 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
     places = ", ".join(_place(tensor) for tensor in changes["tensors"]) or "nothing"
     total = console.number(changes["sizes"][0])
     say(f"\nchanged: {console.number(changes['bytes'])} of {total} bytes, in {places}")
+    for name, note in changes["notes"].items():
+        say(f"         {name}: {note}")
     counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
     say(f"probes:  {counts}, labels {probes['labels']}")
     if verbose:

@@ -12,7 +12,7 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load, not_finite
+from onnxunlearn.graph import Layer, Logits, Model, find_layers, find_logits, load, not_finite
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
@@ -107,8 +107,8 @@ def inspect(
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
     nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
     ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
-    layers = find_layers(model)
-    editable = {layer.node.index for layer in layers}
+    layers = find_layers(seen)
+    editable = {layer.name for layer in layers}
     rules, obstacle = _rules(model, sources(seen), logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
@@ -130,17 +130,17 @@ def inspect(
                 layer.name,
                 layer.node.kind,
                 layer.neurons,
-                tuple(layer.weight.positions.shape),
+                tuple(layer.weight.shape),
                 layer.bias is not None,
                 layer.weight.shared,
-                layer.weight.name,
+                _stored_as(seen, layer),
             )
             for layer in layers
         ),
         weights_that_cannot_be_edited=tuple(
             node.name
             for node in path
-            if node.kind in {"Conv", "Gemm", "MatMul"} and node.index not in editable
+            if node.kind in {"Conv", "Gemm", "MatMul"} and node.name not in editable
         ),
         covered={op: n for op, n in sorted(ops.items()) if op in adjoint},
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
@@ -165,6 +165,11 @@ def _seen(model: Model, engine: str) -> Model:
 def _free(model: Model) -> list[str]:
     """Inputs with free sizes besides the batch."""
     return [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
+
+
+def _stored_as(seen: Model, layer: Layer) -> str:
+    encoding = seen.encodings.get(layer.weight.name)
+    return layer.weight.name if encoding is None else encoding.integers.name
 
 
 def _rules(

@@ -9,35 +9,29 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 
 from onnxunlearn import audit
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import (
-    Logits,
-    Model,
-    check_output,
-    find_logits,
-    load,
-    not_finite,
-    patch,
-    write_atomically,
-)
-from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.graph import Edited, Logits, Model, find_logits, load, not_finite
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes, split
 from onnxunlearn.relevance import parse_composite
+from onnxunlearn.relevance.lowering import lower
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. model_bytes: the edited model. report: JSON-ready, see `audit.report`."""
+    """What `unlearn` made. report: JSON-ready, see `audit.report`."""
 
-    model: Model = field(repr=False)
-    model_bytes: bytes = field(repr=False)
+    edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
+
+    @property
+    def model_bytes(self) -> bytes:
+        """The edited model's file; weights in other files are not in it (`save` writes those too)."""
+        return self.edited.data
 
     @property
     def met(self) -> bool:
@@ -45,17 +39,13 @@ class Result:
         return bool(self.report["targets_met"])
 
     def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write the edited model, whole or not at all; the original is never written.
+        """Write the edited model, with data files of its own if the original has some, whole or not at all;
+        the original is never written. The report then says where it is, and what sums it has.
 
-        Raises InputError, also where weights that lie in another file would not be found from `path`.
+        Raises InputError if something is in the way or the disk is full.
         """
-        out = check_output(self.model, path, overwrite)
-        folder = self.model.folder
-        if any(external_tensors(self.model.proto)) and not (folder and out.parent.samefile(folder)):
-            raise InputError(
-                f"{out}: the model has weights in another file, in {folder}; write into that folder"
-            )
-        write_atomically(out, self.model_bytes)
+        out, *others = self.edited.save(path, overwrite=overwrite)
+        self.report["edited"] = audit.describe_files(out, others)
         return out
 
 
@@ -95,7 +85,8 @@ def unlearn(
     with clock("load"):
         progress("loading")
         model = model if isinstance(model, Model) else load(model)
-        logits = find_logits(model, output_name)
+        seen = lower(model)  # float ops, whatever the file stores: what methods work on
+        logits = find_logits(seen, output_name)
         classes = chosen_classes(forget, logits, labels)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)
@@ -104,16 +95,23 @@ def unlearn(
                 "no probes were given: name some inputs of the model with --data (probes made from the model "
                 "alone are not available yet)"
             )
-        probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+        several = logits.normaliser == "Sigmoid"  # each output decides for itself
+        probes = load_probes(
+            data, model, logits.classes, preprocess=preprocess, labels=labels, several=several
+        )
     with clock("original"):
         progress("running the original")
         before = audit.scores(model, logits, runner, probes.feeds, batch_size)
-        given = probes.y is not None
+        given = probes.labelled
         if not given:
-            probes = Probes(probes.feeds, before.argmax(axis=1).astype(np.int64), probes.source)
+            y, decided = before.argmax(axis=1).astype(np.int64), before > 0.5 if several else None
+            several_found = decided is not None and bool((decided.sum(axis=1) != 1).any())
+            probes = Probes(probes.feeds, y, probes.source, decided if several_found else None)
+        if probes.labels is not None:
+            probes = probes.focused(classes, before)
         choosing, judging = split_for(classes, probes, seed)
     bench = Workbench(
-        model,
+        seen,
         logits,
         runner,
         choosing,
@@ -126,27 +124,23 @@ def unlearn(
     )
     with clock("search"):
         outcome = run_method(method, bench, dict(parameters or {}))
-        edited = patch(model, outcome.edits.arrays)
+        edited = Edited.of(model, outcome.edits.arrays)
     with clock("judge"):
         progress("judging the edited model")
-        edited_model = Model(edited, onnx.load_model_from_string(edited), model.path)
+        edited_model = edited.model()
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert judging.y is not None
-        predictions = {
-            "original": original_scores.argmax(axis=1),
-            "edited": edited_scores.argmax(axis=1),
-            "mask": audit.masked(original_scores, classes),
-        }
+        hidden = audit.hidden(original_scores, classes)
         figures = {
-            name: audit.measure(predicted, judging.y, classes, logits.classes)
-            for name, predicted in predictions.items()
+            name: audit.figures_of(scores, judging.y, judging.labels, classes, threshold=0.5)
+            for name, scores in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
         }
-        changes = audit.diff(model, edited_model)
+        changes = audit.diff(model, edited_model, seen)
     report = build_report(
         model=model,
         logits=logits,
-        edited=edited,
+        edited=edited.data,
         forget=classes,
         labels=labels,
         options={
@@ -170,10 +164,11 @@ def unlearn(
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,
+        notes=outcome.edits.notes,
         warnings=not_finite(model),
         seconds=clock.seconds,
     )
-    return Result(model, edited, report)
+    return Result(edited, report)
 
 
 def chosen_classes(

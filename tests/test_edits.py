@@ -176,3 +176,17 @@ def test_perturbing_no_neurons_changes_nothing(name: str) -> None:
     edits.perturb_neurons(layer, none, perturbation[name], rng())
     np.testing.assert_array_equal(edits.weight(layer), WEIGHT)
     np.testing.assert_array_equal(edits.bias(layer), BIAS)
+
+
+@pytest.mark.parametrize("make", LAYOUTS)
+def test_applied_edits_are_in_the_models_own_constants(make: Callable[[], Model]) -> None:
+    model = make()
+    (layer,) = find_layers(model)
+    edits = Edits(model)
+    edits.set_weight(layer, -WEIGHT)
+    applied = edits.applied()
+    np.testing.assert_array_equal(Edits(applied).weight(layer), Edits(model).weight(layer) * -1)
+    x = np.eye(4, dtype=np.float32)
+    found = create_engine("numpy").session(applied.proto).run({"x": x})["y"]
+    np.testing.assert_allclose(found, -WEIGHT.T + BIAS)
+    np.testing.assert_array_equal(Edits(model).weight(layer), WEIGHT)

@@ -12,7 +12,7 @@ import pytest
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-from onnxunlearn import InputError, Result, UnsupportedError, load, unlearn
+from onnxunlearn import InputError, Result, load, unlearn
 from onnxunlearn.probes import Probes, read_labels
 
 from .sample_paths import FASHION_LABELS, MLP, mlp, probes
@@ -344,11 +344,17 @@ def external(tmp_path: Path, threshold: int) -> Path:
     return path
 
 
-def test_weights_in_another_file_cannot_be_edited_yet(tmp_path: Path) -> None:
+def test_weights_in_another_file(tmp_path: Path, plain: Result) -> None:
     path = external(tmp_path, threshold=0)
-    with pytest.raises(UnsupportedError, match="stored as external data"):
-        unlearn(path, 3, probes(), method="lra-npp")
-    assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data"]
+    before = (tmp_path / "m.onnx.data").read_bytes()
+    result = unlearn(path, 3, probes(), method="lra-npp")
+    assert result.report["figures"] == plain.report["figures"]
+    assert result.report["changes"]["others"] == ()
+    result.save(tmp_path / "out.onnx")
+    assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data", "out.onnx", "out.onnx.data"]
+    assert (tmp_path / "m.onnx.data").read_bytes() == before
+    assert [Path(f["path"]).name for f in result.report["edited"]["data"]] == ["out.onnx.data"]
+    onnxruntime.InferenceSession(tmp_path / "out.onnx")
 
 
 def test_what_is_in_the_file_can_be_edited_and_saved_beside_the_rest(tmp_path: Path, plain: Result) -> None:
@@ -357,10 +363,9 @@ def test_what_is_in_the_file_can_be_edited_and_saved_beside_the_rest(tmp_path: P
     assert result.report["figures"]["edited"] == plain.report["figures"]["mask"]
     assert result.report["changes"]["others"] == ()
     (tmp_path / "elsewhere").mkdir()
-    with pytest.raises(InputError, match="weights in another file"):
-        result.save(tmp_path / "elsewhere" / "out.onnx")
+    result.save(tmp_path / "elsewhere" / "out.onnx")
     with pytest.raises(InputError, match="is the input model"):
         result.save(tmp_path / "m.onnx.data", overwrite=True)
-    assert os.listdir(tmp_path / "elsewhere") == []
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == ["m.onnx.data", "out.onnx"]
     out = result.save(tmp_path / "out.onnx")
     onnxruntime.InferenceSession(out)

@@ -1,13 +1,16 @@
 """What differs between two model files, down to rows and bytes, and proof that nothing else does."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import onnx
 
+from onnxunlearn.audit.data_files import data_files_differ, data_size, moved
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, find_layers, patch
+from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph.save import relocated
 
 
 @dataclass(frozen=True)
@@ -28,37 +31,50 @@ class TensorDiff:
 class Diff:
     """tensors: those that differ. others: everything else that differs, named; empty after `run`.
 
-    bytes: differing bytes in the files. sizes: of both files.
+    bytes: differing bytes in the files. sizes: of both. Data files count too. renamed: data files of the
+    edited model that have another name than those of the original.
     """
 
     tensors: tuple[TensorDiff, ...]
     others: tuple[str, ...]
     bytes: int
     sizes: tuple[int, int]
+    renamed: tuple[tuple[str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
 
-def diff(original: Model, edited: Model) -> Diff:
+def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
     """Compare two models. `others` is empty only if writing the differing tensors into the original gives
-    the edited file, byte for byte."""
+    the edited file and its data files, byte for byte but for the data files' names. seen: the original
+    lowered, in which quantised layers are found too."""
+    seen = seen or original
+    layers = find_layers(seen)
     changed: dict[str, np.ndarray] = {}
     tensors = []
+    outside = 0
     for name in original.stored:
         if _comparable(original, edited, name):
             before, after = original.array(name), edited.array(name)
-            if before.tobytes() != after.tobytes():
-                tensors.append(_tensor_diff(original, name, before, after))
-                if original.stored[name].data_location != onnx.TensorProto.EXTERNAL:
+            if not np.array_equal(_bits(before), _bits(after)):
+                found = _tensor_diff(seen, layers, name, before, after)
+                tensors.append(found)
+                if original.stored[name].data_location == onnx.TensorProto.EXTERNAL:
+                    outside += found.bytes
+                else:
                     changed[name] = after
-    explained = _written(original, changed)
-    others = () if explained == edited.data else _other_differences(explained, edited)
+    names = moved(original, edited)
+    explained = relocated(_written(original, changed), original.proto, names)
+    others = [] if explained == edited.data else _other_differences(explained, edited)
+    others += data_files_differ(original, edited, [t.name for t in tensors])
+    sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
     return Diff(
         tuple(tensors),
         tuple(others),
-        _differing_bytes(original.data, edited.data),
-        (len(original.data), len(edited.data)),
+        _differing_bytes(original.data, edited.data) + outside,
+        (sizes[0], sizes[1]),
+        tuple((before, after) for before, after in names.items() if before != after),
     )
 
 
@@ -84,25 +100,39 @@ def _differing_bytes(a: bytes, b: bytes) -> int:
     return int((left != right).sum()) + abs(len(a) - len(b))
 
 
-def _tensor_diff(model: Model, name: str, before: np.ndarray, after: np.ndarray) -> TensorDiff:
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The bytes, without a copy where that is possible."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _tensor_diff(
+    seen: Model, layers: Sequence[Layer], name: str, before: np.ndarray, after: np.ndarray
+) -> TensorDiff:
     width = before.dtype.itemsize
-    bits_before = np.frombuffer(before.tobytes(), np.uint8).reshape(-1, width)
-    bits_after = np.frombuffer(after.tobytes(), np.uint8).reshape(-1, width)
-    differs = bits_before != bits_after
+    differs = (_bits(before) != _bits(after)).reshape(-1, width)
     elements = differs.any(axis=1)
-    layer, role, rows = _place(model, name, elements)
+    layer, role, rows = _place(seen, layers, name, elements.reshape(before.shape))
     return TensorDiff(
         name, before.shape, str(before.dtype), int(elements.sum()), int(differs.sum()), layer, role, rows
     )
 
 
-def _place(model: Model, name: str, elements: np.ndarray) -> tuple[str | None, str | None, tuple[int, ...]]:
+def _place(
+    seen: Model, layers: Sequence[Layer], name: str, differs: np.ndarray
+) -> tuple[str | None, str | None, tuple[int, ...]]:
     """The layer a tensor belongs to, and which of its neurons (rows) differ."""
-    for layer in find_layers(model):
+    for layer in layers:
         for role, tensor in (("weight", layer.weight), ("bias", layer.bias)):
-            if tensor is not None and tensor.name == name:
-                seen = elements[tensor.positions].reshape(layer.neurons, -1).any(axis=1)
-                return layer.name, role, tuple(int(i) for i in np.flatnonzero(seen))
+            if tensor is None:
+                continue
+            encoding = seen.encodings.get(tensor.name)
+            names = {tensor.name} if encoding is None else {part.name for part in encoding.parts}
+            if name not in names:
+                continue
+            if encoding is not None:
+                differs = np.broadcast_to(encoding.touched(name, differs), tensor.stored_shape)
+            rows = tensor.arrange(differs).reshape(layer.neurons, -1).any(axis=1)
+            return layer.name, role, tuple(int(i) for i in np.flatnonzero(rows))
     return None, None, ()
 
 

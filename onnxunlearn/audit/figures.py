@@ -14,12 +14,18 @@ class Figures:
     forget: samples of the forgotten classes that are still given their class. retain: all others that are
     given theirs. per_class: by class index. A value is None where there is no sample. samples: how many
     there were of (forget, retain).
+
+    Where a sample may have several classes or none, each output decides for itself. forget: how many of the
+    samples with a forgotten class it is still found in (recall). retain: recall and 100 − false positives,
+    averaged, over the other outputs. per_class: recall. false_positives: by output, how many of the samples
+    without the class are given it.
     """
 
     forget: float | None
     retain: float | None
     per_class: tuple[float | None, ...]
     samples: tuple[int, int]
+    false_positives: tuple[float | None, ...] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Rounded to what so few samples can tell."""
@@ -27,12 +33,15 @@ class Figures:
         def shorten(value: float | None) -> float | None:
             return None if value is None else round(value, 4)
 
-        return {
+        found: dict[str, Any] = {
             "forget": shorten(self.forget),
             "retain": shorten(self.retain),
             "per_class": [shorten(value) for value in self.per_class],
             "samples": {"forget": self.samples[0], "retain": self.samples[1]},
         }
+        if self.false_positives is not None:
+            found["false_positives"] = [shorten(value) for value in self.false_positives]
+        return found
 
 
 def measure(predicted: np.ndarray, y: np.ndarray, forget: Sequence[int], classes: int) -> Figures:
@@ -47,11 +56,46 @@ def measure(predicted: np.ndarray, y: np.ndarray, forget: Sequence[int], classes
     )
 
 
+def measure_labels(found: np.ndarray, labels: np.ndarray, forget: Sequence[int]) -> Figures:
+    """Figures of decisions against labels, both bool [N, classes]: a sample may have several, or none."""
+    classes = range(labels.shape[1])
+    recall = [_percent(found[labels[:, c], c]) for c in classes]
+    false = [_percent(found[~labels[:, c], c]) for c in classes]
+    right = [
+        [r for r in (recall[c], None if false[c] is None else 100 - (false[c] or 0)) if r is not None]
+        for c in classes
+        if c not in forget
+    ]
+    forgotten = labels[:, list(forget)]
+    return Figures(
+        _percent(found[:, list(forget)][forgotten]),
+        float(np.mean([np.mean(parts) for parts in right])) if all(right) and right else None,
+        tuple(recall),
+        (int(forgotten.any(axis=1).sum()), int((~forgotten.any(axis=1)).sum())),
+        tuple(false),
+    )
+
+
+def figures_of(
+    scores: np.ndarray, y: np.ndarray, labels: np.ndarray | None, forget: Sequence[int], threshold: float
+) -> Figures:
+    """Figures of scores [N, classes]: of the largest against y [N], or, where `labels` says that a sample may
+    have several classes, of each against the threshold."""
+    if labels is None:
+        return measure(scores.argmax(axis=1), y, forget, scores.shape[1])
+    return measure_labels(scores > threshold, labels, forget)
+
+
+def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
+    """Scores [N, classes] if the forgotten classes can never win: the trivial edit."""
+    left = scores.astype(np.float64)
+    left[:, list(forget)] = -np.inf
+    return left
+
+
 def masked(logits: np.ndarray, forget: Sequence[int]) -> np.ndarray:
-    """Predictions [N] if the forgotten classes can never win: the trivial edit."""
-    hidden = logits.astype(np.float64)
-    hidden[:, list(forget)] = -np.inf
-    return np.asarray(hidden.argmax(axis=1))
+    """Predictions [N] of the trivial edit."""
+    return np.asarray(hidden(logits, forget).argmax(axis=1))
 
 
 def _percent(right: np.ndarray) -> float | None:

@@ -4,13 +4,15 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, run_batched
-from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph import Logits, Model, expose
 
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
-    session = engine.session(model.proto, model.folder)
-    values = run_batched(session, feeds, [logits.output], model.batch_size or batch_size)[logits.output]
+    # Scores that leave as a map of classes are taken before it.
+    proto = model.proto if logits.scores == logits.output else expose(model, [logits.scores])
+    session = engine.session(proto, model.folder)
+    values = run_batched(session, feeds, [logits.scores], model.batch_size or batch_size)[logits.scores]
     return np.asarray(values.reshape(len(values), -1))
 
 

@@ -5,6 +5,7 @@ import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import onnx
@@ -30,6 +31,18 @@ class Target:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
+    """What the report says of the edited model as it was written. others: its data files."""
+    data = [{"path": str(p), "sha256": sha256_of(p), "bytes": p.stat().st_size} for p in others]
+    found = {"path": str(model), "sha256": sha256_of(model), "bytes": model.stat().st_size}
+    return {**found, "data": data} if data else found
 
 
 def versions() -> dict[str, str]:
@@ -89,10 +102,14 @@ def build_report(
     targets: Sequence[Target],
     method: Mapping[str, Any],
     changes: Diff,
+    notes: Mapping[str, str],
     warnings: Sequence[str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The report as JSON-ready data; accuracies in percent, times in seconds."""
+    """The report as JSON-ready data; accuracies in percent, times in seconds.
+
+    notes: by tensor, what a stored type could not hold as it was meant.
+    """
     return {
         "schema": SCHEMA_VERSION,
         "model": describe(model, logits),
@@ -106,7 +123,7 @@ def build_report(
         "targets": [{**vars(t)} for t in targets],
         "targets_met": all(t.met for t in targets),
         "method": dict(method),
-        "changes": changes.to_json(),
+        "changes": {**changes.to_json(), "notes": dict(notes)},
         "warnings": list(warnings),
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "note": (

@@ -7,11 +7,14 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import external_data_helper
 
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph.external import read
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.model import LOWERED
 
 try:
     import onnxruntime as ort
@@ -31,6 +34,9 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cpu": (_CPU, {}),
     "cuda": (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}),
 }
+
+#: bytes of weights that a session may copy
+_LARGE = 1 << 28
 
 _FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
 
@@ -66,27 +72,35 @@ class OnnxRuntimeEngine:
         options.use_deterministic_compute = True
         # Spinning threads would take the cores from the numpy code between two runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        if model.producer_name == LOWERED:
+            # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
+            # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
+            options.add_session_config_entry("session.disable_quant_qdq", "1")
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
+        shared: list[Any] = []
         if is_external(model, folder):
+            assert folder is not None
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
+            shared = _share_weights(options, model, folder)
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
             session = ort.InferenceSession(_trimmed(model).SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
-        return OnnxRuntimeSession(session, Signature.of(model))
+        return OnnxRuntimeSession(session, Signature.of(model), shared)
 
 
 class OnnxRuntimeSession:
     """A graph in ONNX Runtime; made by `OnnxRuntimeEngine.session`."""
 
-    def __init__(self, session: Any, signature: Signature) -> None:
+    def __init__(self, session: Any, signature: Signature, shared: Sequence[Any]) -> None:
         self._session = session
         self._signature = signature
+        self._shared = shared  # weights that must live as long as the session
 
     def run(
         self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
@@ -100,6 +114,28 @@ class OnnxRuntimeSession:
                 f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
             ) from error
         return dict(zip(names, values, strict=True))
+
+
+def _share_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
+    """Give the session the data files' content as it is mapped, instead of a copy for each session.
+
+    Returns the values, which must outlive the session.
+    """
+    fed = {i.name for i in model.graph.input}
+    shared, total = [], 0
+    for tensor in model.graph.initializer:
+        if external_data_helper.uses_external_data(tensor) and tensor.name not in fed:
+            try:
+                values = read(tensor, folder)
+            except (OSError, ValueError):  # ONNX Runtime says what is wrong
+                continue
+            if values.flags.aligned and values.dtype.kind in "fiu":
+                shared.append(ort.OrtValue.ortvalue_from_numpy(values))
+                options.add_initializer(tensor.name, shared[-1])
+                total += values.nbytes
+    if total > _LARGE:  # packed weights are faster, but are a copy
+        options.add_session_config_entry("session.disable_prepacking", "1")
+    return shared
 
 
 def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:

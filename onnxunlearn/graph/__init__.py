@@ -1,32 +1,40 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
 from onnxunlearn.graph.atomic import replacing, write_atomically
+from onnxunlearn.graph.edited import Edited, check_outputs
 from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled
 from onnxunlearn.graph.instrument import SHAPE, expose
-from onnxunlearn.graph.layers import Layer, StoredTensor, find_layers, stored_tensor
+from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
+from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
+from onnxunlearn.graph.stored import StoredTensor, stored_tensor
 
 __all__ = [
     "SHAPE",
+    "Edited",
+    "FakeQuantised",
     "Layer",
     "Logits",
     "Model",
     "Node",
+    "Quantised",
     "StoredTensor",
     "as_float64",
     "check_output",
+    "check_outputs",
     "expose",
     "find_head",
     "find_layers",
     "find_logits",
     "load",
     "not_finite",
+    "obstacle",
     "parse_shapes",
     "patch",
     "pooled",

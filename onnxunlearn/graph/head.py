@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph.layers import Layer, find_layers
+from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.model import Model
 
@@ -22,10 +22,8 @@ def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = Non
                 return by_output[output]
         if node.kind in {"Conv", "Gemm", "MatMul"}:
             break
-    raise UnsupportedError(
-        f"the layer that makes the logits {logits.tensor!r} has no stored weight with a row for each class; "
-        "nothing can be edited there"
-    )
+    why = obstacle(model, logits.tensor)
+    raise UnsupportedError(f"the layer that makes the logits {logits.tensor!r} cannot be edited: {why}")
 
 
 def pooled(values: np.ndarray, layer: Layer) -> np.ndarray:

@@ -1,47 +1,18 @@
 """The nodes whose weights can be edited, and where each weight is stored.
 
-Whatever way a file stores a weight (initializer or Constant node, transposed, reshaped, cast), a layer
-shows it in one canonical layout: [outputs, inputs, *kernel]. Edits are made there and land in the stored
-tensor, because a `StoredTensor` knows for every canonical element the flat position it is stored at.
+Whatever way a file stores a weight (initializer or Constant node, transposed, reshaped, cast, quantised), a
+layer shows it in one canonical layout: [outputs, inputs, *kernel]. Edits are made there and land in the
+stored tensor. A quantised, half or fused layer is found in the lowered model, which says of its constants
+what stored tensors they are made of (`Model.encodings`).
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxunlearn.graph.model import LAYOUT_OPS, Model, Node, evaluate
-
-
-@dataclass(frozen=True, eq=False)
-class StoredTensor:
-    """A tensor in the file, seen through the layout ops between it and its consumer.
-
-    positions: flat index into the stored values, for each element as the consumer (or, for a layer's
-    weight, the canonical layout) sees it.
-    readers: every node that reads the stored values, through whatever layout ops; not those that ask only
-    for their shape.
-    """
-
-    name: str
-    positions: np.ndarray = field(repr=False)
-    readers: tuple[Node, ...]
-
-    @property
-    def shared(self) -> bool:
-        """Whether an edit would change more than one node."""
-        return len(self.readers) > 1
-
-    def view(self, stored: np.ndarray) -> np.ndarray:
-        """The stored values as the consumer sees them (a copy, float32 or wider)."""
-        seen = stored.reshape(-1)[self.positions]
-        return seen.astype(np.result_type(seen.dtype, np.float32), copy=False)
-
-    def write(self, stored: np.ndarray, seen: np.ndarray) -> np.ndarray:
-        """A copy of the stored values in which the consumer sees `seen`; dtype as stored."""
-        changed = stored.copy()
-        changed.reshape(-1)[self.positions.reshape(-1)] = seen.reshape(-1).astype(stored.dtype)
-        return changed
+from onnxunlearn.graph.logits import OPAQUE
+from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.stored import StoredTensor, stored_tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,7 +39,7 @@ class Layer:
 
     @property
     def neurons(self) -> int:
-        return int(self.weight.positions.shape[0])
+        return int(self.weight.shape[0])
 
     @property
     def axis(self) -> int:
@@ -81,64 +52,51 @@ class Layer:
         return self.node.kind != "Conv"
 
 
-def stored_tensor(model: Model, name: str) -> StoredTensor | None:
-    """Where the values of a constant tensor are stored; None if they are computed or not in the file."""
-    chain: list[Node] = []
-    while name not in model.stored:
-        node = model.producer.get(name)
-        if node is None or node.kind not in LAYOUT_OPS:
-            return None
-        chain.append(node)
-        name = node.inputs[0]
-    shape = tuple(model.stored[name].dims)
-    positions = np.arange(int(np.prod(shape)), dtype=np.int64).reshape(shape)
-    for node in reversed(chain):
-        if node.kind != "Cast":
-            operands = [model.constant(n) for n in node.inputs[1:]]
-            if any(operand is None for operand in operands):
-                return None
-            try:
-                positions = evaluate(node, [positions, *operands])[0]
-            except Exception:  # a layout op that does not fit its operand: nobody can run it
-                return None
-    return StoredTensor(name, positions, tuple(_readers(model, name)))
-
-
-def _readers(model: Model, name: str) -> Iterator[Node]:
-    waiting = [name]
-    while waiting:  # no recursion: chains may be long
-        name = waiting.pop()
-        for node in model.consumers.get(name, ()):
-            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
-                waiting.append(node.outputs[0])
-            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
-                yield node
-
-
 def find_layers(model: Model) -> list[Layer]:
     """Every layer that can be edited, in graph order."""
     layers = (_layer(model, node) for node in model.nodes if node.kind in {"Conv", "Gemm", "MatMul"})
     return [layer for layer in layers if layer is not None]
 
 
+def obstacle(model: Model, tensor: str) -> str:
+    """Why the layer that makes `tensor` cannot be edited, in a few words."""
+    for node in model.upstream(tensor):
+        if node.kind in {"Conv", "Gemm", "MatMul"}:
+            return f"{node}: {_why(model, node)}"
+        if node.op in OPAQUE:
+            return f"{node} keeps what it knows in its attributes, not in weights"
+    return f"no layer makes {tensor!r}"
+
+
+def _why(model: Model, node: Node) -> str:
+    name = node.inputs[1]
+    if name in model.activations:
+        return f"its weight {name!r} is computed while the model runs"
+    if any(t.values.name == name for t in (model.origin or model).graph.sparse_initializer):
+        return f"its weight {name!r} is stored as a sparse tensor, which is only read"
+    if _editable(model, name) is None:
+        return f"its weight {name!r} is computed from other values when the model is loaded"
+    return f"its weight {name!r} has no row for each class"
+
+
 def _layer(model: Model, node: Node) -> Layer | None:
     if node.inputs[0] not in model.activations or node.inputs[1] in model.activations:
         return None
-    weight = stored_tensor(model, node.inputs[1])
+    weight = _editable(model, node.inputs[1])
     if weight is None:
         return None
     if node.kind != "Conv":
-        if weight.positions.ndim != 2 or node.attribute("transA", 0):
+        if len(weight.shape) != 2 or node.attribute("transA", 0):
             return None
         if not node.attribute("transB", 0):
-            weight = replace(weight, positions=weight.positions.T)
-    elif weight.positions.ndim < 3:
+            weight = weight.then(np.transpose)
+    elif len(weight.shape) < 3:
         return None
-    neurons, output = weight.positions.shape[0], node.outputs[0]
+    neurons, output = weight.shape[0], node.outputs[0]
     if len(node.inputs) > 2 and node.inputs[2]:
         return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)
     # Behind a Conv the axes of space follow that of the neurons.
-    trailing = weight.positions.ndim - 2
+    trailing = len(weight.shape) - 2
     readers = model.consumers.get(output, [])
     if len(readers) == 1 and readers[0].kind == "Add":
         add = readers[0]
@@ -150,10 +108,26 @@ def _layer(model: Model, node: Node) -> Layer | None:
 
 def _bias(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTensor | None:
     """The stored tensor behind `name` if it is one number a neuron, `trailing` axes from the last."""
-    found = stored_tensor(model, name)
+    found = _editable(model, name)
     if found is None:
         return None
-    axis = found.positions.ndim - 1 - trailing
-    if axis < 0 or found.positions.shape[axis] != neurons or found.positions.size != neurons:
+    axis = len(found.shape) - 1 - trailing
+    if axis < 0 or found.shape[axis] != neurons or int(np.prod(found.shape)) != neurons:
         return None
-    return replace(found, positions=found.positions.reshape(neurons))
+    return found.then(lambda array: array.reshape(neurons))
+
+
+def _editable(model: Model, name: str) -> StoredTensor | None:
+    """Where the values lie, if the file holds them or what they are made of."""
+    found = stored_tensor(model, name)
+    if found is None or model.origin is None:
+        return found
+    encoding = model.encodings.get(found.name)
+    parts = [found] if encoding is None else encoding.parts
+    for part in parts:
+        tensor = model.origin.stored.get(part.name)
+        if tensor is None or tuple(tensor.dims) != part.stored_shape:
+            return None
+    # Each reader of stored integers has floats of its own in the lowered model.
+    readers = found.readers if encoding is None else encoding.readers(model.origin)
+    return replace(found, readers=readers) if len(readers) > len(found.readers) else found

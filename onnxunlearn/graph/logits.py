@@ -5,12 +5,22 @@ from math import prod
 
 import onnx
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.normalisers import decomposed
 
 #: what exporters put behind the logits and what does not change which class is largest
 NORMALISERS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
-_RESHAPERS = frozenset({"Reshape", "Flatten", "Squeeze", "Identity", "Cast"})
+_RESHAPERS = frozenset(
+    {"Reshape", "Flatten", "Squeeze", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"}
+)
+#: what turns class scores into a map from class to score, as exporters of scikit-learn do
+_MAP = "ai.onnx.ml::ZipMap"
+#: ops of ai.onnx.ml that are a whole classifier
+OPAQUE = frozenset(
+    {"TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble", "LinearClassifier", "LinearRegressor"}
+    | {"SVMClassifier", "SVMRegressor"}
+)
 _FLOATS = frozenset(
     {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
 )
@@ -20,19 +30,25 @@ _FLOATS = frozenset(
 class Logits:
     """tensor: name of the logits, [N, classes] once trailing axes of length 1 are dropped.
 
-    output: the graph output they lead to. normaliser: what stands between, None if nothing does.
+    output: the graph output they lead to. normaliser: what stands between, None if nothing does. scores: the
+    last tensor that holds the scores, the output itself unless that is a map of classes; empty for the same.
     """
 
     tensor: str
     output: str
     classes: int
     normaliser: str | None
+    scores: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scores", self.scores or self.output)
 
 
 def find_logits(model: Model, output_name: str | None = None) -> Logits:
     """The logits behind `output_name`, or behind the only output that can hold class scores.
 
-    Raises InputError if there is no such output, or more than one and none was named.
+    Raises InputError if there is no such output, or more than one and none was named; UnsupportedError if it
+    is made by decision trees or the like.
     """
     outputs = {o.name: o for o in model.graph.output}
     if output_name is not None:
@@ -44,6 +60,7 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
         return found
     candidates = [found for o in outputs.values() if (found := _trace(model, o)) is not None]
     if not candidates:
+        _refuse_trees(model)
         raise InputError(
             f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; "
             "the model must be a classifier"
@@ -54,19 +71,34 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
     return candidates[0]
 
 
+def _refuse_trees(model: Model) -> None:
+    for node in model.nodes:
+        if node.op in OPAQUE:
+            raise UnsupportedError(f"{node} keeps what it knows in its attributes, not in weights")
+
+
 def _trace(model: Model, output: onnx.ValueInfoProto) -> Logits | None:
     if output.type.tensor_type.elem_type not in _FLOATS | {onnx.TensorProto.UNDEFINED}:
         return None
-    tensor, normaliser = output.name, None
-    for node in model.upstream(output.name):
+    end = model.producer.get(output.name)
+    name = end.inputs[0] if end is not None and end.kind == _MAP else output.name
+    scores = tensor = name
+    normaliser = None
+    while (node := model.producer.get(name)) is not None:
         if node.kind in NORMALISERS:
-            tensor, normaliser = node.inputs[0], node.kind
-        elif node.kind not in _RESHAPERS:
+            name = tensor = node.inputs[0]
+            normaliser = node.kind
+        elif (found := decomposed(model, node)) is not None:
+            normaliser, name = found
+            tensor = name
+        elif node.kind in _RESHAPERS:
+            name = node.inputs[0]
+        else:
             break
     if tensor not in model.activations:
         return None
     classes = _classes(model, tensor)
-    return None if classes is None else Logits(tensor, output.name, classes, normaliser)
+    return None if classes is None else Logits(tensor, output.name, classes, normaliser, scores)
 
 
 def _classes(model: Model, tensor: str) -> int | None:

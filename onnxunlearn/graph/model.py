@@ -8,18 +8,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.external import read
 from onnxunlearn.graph.folding import MOST_ELEMENTS, check_foldable
 from onnxunlearn.graph.messages import messages
 
+if TYPE_CHECKING:
+    from onnxunlearn.graph.quantised import Quantised
+
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
+
+#: `producer_name` of lowered models: what they say of floats is meant, and no engine may quantise it again
+LOWERED = "onnxunlearn.relevance.lowering"
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +86,17 @@ class Model:
     """A loaded and checked model; make one with `graph.load`.
 
     data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
+
+    A model that was made in memory of a loaded one (see `relevance.lowering`) has no bytes. origin: the
+    loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
+    have the name of a stored tensor are that tensor, maybe in a wider type.
     """
 
     data: bytes = field(repr=False)
     proto: onnx.ModelProto = field(repr=False)
     path: Path | None = None
+    origin: "Model | None" = field(default=None, repr=False)
+    encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path | None:
@@ -189,9 +202,10 @@ class Model:
         Raises InputError if they lie in another file that does not hold them.
         """
         tensor = self.stored[name]
-        base = str(self.folder) if self.folder else ""
         try:
-            return np.asarray(numpy_helper.to_array(tensor, base))
+            if tensor.data_location == onnx.TensorProto.EXTERNAL and self.folder is not None:
+                return read(tensor, self.folder)
+            return np.asarray(numpy_helper.to_array(tensor))
         except (OSError, ValueError) as error:
             raise InputError(f"tensor {name!r} cannot be read ({error}); export the model again") from None
 

@@ -9,12 +9,14 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.messages import located
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
 # Field numbers of onnx.proto
 _MODEL_GRAPH, _GRAPH_NODE, _GRAPH_INITIALIZER, _NODE_ATTRIBUTE, _ATTRIBUTE_T = 7, 1, 5, 5, 5
+_TENSOR_EXTERNAL, _ENTRY_VALUE = 13, 2
 _PAYLOADS = {"raw_data": 9, "float_data": 4, "double_data": 10}
 _VARINTS = {"int32_data": 5, "int64_data": 7, "uint64_data": 11}
 
@@ -32,10 +34,7 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
         if values.shape != tuple(tensor.dims) or values.dtype != expected:
             raise ValueError(f"edit of {name!r} has shape {values.shape} and dtype {values.dtype}")
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
-            raise UnsupportedError(
-                f"tensor {name!r} is stored as external data; editing it is not supported yet, "
-                "save the model in one file first (onnx.save_model(..., save_as_external_data=False))"
-            )
+            raise ValueError(f"edit of {name!r}, which is not in the model's file")
         field, payload = _payload(tensor, values)
         payloads[(*_path(model, name), (field, 0))] = payload
     if not payloads:
@@ -53,6 +52,17 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
                 f"tensor {name!r} is stored in pieces; load and save the model once with the onnx package"
             )
     return patched
+
+
+def relocated(data: bytes, proto: onnx.ModelProto, names: Mapping[str, str]) -> bytes:
+    """`data`, the bytes of `proto`, with the locations of external data replaced as `names` says."""
+    payloads: dict[FieldPath, bytes] = {}
+    for path, tensor in located(proto, onnx.TensorProto):
+        for index, entry in enumerate(tensor.external_data):
+            if entry.key == "location" and names.get(entry.value, entry.value) != entry.value:
+                where = (*path, (_TENSOR_EXTERNAL, index), (_ENTRY_VALUE, 0))
+                payloads[where] = names[entry.value].encode()
+    return splice(data, payloads) if payloads else data
 
 
 def _holds(tensor: onnx.TensorProto, values: np.ndarray) -> bool:
@@ -95,7 +105,7 @@ def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = Fa
         exists = path.exists()
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror}); give another path with -o") from None
-    if exists and any(path.samefile(file) for file in _files(model) if file.exists()):
+    if exists and any(path.samefile(file) for file in input_files(model) if file.exists()):
         raise InputError(f"{path}: is the input model, which is never written; give another path with -o")
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the path of the file to write")
@@ -110,7 +120,7 @@ def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = Fa
     return path
 
 
-def _files(model: Model) -> Iterator[Path]:
+def input_files(model: Model) -> Iterator[Path]:
     """The model's file, and those that hold its external data."""
     if model.path is not None:
         yield model.path

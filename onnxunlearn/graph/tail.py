@@ -46,7 +46,7 @@ class Tail:
             if node.outputs[0] in fed:
                 layer = fed[node.outputs[0]]
                 name = WEIGHT + node.outputs[0]
-                shape = list(layer.weight.positions.shape)
+                shape = list(layer.weight.shape)
                 graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
                 copy.input[1] = name
                 if layer.dense and not node.attribute("transB", 0):  # the node reads [inputs, outputs]

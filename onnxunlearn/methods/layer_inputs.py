@@ -64,7 +64,7 @@ def output_rows(layer: Layer, z: np.ndarray, chosen: np.ndarray | None = None) -
     if layer.dense:
         rows = z.reshape(len(z), 1, math.prod(z.shape[1:-1]), z.shape[-1])
     else:
-        images = z.reshape(-1, *z.shape[-layer.weight.positions.ndim + 1 :])
+        images = z.reshape(-1, *z.shape[-len(layer.weight.shape) + 1 :])
         rows = images.reshape(len(images), groups(layer), layer.neurons // groups(layer), -1)
         rows = rows.swapaxes(-1, -2)
     if chosen is not None:
@@ -80,7 +80,7 @@ def weight_rows(layer: Layer, weight: np.ndarray) -> np.ndarray:
 
 def from_weight_rows(layer: Layer, rows: np.ndarray) -> np.ndarray:
     """[groups, neurons / groups, width] as a canonical weight."""
-    return rows.reshape(layer.weight.positions.shape)
+    return rows.reshape(layer.weight.shape)
 
 
 def count_positions(layer: Layer, x: np.ndarray) -> int:
@@ -142,7 +142,7 @@ def record_all_rows(
 
 
 def _windows(layer: Layer, x: np.ndarray) -> Windows:
-    kernel = layer.weight.positions.shape[2:]
+    kernel = layer.weight.shape[2:]
     placing = {name: layer.node.attribute(name) for name in ("strides", "dilations", "pads", "auto_pad")}
     return Windows.over(x.shape[-len(kernel) :], kernel, placing)
 

@@ -20,7 +20,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Layer, Model
+from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
@@ -28,7 +28,8 @@ from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 _CHANNELWISE = frozenset(
     {"Relu", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "BatchNormalization"}
     | {"Identity", "Dropout", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
-    | {"Squeeze"}
+    | {"Squeeze", "QuantizeLinear", "DequantizeLinear", "Cast"}
+    | {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"}
 )
 #: forget class -> neurons of one layer
 Neurons = Mapping[int, np.ndarray]
@@ -88,7 +89,7 @@ def lra_npp(
         perturbation.choose(str(perturb))
     steps = _path(bench)
     relevance = {step.layer.name: _neuron_relevance(bench, step.layer) for step in steps}
-    width = bench.head.weight.positions.shape[1]
+    width = bench.head.weight.shape[1]
     ks = [k] if k is not None else sorted({max(1, width // part) for part in (8, 4, 2)})
     best: tuple[float, Outcome] | None = None
     for how in (perturb,) if perturb else ("zero", "flip"):
@@ -123,11 +124,11 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
     """The layer whose rows are the neurons that enter `layer`; None where they have no row of their own."""
     by_output = {other.output: other for other in layers}
     name = layer.input
-    while len(model.consumers.get(name, [])) == 1:  # else its row serves other paths too (a residual stream)
+    while len(_readers(model, name)) == 1:  # else its row serves other paths too (a residual stream)
         if name in by_output:
             before = by_output[name]
             shared = before.weight.shared or (before.bias is not None and before.bias.shared)
-            own = before.neurons == layer.weight.positions.shape[1] and not shared
+            own = before.neurons == layer.weight.shape[1] and not shared
             return before if own else None
         node = model.producer.get(name)
         if node is None or node.kind not in _CHANNELWISE:
@@ -136,13 +137,18 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
     return None
 
 
+def _readers(model: Model, name: str) -> list[Node]:
+    """Who reads a tensor, but for the range that dynamic quantisation asks for."""
+    return [n for n in model.consumers.get(name, []) if n.kind not in {"ReduceMin", "ReduceMax"}]
+
+
 def _neuron_relevance(bench: Workbench, layer: Layer) -> tuple[Neurons, np.ndarray]:
     """Relevance of the layer's input neurons, [n, neurons]: by forget class, and of the retained probes."""
     tensor = layer.input
 
     def of(samples: np.ndarray, targets: np.ndarray) -> np.ndarray:
         if not len(samples):
-            return np.zeros((0, layer.weight.positions.shape[1]))
+            return np.zeros((0, layer.weight.shape[1]))
         return bench.relevance([tensor], samples, targets, partial(_summed, axis=layer.axis))[tensor]
 
     forgotten = {c: np.flatnonzero(bench.y == c) for c in bench.forget}
@@ -159,7 +165,7 @@ def _ranking(bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int) 
 
     k is meant for the head's input; wider or narrower layers get the same share of their neurons.
     """
-    share = max(1, round(k * retained.shape[1] / bench.head.weight.positions.shape[1]))
+    share = max(1, round(k * retained.shape[1] / bench.head.weight.shape[1]))
     common = frequency(retained, share)
     counts = {c: frequency(scores, share) for c, scores in by_class.items()}
     return {c: ranked(count - common, count > 0) for c, count in counts.items()}

@@ -95,7 +95,7 @@ def factor(forget: np.ndarray, everything: np.ndarray, alpha: float, dampening: 
 def fisher(bench: Workbench, samples: np.ndarray) -> Mapping[Layer, Fisher]:
     """Of every editable layer, over the given probes (indices), with their labels; 0 without probes."""
     layers = bench.editable
-    weights = {layer: np.zeros(layer.weight.positions.shape) for layer in layers}
+    weights = {layer: np.zeros(layer.weight.shape) for layer in layers}
     biases = {layer: np.zeros(layer.neurons) for layer in layers}
     if len(samples):
         seed = softmax(bench.scores(Edits(bench.model))[samples].astype(np.float64))

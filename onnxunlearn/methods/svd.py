@@ -102,7 +102,7 @@ def projected(weight: np.ndarray, retain: Space, forget: Space, alpha_r: float, 
 def _spaces(bench: Workbench, which: np.ndarray) -> dict[Layer, list[Space]]:
     """The space of each layer's inputs over the probes `which` (bool [N]), for each of its groups."""
     layers, samples = bench.editable, np.flatnonzero(which)
-    widths = {layer: math.prod(layer.weight.positions.shape[1:]) for layer in layers}
+    widths = {layer: math.prod(layer.weight.shape[1:]) for layer in layers}
     if not len(samples):  # no retain probes: nothing that should be kept
         return {layer: [Space(np.zeros((widths[layer], 0)), np.zeros(0))] * groups(layer) for layer in layers}
 

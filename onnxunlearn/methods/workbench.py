@@ -6,14 +6,13 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import onnx
 
-from onnxunlearn.audit import Figures, measure
+from onnxunlearn.audit import Figures, measure, measure_labels
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers, patch
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
@@ -149,7 +148,7 @@ class Workbench:
         """
         tensor, size = self.logits.tensor, self.model.batch_size or self.batch_size
         session = self._session([tensor], edits)
-        values = run_batched(session, self.probes.feeds, [tensor], size, edits.arrays)
+        values = run_batched(session, self.probes.feeds, [tensor], size, edits.feeds)
         self.trials += 1
         self.progress(f"trial {self.trials}")
         return np.asarray(values[tensor].reshape(len(self.probes), -1))
@@ -178,7 +177,7 @@ class Workbench:
                 chosen.feeds,
                 inner,
                 min(len(chosen), self.batch_size),
-                edits.arrays,
+                edits.feeds,
                 baked=self.model.batch_size,
                 reduce=reduce,
             )
@@ -186,25 +185,36 @@ class Workbench:
 
     def under(self, edits: Edits) -> "Workbench":
         """The same bench for the edited model, to take gradients or relevances there; compiled anew."""
-        data = patch(self.model, edits.arrays)
-        return replace(self, model=Model(data, onnx.load_model_from_string(data), self.model.path))
+        return replace(self, model=edits.applied())
 
     def _session(self, tensors: Sequence[str], edits: Edits) -> Session:
         """Gives `tensors` and takes the edited weights; made once for each set of them."""
-        names = (*tensors, "", *sorted(edits.arrays))
+        names = (*tensors, "", *sorted(edits.feeds))
         if names not in self._sessions:
-            copy = expose(self.model, tensors, overridable=sorted(edits.arrays))
+            copy = expose(self.model, tensors, overridable=sorted(edits.feeds))
             self._sessions[names] = self.engine.session(copy, self.model.folder)
         return self._sessions[names]
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""
         scores = self.scores(edits).astype(np.float64)
+        if self.probes.labels is not None:
+            return self._trial_of_labels(scores, self.probes.labels)
         figures = measure(scores.argmax(axis=1), self.y, self.forget, self.logits.classes)
         others = np.delete(scores, list(self.forget), axis=1)
         margins = scores[:, list(self.forget)].max(axis=1) - others.max(axis=1)
         own = np.exp(scores[np.arange(len(scores)), self.y] - logsumexp(others))[~self.forgotten]
         confidence = 100 * float(own.mean()) if own.size else None
+        return Trial(figures, margins[self.forgotten], confidence)
+
+    def _trial_of_labels(self, scores: np.ndarray, labels: np.ndarray) -> Trial:
+        """Where each output decides for itself: margins to the threshold, the logit 0."""
+        figures = measure_labels(scores > 0, labels, self.forget)
+        forget = list(self.forget)
+        margins = np.where(labels, scores, -np.inf)[:, forget].max(axis=1)
+        kept = [c for c in range(labels.shape[1]) if c not in self.forget]
+        right = np.where(labels, scores, -scores)[:, kept]  # the logit of the right decision
+        confidence = 100 * float(np.exp(-np.logaddexp(0, -right)).mean())
         return Trial(figures, margins[self.forgotten], confidence)
 
     @cached_property

@@ -43,7 +43,8 @@ def checked_probes(
 ) -> Probes:
     """Probes from one array per input and the samples' classes, if known.
 
-    y: [N] integers (integral floats will do) in 0..classes-1, or one-hot [N, classes], or None.
+    y: [N] integers (integral floats will do) in 0..classes-1, or one-hot [N, classes], or several ones (or
+    none) in a row, which become the probes' `labels`, or None.
     Raises InputError, its message starting with `source`, for whatever does not fit the model.
     """
     _check_names(feeds, [i.name for i in inputs], source)
@@ -56,7 +57,10 @@ def checked_probes(
                 f"{source}: input {name!r} has {len(fitting[name])} samples, {first!r} has {count}; "
                 "give every input the same number"
             )
-    return Probes(fitting, None if y is None else _class_indices(y, count, classes, source), source)
+    if y is None:
+        return Probes(fitting, None, source)
+    found = _class_indices(y, count, classes, source)
+    return Probes(fitting, found, source) if found.ndim == 1 else Probes(fitting, None, source, found)
 
 
 def joined(parts: Iterable[Probes], source: str) -> Probes:
@@ -65,7 +69,7 @@ def joined(parts: Iterable[Probes], source: str) -> Probes:
     if not batches:
         raise InputError(f"{source}: gave no batches; give at least one")
     for batch in batches:
-        if (batch.y is None) != (batches[0].y is None):
+        if batch.labelled != batches[0].labelled:
             raise InputError(f"{source}: some batches have 'y', others have not; give it in all or in none")
     feeds = {}
     for name in batches[0].feeds:
@@ -78,7 +82,11 @@ def joined(parts: Iterable[Probes], source: str) -> Probes:
             )
         feeds[name] = np.concatenate(arrays)
     ys = [b.y for b in batches if b.y is not None]
-    return Probes(feeds, np.concatenate(ys) if ys else None, source)
+    wide = next((b.labels.shape[1] for b in batches if b.labels is not None), None)
+    if wide is None:
+        return Probes(feeds, np.concatenate(ys) if ys else None, source)
+    rows = [np.eye(wide, dtype=bool)[b.y] if b.y is not None else b.labels for b in batches]
+    return Probes(feeds, None, source, np.concatenate([r for r in rows if r is not None]))
 
 
 def _check_names(feeds: Mapping[str, Any], names: Sequence[str], source: str) -> None:
@@ -108,7 +116,7 @@ def _class_indices(value: Any, count: int, classes: int, source: str) -> np.ndar
             f"or one-hot ({count}, {classes}); give one class per sample"
         )
     if y.ndim == 2:
-        return _from_one_hot(y, source)
+        return _from_rows(y, source)
     fits = (y >= 0) & (y < classes) & (y == np.floor(y))  # NaN fits nothing
     if not fits.all():
         sample = int(np.argmin(fits))
@@ -119,11 +127,17 @@ def _class_indices(value: Any, count: int, classes: int, source: str) -> np.ndar
     return y.astype(np.int64)
 
 
-def _from_one_hot(y: np.ndarray, source: str) -> np.ndarray:
-    fits = ((y == 0) | (y == 1)).all(axis=1) & ((y == 1).sum(axis=1) == 1)
+def _from_rows(y: np.ndarray, source: str) -> np.ndarray:
+    """int64 [N] if every row is one-hot, else bool [N, classes]."""
+    fits = ((y == 0) | (y == 1)).all(axis=1)
     if not fits.all():
-        sample = int(np.argmin(fits))
-        raise InputError(
-            f"{source}: y is not one-hot in sample {sample}; give a single 1 a row, or class indices"
-        )
-    return np.asarray(y.argmax(axis=1), dtype=np.int64)
+        raise not_one_hot(int(np.argmin(fits)), source)
+    if (y.sum(axis=1) == 1).all():
+        return np.asarray(y.argmax(axis=1), dtype=np.int64)
+    return np.asarray(y, dtype=bool)
+
+
+def not_one_hot(sample: int, source: str) -> InputError:
+    return InputError(
+        f"{source}: y is not one-hot in sample {sample}; give a single 1 a row, or class indices"
+    )

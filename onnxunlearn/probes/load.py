@@ -12,7 +12,14 @@ import numpy as np
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model
 from onnxunlearn.probes.arrays import read_arrays
-from onnxunlearn.probes.check import checked_probes, joined, named_probes, only_input, single_probes
+from onnxunlearn.probes.check import (
+    checked_probes,
+    joined,
+    named_probes,
+    not_one_hot,
+    only_input,
+    single_probes,
+)
 from onnxunlearn.probes.images import labelled_files, read_images
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import check_labels
@@ -32,6 +39,7 @@ def load_probes(
     *,
     preprocess: str | os.PathLike[str] | None = None,
     labels: Sequence[str] | None = None,
+    several: bool = False,
 ) -> Probes:
     """The probes in `source`, fit to feed to `model`, which has `classes` classes.
 
@@ -40,13 +48,26 @@ def load_probes(
     dicts like an .npz; or such arrays in memory, or probes. Arrays are [N, ...], already preprocessed, of any
     N; y is [N] class indices or one-hot [N, classes]. Floats, and integers for a float input, are cast to
     the model's dtype.
+    several: whether a sample may have several classes, or none: then y may hold several ones in a row.
     preprocess: JSON for image folders, see `read_preprocess`. labels: class names, which subfolders may bear.
     Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
     plain tensors.
     """
     if labels is not None:
         check_labels(labels, classes)
-    inputs = declared_inputs(model)
+    probes = _loaded(source, declared_inputs(model), classes, preprocess, labels)
+    if probes.labels is not None and not several:
+        raise not_one_hot(int(np.argmax(probes.labels.sum(axis=1) != 1)), probes.source)
+    return probes
+
+
+def _loaded(
+    source: Source,
+    inputs: Sequence[Input],
+    classes: int,
+    preprocess: str | os.PathLike[str] | None,
+    labels: Sequence[str] | None,
+) -> Probes:
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if text is not None and os.path.isdir(text):
         return _from_folder(Path(text), inputs, classes, preprocess, labels)
@@ -57,7 +78,8 @@ def load_probes(
     if text is not None:
         return _from_path(text, inputs, classes)
     if isinstance(source, Probes):
-        return checked_probes(source.feeds, source.y, inputs, classes, source.source)
+        y = source.y if source.labels is None else source.labels
+        return checked_probes(source.feeds, y, inputs, classes, source.source)
     if isinstance(source, Mapping):
         return named_probes(source, inputs, classes, "arrays in memory")
     if isinstance(source, np.ndarray):

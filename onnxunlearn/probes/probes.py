@@ -1,5 +1,6 @@
 """Probes: inputs of the model, sample by sample, with or without their classes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,16 +12,23 @@ class Probes:
     """Inputs that the tool may look at; make them with `load_probes`.
 
     feeds: input name -> array, axis 0 counts samples. y: int64 [N] class of each sample, or None.
-    source: what the user gave, as messages and reports name it.
+    source: what the user gave, as messages and reports name it. labels: bool [N, classes], where a sample may
+    have several classes or none; y is then None until `focused`.
     """
 
     feeds: dict[str, np.ndarray]
     y: np.ndarray | None
     source: str
+    labels: np.ndarray | None = None
 
     def __len__(self) -> int:
         """The number of samples, N."""
         return len(next(iter(self.feeds.values())))
+
+    @property
+    def labelled(self) -> bool:
+        """Whether it is known what the samples are."""
+        return self.y is not None or self.labels is not None
 
     def select(self, which: ArrayLike) -> "Probes":
         """The samples at integer indices, in that order, or those where a bool [N] mask holds.
@@ -31,4 +39,16 @@ class Probes:
         if not index.size:
             index = index.astype(np.intp)  # an empty list is float to numpy
         feeds = {name: array[index] for name, array in self.feeds.items()}
-        return Probes(feeds, None if self.y is None else self.y[index], self.source)
+        y, labels = (None if a is None else a[index] for a in (self.y, self.labels))
+        return Probes(feeds, y, self.source, labels)
+
+    def focused(self, forget: Sequence[int], scores: np.ndarray) -> "Probes":
+        """With one class for each sample, of its several: one to forget if it has one, else that of its
+        classes (of all, if it has none) with the largest score. scores: [N, classes]."""
+        assert self.labels is not None
+        forgotten = np.isin(np.arange(self.labels.shape[1]), forget)  # by class
+        has = (self.labels & forgotten).any(axis=1, keepdims=True)
+        none = ~self.labels.any(axis=1, keepdims=True)
+        candidates = np.where(has, self.labels & forgotten, (self.labels | none) & ~forgotten)
+        y = np.where(candidates, scores.astype(np.float64), -np.inf).argmax(axis=1)
+        return Probes(self.feeds, y.astype(np.int64), self.source, self.labels)

@@ -62,12 +62,14 @@ class RuleAt:
 @dataclass(frozen=True)
 class RelevanceGraph:
     """model: the graph. records: what it wants to be fed, forward tensors and (nearly always) the SEED.
-    tensors: its outputs, by forward name. rules: which rule it uses where, from the logits back."""
+    tensors: its outputs, by forward name. rules: which rule it uses where, from the logits back. fed: large
+    constants that it wants to be fed too."""
 
     model: onnx.ModelProto = field(repr=False)
     records: tuple[str, ...]
     tensors: tuple[str, ...]
     rules: tuple[RuleAt, ...] = field(default=(), repr=False)
+    fed: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
 
 def path_between(model: Model, tensors: Iterable[str], logits: str) -> list[Node]:
@@ -110,7 +112,10 @@ def compile_relevance(
             raise InputError(f"tensor {name!r} is not on the way from the inputs to the logits {logits!r}")
     found = {name: relevance.get(name, walk.emitter.zero) for name in tensors}
     graph = walk.emitter.finish({f"R:{name}": (found[name], shapes[name]) for name in tensors})
-    return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(tensors), tuple(walk.rules))
+    inputs = [i.name for i in graph.graph.input]
+    fed = {name: walk.emitter.fed[name] for name in inputs if name in walk.emitter.fed}
+    records = tuple(name for name in inputs if name not in fed)
+    return RelevanceGraph(graph, records, tuple(tensors), tuple(walk.rules), fed)
 
 
 def linear_weights(

@@ -19,8 +19,15 @@ import onnx_graphsurgeon as gs
 OPSET, IR_VERSION = 18, 8
 
 
+#: bytes beyond which a constant is fed, not written into the graph: a protobuf holds 2 GB, and is a copy
+LARGE = 1 << 26
+
+
 class Emitter:
-    """Collects the nodes of one relevance graph. dtype: float32, or float64 where the engine can."""
+    """Collects the nodes of one relevance graph. dtype: float32, or float64 where the engine can.
+
+    fed: large constants, by name of the graph input that takes them.
+    """
 
     def __init__(self, dtype: np.dtype[Any] | type = np.float32) -> None:
         self.dtype = np.dtype(dtype)
@@ -28,6 +35,8 @@ class Emitter:
         self.zero = Value(self, zero=True)
         self._inputs: dict[str, Value] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], gs.Constant] = {}
+        self._large: dict[int, gs.Variable] = {}
+        self.fed: dict[str, np.ndarray] = {}
         self._count = 0
 
     def input(self, name: str, shape: Sequence[int], nonnegative: bool = False) -> Value:
@@ -52,12 +61,21 @@ class Emitter:
             assert isinstance(value, Value)
             assert not value.zero, "zero has no tensor"
             return value.variable
+        if array.nbytes > LARGE:
+            return self._fed(array)
         key = (array.dtype.str, array.shape, array.tobytes())
         if key not in self._constants:
             self._constants[key] = gs.Constant(
                 f"constant_{len(self._constants)}", np.asarray(array, order="C")
             )
         return self._constants[key]
+
+    def _fed(self, array: np.ndarray) -> gs.Variable:
+        if id(array) not in self._large:
+            name = f"large constant {len(self.fed)}"
+            self._large[id(array)] = gs.Variable(name, array.dtype, list(array.shape))
+            self.fed[name] = array  # which keeps it, and so its id
+        return self._large[id(array)]
 
     def op(
         self,
@@ -83,7 +101,7 @@ class Emitter:
             source = value if not value.zero else Value(self, array=np.zeros(shape, self.dtype))
             self.graph.nodes.append(gs.Node("Identity", name, inputs=[self.tensor(source)], outputs=[made]))
             self.graph.outputs.append(made)
-        self.graph.inputs = [value.variable for value in self._inputs.values()]
+        self.graph.inputs = [*(value.variable for value in self._inputs.values()), *self._large.values()]
         self.graph.cleanup(remove_unused_graph_inputs=True)
         model: onnx.ModelProto = gs.export_onnx(self.graph, producer_name="onnxunlearn")
         model.ir_version = IR_VERSION

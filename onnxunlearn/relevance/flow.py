@@ -47,6 +47,7 @@ _FIRST = frozenset(
     }
     | {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd"}
     | {"QuantizeLinear", "DequantizeLinear"}
+    | {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"}
 )
 _FLOATS = frozenset(
     {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}

@@ -53,7 +53,7 @@ def compile_gradients(
         if not isinstance(local, Linear) or local.weight_vjp is None:
             raise UnsupportedError(f"{node}: the gradient of its weight is not covered")
         signal = signals.get(name, walk.emitter.zero)
-        shape = layer.weight.positions.shape
+        shape = layer.weight.shape
         results[f"R:weight of {name}"] = (signal if signal.zero else local.weight_vjp(signal), shape)
         if layer.bias is not None:
             behind = signals.get(layer.output, walk.emitter.zero)

@@ -95,9 +95,8 @@ class Propagator:
             wanted = targets[batch.start : batch.start + batch.count]
             wanted = np.resize(wanted, (len(scores), *targets.shape[1:]))
             recorded[SEED] = (wanted if wanted.ndim > 1 else seed(flat, wanted)).reshape(scores.shape)
-            values = prepared.propagate.run(
-                {name: recorded[name].astype(self.dtype, copy=False) for name in prepared.graph.records}
-            )
+            records = {n: recorded[n].astype(self.dtype, copy=False) for n in prepared.graph.records}
+            values = prepared.propagate.run({**records, **prepared.graph.fed})
             yield RelevanceBatch(
                 batch.start,
                 batch.count,

@@ -126,10 +126,14 @@ def test_external_data_outside_the_folder(folder: Path) -> None:
     assert "'lost.data', which does not exist" in refused(folder, 2, *run(model="model/bad.onnx"))
 
 
-def test_weights_in_another_file(folder: Path) -> None:
+def test_data_files_in_the_way(folder: Path) -> None:
     location = "ext.onnx.data"
     onnx.save_model(mlp(), "ext.onnx", save_as_external_data=True, location=location, size_threshold=0)
-    assert "stored as external data" in refused(folder, 3, *run(model="ext.onnx"))
+    (folder / "out.onnx.data").touch()
+    assert "out.onnx.data: exists already" in refused(folder, 2, *run("-o", "out.onnx", model="ext.onnx"))
+    (folder / "out.onnx.data").unlink()
+    assert onnxunlearn(*run("-o", "out.onnx", model="ext.onnx")).code == 0
+    assert (folder / "out.onnx.data").stat().st_size == (folder / location).stat().st_size
 
 
 def test_an_op_that_relevance_cannot_pass(folder: Path) -> None:

@@ -115,12 +115,12 @@ def test_conv(weight: Weight) -> None:
 def test_grouped_conv_shows_the_inputs_of_a_group() -> None:
     model = layer_model("Conv", Weight(numbers(4, 1, 3, 3)), ["N", 4, 5, 5], group=4)
     layer = only_layer(model)
-    assert layer.weight.positions.shape == (4, 1, 3, 3)
+    assert layer.weight.shape == (4, 1, 3, 3)
     assert layer.neurons == 4
 
 
 def test_float16_is_seen_as_float32_and_double_as_double() -> None:
-    half = StoredTensor("w", np.arange(2), ())
+    half = StoredTensor("w", (2,))
     assert half.view(np.ones(2, np.float16)).dtype == np.float32
     assert half.view(np.ones(2, np.float64)).dtype == np.float64
 
@@ -343,11 +343,11 @@ def test_a_bias_in_a_shape_that_depends_on_the_input() -> None:
 
 def test_layers_of_sample_models() -> None:
     cnn = find_layers(load(SAMPLES / "mnist_cnn.onnx"))
-    shapes = [layer.weight.positions.shape for layer in cnn]
+    shapes = [layer.weight.shape for layer in cnn]
     assert shapes == [(16, 1, 3, 3), (32, 16, 3, 3), (64, 1568), (10, 64)]
     assert all(layer.bias is not None and layer.bias.positions.shape == (layer.neurons,) for layer in cnn)
     mobile = find_layers(load(SAMPLES / "fashion_mobile.onnx"))
-    assert mobile[-1].weight.positions.shape[0] == 10
+    assert mobile[-1].weight.shape[0] == 10
     assert any(layer.node.attribute("group", 1) > 1 for layer in mobile)
 
 
@@ -364,7 +364,7 @@ def test_an_edit_through_any_chain_is_the_model_with_that_weight(kind: str, data
     layer = only_layer(model)
     stored = model.array(layer.weight.name)
 
-    wanted = numbers(*layer.weight.positions.shape, seed=data.draw(st.integers(0, 9)))
+    wanted = numbers(*layer.weight.shape, seed=data.draw(st.integers(0, 9)))
     changed = layer.weight.write(stored, wanted)
     assert changed.dtype == stored.dtype
     np.testing.assert_array_equal(layer.weight.view(changed), wanted)

@@ -140,7 +140,7 @@ def test_the_standard_domain_by_its_long_name() -> None:
     model = loaded(proto)
     assert model.opsets == {"": 17}
     assert {node.opset for node in model.nodes} == {17}
-    assert [layer.weight.positions.shape for layer in find_layers(model)] == [(3, 4)]
+    assert [layer.weight.shape for layer in find_layers(model)] == [(3, 4)]
 
 
 def test_element_types() -> None:

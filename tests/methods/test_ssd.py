@@ -36,7 +36,8 @@ def test_fisher_is_the_mean_square_of_torchs_gradients(
     found = fisher(made, samples)
     assert {layer.name for layer in found} == {layer.name for layer in made.layers}
     for layer, information in found.items():
-        stored = Edits(made.model, {layer.weight.name: wanted[layer.weight.name]})
+        stored = Edits(made.model)
+        stored.feeds[layer.weight.name] = wanted[layer.weight.name]
         np.testing.assert_allclose(information.weight, stored.weight(layer), rtol=1e-3, atol=1e-7)
         assert layer.bias is not None
         np.testing.assert_allclose(information.bias, wanted[layer.bias.name], rtol=1e-3, atol=1e-7)

@@ -7,7 +7,7 @@ from onnx import helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Logits, Model, find_logits
+from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.relevance import (
     SEED,
     Propagator,
@@ -17,6 +17,7 @@ from onnxunlearn.relevance import (
     path_between,
 )
 from tests.relevance.layers import model_of
+from tests.sample_paths import SAMPLES
 
 RNG = np.random.default_rng(11)
 ENGINE = create_engine("onnxruntime")
@@ -256,3 +257,23 @@ def test_logits_may_have_trailing_axes() -> None:
     found = propagate(model, "epsilon", x, ["x", "logits"])
     assert found["logits"][:, 1:].any() == False  # noqa: E712
     np.testing.assert_allclose(found["x"].sum(axis=(1, 2, 3)), found["logits"][:, 0, 0, 0], rtol=1e-3)
+
+
+def test_large_constants_are_fed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Weights beyond what a protobuf can hold are inputs of the relevance graph, with the same relevance."""
+    model = load(SAMPLES / "mnist_cnn.onnx")
+    logits, engine = find_logits(model), create_engine("onnxruntime")
+    x = np.random.default_rng(0).normal(size=(3, 1, 28, 28)).astype(np.float32)
+
+    def relevance(composite: str) -> tuple[np.ndarray, int]:
+        propagator = Propagator(model, logits, engine, parse_composite(composite), ["x"])
+        (batch,) = propagator.run({"x": x}, np.array([1, 2, 3]), 3)
+        return batch.relevance["x"], len(propagator.compiled({"x": x}).fed)
+
+    for composite in ("epsilon_plus", "gradient"):
+        expected, none = relevance(composite)
+        with monkeypatch.context() as patched:
+            patched.setattr("onnxunlearn.relevance.expression.LARGE", 1000)
+            found, some = relevance(composite)
+        assert (none, some > 1) == (0, True)
+        np.testing.assert_allclose(found, expected, atol=1e-7)

@@ -13,6 +13,7 @@ from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap
 
 
+@adjoint("com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear")  # 16 bits before opset 21
 @adjoint("Identity", "Dropout", "Cast", "CastLike", "QuantizeLinear", "DequantizeLinear")
 def unchanged(site: Site) -> LocalMap:
     """Dropout is the identity at inference; casts and quantisation stand for the values they approximate."""

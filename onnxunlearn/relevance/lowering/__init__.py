@@ -1,4 +1,4 @@
-"""Lowering: a model of fused, quantised or half-precision nodes as plain float ops with the same values.
+"""Lowering: a model of fused, quantised, sparse or half nodes as plain float ops with the same values.
 
 lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
 recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
@@ -14,10 +14,12 @@ from onnxunlearn.relevance.lowering.fold import fold
 from onnxunlearn.relevance.lowering.functions import inline
 from onnxunlearn.relevance.lowering.half import widen
 from onnxunlearn.relevance.lowering.quantised import dequantise
+from onnxunlearn.relevance.lowering.sparse import densify
 
 #: in this order: bodies before what is in them, constants before what needs to know them, types before
 #: constants that must fit them
 PASSES: tuple[Callable[[Model], Model], ...] = (
+    densify,
     inline,
     fold,
     unroll,
@@ -26,7 +28,7 @@ PASSES: tuple[Callable[[Model], Model], ...] = (
     dequantise,
 )
 
-__all__ = ["PASSES", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
+__all__ = ["PASSES", "densify", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
 
 
 def lower(model: Model) -> Model:

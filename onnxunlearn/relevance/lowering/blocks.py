@@ -1,40 +1,68 @@
 """Quantised weights as the floats they stand for: s·(q − z), with one s and z for all, a channel or a block.
 
 MatMulNBits      x @ wᵀ + bias, w [out, in] in blocks along `in`, its integers packed into bytes
+
+Where integers and scales are stored tensors the constant remembers it (`graph.Quantised`), so that an edit
+finds its way back into the file.
 """
+
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
 
+from onnxunlearn.graph import FakeQuantised, Quantised, StoredTensor, stored_tensor
+from onnxunlearn.graph.stored import Step
 from onnxunlearn.relevance.lowering.draft import Draft
 
 
-def scaled(values: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int) -> np.ndarray:
-    """s·(q − z) with a scale (and zero point) for all or for each index along `axis`; float32."""
-    shape = [1] * values.ndim
-    if scale.size != 1:
-        shape[axis] = -1
-    centred = values.astype(np.float32)
-    if zero is not None:
-        centred -= zero.astype(np.float32).reshape(shape if zero.size != 1 else [1] * values.ndim)
-    return np.asarray(centred * scale.astype(np.float32).reshape(shape), np.float32)
+def quantised(draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0) -> str:
+    """A constant of the floats that the constant `values` stands for; scale and zero for all, for each index
+    along `axis`, or for each `block` of them.
+
+    scales: names of what is multiplied. zero: empty if there is none. Declines computed ones.
+    """
+    model = draft.model
+    integers, factors = model.constant(values), [model.constant(name) for name in scales]
+    point = model.constant(zero) if zero else None
+    draft.require(integers is not None and all(f is not None for f in factors), "computed weights")
+    draft.require(point is not None or not zero, "computed zero point")
+    assert integers is not None
+    steps = [_broadcast(integers.shape, f.shape, axis, block) for f in factors if f is not None]
+    z = np.zeros(()) if point is None else point
+    centre = _broadcast(integers.shape, z.shape, axis, block)
+    found, stored = stored_tensor(model, values), [stored_tensor(model, name) for name in scales]
+    quantiser = model.producer.get(values)
+    simulated = found is None and quantiser is not None and quantiser.kind == "QuantizeLinear"
+    if simulated and quantiser is not None and [*scales] == [quantiser.inputs[1]]:
+        found = stored_tensor(model, quantiser.inputs[0])
+    stored_zero = stored_tensor(model, zero) if zero else None
+    if found is not None and all(s is not None for s in stored):
+        arranged = [s.then(step) for s, step in zip(stored, steps, strict=True) if s is not None]
+        points = centre(z.astype(np.float64)) if stored_zero is None else stored_zero.then(centre)
+        if simulated:
+            return draft.weight(FakeQuantised(found, tuple(arranged), points, integers.dtype))
+        return draft.weight(Quantised(found, tuple(arranged), points))
+    product = np.ones(())
+    for factor, step in zip(factors, steps, strict=True):
+        product = product * step(np.asarray(factor, np.float64))
+    return draft.constant((integers.astype(np.float64) - centre(z.astype(np.float64))) * product)
 
 
-def dequantised(
-    values: np.ndarray, scale: np.ndarray, zero: np.ndarray | None, axis: int, block: int
-) -> np.ndarray:
-    """What DequantizeLinear makes of constants. Requires: `block` (0: none) divides or ends the axis."""
-    if scale.ndim == values.ndim and scale.ndim > 1 and block:
-        size = values.shape[axis]
-        scale = np.repeat(scale, block, axis).take(range(size), axis)
-        wide = None if zero is None else np.repeat(zero, block, axis).take(range(size), axis)
-        centred = values.astype(np.float32) - (0 if wide is None else wide.astype(np.float32))
-        return np.asarray(centred * scale.astype(np.float32), np.float32)
-    return scaled(values, scale, zero, axis)
+def _broadcast(shape: tuple[int, ...], given: tuple[int, ...], axis: int, block: int) -> Step:
+    """What makes a scale or zero point of shape `given` broadcast to integers of this shape."""
+    if int(np.prod(given)) == 1:
+        return lambda array: array.reshape((1,) * len(shape))
+    if block and len(given) == len(shape):
+        return lambda array: np.repeat(array, block, axis).take(range(shape[axis]), axis)
+    wanted = [1] * len(shape)
+    wanted[axis] = -1
+    return lambda array: array.reshape(wanted)
 
 
 def matmul_n_bits(draft: Draft) -> None:
-    """Requires: 4 or 8 bits, constant weights, no reordering (g_idx).
+    """Requires: 4 or 8 bits, stored weights, no reordering (g_idx).
 
     Integers lie low half first, [out, blocks, bytes]; the zero point is half the range unless given, as
     float or packed like the weights, [out, blocks].
@@ -42,23 +70,30 @@ def matmul_n_bits(draft: Draft) -> None:
     node = draft.node
     bits, block = int(node.attribute("bits", 4)), int(node.attribute("block_size"))
     rows, columns = int(node.attribute("N")), int(node.attribute("K"))
-    packed, scales, zeros = draft.known(1), draft.known(2), draft.known(3)
     draft.require(bits in {4, 8} and not draft.has(4), "other bits, or reordered")
-    draft.require(packed is not None and scales is not None, "computed weights")
-    draft.require(zeros is not None or not draft.has(3), "computed zero points")
-    assert packed is not None and scales is not None  # noqa: PT018
     blocks = -(-columns // block)
-    integers = _unpacked(packed.reshape(rows, blocks, -1), bits)[..., :block]
-    zero: np.ndarray | float = 2.0 ** (bits - 1)
-    if zeros is not None:
-        given = zeros.reshape(rows, -1)
-        given = _unpacked(given, bits)[:, :blocks] if zeros.dtype == np.uint8 else given
-        zero = given.astype(np.float32)[..., None]
-    steps = scales.astype(np.float32).reshape(rows, blocks, 1)
-    weight = ((integers.astype(np.float32) - zero) * steps).reshape(rows, -1)[:, :columns]
-    y = draft.op(
-        "MatMul", draft.input(0), draft.constant(weight.T), to="" if draft.has(5) else node.outputs[0]
-    )
+
+    def per_integer(array: np.ndarray) -> np.ndarray:
+        return array.reshape(rows, blocks, -1)[..., :block].reshape(rows, -1)[:, :columns].T
+
+    def per_block(array: np.ndarray) -> np.ndarray:
+        return np.repeat(array.reshape(rows, -1)[:, :blocks], block, axis=1)[:, :columns].T
+
+    def part(index: int, step: Step) -> StoredTensor | None:
+        if not draft.has(index):
+            return None
+        found = stored_tensor(draft.model, draft.input(index))
+        draft.require(found is not None, "computed weights")
+        assert found is not None
+        packed = bits == 4 and draft.model.stored[found.name].data_type == onnx.TensorProto.UINT8
+        draft.require(not packed or not found.steps, "rearranged bytes")
+        return replace(found, packed=packed).then(step)
+
+    integers, scale, zero = part(1, per_integer), part(2, per_block), part(3, per_block)
+    assert integers is not None and scale is not None  # noqa: PT018
+    middle = np.full((1, 1), 2.0 ** (bits - 1))
+    weight = draft.weight(Quantised(integers, (scale,), middle if zero is None else zero))
+    y = draft.op("MatMul", draft.input(0), weight, to="" if draft.has(5) else node.outputs[0])
     if draft.has(5):
         draft.op("Add", y, draft.input(5), to=node.outputs[0])
 
@@ -80,11 +115,3 @@ def dynamic_quantize_lstm(draft: Draft) -> None:
             "LSTM", [draft.input(0), *weights, *others], outputs, name=outputs[0], **draft.node.attributes
         )
     )
-
-
-def _unpacked(packed: np.ndarray, bits: int) -> np.ndarray:
-    """Integers of a last axis of bytes."""
-    if bits == 8:
-        return packed
-    halves = np.stack([packed & 0xF, packed >> 4], axis=-1)
-    return halves.reshape(*packed.shape[:-1], -1)

@@ -8,7 +8,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph import Model, Node, Quantised
+from onnxunlearn.graph.model import LOWERED
 
 
 class Declined(Exception):
@@ -18,7 +19,8 @@ class Declined(Exception):
 class Draft:
     """What is written in place of `node`: standard ops at the model's opset, float32 constants.
 
-    made, constants: what was written so far. shared: tensors that drafts of one pass have in common.
+    made, constants: what was written so far. encodings: which of the constants are weights, and how the file
+    stores them. shared: tensors that drafts of one pass have in common.
     """
 
     def __init__(self, model: Model, node: Node, shared: dict[tuple[str, ...], str]) -> None:
@@ -26,6 +28,8 @@ class Draft:
         self.opset = model.opsets.get("", 1)
         self.made: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
+        self.encodings: dict[str, Quantised] = {}
+        self.layer_name = node.name
 
     def has(self, index: int) -> bool:
         """Whether the node's input number `index` is given."""
@@ -63,12 +67,21 @@ class Draft:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
+    def weight(self, floats: Quantised) -> str:
+        """A new constant: the floats that the model stores as integers."""
+        name = self.constant(floats.decode(self.model.array))
+        self.encodings[name] = floats
+        return name
+
     def op(self, kind: str, *inputs: str, to: str = "", outputs: int = 1, **attributes: Any) -> str:
         """Write a node; the name of its (first) output, which is `to` if given."""
         first = to or self._fresh(kind)
         names = [first, *(f"{first} {i}" for i in range(1, outputs))]
         given = {k: v for k, v in attributes.items() if v is not None}
-        self.made.append(onnx.helper.make_node(kind, list(inputs), names, name=f"{first} ({kind})", **given))
+        name = f"{first} ({kind})"
+        if kind in {"Conv", "Gemm", "MatMul"} and all(made.name != self.layer_name for made in self.made):
+            name = self.layer_name  # a layer keeps the name that its user knows
+        self.made.append(onnx.helper.make_node(kind, list(inputs), names, name=name, **given))
         return first
 
     def cast(self, x: str, element_type: int, to: str = "") -> str:
@@ -120,6 +133,7 @@ def rewrite(model: Model, lowerings: Mapping[str, Lowering]) -> Model:
     shared: dict[tuple[str, ...], str] = {}
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
+    encodings: dict[str, Quantised] = {}
     changed = False
     for node in model.nodes:
         if node.kind not in lowerings:
@@ -138,7 +152,8 @@ def rewrite(model: Model, lowerings: Mapping[str, Lowering]) -> Model:
         shared = draft.shared
         nodes += draft.made
         constants += draft.constants
-    return _read(with_nodes(model, nodes, constants), model) if changed else model
+        encodings |= draft.encodings
+    return _read(with_nodes(model, nodes, constants, encodings), model) if changed else model
 
 
 def _read(made: Model, original: Model) -> Model:
@@ -155,7 +170,10 @@ def _read(made: Model, original: Model) -> Model:
 
 
 def with_nodes(
-    model: Model, nodes: Sequence[onnx.NodeProto], constants: Sequence[onnx.TensorProto] = ()
+    model: Model,
+    nodes: Sequence[onnx.NodeProto],
+    constants: Sequence[onnx.TensorProto] = (),
+    encodings: Mapping[str, Quantised] | None = None,
 ) -> Model:
     """A copy of the model with other nodes and further initializers, in memory only."""
     proto = onnx.ModelProto()
@@ -163,9 +181,13 @@ def with_nodes(
     del proto.graph.node[:]
     proto.graph.node.extend(nodes)
     proto.graph.initializer.extend(constants)
-    return in_memory(model, proto)
+    return in_memory(model, proto, encodings)
 
 
-def in_memory(model: Model, proto: onnx.ModelProto) -> Model:
+def in_memory(
+    model: Model, proto: onnx.ModelProto, encodings: Mapping[str, Quantised] | None = None
+) -> Model:
     """The changed model, where the original lies (its external data stays there)."""
-    return Model(proto.SerializeToString(), proto, model.path)
+    proto.producer_name = LOWERED
+    known = {**model.encodings, **(encodings or {})}
+    return Model(b"", proto, model.path, model.origin or model, known)

@@ -19,12 +19,7 @@ import onnx
 
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.lowering.attention import attend
-from onnxunlearn.relevance.lowering.blocks import (
-    dequantised,
-    dynamic_quantize_lstm,
-    matmul_n_bits,
-    scaled,
-)
+from onnxunlearn.relevance.lowering.blocks import dynamic_quantize_lstm, matmul_n_bits, quantised
 from onnxunlearn.relevance.lowering.draft import Draft, Lowering, rewrite
 
 #: of a step
@@ -46,12 +41,8 @@ def dequantise(model: Model) -> Model:
 def _input(draft: Draft, at: int, scale: int | None = None, zero: int | None = None) -> str:
     """The float value of quantised input number `at`; scale and zero point follow it unless told."""
     scale, zero = at + 1 if scale is None else scale, at + 2 if zero is None else zero
-    values = draft.known(at)
-    if values is not None:
-        s = draft.known(scale)
-        draft.require(s is not None, "computed scale of a weight")
-        assert s is not None
-        return draft.constant(scaled(values, s, draft.known(zero), axis=-1))
+    if draft.known(at) is not None:
+        return quantised(draft, draft.input(at), [draft.input(scale)], draft.input(zero), axis=-1)
     key = tuple(draft.input(i) for i in (at, scale, zero))
     if key not in draft.shared:
         parameters = [_scalar(draft, scale), *([_scalar(draft, zero)] if draft.has(zero) else [])]
@@ -100,10 +91,11 @@ def quantize_linear(draft: Draft) -> None:
 
 def dequantize_linear(draft: Draft) -> None:
     """Folds constants; the rest stays, in the standard domain."""
-    values, scale, to = draft.known(0), draft.known(1), draft.node.outputs[0]
-    if values is not None and scale is not None:
+    to = draft.node.outputs[0]
+    if draft.known(0) is not None and draft.known(1) is not None:
         axis, block = draft.node.attribute("axis", 1), draft.node.attribute("block_size", 0)
-        draft.op("Identity", draft.constant(dequantised(values, scale, draft.known(2), axis, block)), to=to)
+        floats = quantised(draft, draft.input(0), [draft.input(1)], draft.input(2), axis, block)
+        draft.op("Identity", floats, to=to)
         return
     draft.require(draft.node.domain, "already standard")
     zero = draft.known(2)
@@ -114,19 +106,17 @@ def dequantize_linear(draft: Draft) -> None:
 def qlinear_conv(draft: Draft) -> None:
     """ONNX Runtime's own may have the channels of x and y last; the weight is as ever."""
     last = bool(draft.node.attribute("channels_last", 0))
-    x_scale, weight, w_scale = draft.known(1), draft.known(3), draft.known(4)
-    draft.require(x_scale is not None and weight is not None and w_scale is not None, "computed weights")
-    assert x_scale is not None and weight is not None and w_scale is not None  # noqa: PT018
-    x, w = _input(draft, 0), draft.constant(scaled(weight, w_scale, draft.known(5), axis=0))
-    operands = [draft.channels_first(x, weight.ndim) if last else x, w]
+    x_scale, w_scale, integers = draft.input(1), draft.input(4), draft.known(3)
+    draft.require(integers is not None, "computed weights")
+    assert integers is not None
+    rank, x = integers.ndim, _input(draft, 0)
+    weight = quantised(draft, draft.input(3), [w_scale], draft.input(5), axis=0)
+    operands = [draft.channels_first(x, rank) if last else x, weight]
     if draft.has(8):
-        bias = draft.known(8)
-        draft.require(bias is not None, "computed bias")
-        assert bias is not None
-        operands.append(draft.constant(bias * (x_scale.reshape(-1) * w_scale.reshape(-1))))
+        operands.append(quantised(draft, draft.input(8), [x_scale, w_scale], "", axis=0))
     attributes = {k: v for k, v in draft.node.attributes.items() if k != "channels_last"}
     y = draft.op("Conv", *operands, **attributes)
-    _output(draft, draft.channels_last(y, weight.ndim) if last else y, 6, 7)
+    _output(draft, draft.channels_last(y, rank) if last else y, 6, 7)
 
 
 def qlinear_matmul(draft: Draft) -> None:
@@ -135,20 +125,16 @@ def qlinear_matmul(draft: Draft) -> None:
 
 def qgemm(draft: Draft) -> None:
     """alpha·a·b + c, where c counts in steps of alpha·sa·sb."""
-    a_scale, weight, b_scale, node = draft.known(1), draft.known(3), draft.known(4), draft.node
-    draft.require(a_scale is not None and weight is not None and b_scale is not None, "computed weights")
-    assert a_scale is not None and weight is not None and b_scale is not None  # noqa: PT018
+    a_scale, b_scale, node = draft.input(1), draft.input(4), draft.node
     alpha, transposed = float(node.attribute("alpha", 1.0)), int(node.attribute("transB", 0))
-    w = scaled(weight, b_scale, draft.known(5), axis=0 if transposed else -1)
-    operands = [_input(draft, 0), draft.constant(w)]
+    w = quantised(draft, draft.input(3), [b_scale], draft.input(5), axis=0 if transposed else -1)
+    operands = [_input(draft, 0), w]
     if draft.has(6):
-        bias = draft.known(6)
-        draft.require(bias is not None, "computed bias")
-        assert bias is not None
-        operands.append(draft.constant(bias * (alpha * a_scale.reshape(-1) * b_scale.reshape(-1))))
+        operands.append(quantised(draft, draft.input(6), [a_scale, b_scale], "", axis=0))
     to = "" if draft.has(7) else node.outputs[0]
     transposes = {"transA": int(node.attribute("transA", 0)), "transB": transposed}
-    y = draft.op("Gemm", *operands, to=to, alpha=alpha, **transposes)
+    # c counts in steps of alpha too
+    y = draft.op("Gemm", *operands, to=to, alpha=alpha, beta=alpha, **transposes)
     if draft.has(7):
         _output(draft, y, 7, 8)
 
@@ -237,18 +223,18 @@ def integer_product(draft: Draft) -> None:
                 scales not in model.activations and x_scale == both.inputs[0]
             )
             if s is not None and w is not None and of_input:
-                _product(draft, product, x_scale, w, s)
+                _product(draft, product, x_scale, w_scale, s)
                 return
     draft.require(False, "an ordinary product")
 
 
-def _product(draft: Draft, product: Node, x_scale: str, weight: np.ndarray, scale: np.ndarray) -> None:
+def _product(draft: Draft, product: Node, x_scale: str, w_scale: str, scale: np.ndarray) -> None:
     conv = product.kind == "ConvInteger"
     draft.require(scale.size == 1 or (not conv and scale.ndim == 1), "scales of another layout")
-    zeros = [name for name in product.inputs[2:] if name]
-    zero = draft.model.constant(zeros[1]) if len(zeros) > 1 else None
-    x = draft.op("DequantizeLinear", product.inputs[0], x_scale, *zeros[:1])
-    w = draft.constant(scaled(weight, scale, zero, axis=0 if conv else -1))
+    x_zero, w_zero = (*product.inputs[2:], "", "")[:2]
+    x = draft.op("DequantizeLinear", product.inputs[0], x_scale, *([x_zero] if x_zero else []))
+    w = quantised(draft, product.inputs[1], [w_scale], w_zero, axis=0 if conv else -1)
+    draft.layer_name = product.name
     attributes = product.attributes if conv else {}
     draft.op("Conv" if conv else "MatMul", x, w, to=draft.node.outputs[0], **attributes)
 
@@ -258,7 +244,8 @@ def quantised_attention(draft: Draft) -> None:
     weight, scale = draft.known(1), draft.known(4)
     draft.require(weight is not None and scale is not None, "computed weights")
     assert weight is not None and scale is not None  # noqa: PT018
-    w = scaled(weight, scale, draft.known(7), axis=-1)
+    zero = draft.known(7)
+    w = (weight.astype(np.float32) - (0 if zero is None else zero.astype(np.float32))) * scale
     attend(draft, _input(draft, 0, 3, 6), w, draft.known(2), mask=5, extra=None)
 
 

@@ -1,0 +1,73 @@
+"""Data files of two models, compared outside the tensors that are known to differ."""
+
+from collections.abc import Collection, Iterator
+from pathlib import Path
+
+import onnx
+
+from onnxunlearn.graph import Model
+from onnxunlearn.graph.external import locations, place
+from onnxunlearn.graph.tensors import external_tensors
+
+#: bytes that are compared at a time
+_CHUNK = 1 << 24
+
+
+def moved(original: Model, edited: Model) -> dict[str, str]:
+    """Location in the original -> in the edited model, for tensors that have data files in both."""
+    return {
+        place(before).location: place(edited.stored[name]).location
+        for name, before in original.stored.items()
+        if _outside(before) and name in edited.stored and _outside(edited.stored[name])
+    }
+
+
+def data_size(model: Model) -> int:
+    """Bytes of all data files."""
+    folder = model.folder
+    return sum((folder / name).stat().st_size for name in locations(model.proto)) if folder else 0
+
+
+def data_files_differ(original: Model, edited: Model, tensors: Collection[str]) -> list[str]:
+    """The data files that differ in more than the bytes of these tensors."""
+    known: dict[str, list[tuple[int, int]]] = {}
+    for tensor in external_tensors(original.proto):
+        if tensor.name in tensors:
+            at = place(tensor)
+            known.setdefault(at.location, []).append((at.offset, at.offset + at.length))
+    found = []
+    for before, after in moved(original, edited).items():
+        assert original.folder is not None  # it has data files
+        assert edited.folder is not None
+        one, two = original.folder / before, edited.folder / after
+        if one.samefile(two):
+            continue
+        if one.stat().st_size != two.stat().st_size:
+            found.append(f"data files {before!r} and {after!r} have different sizes")
+        elif any(_differ(one, two, *span) for span in _gaps(known.get(before, []), one.stat().st_size)):
+            found.append(f"data files {before!r} and {after!r} differ outside the tensors")
+    return found
+
+
+def _outside(tensor: onnx.TensorProto) -> bool:
+    return tensor.data_location == onnx.TensorProto.EXTERNAL
+
+
+def _gaps(spans: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:
+    """What lies between the spans."""
+    start = 0
+    for begin, end in sorted(spans):
+        yield start, begin
+        start = max(start, end)
+    yield start, size
+
+
+def _differ(one: Path, two: Path, start: int, end: int) -> bool:
+    with open(one, "rb") as a, open(two, "rb") as b:
+        for at in range(start, end, _CHUNK):
+            count = min(_CHUNK, end - at)
+            a.seek(at)
+            b.seek(at)
+            if a.read(count) != b.read(count):
+                return True
+    return False

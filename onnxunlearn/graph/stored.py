@@ -1,0 +1,120 @@
+"""A tensor of the file as its consumer sees it, through whatever only rearranges it."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import numpy as np
+
+from onnxunlearn.graph.model import LAYOUT_OPS, Model, Node, evaluate
+
+#: rearranges an array of any type: every element is used once, unmixed
+Step = Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class StoredTensor:
+    """A stored tensor seen through the layout ops between it and its consumer.
+
+    stored_shape: as it lies in the file. steps: what rearranges it into what the consumer (or, for a layer's
+    weight, the canonical layout) sees. readers: every node that reads the stored values, through whatever
+    layout ops; not those that ask only for their shape. packed: bytes hold two 4-bit integers each, the low
+    one first; the steps start at those, in one row.
+    """
+
+    name: str
+    stored_shape: tuple[int, ...]
+    readers: tuple[Node, ...] = field(default=(), repr=False)
+    steps: tuple[Step, ...] = field(default=(), repr=False)
+    packed: bool = False
+
+    @property
+    def shared(self) -> bool:
+        """Whether an edit would change more than one node."""
+        return len(self.readers) > 1
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        """As the consumer sees it."""
+        return self.arrange(np.broadcast_to(np.uint8(0), self.stored_shape)).shape
+
+    @cached_property
+    def positions(self) -> np.ndarray:
+        """Flat index into the stored values, for each element as the consumer sees it; 8 bytes each."""
+        count = int(np.prod(self.stored_shape))
+        places = np.arange(2 * count if self.packed else count, dtype=np.int64)
+        return self._stepped(places if self.packed else places.reshape(self.stored_shape))
+
+    def then(self, step: Step) -> "StoredTensor":
+        """The same tensor, rearranged once more."""
+        return replace(self, steps=(*self.steps, step))
+
+    def arrange(self, stored: np.ndarray) -> np.ndarray:
+        """The stored values as the consumer sees them; maybe the same memory."""
+        return self._stepped(_halves(stored) if self.packed else stored)
+
+    def _stepped(self, values: np.ndarray) -> np.ndarray:
+        for step in self.steps:
+            values = step(values)
+        return values
+
+    def view(self, stored: np.ndarray) -> np.ndarray:
+        """The stored values as the consumer sees them (a copy, float32 or wider)."""
+        wide = np.result_type(stored.dtype, np.float32) if stored.dtype.kind in "fiub" else np.float32
+        return np.array(self.arrange(stored.astype(wide, copy=False)))
+
+    def write(self, stored: np.ndarray, seen: np.ndarray) -> np.ndarray:
+        """A copy of the stored values in which the consumer sees `seen`; dtype as stored."""
+        if not self.steps:
+            return seen.astype(stored.dtype).reshape(stored.shape)
+        changed = _halves(stored) if self.packed else np.array(stored)
+        changed.reshape(-1)[self.positions.reshape(-1)] = seen.reshape(-1).astype(stored.dtype)
+        if not self.packed:
+            return changed
+        low, high = changed.reshape(-1, 2).T
+        return (low | high << 4).reshape(stored.shape)
+
+
+def _halves(stored: np.ndarray) -> np.ndarray:
+    return np.stack([stored & 0xF, stored >> 4], axis=-1).reshape(-1)
+
+
+def stored_tensor(model: Model, name: str) -> StoredTensor | None:
+    """Where the values of a constant tensor are stored; None if they are computed or not in the file."""
+    chain: list[Node] = []
+    while name not in model.stored:
+        node = model.producer.get(name)
+        if node is None or node.kind not in LAYOUT_OPS:
+            return None
+        chain.append(node)
+        name = node.inputs[0]
+    steps: list[Step] = []
+    for node in reversed(chain):
+        if node.kind not in {"Cast", "Identity"}:
+            operands = [model.constant(n) for n in node.inputs[1:]]
+            if any(operand is None for operand in operands):
+                return None
+            steps.append(_step(node, operands))
+    found = StoredTensor(name, tuple(model.stored[name].dims), tuple(_readers(model, name)), tuple(steps))
+    try:
+        return found if found.shape is not None else None
+    except Exception:  # a layout op that does not fit its operand: nobody can run it
+        return None
+
+
+def _step(node: Node, operands: list[np.ndarray | None]) -> Step:
+    if node.kind == "Transpose":
+        order = node.attribute("perm")
+        return lambda array: array.transpose(order)
+    return lambda array: evaluate(node, [array, *operands])[0]
+
+
+def _readers(model: Model, name: str) -> Iterator[Node]:
+    waiting = [name]
+    while waiting:  # no recursion: chains may be long
+        name = waiting.pop()
+        for node in model.consumers.get(name, ()):
+            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
+                waiting.append(node.outputs[0])
+            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
+                yield node

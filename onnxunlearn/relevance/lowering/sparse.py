@@ -1,0 +1,29 @@
+"""Sparse initializers as dense ones. An edit does not reach them: a zero has no place in the file."""
+
+import numpy as np
+import onnx
+from onnx import numpy_helper
+
+from onnxunlearn.graph import Model
+from onnxunlearn.relevance.lowering.draft import in_memory
+
+
+def densify(model: Model) -> Model:
+    """The model without sparse initializers; the model itself if it has none."""
+    if not model.graph.sparse_initializer:
+        return model
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    for sparse in proto.graph.sparse_initializer:
+        proto.graph.initializer.append(numpy_helper.from_array(_dense(sparse), sparse.values.name))
+    del proto.graph.sparse_initializer[:]
+    return in_memory(model, proto)
+
+
+def _dense(sparse: onnx.SparseTensorProto) -> np.ndarray:
+    """indices: flat places [n], or a place on each axis [n, rank]."""
+    values, indices = numpy_helper.to_array(sparse.values), numpy_helper.to_array(sparse.indices)
+    dense = np.zeros(tuple(sparse.dims), values.dtype)
+    where = np.unravel_index(indices, dense.shape) if indices.ndim == 1 else tuple(indices.T)
+    dense[where] = values
+    return dense

@@ -1,0 +1,122 @@
+"""Sigmoid heads: a sample may have several classes, or none, and each output decides for itself."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from onnx import TensorProto, helper, numpy_helper
+
+from onnxunlearn import unlearn
+from onnxunlearn.audit import measure_labels
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, load
+from onnxunlearn.probes import load_probes
+
+from .odd_models import node
+from .sample_paths import MLP
+
+pytest.importorskip("onnxruntime")
+CLASSES = 5
+
+
+def data(count: int = 400) -> tuple[np.ndarray, np.ndarray]:
+    """The pattern of every class that a sample has, and noise: x [N, 30], labels [N, 5]."""
+    rng = np.random.default_rng(0)
+    labels = rng.random((count, CLASSES)) < 0.3
+    patterns = rng.normal(size=(CLASSES, 30))
+    return (labels @ patterns + 0.3 * rng.normal(size=(count, 30))).astype(np.float32), labels
+
+
+def tagger(normaliser: str = "Sigmoid") -> Model:
+    """Random ReLU features and a head fitted to the labels."""
+    x, labels = data()
+    rng = np.random.default_rng(1)
+    w, b = rng.normal(0, 0.3, (30, 64)).astype(np.float32), rng.normal(0, 0.3, 64).astype(np.float32)
+    f = np.c_[np.maximum(x @ w + b, 0), np.ones(len(x))]
+    head = np.linalg.solve(f.T @ f + 0.1 * np.eye(65), f.T @ (8.0 * labels - 4)).astype(np.float32)
+    stored = {"w": w, "b": b, "head": head[:-1], "bias": head[-1]}
+    nodes = [
+        node("Gemm", ["x", "w", "b"], ["h"], name="hidden"),
+        node("Relu", ["h"], ["f"]),
+        node("Gemm", ["f", "head", "bias"], ["z"], name="head"),
+        node(normaliser, ["z"], ["y"]),
+    ]
+    infos = [
+        helper.make_tensor_value_info(name, TensorProto.FLOAT, ["N", size])
+        for name, size in (("x", 30), ("y", CLASSES))
+    ]
+    tensors = [numpy_helper.from_array(array, name) for name, array in stored.items()]
+    graph = helper.make_graph(nodes, "tagger", infos[:1], infos[1:], tensors)
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    return load(model.SerializeToString())
+
+
+@pytest.mark.parametrize("method", ["lra-npp", "mask"])
+@pytest.mark.parametrize("given", [True, False])
+def test_one_tag_is_forgotten(method: str, given: bool, tmp_path: Path) -> None:
+    x, labels = data()
+    probes = {"x": x, "y": labels.astype(int)} if given else {"x": x}
+    result = unlearn(tagger(), 2, probes, method=method)
+    before, after = (result.report["figures"][name] for name in ("original", "edited"))
+    assert before["forget"] > 90
+    assert after["forget"] <= 1
+    assert before["retain"] - after["retain"] <= 1
+    assert after["false_positives"][2] == 0
+    assert after["per_class"][2] == after["forget"]
+    assert result.report["figures"]["mask"]["forget"] == 0
+    assert sum(before["samples"].values()) == result.report["probes"]["judging"]
+    # The written file, against labels it was not chosen by.
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(result.save(tmp_path / "out.onnx"))
+    found = session.run(None, {"x": x})[0] > 0.5
+    assert found[labels[:, 2], 2].mean() <= 0.02
+    others = [0, 1, 3, 4]
+    assert (found[:, others] == labels[:, others]).mean() > 0.97
+
+
+def test_several_classes_need_outputs_that_decide_for_themselves() -> None:
+    x, labels = data()
+    with pytest.raises(InputError, match="not one-hot in sample"):
+        unlearn(tagger("Softmax"), 2, {"x": x, "y": labels.astype(int)})
+    with pytest.raises(InputError, match="not one-hot in sample"):
+        load_probes(
+            {"x": np.zeros((2, 784), np.float32).reshape(2, 1, 28, 28), "y": np.ones((2, 10))}, load(MLP), 10
+        )
+
+
+def test_one_class_a_sample_is_judged_by_the_largest_output() -> None:
+    x, labels = data()
+    single = labels.sum(axis=1) == 1
+    probes = {"x": x[single], "y": labels[single].argmax(axis=1)}
+    figures = unlearn(tagger(), 2, probes, method="mask").report["figures"]["edited"]
+    assert "false_positives" not in figures
+    assert figures["forget"] == 0
+
+
+def test_figures_of_labels() -> None:
+    labels = np.array([[1, 0, 0], [1, 1, 0], [0, 1, 0], [0, 0, 0]], bool)
+    found = np.array([[1, 0, 0], [0, 1, 1], [1, 0, 0], [0, 0, 0]], bool)
+    figures = measure_labels(found, labels, [0])
+    assert figures.forget == 50
+    assert list(figures.per_class) == [50, 50, None]
+    assert list(figures.false_positives or ()) == [50, 0, 25]
+    assert figures.retain == pytest.approx(((50 + 100) / 2 + 75) / 2)
+    assert figures.samples == (2, 2)
+    assert measure_labels(found, labels, [0, 1, 2]).retain is None
+
+
+def test_batches_with_one_and_with_several_classes_are_joined(tmp_path: Path) -> None:
+    (tmp_path / "batches.py").write_text(
+        "import numpy as np\n"
+        "def batches():\n"
+        "    yield {'x': np.zeros((2, 30), np.float32), 'y': np.eye(5)[:2]}\n"
+        "    yield {'x': np.ones((1, 30), np.float32), 'y': np.ones((1, 5))}\n"
+    )
+    probes = load_probes(f"{tmp_path / 'batches.py'}:batches", tagger(), CLASSES, several=True)
+    assert probes.labels is not None
+    assert probes.labels.sum(axis=1).tolist() == [1, 1, 5]
+    assert probes.select([2]).labels is not None
+    focused = probes.focused([3], np.tile(np.arange(5.0), (3, 1)))
+    assert focused.y is not None
+    assert focused.y.tolist() == [0, 1, 3]
