@@ -63,11 +63,15 @@ def _rows() -> Iterator[tuple[str, ...]]:
 
 
 def _first_version(op: str) -> str:
+    if "::" in op:  # of a runtime's own domain
+        return "1"
     schemas = onnx.defs.get_all_schemas_with_history()
     return str(min(s.since_version for s in schemas if s.name == op and not s.domain))
 
 
 def _in_reference(op: str) -> bool:
+    if "::" in op:
+        return False
     if _is_function(op):
         return True
     try:
@@ -79,6 +83,8 @@ def _in_reference(op: str) -> bool:
 
 def _is_function(op: str) -> bool:
     """Whether the standard gives the op as a function of simpler ones, as which both engines can run it."""
+    if "::" in op:
+        return False
     schema = onnx.defs.get_schema(op)
     return bool(schema.has_function or schema.has_context_dependent_function)  # type: ignore[attr-defined]
 
