@@ -148,6 +148,11 @@ def _show_accuracies(report: dict[str, Any], labels: list[str] | None, verbose: 
         *(console.percent(f["forget"]) for f in figures),
     )
     table.add_row("to retain: all others", *(console.percent(f["retain"]) for f in figures))
+    if (relearned := report["attacks"]["relearn"]) is not None:
+        table.add_row(
+            f"to forget, relearned from {relearned['per_class']} a class",
+            *(console.percent(relearned[name]) for name in ("original", "edited", "mask")),
+        )
     if verbose:
         for c in range(report["model"]["classes"]):
             name = f"  class {c} ({labels[c]})" if labels else f"  class {c}"

@@ -132,6 +132,7 @@ def unlearn(
         edited_model = Model(edited, onnx.load_model_from_string(edited), model.path)
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
+        assert choosing.y is not None
         assert judging.y is not None
         predictions = {
             "original": original_scores.argmax(axis=1),
@@ -142,6 +143,17 @@ def unlearn(
             name: audit.measure(predicted, judging.y, classes, logits.classes)
             for name, predicted in predictions.items()
         }
+        progress("attacking the edited model")
+        recovered = audit.recover(
+            {"original": model, "edited": edited_model},
+            logits,
+            runner,
+            fitting=(choosing.feeds, choosing.y),
+            judging=(judging.feeds, judging.y),
+            forget=classes,
+            batch_size=batch_size,
+            seed=seed,
+        )
         changes = audit.diff(model, edited_model)
     report = build_report(
         model=model,
@@ -167,6 +179,7 @@ def unlearn(
             "judging": len(judging),
         },
         figures=figures,
+        attacks={"relearn": recovered},
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,

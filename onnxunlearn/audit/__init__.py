@@ -1,10 +1,13 @@
 """Judge models that this package, or anything else, has made. Stands on graph and engines alone."""
 
 from onnxunlearn.audit.attacks import Relearned, membership_inference, relearn
+from onnxunlearn.audit.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.audit.diff import Diff, TensorDiff, diff
+from onnxunlearn.audit.distributions import entropy, probabilities, softmax
 from onnxunlearn.audit.features import activations, features
-from onnxunlearn.audit.figures import Figures, masked, measure
-from onnxunlearn.audit.judge import probabilities, scores, softmax
+from onnxunlearn.audit.figures import Figures, masked, measure, worst_class
+from onnxunlearn.audit.judge import scores
+from onnxunlearn.audit.recovery import recover
 
 __all__ = [
     "Diff",
@@ -12,13 +15,20 @@ __all__ = [
     "Relearned",
     "TensorDiff",
     "activations",
+    "agreement",
+    "cka",
     "diff",
+    "divergence",
+    "entropy",
     "features",
     "masked",
     "measure",
     "membership_inference",
     "probabilities",
+    "recover",
+    "redistribution",
     "relearn",
     "scores",
     "softmax",
+    "worst_class",
 ]

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.audit.distributions import entropy
+
 
 @dataclass(frozen=True)
 class Relearned:
@@ -101,6 +103,4 @@ def membership_inference(members: np.ndarray, others: np.ndarray, asked: np.ndar
 
 def _confidence(probabilities: np.ndarray) -> np.ndarray:
     """Entropy and highest probability of each row, [N, 2]."""
-    p = probabilities.astype(np.float64)
-    entropy = -(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1)
-    return np.stack([entropy, p.max(axis=1)], axis=1)
+    return np.stack([entropy(probabilities), probabilities.max(axis=1)], axis=1)
