@@ -7,20 +7,27 @@ from onnxunlearn.audit.distributions import entropy, probabilities, softmax
 from onnxunlearn.audit.features import activations, features
 from onnxunlearn.audit.figures import Figures, masked, measure, worst_class
 from onnxunlearn.audit.judge import scores
+from onnxunlearn.audit.layers import LayerLikeness, compare_layers
 from onnxunlearn.audit.recovery import recover
+from onnxunlearn.audit.subject import Likeness, Subject, likeness
 
 __all__ = [
     "Diff",
     "Figures",
+    "LayerLikeness",
+    "Likeness",
     "Relearned",
+    "Subject",
     "TensorDiff",
     "activations",
     "agreement",
     "cka",
+    "compare_layers",
     "diff",
     "divergence",
     "entropy",
     "features",
+    "likeness",
     "masked",
     "measure",
     "membership_inference",

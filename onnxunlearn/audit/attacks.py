@@ -85,14 +85,14 @@ def membership_inference(members: np.ndarray, others: np.ndarray, asked: np.ndar
     members: probabilities [N, classes] of retained training samples. others: of samples that training never
     saw. asked: of the forgotten classes' training samples. The attacker is a logistic regression on entropy
     and highest probability, fitted to tell members from others. The aim is not 0 but what a model retrained
-    without the class gives. None where one of the three is empty.
+    without the class gives. None where one of the three is empty, or holds what is not finite.
 
     Source: Chundawat et al., AAAI 2023, "Can bad teaching induce forgetting?", whose attack uses the entropy
     alone; that of Foster et al. (AAAI 2024, SSD) is the same.
     """
     from sklearn.linear_model import LogisticRegression
 
-    if not (len(members) and len(others) and len(asked)):
+    if not all(len(p) and np.isfinite(p).all() for p in (members, others, asked)):
         return None
     seen = _confidence(np.concatenate([members, others]))
     mean, std = seen.mean(axis=0), seen.std(axis=0) + 1e-12

@@ -28,13 +28,14 @@ def divergence(first: np.ndarray, second: np.ndarray) -> float | None:
     """Mean Jensen–Shannon divergence of predicted probabilities [N, classes], in bits: 0..1.
 
     1 minus this, with an untrained model as the second and on samples of the forgotten classes, is
-    zero-retrain forgetting (Chundawat et al., AAAI 2023). None without samples.
+    zero-retrain forgetting (Chundawat et al., AAAI 2023). None without samples, or where one is not finite.
     """
     if not len(first):
         return None
     p, q = first.astype(np.float64), second.astype(np.float64)
     middle = (p + q) / 2
-    return float((entropy(middle) - (entropy(p) + entropy(q)) / 2).mean().clip(0, 1))
+    bits = float((entropy(middle) - (entropy(p) + entropy(q)) / 2).mean())
+    return min(max(bits, 0.0), 1.0) if np.isfinite(bits) else None
 
 
 def agreement(first: np.ndarray, second: np.ndarray) -> float | None:
