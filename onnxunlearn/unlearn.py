@@ -143,7 +143,6 @@ def unlearn(
             name: audit.measure(predicted, judging.y, classes, logits.classes)
             for name, predicted in predictions.items()
         }
-        progress("attacking the edited model")
         recovered = audit.recover(
             {"original": model, "edited": edited_model},
             logits,

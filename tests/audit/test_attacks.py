@@ -177,3 +177,4 @@ def test_membership_of_certain_predictions() -> None:
     certain = np.eye(10)[np.arange(30) % 10]  # entropy exactly 0
     assert membership_inference(certain, peaked(30, 1, 0), certain) == 100
     assert membership_inference(certain, certain[:0], certain) is None
+    assert membership_inference(certain, certain * np.nan, certain) is None

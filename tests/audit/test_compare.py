@@ -44,6 +44,7 @@ def test_divergence_of_what_has_nothing_in_common_is_one_bit() -> None:
     half = divergence(np.array([[1.0, 0.0]]), np.array([[0.5, 0.5]]))
     assert half == pytest.approx(1.5 - 0.75 * np.log2(3))
     assert divergence(np.empty((0, 2)), np.empty((0, 2))) is None
+    assert divergence(np.array([[np.nan, 0.0]]), np.array([[0.5, 0.5]])) is None
 
 
 def test_entropy_in_bits() -> None:
