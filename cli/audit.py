@@ -14,6 +14,7 @@ from . import console, options
 @click.command()
 @options.model_argument("original")
 @options.model_argument("edited")
+@options.shapes_option
 @click.option(
     "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
 )
@@ -35,6 +36,7 @@ from . import console, options
 def audit(
     original: Path,
     edited: Path,
+    input_shapes: tuple[str, ...],
     forget: str,
     data: str,
     labels: Path | None,
@@ -58,11 +60,11 @@ def audit(
     names = options.label_list(labels)
     with console.progress(quiet) as progress:
         found = examine(
-            original,
-            edited,
+            options.load_model(original, input_shapes),
+            options.load_model(edited, input_shapes),
             forget,
             data,
-            reference=reference,
+            reference=None if reference is None else options.load_model(reference, input_shapes),
             training=training,
             max_retain_drop=max_retain_drop,
             by_layer=not no_layers,
