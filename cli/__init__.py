@@ -12,6 +12,7 @@ import numpy as np
 from onnxunlearn.errors import OnnxUnlearnError, one_line
 
 from . import console
+from .audit import audit
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
@@ -68,5 +69,5 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, methods, relevance, explain, diff):
+for command in (run, inspect, methods, relevance, explain, audit, diff):
     main.add_command(command)

@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from onnxunlearn.audit.report import Target
+
 _CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -76,3 +78,16 @@ def number(count: int) -> str:
 def size(count: int) -> str:
     """1 234 567 bytes."""
     return f"{number(count)} byte{'' if count == 1 else 's'}"
+
+
+def show_target(target: Target) -> None:
+    """Whether it was reached, and by how much."""
+
+    def shown(value: float | None) -> str:
+        return percent(value) if target.unit == "percent" or value is None else f"{value:.3f}"
+
+    out.print(
+        coloured("PASSED", "green") if target.met else coloured("MISSED", "red"),
+        f"{target.name} {shown(target.reached)}",
+        f"(target: at most {shown(target.limit)})",
+    )

@@ -85,6 +85,16 @@ def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     return model
 
 
+def max_retain_drop_option(function: F) -> F:
+    return click.option(
+        "--max-retain-drop",
+        type=click.FloatRange(0, 100),
+        default=0.5,
+        show_default=True,
+        help="Points of accuracy the other classes may lose.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of tables.")(
         function

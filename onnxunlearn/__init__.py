@@ -7,6 +7,7 @@ print(result.report["figures"])
 
 from onnxunlearn.audit import diff
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
+from onnxunlearn.examine import Examination, examine
 from onnxunlearn.explain import explain
 from onnxunlearn.graph import load
 from onnxunlearn.inspection import inspect
@@ -14,11 +15,13 @@ from onnxunlearn.probes import load_probes
 from onnxunlearn.unlearn import Result, unlearn
 
 __all__ = [
+    "Examination",
     "InputError",
     "OnnxUnlearnError",
     "Result",
     "UnsupportedError",
     "diff",
+    "examine",
     "explain",
     "inspect",
     "load",

@@ -130,12 +130,23 @@ def unlearn(
         edited_model = edited.model()
         original_scores = audit.scores(model, logits, runner, judging.feeds, batch_size)
         edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
+        assert choosing.y is not None
         assert judging.y is not None
         hidden = audit.hidden(original_scores, classes)
         figures = {
             name: audit.figures_of(scores, judging.y, judging.labels, classes, threshold=0.5)
             for name, scores in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
         }
+        recovered = audit.recover(
+            {"original": seen, "edited": lower(edited_model)},
+            logits,
+            runner,
+            fitting=(choosing.feeds, choosing.y),
+            judging=(judging.feeds, judging.y),
+            forget=classes,
+            batch_size=batch_size,
+            seed=seed,
+        )
         changes = audit.diff(model, edited_model, seen)
     report = build_report(
         model=model,
@@ -161,6 +172,7 @@ def unlearn(
             "judging": len(judging),
         },
         figures=figures,
+        attacks={"relearn": recovered},
         targets=targets(figures, max_retain_drop),
         method={"name": method, "details": outcome.details},
         changes=changes,

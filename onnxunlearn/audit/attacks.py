@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.audit.distributions import entropy
+
 
 @dataclass(frozen=True)
 class Relearned:
@@ -46,9 +48,6 @@ def relearn(
     A head that was edited and nothing else gives the class back here: few-shot refits recover what
     head-only unlearning hid (Lee et al., CVPR 2025, "ESC: Erasing Space Concept for Knowledge Deletion").
     """
-    from sklearn.exceptions import ConvergenceWarning  # a second to import, and few commands need it
-    from sklearn.linear_model import LogisticRegression
-
     fitting = np.ones(len(y), dtype=bool) if judging is None else ~judging
     classes, counts = np.unique(y[fitting], return_counts=True)
     few = int(counts[np.isin(classes, forget)].min(initial=len(y)))
@@ -70,9 +69,7 @@ def relearn(
             return None
         mean, std = features[fit].mean(axis=0), features[fit].std(axis=0)
         std = std + 1e-6 * features[fit].std() + 1e-12
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            head = LogisticRegression(C=1.0, max_iter=300).fit((features[fit] - mean) / std, y[fit])
+        head = _classifier((features[fit] - mean) / std, y[fit], C=1.0, max_iter=300)
         accuracies.append(100 * float((head.predict((features[judged] - mean) / std) == y[judged]).mean()))
     return Relearned(float(np.mean(accuracies)), per_class, int(judged.sum()))
 
@@ -83,24 +80,29 @@ def membership_inference(members: np.ndarray, others: np.ndarray, asked: np.ndar
     members: probabilities [N, classes] of retained training samples. others: of samples that training never
     saw. asked: of the forgotten classes' training samples. The attacker is a logistic regression on entropy
     and highest probability, fitted to tell members from others. The aim is not 0 but what a model retrained
-    without the class gives. None where one of the three is empty.
+    without the class gives. None where one of the three is empty, or holds what is not finite.
 
     Source: Chundawat et al., AAAI 2023, "Can bad teaching induce forgetting?", whose attack uses the entropy
     alone; that of Foster et al. (AAAI 2024, SSD) is the same.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    if not (len(members) and len(others) and len(asked)):
+    if not all(len(p) and np.isfinite(p).all() for p in (members, others, asked)):
         return None
     seen = _confidence(np.concatenate([members, others]))
     mean, std = seen.mean(axis=0), seen.std(axis=0) + 1e-12
     member = np.repeat([True, False], [len(members), len(others)])
-    attacker = LogisticRegression(class_weight="balanced").fit((seen - mean) / std, member)
+    attacker = _classifier((seen - mean) / std, member, class_weight="balanced")
     return 100 * float(attacker.predict((_confidence(asked) - mean) / std).mean())
 
 
 def _confidence(probabilities: np.ndarray) -> np.ndarray:
     """Entropy and highest probability of each row, [N, 2]."""
-    p = probabilities.astype(np.float64)
-    entropy = -(p * np.log(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=1)
-    return np.stack([entropy, p.max(axis=1)], axis=1)
+    return np.stack([entropy(probabilities), probabilities.max(axis=1)], axis=1)
+
+
+def _classifier(x: np.ndarray, y: np.ndarray, **settings: Any) -> Any:
+    """A logistic regression. Its library takes a second to import, and few commands need it."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not converged; a system without semaphores
+        from sklearn.linear_model import LogisticRegression
+
+        return LogisticRegression(**settings).fit(x, y)

@@ -98,5 +98,15 @@ def masked(logits: np.ndarray, forget: Sequence[int]) -> np.ndarray:
     return np.asarray(hidden(logits, forget).argmax(axis=1))
 
 
+def worst_class(before: Figures, after: Figures, forget: Sequence[int]) -> tuple[int, float] | None:
+    """The retained class that lost most, and how many points; None where none was measured."""
+    lost = {
+        c: b - a
+        for c, (b, a) in enumerate(zip(before.per_class, after.per_class, strict=True))
+        if c not in forget and a is not None and b is not None
+    }
+    return max(lost.items(), key=lambda item: item[1]) if lost else None
+
+
 def _percent(right: np.ndarray) -> float | None:
     return 100 * float(right.mean()) if right.size else None

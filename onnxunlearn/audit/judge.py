@@ -14,22 +14,3 @@ def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_siz
     session = engine.session(proto, model.folder)
     values = run_batched(session, feeds, [logits.scores], model.batch_size or batch_size)[logits.scores]
     return np.asarray(values.reshape(len(values), -1))
-
-
-def probabilities(scores: np.ndarray, normaliser: str | None) -> np.ndarray:
-    """What `scores` says as probabilities [N, classes], float64, whatever stands behind the logits.
-
-    normaliser: that of `Logits`. Independent probabilities (Sigmoid) are scaled to a sum of 1.
-    """
-    values = scores.astype(np.float64)
-    if normaliser == "Sigmoid":
-        return np.asarray(values / np.maximum(values.sum(axis=1, keepdims=True), 1e-300))
-    if normaliser == "Softmax":
-        return values
-    return softmax(values)  # of log-probabilities, too
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))

@@ -11,7 +11,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn.audit.diff import Diff
-from onnxunlearn.audit.figures import Figures
+from onnxunlearn.audit.figures import Figures, worst_class
 from onnxunlearn.graph import Logits, Model
 
 #: raised whenever a reader of older reports would misread a newer one
@@ -99,6 +99,7 @@ def build_report(
     engine: Mapping[str, Any],
     probes: Mapping[str, Any],
     figures: Mapping[str, Figures],
+    attacks: Mapping[str, Any],
     targets: Sequence[Target],
     method: Mapping[str, Any],
     changes: Diff,
@@ -110,6 +111,7 @@ def build_report(
 
     notes: by tensor, what a stored type could not hold as it was meant.
     """
+    worst = worst_class(figures["original"], figures["edited"], forget)
     return {
         "schema": SCHEMA_VERSION,
         "model": describe(model, logits),
@@ -120,6 +122,8 @@ def build_report(
         "versions": versions(),
         "probes": dict(probes),
         "figures": {name: f.to_json() for name, f in figures.items()},
+        "worst_retained_class": None if worst is None else {"class": worst[0], "lost": round(worst[1], 4)},
+        "attacks": dict(attacks),
         "targets": [{**vars(t)} for t in targets],
         "targets_met": all(t.met for t in targets),
         "method": dict(method),
@@ -129,6 +133,9 @@ def build_report(
         "note": (
             "Accuracies are measured on the judging part of the probes, on the edited file as saved. `mask` "
             "is the original with the class's output hidden: it forgets nothing inside, and shows what "
-            "hiding alone achieves. Nothing here is a statement about legal compliance."
+            "hiding alone achieves. `attacks.relearn`: accuracy on the class after a new linear head was "
+            "fitted on the model's features, from so many of the choosing probes of each class; the judging "
+            "probes judge it. Compare it with what a model retrained without the class gives, not with 0. "
+            "Nothing here is a statement about legal compliance."
         ),
     }

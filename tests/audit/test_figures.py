@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from onnxunlearn.audit import masked, measure
+from onnxunlearn.audit import masked, measure, worst_class
 
 Y = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 PREDICTED = np.array([0, 0, 1, 1, 2, 2, 2, 0])
@@ -55,3 +55,14 @@ def test_masked_takes_the_best_of_the_others() -> None:
 
 def test_masked_works_where_every_other_score_is_very_low() -> None:
     assert masked(np.array([[0.0, -3e38, -2e38]], np.float32), (0,)).tolist() == [2]
+
+
+def test_the_worst_class_is_a_retained_one_and_may_have_gained() -> None:
+    before = measure(PREDICTED, Y, (1,), 4)
+    after = measure(Y, Y, (1,), 4)
+    lost, gained = worst_class(after, before, (1,)), worst_class(before, after, (1,))
+    assert lost is not None
+    assert gained is not None
+    assert (lost[0], gained[0]) == (0, 0)
+    assert [lost[1], gained[1]] == pytest.approx([100 / 3, -100 / 3])
+    assert worst_class(after, before, (0, 1, 2)) is None

@@ -36,6 +36,8 @@ def test_sections(result: Result) -> None:
         "versions",
         "probes",
         "figures",
+        "worst_retained_class",
+        "attacks",
         "targets",
         "targets_met",
         "method",
@@ -102,6 +104,24 @@ def test_figures_are_those_of_the_judging_part(result: Result) -> None:
         assert len(figure["per_class"]) == 10
     assert figures["mask"]["forget"] == figures["edited"]["forget"] == 0
     assert figures["mask"]["retain"] >= figures["original"]["retain"]
+
+
+def test_relearning_is_reported_beside_the_accuracies(result: Result) -> None:
+    relearn = result.report["attacks"]["relearn"]
+    # 8 probes a class: 6 chose and are fitted on, 2 judge
+    assert (relearn["per_class"], relearn["judged"]) == (6, 4)
+    assert (relearn["fitted_on"], relearn["judged_on"]) == ("choosing probes", "judging probes")
+    assert relearn["mask"] == relearn["original"] >= 75
+    assert 0 <= relearn["edited"] <= 100
+
+
+def test_the_worst_retained_class_is_named(result: Result) -> None:
+    worst = result.report["worst_retained_class"]
+    figures = result.report["figures"]
+    before, after = (figures[name]["per_class"] for name in ("original", "edited"))
+    lost = [b - a for b, a in zip(before, after, strict=True)]
+    assert worst["class"] not in (0, 3)
+    assert worst["lost"] == lost[worst["class"]] == max(v for c, v in enumerate(lost) if c not in (0, 3))
 
 
 def test_targets(result: Result) -> None:

@@ -34,6 +34,7 @@ def test_what_it_says(folder: Path) -> None:
     assert lines[0].split() == ["accuracy", "on", "unseen", "probes", "original", "unlearned", "mask", "only"]
     assert lines[1].split()[:4] == ["to", "forget:", "class", "3"]
     assert lines[1].endswith("0.00 %     0.00 %")
+    assert lines[3].split()[:7] == ["to", "forget,", "relearned", "from", "6", "a", "class"]
     for start in ("changed: ", "probes:  60 to choose by, 20 to judge", "written: m.unlearned.onnx  sha256 "):
         assert any(line.startswith(start) for line in lines), start
     assert sum(line.startswith("PASSED ") for line in lines) == 2
@@ -92,7 +93,7 @@ def test_names_of_classes(folder: Path) -> None:
     names = MNIST_LABELS.read_text().splitlines()
     lines = ran.out.splitlines()
     assert lines[1].startswith(f"to forget: {names[3]}, {names[5]} ")
-    assert [line.split(")")[0] for line in lines[3:13]] == [
+    assert [line.split(")")[0] for line in lines[4:14]] == [
         f"  class {c} ({name}" for c, name in enumerate(names)
     ]
     assert any(line.startswith("method:  auto: chosen erase, ") for line in lines)

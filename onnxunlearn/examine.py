@@ -1,0 +1,242 @@
+"""An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn import audit
+from onnxunlearn.audit.report import SCHEMA_VERSION, Target, describe, versions
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Logits, Model, find_logits, load
+from onnxunlearn.probes import Probes, Source, load_probes
+from onnxunlearn.unlearn import chosen_classes, targets
+
+#: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
+#: membership inference; and points that a single retained class may lose
+RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN, CLASS_DROP = 3.0, 0.2, 3.0, 2.0
+
+
+@dataclass(frozen=True)
+class Examination:
+    """What `examine` found.
+
+    models: JSON-ready, by "original", "edited", "mask" (the original with the class's output hidden) and
+    "reference": accuracies, `relearn`, `membership`. likeness: of the edited model to `compared_to`.
+    layers: original (first) and edited (second). targets: those that could be measured. not_judged: the
+    others, each with what it would take. forget: class indices. labels: "given" or "from the original".
+    """
+
+    described: Mapping[str, Mapping[str, Any]]
+    forget: tuple[int, ...]
+    samples: int
+    labels: str
+    models: Mapping[str, Mapping[str, Any]]
+    likeness: audit.Likeness
+    compared_to: str
+    layers: Sequence[audit.LayerLikeness]
+    targets: Sequence[Target]
+    not_judged: Mapping[str, str]
+
+    @property
+    def met(self) -> bool:
+        """Whether every target that could be measured was reached."""
+        return all(target.met for target in self.targets)
+
+    def to_json(self) -> dict[str, Any]:
+        """Accuracies in percent, divergence in bits."""
+        return {
+            "schema": SCHEMA_VERSION,
+            "files": {name: dict(found) for name, found in self.described.items()},
+            "forget": list(self.forget),
+            "samples": self.samples,
+            "labels": self.labels,
+            "versions": versions(),
+            "models": {name: dict(found) for name, found in self.models.items()},
+            "likeness": {"compared_to": self.compared_to, **asdict(self.likeness)},
+            "layers": [asdict(layer) for layer in self.layers],
+            "targets": [asdict(target) for target in self.targets],
+            "targets_met": self.met,
+            "not_judged": dict(self.not_judged),
+        }
+
+
+def examine(
+    original: str | os.PathLike[str] | bytes | Model,
+    edited: str | os.PathLike[str] | bytes | Model,
+    forget: int | str | Sequence[int],
+    data: Source,
+    *,
+    reference: str | os.PathLike[str] | bytes | Model | None = None,
+    training: Source | None = None,
+    max_retain_drop: float = 0.5,
+    by_layer: bool = True,
+    engine: str = "onnxruntime",
+    providers: Sequence[str] = ("cpu",),
+    output_name: str | None = None,
+    labels: Sequence[str] | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
+    batch_size: int = 32,
+    seed: int = 0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Examination:
+    """Judge an edited model on data that did not choose the edit.
+
+    reference: a model retrained without the class; without one, what needs it is not judged. training:
+    labelled samples that the original was trained on, of the forgotten and of other classes, for membership
+    inference. by_layer: also probe every layer. The rest is as in `unlearn`. Data without y is labelled by
+    the original. Raises InputError for bad input, also where the models do not fit each other, and
+    UnsupportedError for a model that cannot be run.
+    """
+    if batch_size < 1 or seed < 0:
+        raise InputError(f"batch_size={batch_size}, seed={seed}: expected at least 1 and 0")
+    given = {"original": original, "edited": edited, "reference": reference}
+    models = {n: m if isinstance(m, Model) else load(m) for n, m in given.items() if m is not None}
+    logits = {name: find_logits(model, output_name) for name, model in models.items()}
+    check_alike(models, logits)
+    classes = chosen_classes(forget, logits["original"], labels)
+    runner = create_engine(engine, providers)
+
+    def read(source: Source) -> Probes:
+        count = logits["original"].classes
+        return load_probes(source, models["original"], count, preprocess=preprocess, labels=labels)
+
+    def run(probes: Probes) -> dict[str, audit.Subject]:
+        found = {}
+        for name, model in models.items():
+            progress(f"running the {name}")
+            found[name] = audit.Subject.of(model, logits[name], runner, probes.feeds, batch_size)
+        return found
+
+    probes = read(data)
+    trained = None if training is None else read(training)
+    if trained is not None and trained.y is None:
+        raise InputError(f"{trained.source}: training samples have no y; give each one's class")
+    subjects = run(probes)
+    y = subjects["original"].predicted if probes.y is None else probes.y
+    if not np.isin(y, classes).any():
+        raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
+    progress("attacking")
+    figures = {n: audit.measure(s.predicted, y, classes, s.logits.classes) for n, s in subjects.items()}
+    hidden = audit.masked(subjects["original"].scores, classes)
+    figures["mask"] = audit.measure(hidden, y, classes, logits["original"].classes)
+    relearned = {
+        name: None if s.features is None else audit.relearn(s.features, y, classes, seed=seed)
+        for name, s in subjects.items()
+    }
+    relearned["mask"] = relearned["original"]  # hiding a logit leaves the features as they are
+    members = {} if trained is None else membership(subjects, run(trained), y, trained, classes)
+    compared_to = "original" if reference is None else "reference"
+    layers = []
+    if by_layer:
+        progress("probing every layer")
+        pair = models["original"], models["edited"]
+        layers = audit.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
+    alike = audit.likeness(subjects["edited"], subjects[compared_to], y, classes)
+    reached, not_judged = verdict(figures, relearned, members, alike, y, classes, max_retain_drop)
+    return Examination(
+        described={name: describe(model, logits[name]) for name, model in models.items()},
+        forget=classes,
+        samples=len(probes),
+        labels="from the original" if probes.y is None else "given",
+        models={
+            name: {
+                **found.to_json(),
+                "relearn": None if (r := relearned[name]) is None else r.to_json(),
+                "membership": members.get(name),
+            }
+            for name, found in figures.items()
+        },
+        likeness=alike,
+        compared_to=compared_to,
+        layers=layers,
+        targets=reached,
+        not_judged=not_judged,
+    )
+
+
+def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:
+    """Raises InputError unless all take the inputs, and know as many classes, as the original."""
+    wanted = {i.name for i in models["original"].inputs}
+    for name, model in models.items():
+        where = f"the {name} model" if model.path is None else str(model.path)
+        if (found := {i.name for i in model.inputs}) != wanted:
+            raise InputError(
+                f"{where}: its inputs are {', '.join(sorted(found))}, the original's are "
+                f"{', '.join(sorted(wanted))}; give models that take the same inputs"
+            )
+        if logits[name].classes != logits["original"].classes:
+            raise InputError(
+                f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "
+                "give models with the same classes (a reference keeps an output for the class it never saw)"
+            )
+
+
+def membership(
+    subjects: Mapping[str, audit.Subject],
+    trained: Mapping[str, audit.Subject],
+    y: np.ndarray,
+    training: Probes,
+    forget: Sequence[int],
+) -> dict[str, float | None]:
+    """`audit.membership_inference` of each model: training samples of the forgotten classes are asked about,
+    those of the others are members, and retained samples of the data are what training never saw."""
+    assert training.y is not None
+    asked, unseen = np.isin(training.y, forget), ~np.isin(y, forget)
+    return {
+        name: audit.membership_inference(
+            trained[name].probabilities[~asked],
+            subject.probabilities[unseen],
+            trained[name].probabilities[asked],
+        )
+        for name, subject in subjects.items()
+    }
+
+
+def verdict(
+    figures: Mapping[str, audit.Figures],
+    relearned: Mapping[str, audit.Relearned | None],
+    members: Mapping[str, float | None],
+    alike: audit.Likeness,
+    y: np.ndarray,
+    forget: Sequence[int],
+    max_retain_drop: float,
+) -> tuple[list[Target], dict[str, str]]:
+    """The targets that can be measured, and what is missing for the others."""
+    reached, missing = targets(figures, max_retain_drop), {}
+    lost = [
+        (b - a, max(CLASS_DROP, 100 / int((y == c).sum())), c)
+        for c, (b, a) in enumerate(
+            zip(figures["original"].per_class, figures["edited"].per_class, strict=True)
+        )
+        if c not in forget and a is not None and b is not None
+    ]
+    if lost:
+        drop, limit, c = max(lost, key=lambda entry: entry[0] - entry[1])
+        reached.append(Target(f"worst retained class ({c}) lost", limit, drop, drop <= limit + 1e-9))
+    else:
+        reached, missing["retain accuracy"] = reached[:1], "samples of other classes"
+    if "reference" not in figures:
+        missing |= dict.fromkeys(("relearned accuracy", "redistribution"), "--reference")
+        missing["membership inference"] = "--training and --reference"
+        return reached, missing
+    ours, theirs = relearned["edited"], relearned["reference"]
+    if ours is None or theirs is None:
+        missing["relearned accuracy"] = "a head that can be found, and enough samples of each class"
+    else:
+        limit = theirs.accuracy + RELEARN_MARGIN
+        reached.append(Target("relearned accuracy", limit, ours.accuracy, ours.accuracy <= limit + 1e-9))
+    if (spread := alike.redistribution) is not None:
+        name, limit = "redistribution, distance to the reference", REDISTRIBUTION_LIMIT
+        reached.append(Target(name, limit, spread, spread <= limit + 1e-9, "total variation"))
+    here, there = members.get("edited"), members.get("reference")
+    if here is None or there is None:
+        missing["membership inference"] = "--training"
+    else:
+        apart, limit = abs(here - there), MEMBERSHIP_MARGIN
+        name = "membership inference, distance to the reference"
+        reached.append(Target(name, limit, apart, apart <= limit + 1e-9))
+    return reached, missing
