@@ -9,7 +9,8 @@ deviation over the probes. Each probe of a forgotten class is given the retained
 x_r: retained probes, moved copies and mixtures of them; p: probabilities with the forgotten classes left out;
 F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g, drawn anew at each step;
 SW: the sliced Wasserstein distance (`wasserstein`). Then the head's rows of the forgotten classes become the
-mean of the retained ones: their logits are means of others, which never win.
+mean of the retained ones: their logits are means of others, which never win. Only a share of the weights may
+change, those on which the loss depends most.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
@@ -32,23 +33,26 @@ def erase(
     bench: Workbench,
     *,
     layers: int = 2,
-    steps: int = 300,
-    beta: float = 0.5,
+    share: float = 0.5,
+    steps: int = 500,
+    beta: float = 0.25,
     kappa: float = 0.3,
     rate: float = 0.03,
-    batch: int = 128,
+    batch: int = 64,
     slices: int = 64,
 ) -> Outcome:
     """Gives the forgotten class the features of its neighbours, in distribution.
 
-    layers: at least so many, from the head back to the next point where the network can be cut. steps: of
-    Adam. beta: weight of the forgotten class; kappa: of the retained probabilities. rate: first step, as a
-    share of a weight's own size. batch: retained samples per step. slices: directions per step.
+    layers: at least so many, from the head back to the next point where the network can be cut. share: of
+    their weights that may change, those whose change lowers the loss most. steps: of Adam. beta: weight of
+    the forgotten class; kappa: of the retained probabilities. rate: first step, as a share of a weight's own
+    size. batch: retained samples per step. slices: directions per step.
 
     Source: this project (docs/method.md).
     """
     for name, value in (("layers", layers), ("steps", steps), ("batch", batch), ("slices", slices)):
         check_number(f"erase: {name}", value, 1, whole=True)
+    check_number("erase: share", share, 0.001, 1)
     for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate)):
         check_number(f"erase: {name}", number, 0)
     chosen = scope(bench, layers)
@@ -57,7 +61,7 @@ def erase(
     if steps and chosen:
         rng = np.random.default_rng(bench.seed)
         problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
-        for name, (weight, bias) in problem.descend(edits, steps, rate).items():
+        for name, (weight, bias) in problem.descend(edits, steps, rate, share).items():
             layer = next(la for la in chosen if la.name == name)
             edits.set_weight(layer, weight)
             if bias is not None:

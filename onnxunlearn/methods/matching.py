@@ -1,5 +1,6 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +20,8 @@ from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: moved copies of each image, itself included
 _VARIANTS = 4
+#: batches by which it is decided which weights may change
+_DRAWS = 20
 
 
 @dataclass(eq=False)
@@ -71,32 +74,48 @@ class Matching:
             beta, kappa, batch, slices,
         )  # fmt: skip
 
-    def descend(self, edits: Edits, steps: int, rate: float) -> Weights:
-        """Adam with a rate that falls to zero; the weights it ends at, by layer name."""
-        layers = self.network.tail.layers
-        start = stored_weights(edits, layers)
+    def descend(self, edits: Edits, steps: int, rate: float, share: float = 1.0) -> Weights:
+        """Adam with a rate that falls to zero; the weights it ends at, by layer name.
+
+        share: of the weights that may change, those that matter most, see `_mattering`.
+        """
+        start = stored_weights(edits, self.network.tail.layers)
         values, sizes = {}, {}
-        for layer in layers:
+        for layer in self.network.tail.layers:
             weight, bias = start[layer.name]
             size = float(np.sqrt(np.mean(weight**2)))
             values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
             if bias is not None and layer.bias is not None and not layer.bias.shared:
                 values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
+        chosen = None if share == 1 else self._mattering(start, sizes, share)
         adam = Adam(values, sizes)
-
-        def current() -> Weights:
-            v = adam.values
-            return {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
-
         for step in range(steps):
-            loss, gradients = self.loss_and_gradients(current())
-            flat = {(n, "weight"): w for n, (w, _) in gradients.items()}
-            flat |= {(n, "bias"): b for n, (_, b) in gradients.items() if b is not None}
+            v = adam.values
+            current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
+            loss, gradients = self.loss_and_gradients(current)
+            flat = {(n, kind): g for n, pair in gradients.items() for kind, g in _named(pair)}
+            if chosen is not None:
+                flat |= {key: flat[key] * chosen[key] for key in chosen}
             adam.step(flat, rate * (1 - step / steps))
             self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
         return {
             n: (v, adam.values.get((n, "bias"))) for (n, kind), v in adam.values.items() if kind == "weight"
         }
+
+    def _mattering(
+        self, start: Weights, sizes: Mapping[tuple[str, str], float], share: float
+    ) -> dict[tuple[str, str], np.ndarray]:
+        """Which weights matter most, 1 or 0 for each: a step of their own size changes the loss most.
+
+        The gradient is averaged over some draws, since that of a single one is mostly noise.
+        """
+        total = {n: np.zeros_like(w) for n, (w, _) in start.items()}
+        for _ in range(_DRAWS):
+            for n, (gradient, _) in self.loss_and_gradients(start)[1].items():
+                total[n] += gradient
+        effect = {n: np.abs(t) * sizes[(n, "weight")] for n, t in total.items()}
+        least = np.quantile(np.concatenate([e.ravel() for e in effect.values()]), 1 - share)
+        return {(n, "weight"): (e >= least).astype(np.float32) for n, e in effect.items()}
 
     def loss_and_gradients(
         self, weights: Weights
@@ -150,6 +169,13 @@ class Matching:
         p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
         gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
         return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
+
+
+def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np.ndarray]]:
+    weight, bias = pair
+    yield "weight", weight
+    if bias is not None:
+        yield "bias", bias
 
 
 def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
