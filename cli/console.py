@@ -86,8 +86,10 @@ def show_target(target: Target) -> None:
     def shown(value: float | None) -> str:
         return percent(value) if target.unit == "percent" or value is None else f"{value:.3f}"
 
+    marks = {True: ("PASSED", "green"), False: ("MISSED", "red"), None: ("UNKNOWN", "yellow")}
+    for_want = ", for want of probes" if target.met is None else ""
     out.print(
-        coloured("PASSED", "green") if target.met else coloured("MISSED", "red"),
-        f"{target.name} {shown(target.reached)}",
+        coloured(*marks[target.met]),
+        f"{target.name} {shown(target.reached)}{for_want}",
         f"(target: at most {shown(target.limit)})",
     )

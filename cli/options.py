@@ -38,7 +38,8 @@ def data_options(required: bool) -> Callable[[F], F]:
                 "--data",
                 metavar="PATH",
                 required=required,
-                help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function.",
+                help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function"
+                + ("." if required else "; without, they are made from the model."),
             ),
         ):
             function = option(function)

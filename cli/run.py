@@ -140,7 +140,8 @@ def _show_accuracies(report: dict[str, Any], labels: list[str] | None, verbose: 
     figures = [report["figures"][name] for name in ("original", "edited", "mask")]
     forgotten = [labels[c] if labels else f"class {c}" for c in report["forget"]["classes"]]
     few = len(forgotten) <= 5
-    table = console.table("accuracy on unseen probes", ">original", ">unlearned", ">mask only")
+    probes = "made" if report["probes"]["made"]["judging"] else "unseen"
+    table = console.table(f"accuracy on {probes} probes", ">original", ">unlearned", ">mask only")
     table.add_row(
         f"to forget: {', '.join(forgotten) if few else f'{len(forgotten)} classes'}",
         *(console.percent(f["forget"]) for f in figures),
@@ -167,13 +168,24 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
     for name, note in changes["notes"].items():
         say(f"         {name}: {note}")
     counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
-    say(f"probes:  {counts}, labels {probes['labels']}")
+    say(f"depth:   {report['method']['depth']}")
+    say(f"probes:  {counts}, labels {probes['labels']}{_origin(probes)}")
     if verbose:
         details = report["method"]["details"].items()
         chosen = ", ".join(f"{k} {v}" for k, v in details if isinstance(v, str | int | float))
         say(f"method:  {report['method']['name']}: {chosen}")
     providers = ", ".join(engine["providers"])
     say(f"time:    {sum(report['seconds'].values()):.1f} s on {engine['name']} ({providers})")
+
+
+def _origin(probes: dict[str, Any]) -> str:
+    """Which probes no user gave, and what that means for the figures."""
+    made, choosing = probes["made"], probes["choosing"]
+    if made["judging"]:
+        return "; all made from the model: figures on them say little of real inputs"
+    if made["choosing"]:
+        return f"; {made['choosing']} of the {choosing} made from the model, as no other class was given"
+    return ""
 
 
 def _place(tensor: dict[str, Any]) -> str:

@@ -44,7 +44,7 @@ class Examination:
     @property
     def met(self) -> bool:
         """Whether every target that could be measured was reached."""
-        return all(target.met for target in self.targets)
+        return all(target.met is not False for target in self.targets)
 
     def to_json(self) -> dict[str, Any]:
         """Accuracies in percent, divergence in bits."""

@@ -28,7 +28,7 @@ def hidden() -> bytes:
     return unlearn(CNN, 3, probes(), method="mask").model_bytes
 
 
-def names(found: Examination) -> dict[str, bool]:
+def names(found: Examination) -> dict[str, bool | None]:
     return {target.name: target.met for target in found.targets}
 
 

@@ -84,11 +84,6 @@ def test_the_class_must_be_among_the_probes_twice() -> None:
     assert two.report["figures"]["edited"]["samples"]["forget"] == 1
 
 
-def test_probes_are_needed() -> None:
-    with pytest.raises(InputError, match="no probes were given"):
-        unlearn(MLP, 3)
-
-
 @pytest.mark.parametrize(
     "option",
     [

@@ -20,12 +20,12 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True)
 class Target:
-    """One thing a result should reach. reached: None where it could not be measured (then it is not met)."""
+    """One thing a result should reach. reached, met: None where it could not be measured."""
 
     name: str
     limit: float
     reached: float | None
-    met: bool
+    met: bool | None
     unit: str = "percent"
 
 
@@ -125,7 +125,7 @@ def build_report(
         "worst_retained_class": None if worst is None else {"class": worst[0], "lost": round(worst[1], 4)},
         "attacks": dict(attacks),
         "targets": [{**vars(t)} for t in targets],
-        "targets_met": all(t.met for t in targets),
+        "targets_met": all(t.met is not False for t in targets),
         "method": dict(method),
         "changes": {**changes.to_json(), "notes": dict(notes)},
         "warnings": list(warnings),
@@ -136,6 +136,8 @@ def build_report(
             "hiding alone achieves. `attacks.relearn`: accuracy on the class after a new linear head was "
             "fitted on the model's features, from so many of the choosing probes of each class; the judging "
             "probes judge it. Compare it with what a model retrained without the class gives, not with 0. "
-            "Nothing here is a statement about legal compliance."
+            "`met` is null where no probes could tell. Probes made from the model (`made`) look real to the "
+            "model alone: figures on them say little of real inputs. Nothing here is a statement about "
+            "legal compliance."
         ),
     }

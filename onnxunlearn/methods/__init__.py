@@ -8,7 +8,7 @@ import inspect
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import auto, damp, erase, esc, lra_npp, mask, neuron_mask, pxp, ssd, svd
+from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
 from onnxunlearn.methods.workbench import FORGET_TARGET, Outcome, Workbench, exceeds, method, tolerance
 
 __all__ = [
@@ -20,6 +20,7 @@ __all__ = [
     "erase",
     "esc",
     "exceeds",
+    "head",
     "lra_npp",
     "mask",
     "method",

@@ -7,18 +7,26 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.methods.erase import erase, silence
+from onnxunlearn.methods.erase import erase
+from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
-#: shares of the way from the original's weights to those of `erase`, tried where all of it costs too much
-_SHARES = (0.75, 0.5, 0.25)
+#: shares of the way from the original's weights to those of `erase`, tried where more costs too much
+_SHARES = (1.0, 0.75, 0.5, 0.25)
+#: the same where the retained probes were made from the model: these cannot show all that it costs
+_CAREFUL = (0.5, 0.25)
 
 
 @method("auto")
 def auto(bench: Workbench) -> Outcome:
-    """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, mask."""
+    """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, mask.
+
+    Where probes had to be made from the model: erase in part, if only the retained ones were made; else head.
+    """
+    if bench.made.all():
+        return Outcome(head(bench).edits, {"chosen": "head"})
     last: Outcome | None = None
     why: UnsupportedError | None = None
     for name, attempt in _attempts(bench):
@@ -43,15 +51,19 @@ def _attempts(bench: Workbench) -> Iterator[tuple[str, Callable[[], Iterable[Out
     """Methods that may do, deepest first, each with the outcomes it offers."""
     if bench.forgotten.any() and not bench.forgotten.all():
         yield "erase", partial(_parts, bench)
+    if bench.made.any():
+        yield "head", lambda: [head(bench)]
+        return
     yield "lra-npp", lambda: [lra_npp(bench)]
     yield "mask", lambda: [mask(bench)]
 
 
-def _parts(bench: Workbench) -> list[Outcome]:
+def _parts(bench: Workbench) -> Iterator[Outcome]:
     """Erase, and weaker versions of it."""
     whole = erase(bench)
-    parts = [Outcome(part_of(bench, whole.edits, s), {**whole.details, "share": s}) for s in _SHARES]
-    return [whole, *parts]
+    for share in _CAREFUL if bench.made.any() else _SHARES:
+        edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
+        yield Outcome(edits, {**whole.details, "share": share})
 
 
 def part_of(bench: Workbench, edits: Edits, share: float) -> Edits:

@@ -22,6 +22,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
+from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.matching import Matching
 from onnxunlearn.methods.search import check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
@@ -80,19 +81,3 @@ def scope(bench: Workbench, layers: int) -> list[Layer]:
         if len(behind) >= layers:
             found = behind
     return found
-
-
-def silence(bench: Workbench, edits: Edits) -> None:
-    """Give the forgotten classes the mean row and bias of the retained ones in the head.
-
-    A mean of logits is below their maximum, whatever the features: the classes are never chosen, and nothing
-    in the head tells what they looked like.
-    """
-    head, forget = bench.head, list(bench.forget)
-    weight, bias = edits.weight(head), edits.bias(head)
-    kept = np.delete(np.arange(len(weight)), forget)
-    weight[forget] = weight[kept].mean(axis=0)
-    edits.set_weight(head, weight)
-    if bias is not None:
-        bias[forget] = bias[kept].mean()
-        edits.set_bias(head, bias)

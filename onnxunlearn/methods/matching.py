@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.adam import Adam
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein

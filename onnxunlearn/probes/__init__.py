@@ -2,7 +2,19 @@
 
 from onnxunlearn.probes.labels import parse_classes, read_labels
 from onnxunlearn.probes.load import Source, load_probes
+from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.split import split
 
-__all__ = ["Probes", "Source", "load_probes", "parse_classes", "read_labels", "split"]
+__all__ = [
+    "MADE",
+    "Maker",
+    "Probes",
+    "Source",
+    "lacks_retained",
+    "load_probes",
+    "parse_classes",
+    "read_labels",
+    "split",
+    "with_made",
+]

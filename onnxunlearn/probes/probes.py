@@ -1,7 +1,7 @@
 """Probes: inputs of the model, sample by sample, with or without their classes."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -13,13 +13,15 @@ class Probes:
 
     feeds: input name -> array, axis 0 counts samples. y: int64 [N] class of each sample, or None.
     source: what the user gave, as messages and reports name it. labels: bool [N, classes], where a sample may
-    have several classes or none; y is then None until `focused`.
+    have several classes or none; y is then None until `focused`. made: bool [N], which samples no user gave
+    but were made from the model (`probes.made`); None: no sample.
     """
 
     feeds: dict[str, np.ndarray]
     y: np.ndarray | None
     source: str
     labels: np.ndarray | None = None
+    made: np.ndarray | None = None
 
     def __len__(self) -> int:
         """The number of samples, N."""
@@ -39,8 +41,13 @@ class Probes:
         if not index.size:
             index = index.astype(np.intp)  # an empty list is float to numpy
         feeds = {name: array[index] for name, array in self.feeds.items()}
-        y, labels = (None if a is None else a[index] for a in (self.y, self.labels))
-        return Probes(feeds, y, self.source, labels)
+        y, labels, made = (None if a is None else a[index] for a in (self.y, self.labels, self.made))
+        return Probes(feeds, y, self.source, labels, made)
+
+    def of(self, classes: Sequence[int]) -> "Probes":
+        """The samples of these classes; y must be known."""
+        assert self.y is not None
+        return self.select(np.isin(self.y, classes))
 
     def focused(self, forget: Sequence[int], scores: np.ndarray) -> "Probes":
         """With one class for each sample, of its several: one to forget if it has one, else that of its
@@ -51,4 +58,4 @@ class Probes:
         none = ~self.labels.any(axis=1, keepdims=True)
         candidates = np.where(has, self.labels & forgotten, (self.labels | none) & ~forgotten)
         y = np.where(candidates, scores.astype(np.float64), -np.inf).argmax(axis=1)
-        return Probes(self.feeds, y.astype(np.int64), self.source, self.labels)
+        return replace(self, y=y.astype(np.int64))

@@ -13,7 +13,7 @@ def is_image(array: np.ndarray) -> bool:
 
 def moved(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Each image moved by a random step, the border repeated; same shape."""
-    rows = 2 if images.shape[1] <= images.shape[3] else 1  # axis of height: channels first or last
+    rows, _ = spatial_axes(images)
     height, width = images.shape[rows : rows + 2]
     down, right = max(1, round(height * _SHIFT)), max(1, round(width * _SHIFT))
     steps = rng.integers((-down, -right), (down + 1, right + 1), (len(images), 2))
@@ -23,3 +23,8 @@ def moved(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         taken = images.transpose(0, 2, 3, 1)[sample, at[0][:, :, None], at[1][:, None, :]]
         return np.ascontiguousarray(taken.transpose(0, 3, 1, 2))
     return np.ascontiguousarray(images[sample, at[0][:, :, None], at[1][:, None, :]])
+
+
+def spatial_axes(images: np.ndarray) -> tuple[int, int]:
+    """The axes of height and width: channels come first or last."""
+    return (2, 3) if images.shape[1] <= images.shape[3] else (1, 2)

@@ -3,12 +3,13 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnxruntime
 import pytest
 
 from onnxunlearn import unlearn
 
-from ..sample_paths import MLP, MNIST_LABELS
+from ..sample_paths import MLP, MNIST_LABELS, probes
 from .command import contents, onnxunlearn
 
 ARGUMENTS = ("run", "m.onnx", "--forget", 3, "--data", "probes.npz")
@@ -161,3 +162,25 @@ def test_the_same_command_writes_the_same_bytes(folder: Path) -> None:
     for out in ("a.onnx", "b.onnx"):
         assert onnxunlearn(*ARGUMENTS, "-o", out, "--seed", 7).code == 0
     assert (folder / "a.onnx").read_bytes() == (folder / "b.onnx").read_bytes()
+
+
+def test_without_data(folder: Path) -> None:
+    ran = onnxunlearn("run", "m.onnx", "--forget", 3)
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert lines[0].startswith("accuracy on made probes ")
+    assert "depth:   head only" in lines
+    (said,) = (line for line in lines if line.startswith("probes: "))
+    assert said.endswith("all made from the model: figures on them say little of real inputs")
+    assert (folder / "m.unlearned.onnx").exists()
+
+
+def test_what_could_not_be_measured_is_neither_passed_nor_missed(folder: Path) -> None:
+    arrays = probes()
+    threes = arrays["y"] == 3
+    np.savez("threes.npz", x=arrays["x"][threes], y=arrays["y"][threes])
+    ran = onnxunlearn("run", "m.onnx", "--forget", 3, "--data", "threes.npz")
+    assert (ran.code, ran.err) == (0, "")
+    lines = ran.out.splitlines()
+    assert "UNKNOWN retain accuracy lost not measured, for want of probes (target: at most 0.50 %)" in lines
+    assert any("made from the model, as no other class was given" in line for line in lines)

@@ -15,7 +15,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import expose, load, patch, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
-from onnxunlearn.methods.erase import erase, scope, silence
+from onnxunlearn.methods.erase import erase, scope
 from onnxunlearn.methods.matching import Matching, stored_weights, unpooled
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.workbench import Workbench
@@ -101,15 +101,6 @@ def test_scope_is_a_whole_block() -> None:
     ]
     assert [la.name for la in scope(bench(CNN), 1)] == ["/7/Gemm"]
     assert len(scope(bench(CNN), 100)) == 3  # all there are
-
-
-def test_silenced_classes_never_win_whatever_the_features() -> None:
-    made = bench(MLP, (3, 5))
-    edits = Edits(made.model)
-    silence(made, edits)
-    rng = np.random.default_rng(0)
-    scores = rng.normal(size=(500, 64)) * 10 @ edits.weight(made.head).T + edits.bias(made.head)
-    assert not np.isin(scores.argmax(axis=1), [3, 5]).any()
 
 
 def test_a_part_of_an_edit_lies_between() -> None:

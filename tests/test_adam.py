@@ -1,7 +1,7 @@
 import numpy as np
 import torch
 
-from onnxunlearn.methods.adam import Adam
+from onnxunlearn.adam import Adam
 
 
 def test_steps_are_those_of_torch() -> None:

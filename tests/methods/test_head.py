@@ -1,0 +1,26 @@
+"""The head alone: what holds whatever the input is."""
+
+import numpy as np
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.methods.head import head
+
+from ..sample_paths import MLP
+from .benches import bench
+
+
+def test_the_classes_never_win_and_nothing_else_changes_whatever_the_features() -> None:
+    made = bench(MLP, (3, 5))
+    before, after = Edits(made.model), head(made).edits
+    features = np.random.default_rng(0).normal(size=(500, 64)) * 10
+    old, new = (features @ e.weight(made.head).T + e.bias(made.head) for e in (before, after))
+    kept = np.delete(np.arange(10), [3, 5])
+    assert not np.isin(new.argmax(axis=1), [3, 5]).any()
+    np.testing.assert_array_equal(new[:, kept], old[:, kept])
+    np.testing.assert_allclose(new[:, 3], new[:, kept].mean(axis=1), atol=1e-4)
+    assert after.arrays.keys() == {"5.weight", "5.bias"}
+
+
+def test_no_probe_is_looked_at() -> None:
+    whole, alone = (head(bench(MLP, only=only)).edits for only in (None, [7]))
+    np.testing.assert_array_equal(whole.arrays["5.weight"], alone.arrays["5.weight"])
