@@ -10,7 +10,11 @@ needed, and none could show otherwise. But the features stay: with examples the 
 import numpy as np
 
 from onnxunlearn.edits import Edits
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
+
+#: logit of an output that is turned off: a probability of 5e-5
+_OFF = -10.0
 
 
 @method("head")
@@ -28,10 +32,18 @@ def silence(bench: Workbench, edits: Edits) -> None:
     """Give the forgotten classes the mean row and bias of the retained ones in the head.
 
     A mean of logits is below their maximum, whatever the features: the classes are never chosen, and nothing
-    in the head tells what they looked like.
+    in the head tells what they looked like. Outputs that decide each for itself (Sigmoid) are turned off
+    instead. Raises UnsupportedError for such a head without a bias.
     """
     head, forget = bench.head, list(bench.forget)
     weight, bias = edits.weight(head), edits.bias(head)
+    if bench.logits.normaliser == "Sigmoid":
+        if bias is None:
+            raise UnsupportedError(f"{head.node} has no bias, so no output of its own can be turned off")
+        weight[forget], bias[forget] = 0, _OFF
+        edits.set_weight(head, weight)
+        edits.set_bias(head, bias)
+        return
     kept = np.delete(np.arange(len(weight)), forget)
     weight[forget] = weight[kept].mean(axis=0)
     edits.set_weight(head, weight)
