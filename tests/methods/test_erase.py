@@ -190,12 +190,3 @@ def test_parameters_are_checked() -> None:
         erase(bench(MLP), steps=0)
     with pytest.raises(InputError, match="erase: beta=-1"):
         erase(bench(MLP), beta=-1)
-
-
-def test_an_output_that_decides_for_itself_is_turned_off() -> None:
-    made = bench(MLP, (3,))
-    made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"))
-    edits = Edits(made.model)
-    silence(made, edits)
-    scores = np.random.default_rng(0).normal(size=(50, 64)) * 100 @ edits.weight(made.head).T
-    assert (scores + edits.bias(made.head))[:, 3].max() == -10

@@ -1,9 +1,11 @@
 """The head alone: what holds whatever the input is."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.methods.head import head
+from onnxunlearn.methods.head import head, silence
 
 from ..sample_paths import MLP
 from .benches import bench
@@ -24,3 +26,12 @@ def test_the_classes_never_win_and_nothing_else_changes_whatever_the_features() 
 def test_no_probe_is_looked_at() -> None:
     whole, alone = (head(bench(MLP, only=only)).edits for only in (None, [7]))
     np.testing.assert_array_equal(whole.arrays["5.weight"], alone.arrays["5.weight"])
+
+
+def test_an_output_that_decides_for_itself_is_turned_off() -> None:
+    made = bench(MLP, (3,))
+    made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"))
+    edits = Edits(made.model)
+    silence(made, edits)
+    scores = np.random.default_rng(0).normal(size=(50, 64)) * 100 @ edits.weight(made.head).T
+    assert (scores + edits.bias(made.head))[:, 3].max() == -10
