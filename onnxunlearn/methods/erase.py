@@ -23,10 +23,13 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.head import silence
-from onnxunlearn.methods.matching import Matching
+from onnxunlearn.methods.matching import Matching, multiplications
 from onnxunlearn.methods.search import check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 from onnxunlearn.relevance.bottlenecks import bottlenecks
+
+#: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
+_STEPS, _FEWEST, _WORK = 500, 150, 5e12
 
 
 @method("erase")
@@ -35,7 +38,7 @@ def erase(
     *,
     layers: int = 2,
     share: float = 0.5,
-    steps: int = 500,
+    steps: int | None = None,
     beta: float = 0.25,
     kappa: float = 0.3,
     rate: float = 0.03,
@@ -45,9 +48,10 @@ def erase(
     """Gives the forgotten class the features of its neighbours, in distribution.
 
     layers: at least so many, from the head back to the next point where the network can be cut. share: of
-    their weights that may change, those whose change lowers the loss most. steps: of Adam. beta: weight of
-    the forgotten class; kappa: of the retained probabilities. rate: first step, as a share of a weight's own
-    size. batch: retained samples per step. slices: directions per step.
+    their weights that may change, those whose change lowers the loss most. steps: of Adam; by default 500,
+    fewer for large networks. beta: weight of the forgotten class; kappa: of the retained probabilities. rate:
+    first step, as a share of a weight's own size. batch: retained samples per step. slices: directions per
+    step.
 
     Source: this project (docs/method.md).
     """
@@ -59,7 +63,10 @@ def erase(
     chosen = scope(bench, layers)
     edits = Edits(bench.model)
     silence(bench, edits)
-    if steps and chosen:
+    if chosen:
+        if steps is None:
+            work = multiplications(bench, chosen) * (int(bench.forgotten.sum()) + batch)
+            steps = int(np.clip(_WORK / work, _FEWEST, _STEPS))
         rng = np.random.default_rng(bench.seed)
         problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
         for name, (weight, bias) in problem.descend(edits, steps, rate, share).items():

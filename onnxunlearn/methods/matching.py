@@ -1,6 +1,6 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, pooled
+from onnxunlearn.graph import SHAPE, Layer, expose, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
@@ -20,6 +20,8 @@ from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: moved copies of each image, itself included
 _VARIANTS = 4
+#: inputs of a neuron from which on steps are made smaller
+_MANY_INPUTS = 512
 #: batches by which it is decided which weights may change
 _DRAWS = 20
 
@@ -83,7 +85,7 @@ class Matching:
         values, sizes = {}, {}
         for layer in self.network.tail.layers:
             weight, bias = start[layer.name]
-            size = float(np.sqrt(np.mean(weight**2)))
+            size = _step_size(weight)
             values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
             if bias is not None and layer.bias is not None and not layer.bias.shared:
                 values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
@@ -169,6 +171,25 @@ class Matching:
         p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
         gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
         return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
+
+
+def _step_size(weight: np.ndarray) -> float:
+    """What a rate of 1 changes of each weight: its own size, less where many inputs add up.
+
+    Steps of Adam point the same way for all inputs of a neuron, so its output moves with their number.
+    """
+    inputs = weight[0].size
+    return float(np.sqrt(np.mean(weight**2)) * min(1.0, np.sqrt(_MANY_INPUTS / inputs)))
+
+
+def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:
+    """Of the layers for one sample: what a step costs, but for a factor."""
+    size = bench.model.batch_size or 1
+    copy = expose(bench.model, [], shapes=[la.output for la in layers])
+    feeds = {n: v[:1].repeat(size, axis=0) for n, v in bench.probes.feeds.items()}
+    shapes = bench.engine.session(copy, bench.model.folder).run(feeds)
+    places = {la.name: int(np.prod(shapes[SHAPE + la.output])) // la.neurons // size for la in layers}
+    return sum(int(np.prod(la.weight.shape)) * places[la.name] for la in layers)
 
 
 def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np.ndarray]]:
