@@ -103,13 +103,14 @@ def inspect(
     model = model if isinstance(model, Model) else load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
-    seen = _seen(model, engine)
+    hindrance = _hindrance(model)
+    seen = lower(model) if hindrance else _seen(model, engine)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
     nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
     ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
     layers = find_layers(seen)
     editable = {layer.name for layer in layers}
-    rules, obstacle = _rules(model, sources(seen), logits, rules_for, engine)
+    rules, obstacle = ((), hindrance) if hindrance else _rules(model, seen, logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else str(model.path),
         sha256=sha256(model.data),
@@ -157,14 +158,9 @@ def _seen(model: Model, engine: str) -> Model:
     """Contrib and quantised ops as the plain ones that relevance sees, bodies in place of what holds them."""
     seen = lower(model)
     try:
-        return seen if _free(model) else settle(seen, _example(model), create_engine(engine))
-    except OnnxUnlearnError:  # named as the obstacle
+        return settle(seen, _example(model), create_engine(engine))
+    except (OnnxUnlearnError, MemoryError):  # named as the obstacle
         return seen
-
-
-def _free(model: Model) -> list[str]:
-    """Inputs with free sizes besides the batch."""
-    return [i.name for i in model.inputs if any(not _is_size(d) for d in declared_shape(i)[1:])]
 
 
 def _stored_as(seen: Model, layer: Layer) -> str:
@@ -172,20 +168,36 @@ def _stored_as(seen: Model, layer: Layer) -> str:
     return layer.weight.name if encoding is None else encoding.integers.name
 
 
-def _rules(
-    model: Model, ends: list[str], logits: Logits, composite: Composite, engine: str
-) -> tuple[tuple[RuleCount, ...], str | None]:
-    """Which rule goes where, or why relevance cannot be compiled."""
-    if free := _free(model):
-        return (), f"input {free[0]!r} has free sizes besides the batch"
-    if not ends:
-        return (), "no input is float, and none looks anything up in an embedding"
+def _hindrance(model: Model) -> str | None:
+    """Why the model cannot be run for this, in a line; None if it can."""
+    try:
+        inputs = declared_inputs(model)
+    except OnnxUnlearnError as error:
+        return str(error)
+    for given in inputs:
+        if None in given.sizes[1:]:
+            return f"input {given.name!r} has free sizes besides the batch"
     if len(model.nodes) > _MOST_NODES:
-        return (), f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
+        return _too_many(model)
     sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
     largest = max(sizes, key=lambda name: sizes[name], default="")
     if largest and sizes[largest] > _LARGEST_TENSOR:
-        return (), f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
+        return f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
+    return None
+
+
+def _too_many(model: Model) -> str:
+    return f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
+
+
+def _rules(
+    model: Model, seen: Model, logits: Logits, composite: Composite, engine: str
+) -> tuple[tuple[RuleCount, ...], str | None]:
+    """Which rule goes where, or why relevance cannot be compiled."""
+    if not (ends := sources(seen)):
+        return (), "no input is float, and none looks anything up in an embedding"
+    if len(seen.nodes) > _MOST_NODES:
+        return (), _too_many(seen)
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
@@ -201,10 +213,6 @@ def _example(model: Model) -> dict[str, np.ndarray]:
     """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
     size = model.batch_size or 1
     return {i.name: np.ones([size, *(s or 1 for s in i.sizes[1:])], i.dtype) for i in declared_inputs(model)}
-
-
-def _is_size(dim: int | str) -> bool:
-    return isinstance(dim, int) and dim > 0  # some exporters write a free size as 0 or -1
 
 
 def _dtype(element_type: int) -> str:

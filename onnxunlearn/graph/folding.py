@@ -1,6 +1,7 @@
-"""What constant folding may cost: a node of 30 bytes can ask for a terabyte, or for an hour."""
+"""Constant folding, and what it may cost: a node of 30 bytes can ask for a terabyte, or for an hour."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,20 @@ _SMALL = 2**12
 
 #: ops that the reference evaluator hands to NumPy whole
 _VECTORISED = frozenset(
-    {"Abs", "Add", "And", "Cast", "CastLike", "Ceil", "Clip", "Concat", "Constant", "ConstantOfShape", "Cos"}
+    {
+        "Abs",
+        "Add",
+        "And",
+        "BatchNormalization",
+        "Cast",
+        "CastLike",
+        "Ceil",
+        "Clip",
+        "Concat",
+        "Constant",
+        "ConstantOfShape",
+        "Cos",
+    }
     | {
         "DequantizeLinear",
         "Div",
@@ -95,6 +109,39 @@ _FEWER = frozenset({"NonZero", "Compress", "Unique"})
 
 class TooLarge(ValueError):
     """The result would be out of proportion; its value counts as not known."""
+
+
+def fold(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
+    node = _of_inference(node)
+    check_foldable(node, operands)
+    return evaluate(node, operands)
+
+
+def evaluate(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    """Run one node of the standard domain on known operands."""
+    from onnx.reference import ReferenceEvaluator
+
+    inputs = [n for n, v in zip(node.inputs, operands, strict=True) if v is not None]
+    graph = onnx.helper.make_graph(
+        [node.proto],
+        "one",
+        [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in dict.fromkeys(inputs)],
+        [onnx.helper.make_value_info(o, onnx.TypeProto()) for o in node.outputs if o],
+    )
+    one = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
+    feeds = {n: v for n, v in zip(node.inputs, operands, strict=True) if v is not None}
+    values = iter(ReferenceEvaluator(one).run(None, feeds))
+    return [np.asarray(next(values)) if o else np.empty(0) for o in node.outputs]
+
+
+def _of_inference(node: "Node") -> "Node":
+    """An older BatchNormalization as opset 14 has it: the evaluator would mix in the batch's statistics."""
+    if node.kind != "BatchNormalization" or node.opset >= 14:
+        return node
+    epsilon = node.attribute("epsilon", 1e-5)
+    today = onnx.helper.make_node(node.op, node.inputs, node.outputs[:1], name=node.name, epsilon=epsilon)
+    return replace(node, proto=today, opset=14)
 
 
 def check_foldable(node: "Node", operands: Sequence[np.ndarray | None]) -> None:

@@ -69,14 +69,25 @@ def obstacle(model: Model, tensor: str) -> str:
 
 
 def _why(model: Model, node: Node) -> str:
-    name = node.inputs[1]
-    if name in model.activations:
+    name = _in_the_file(model, node.inputs[1])
+    if node.inputs[1] in model.activations:
         return f"its weight {name!r} is computed while the model runs"
     if any(t.values.name == name for t in (model.origin or model).graph.sparse_initializer):
         return f"its weight {name!r} is stored as a sparse tensor, which is only read"
-    if _editable(model, name) is None:
+    if _editable(model, node.inputs[1]) is None:
         return f"its weight {name!r} is computed from other values when the model is loaded"
     return f"its weight {name!r} has no row for each class"
+
+
+def _in_the_file(model: Model, name: str) -> str:
+    """The tensor of the file that lowering made `name` of; `name` itself if it is one."""
+    file = model.origin or model
+    while name not in file.producer and name not in file.stored:
+        maker = model.producer.get(name)
+        if maker is None or not maker.inputs:
+            break
+        name = maker.inputs[0]
+    return name
 
 
 def _layer(model: Model, node: Node) -> Layer | None:

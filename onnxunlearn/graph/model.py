@@ -16,7 +16,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import read
-from onnxunlearn.graph.folding import MOST_ELEMENTS, check_foldable
+from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.messages import messages
 
 if TYPE_CHECKING:
@@ -239,16 +239,15 @@ class Model:
         if name in self.stored:
             return self.array(name)
         node = self.producer.get(name)
-        if node is None or node.domain or node.captured or node.kind == "BatchNormalization":
-            return None  # the reference evaluator mixes the batch's statistics into BatchNormalization
+        if node is None or node.domain or node.captured:
+            return None
         operands = [self._constants[n] if n else None for n in node.inputs]
         if any(n and v is None for n, v in zip(node.inputs, operands, strict=True)):
             return None
         try:
-            made = fold(node, operands)
+            value = fold(node, operands)[node.outputs.index(name)]
         except Exception:  # whatever the reference evaluator cannot run is not known; who needs it says so
             return None
-        value = made[node.outputs.index(name)]
         self._folded += value.size
         return value if self._folded <= self._foldable else None
 
@@ -267,26 +266,3 @@ class Model:
             if following is None:
                 return
             name = following
-
-
-def fold(node: Node, operands: list[np.ndarray | None]) -> list[np.ndarray]:
-    """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
-    check_foldable(node, operands)
-    return evaluate(node, operands)
-
-
-def evaluate(node: Node, operands: list[np.ndarray | None]) -> list[np.ndarray]:
-    """Run one node of the standard domain on known operands (constant folding)."""
-    from onnx.reference import ReferenceEvaluator
-
-    inputs = [n for n, v in zip(node.inputs, operands, strict=True) if v is not None]
-    graph = onnx.helper.make_graph(
-        [node.proto],
-        "one",
-        [onnx.helper.make_value_info(n, onnx.TypeProto()) for n in dict.fromkeys(inputs)],
-        [onnx.helper.make_value_info(o, onnx.TypeProto()) for o in node.outputs if o],
-    )
-    one = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", node.opset)])
-    feeds = {n: v for n, v in zip(node.inputs, operands, strict=True) if v is not None}
-    values = iter(ReferenceEvaluator(one).run(None, feeds))
-    return [np.asarray(next(values)) if o else np.empty(0) for o in node.outputs]

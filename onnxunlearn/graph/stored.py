@@ -6,7 +6,8 @@ from functools import cached_property
 
 import numpy as np
 
-from onnxunlearn.graph.model import LAYOUT_OPS, Model, Node, evaluate
+from onnxunlearn.graph.folding import evaluate
+from onnxunlearn.graph.model import LAYOUT_OPS, Model, Node
 
 #: rearranges an array of any type: every element is used once, unmixed
 Step = Callable[[np.ndarray], np.ndarray]

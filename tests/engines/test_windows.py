@@ -14,7 +14,7 @@ from tests.engines.single_node import Case, assert_same
 ORT, NUMPY, TORCH = create_engine("onnxruntime"), create_engine("numpy"), create_engine("torch")
 
 Draw = st.DrawFn
-thorough = settings(max_examples=150, deadline=None, derandomize=True)
+thorough = settings(max_examples=150, derandomize=True)
 
 
 def _per_axis(draw: Draw, rank: int, low: int, high: int) -> list[int]:

@@ -250,7 +250,7 @@ def test_bytes_that_differ_outside_the_tensors_are_seen(model: Model, tmp_path: 
     assert "different sizes" in diff(model, load(out)).others[0]
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
 @given(data=st.data())
 def test_nothing_but_the_chosen_elements_differs(model: Model, tmp_path: Path, data: st.DataObject) -> None:
     edits = {}

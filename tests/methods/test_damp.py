@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from onnxunlearn.edits import Edits
@@ -14,7 +14,6 @@ from .tiny import convolutional, tiny_bench, tokens_first
 
 
 @given(st.integers(1, 3), st.integers(0, 5), st.integers(2, 9), st.integers(0, 99))
-@settings(deadline=None)
 def test_the_basis_is_orthonormal_and_outside(forget: int, retained: int, width: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     f, r = rng.normal(size=(forget, width)), rng.normal(size=(retained, width))

@@ -52,7 +52,7 @@ def assert_product(model: Model, layer: Layer, x: np.ndarray, chosen: np.ndarray
 
 
 @given(convolutions("Conv"), st.integers(0, 99))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_rows_of_any_convolution(case: Any, seed: int) -> None:
     x = case.inputs[0]
     names = ["x", "w", "b"][: len(case.inputs)]

@@ -359,3 +359,51 @@ def test_a_scripted_loop_of_torch(free: bool, tmp_path: Path) -> None:
     )
     (batch,) = propagator.run({"x": x.detach().numpy()}, np.zeros(2, int), 2)
     np.testing.assert_allclose(batch.relevance["x"], x.grad.numpy(), atol=1e-5)
+
+
+def nested(depth: int) -> onnx.GraphProto:
+    """A body that makes tanh(h), or a Loop of ten steps with such a body; no two name anything alike."""
+    names = [f"{name}{depth}" for name in ("i", "go", "h", "on", "next")]
+    count, go, h, on, following = names
+    inputs = [
+        helper.make_tensor_value_info(count, TensorProto.INT64, []),
+        helper.make_tensor_value_info(go, TensorProto.BOOL, []),
+        helper.make_tensor_value_info(h, TensorProto.FLOAT, None),
+    ]
+    outputs = [onnx.ValueInfoProto(name=on), onnx.ValueInfoProto(name=following)]
+    if depth:
+        work = helper.make_node("Loop", ["times", "", h], [following], body=nested(depth - 1))
+    else:
+        work = helper.make_node("Tanh", [h], [following])
+    return helper.make_graph([helper.make_node("Identity", [go], [on]), work], "body", inputs, outputs)
+
+
+def test_loops_within_loops_multiply() -> None:
+    """Two are unrolled; six would make a million nodes."""
+    for depth, op in ((1, "Tanh"), (5, "Loop")):
+        model = looping(["times", "", "x"], nested(depth), {"times": np.array(10)})
+        ops = {node.op for node in lower(model).nodes}
+        assert ops & {"Tanh", "Loop"} == {op}
+
+
+def test_what_a_body_stores_is_written_once() -> None:
+    step = [helper.make_node("MatMul", ["h", "v"], ["p"]), STEP[1]]
+    inner = body([ON, *step], ["on", "next"], ITERATION, {"v": normal(4, 4)})
+    model = looping(["times", "", "x"], inner, {"times": np.array(5)})
+    lowered = lower(model)
+    weights = [node.inputs[1] for node in lowered.nodes if node.op == "MatMul"]
+    assert len(weights) == 5
+    assert len(set(weights)) == 1
+    assert_same(model, lowered, {"x": normal(2, 4)})
+    assert_slope(model, {"x": normal(2, 4)})
+
+
+def test_what_a_huge_constant_decides_is_left_open() -> None:
+    """A condition behind a gigabyte of zeros: nobody makes them to find out."""
+    condition = [
+        helper.make_node("ConstantOfShape", ["sizes"], ["zeros"]),
+        helper.make_node("ReduceMax", ["zeros"], ["most"], keepdims=0),
+        helper.make_node("Greater", ["most", "zero"], ["c"]),
+    ]
+    fixed = {"sizes": np.array([2**14, 2**14]), "zero": np.zeros((), np.float32)}
+    assert "If" in [node.op for node in lower(branching(condition, fixed)).nodes]

@@ -144,7 +144,7 @@ def test_signal_take_all(case: Case) -> None:
         assert_close(relevance(case, take_all(0.01), "onnxruntime", np.float32), expected, 1e-3)
 
 
-@settings(deadline=None, derandomize=True, max_examples=40)
+@settings(derandomize=True, max_examples=40)
 @given(data=st.data())
 def test_signal_take_all_on_any_shape(data: st.DataObject) -> None:
     size = st.integers(1, 4)

@@ -88,7 +88,7 @@ def relevances(
 
 @pytest.mark.parametrize("kind", LAYERS)
 @pytest.mark.parametrize(("name", "parameters", "restated"), CASES)
-@settings(max_examples=3, deadline=None, derandomize=True)
+@settings(max_examples=3, derandomize=True)
 @given(seed=st.integers(0, 2**32 - 1), bias=st.booleans(), nonnegative=st.booleans())
 def test_rule(
     name: str,

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.graph import Node
-from onnxunlearn.graph.model import evaluate
+from onnxunlearn.graph.folding import evaluate
 from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap

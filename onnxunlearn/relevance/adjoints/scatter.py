@@ -4,7 +4,7 @@ from math import prod
 
 import numpy as np
 
-from onnxunlearn.graph.model import evaluate
+from onnxunlearn.graph.folding import evaluate
 from onnxunlearn.relevance.adjoints.movement import crop, scatter_add
 from onnxunlearn.relevance.adjoints.site import Site, adjoint
 from onnxunlearn.relevance.expression import Value

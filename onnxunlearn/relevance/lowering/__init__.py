@@ -16,17 +16,8 @@ from onnxunlearn.relevance.lowering.half import widen
 from onnxunlearn.relevance.lowering.quantised import dequantise
 from onnxunlearn.relevance.lowering.sparse import densify
 
-#: in this order: bodies before what is in them, constants before what needs to know them, types before
-#: constants that must fit them
-PASSES: tuple[Callable[[Model], Model], ...] = (
-    densify,
-    inline,
-    fold,
-    unroll,
-    widen,
-    lower_contrib,
-    dequantise,
-)
+#: in this order: bodies before what is in them, types before the constants that must fit them
+PASSES: tuple[Callable[[Model], Model], ...] = (densify, inline, unroll, widen, lower_contrib, dequantise)
 
 __all__ = ["PASSES", "densify", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
 

@@ -18,11 +18,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.errors import blamed_on
+from onnxunlearn.graph import Model, Node, folding
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.model import evaluate
 from onnxunlearn.relevance.lowering.draft import Declined, with_nodes
-from onnxunlearn.relevance.lowering.fold import fold_all
+from onnxunlearn.relevance.lowering.fold import fold
 from onnxunlearn.relevance.lowering.sizes import static
 
 #: more than this is not unrolled: the relevance graph would grow beyond use
@@ -42,30 +42,50 @@ def unroll(model: Model) -> Model:
     """
     if not any(node.kind in OPEN for node in model.nodes):
         return model
-    model = fold_all(model)
-    while (simpler := _once(model)) is not model:  # a body may hold further ones
-        model = fold_all(simpler)
+    model, room = fold(model), _Room()
+    while (simpler := _once(model, room)) is not model:  # a body may hold further ones
+        model = fold(simpler)
     return model
 
 
-def _once(model: Model) -> Model:
+@dataclass
+class _Room:
+    """What may still be written for one model: bodies within bodies multiply, and a body may hold weights."""
+
+    nodes: int = 20_000
+    bytes: int = 2**28
+
+    def take(self, nodes: int, size: int = 0) -> None:
+        """Raises Declined if there is not that much."""
+        self.nodes, self.bytes = self.nodes - nodes, self.bytes - size
+        if self.nodes < 0 or self.bytes < 0:
+            raise Declined("too much would be written")
+
+
+def _once(model: Model, room: _Room) -> Model:
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
     changed = False
     for node in model.nodes:
-        if node.kind in OPEN:
-            unrolled = _Unrolled(model, node)
-            try:
-                {"If": unrolled.branch, "Loop": unrolled.loop, "Scan": unrolled.scan}[node.kind]()
-            except Declined:
-                nodes.append(node.proto)
-                continue
-            changed = True
-            nodes += unrolled.nodes
-            constants += unrolled.constants
-        else:
+        unrolled = _unrolled(model, node, room) if node.kind in OPEN else None
+        if unrolled is None:
             nodes.append(node.proto)
+            continue
+        changed = True
+        nodes += unrolled.nodes
+        constants += unrolled.constants
     return with_nodes(model, nodes, constants) if changed else model
+
+
+def _unrolled(model: Model, node: Node, room: _Room) -> "_Unrolled | None":
+    """None if it is to be left alone. Raises UnsupportedError if the node makes no sense."""
+    unrolled = _Unrolled(model, node, room)
+    with blamed_on(node):
+        try:
+            {"If": unrolled.branch, "Loop": unrolled.loop, "Scan": unrolled.scan}[node.kind]()
+        except Declined:
+            return None
+    return unrolled
 
 
 @dataclass
@@ -77,8 +97,10 @@ class _Unrolled:
 
     model: Model
     node: Node
+    room: _Room
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
+    copies: int = 0
     makers: dict[str, Node] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
@@ -159,35 +181,43 @@ class _Unrolled:
         elif maker.domain or maker.captured:
             value = None
         else:
-            made = evaluate(maker, [self.known(n) if n else None for n in maker.inputs])
-            value = made[maker.outputs.index(name)]
+            value = _evaluated(maker, [self.known(n) if n else None for n in maker.inputs], name)
         if value is None:
             raise Declined(f"{name!r} is not known")
         self.values[name] = value
         return value
 
     def copied(self, body: onnx.GraphProto, inputs: Sequence[str]) -> list[str]:
-        """Write the body's nodes, its inputs standing for `inputs`; the names of its results."""
-        copy = renamed(
-            body,
-            dict(zip((i.name for i in body.input), inputs, strict=True)),
-            f"{self._first()} / {next(self.numbers)}",
-        )
+        """Write the body's nodes, its inputs standing for `inputs`; the names of its results.
+
+        What it stores is written once, however often it runs.
+        """
+        first = self._first()
+        stored = {tensor.name: f"{first} / stored / {tensor.name}" for tensor in body.initializer}
+        given = dict(zip((i.name for i in body.input), inputs, strict=True))
+        self.room.take(sum(1 for _ in messages(body, onnx.NodeProto)), sum(n.ByteSize() for n in body.node))
+        copy = renamed(body, {**stored, **given}, f"{first} / {next(self.numbers)}")
         self.nodes += copy.node
-        self.constants += copy.initializer
-        self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in copy.initializer}
+        if not self.copies:
+            self.room.take(0, sum(tensor.ByteSize() for tensor in body.initializer))
+            self.constants += copy.initializer
+            inside = (t for t in copy.initializer if t.data_location != onnx.TensorProto.EXTERNAL)
+            self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in inside}
+        self.copies += 1
         for inner in copy.node:
             node = Node(0, inner, self.model.opsets.get(inner.domain, 1))
             self.makers |= dict.fromkeys(node.outputs, node)
         return [result.name for result in copy.output]
 
     def constant(self, value: Any) -> str:
+        self.room.take(1)
         name = f"{self._first()} / constant {next(self.numbers)}"
         self.values[name] = np.asarray(value)
         self.constants.append(numpy_helper.from_array(self.values[name], name))
         return name
 
     def op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
+        self.room.take(1)
         made = to or f"{self._first()} / {kind} {next(self.numbers)}"
         self.nodes.append(onnx.helper.make_node(kind, inputs, [made], name=made, **attributes))
         return made
@@ -211,6 +241,14 @@ class _Unrolled:
 
     def _first(self) -> str:
         return next(o for o in self.node.outputs if o)
+
+
+def _evaluated(maker: Node, operands: list[np.ndarray | None], name: str) -> np.ndarray:
+    """The node's output `name`. Raises Declined if it cannot be computed, or not within reason."""
+    try:
+        return folding.fold(maker, operands)[maker.outputs.index(name)]
+    except Exception as error:  # as in Model.constant: what cannot be run is not known
+        raise Declined(f"{name!r} cannot be computed") from error
 
 
 def renamed(graph: onnx.GraphProto, names: Mapping[str, str], prefix: str) -> onnx.GraphProto:

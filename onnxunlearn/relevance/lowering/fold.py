@@ -1,61 +1,39 @@
-"""Tensors that are computed from stored values alone, as the constants they are.
-
-`Model.constant` evaluates most of them where they are asked for. What it cannot (a weight that is
-standardised by a BatchNormalization whenever the model runs) is computed here, by the numpy engine.
-"""
-
-import logging
+"""Tensors that are computed from stored values alone, as the constants they are."""
 
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.engines.numpy import NumpyEngine
-from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Model
+from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.lowering.draft import with_nodes
-
-log = logging.getLogger(__name__)
 
 
 def fold(model: Model) -> Model:
-    """The model with the constants stored that nobody else evaluates; the model itself if there are none."""
-    return _with_stored(model, [name for name in _computed(model) if model.constant(name) is None])
+    """The model with computed constants stored, so that shape inference sees their values; the model itself
+    if there are none. What `Model.constant` does not know is left as it is."""
+    constants: list[onnx.TensorProto] = []
+    folded: set[int] = set()
+    for node in _computed(model):
+        values = {o: model.constant(o) for o in node.outputs if _is_read(model, o)}
+        known = {name: value for name, value in values.items() if value is not None}
+        if len(known) == len(values):
+            constants += [numpy_helper.from_array(value, name) for name, value in known.items()]
+            folded.add(node.index)
+    if not folded:
+        return model
+    return with_nodes(model, [node.proto for node in model.nodes if node.index not in folded], constants)
 
 
-def fold_all(model: Model) -> Model:
-    """The model with every computed constant stored, so that shape inference sees its value."""
-    return _with_stored(model, _computed(model))
-
-
-def _computed(model: Model) -> list[str]:
-    """Constants that are not stored, and read by a node that works on activations."""
-    names = {
-        name
+def _computed(model: Model) -> list[Node]:
+    """Nodes that make constants which are not stored, but read by a node that works on activations."""
+    makers = {
+        name: model.producer[name]
         for node in model.nodes
         if any(output in model.activations for output in node.outputs)
         for name in (*node.inputs, *node.captured)
         if name in model.producer and name not in model.activations and name not in model.stored
     }
-    return sorted(names)
+    return list({maker.index: maker for maker in makers.values()}.values())
 
 
-def _with_stored(model: Model, names: list[str]) -> Model:
-    """Leaves what the numpy engine cannot run as it is."""
-    if not names:
-        return model
-    constant = [node for node in model.nodes if not any(o in model.activations for o in node.outputs)]
-    graph = onnx.helper.make_graph(
-        [node.proto for node in constant],
-        "constants",
-        [],
-        [onnx.ValueInfoProto(name=name) for name in names],
-        model.graph.initializer,
-    )
-    proto = onnx.helper.make_model(graph, opset_imports=model.proto.opset_import)
-    try:
-        values = NumpyEngine().session(proto, model.folder).run({})
-    except OnnxUnlearnError as error:
-        log.debug("constants stay as they are: %s", error)
-        return model
-    kept = [node.proto for node in model.nodes if not any(o in values for o in node.outputs)]
-    return with_nodes(model, kept, [numpy_helper.from_array(v, name) for name, v in values.items()])
+def _is_read(model: Model, name: str) -> bool:
+    return name in model.consumers or any(output.name == name for output in model.graph.output)

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from onnxunlearn.graph import Model
-from onnxunlearn.graph.model import fold
+from onnxunlearn.graph.folding import fold
 
 #: a size that is not fixed
 _FREE = -1
