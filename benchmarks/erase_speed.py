@@ -3,7 +3,7 @@
     python benchmarks/erase_speed.py [--seconds 300]
 
 Weights and probes are random (the probes of a class share a pattern): what counts is the time, not the
-figures of the edit. Prints wall and CPU seconds of the whole call and the peak memory of the process, and fails
+figures of the edit. Prints wall and CPU seconds of the whole call and the peak memory of the process; fails
 if the call took longer than `--seconds`.
 """
 

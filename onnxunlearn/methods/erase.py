@@ -41,7 +41,7 @@ def erase(
     steps: int | None = None,
     beta: float = 0.25,
     kappa: float = 0.3,
-    rate: float = 0.03,
+    rate: float = 0.05,
     batch: int = 64,
     slices: int = 64,
 ) -> Outcome:
