@@ -3,8 +3,8 @@
     python benchmarks/erase_speed.py [--seconds 300]
 
 Weights and probes are random (the probes of a class share a pattern): what counts is the time, not the
-figures of the edit. Prints wall and CPU seconds of the whole call and the peak memory of the process, and fails
-if the call took longer than `--seconds`.
+figures of the edit. Prints wall and CPU seconds of the whole call and the peak memory of the process, and
+fails if the call took longer than `--seconds`.
 """
 
 import resource
