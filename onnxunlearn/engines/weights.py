@@ -6,19 +6,18 @@ import onnx
 from onnx import external_data_helper
 
 from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.graph.tensors import external_tensors
 
 
 def is_external(model: onnx.ModelProto, folder: Path | None) -> bool:
     """Whether tensors of the model lie in another file. Raises InputError if so, but there is no folder."""
-    tensors = list(model.graph.initializer)
-    tensors += [a.t for node in model.graph.node for a in node.attribute if a.HasField("t")]
-    outside = [t for t in tensors if external_data_helper.uses_external_data(t)]
-    if outside and folder is None:
+    outside = next(external_tensors(model), None)
+    if outside is not None and folder is None:
         raise InputError(
-            f"tensor {outside[0].name!r} has its values in another file, but no folder was given to read it "
+            f"tensor {outside.name!r} has its values in another file, but no folder was given to read it "
             "from; give the path of the .onnx file"
         )
-    return bool(outside)
+    return outside is not None
 
 
 def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:

@@ -19,7 +19,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.graph.tensors import element_bits, external_tensors
 
 #: bytes that are copied at a time
 _CHUNK = 1 << 26
@@ -135,9 +135,5 @@ def patches_of(
 
 def _bytes(tensor: onnx.TensorProto) -> int:
     """Bytes that the values take; types under a byte are packed."""
-    count = int(np.prod(tuple(tensor.dims), dtype=np.int64))
-    name = onnx.TensorProto.DataType.Name(tensor.data_type)
-    bits = {"INT4": 4, "UINT4": 4, "FLOAT4E2M1": 4, "INT2": 2, "UINT2": 2}.get(name)
-    if bits is not None:
-        return -(-count * bits // 8)
-    return count * np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)).itemsize
+    bits = element_bits(tensor.data_type) or 0
+    return -(-int(np.prod(tuple(tensor.dims), dtype=np.int64)) * bits // 8)

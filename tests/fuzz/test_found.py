@@ -138,6 +138,19 @@ def test_shape_arithmetic_that_doubles() -> None:
     assert inspected(proto).covered == {"Identity": 1, "MatMul": 1}
 
 
+def test_a_sparse_weight_of_a_terabyte() -> None:
+    proto = head(f"N, {2**20}")
+    del proto.graph.initializer[:]
+    values, indices = np.ones(1, np.float32), np.zeros(1, np.int64)
+    proto.graph.sparse_initializer.append(
+        helper.make_sparse_tensor(
+            numpy_helper.from_array(values, "w"), numpy_helper.from_array(indices, "i"), [2**20, 2**20]
+        )
+    )
+    with pytest.raises(UnsupportedError, match="have 1,099,511,627,776 values with their zeros"):
+        inspected(proto)
+
+
 def strided(stride: int) -> onnx.ModelProto:
     return model(
         f"""g (float[N, 2, 4, 4] x) => (float[N, 3] y)

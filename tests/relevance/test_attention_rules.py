@@ -9,10 +9,10 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, parse_composite
 from onnxunlearn.relevance.composites import BASE
+from tests.relevance.dense_rules import stab
 from tests.relevance.layers import flattened
 
 RNG = np.random.default_rng(5)
-EPS = 1e-6
 
 
 def random(*shape: int) -> np.ndarray:
@@ -35,10 +35,6 @@ def propagate(
     seed = np.zeros_like(batch.logits)
     seed[:, target] = batch.logits[:, target]
     return dict(batch.relevance), seed
-
-
-def stab(z: np.ndarray) -> np.ndarray:
-    return z + np.where(z < 0, -EPS, EPS)
 
 
 def test_pass_keeps_relevance() -> None:

@@ -15,14 +15,10 @@ from onnx import helper
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, Model, as_float64
 from onnxunlearn.relevance import Propagator, parse_composite
+from tests.relevance.dense_rules import stab
 from tests.relevance.layers import model_of
 
 Array = np.ndarray
-EPS = 1e-6
-
-
-def stab(z: Array) -> Array:
-    return z + np.where(z < 0, -EPS, EPS)
 
 
 class Block:

@@ -16,6 +16,7 @@ from onnxunlearn.inspection import inspect
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.lowering import fold, lower
 from tests.relevance.layers import model_of
+from tests.relevance.lowered import values
 
 Feeds = dict[str, np.ndarray]
 RNG = np.random.default_rng(0)
@@ -24,10 +25,6 @@ LOGITS = Logits("logits", "logits", 4, None)
 
 def normal(*shape: int) -> np.ndarray:
     return RNG.normal(size=shape).astype(np.float32)
-
-
-def values(model: Model, feeds: Feeds, engine: str = "onnxruntime") -> Feeds:
-    return create_engine(engine).session(model.proto).run(feeds)
 
 
 def gradient(model: Model, feeds: Feeds, engine: str = "onnxruntime") -> np.ndarray:

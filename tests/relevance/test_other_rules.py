@@ -18,18 +18,14 @@ from onnxunlearn.graph import Logits, Model, as_float64
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, adjoint, rule
 from onnxunlearn.relevance.composites import BASE
 from tests.relevance import test_adjoints, test_rules
+from tests.relevance.dense_rules import stab
 from tests.relevance.layers import flattened, model_of
 
 Array = np.ndarray
-EPS = 1e-6
 #: restated in test_attention_rules.py, test_attention.py, test_recurrent.py and test_patterns.py
 ELSEWHERE = {"lrn", "attention", "signal_take_all"}
 #: rules that any node can get
 GENERAL = ("gradient", "norm", "uniform", "numerator", "constant")
-
-
-def stab(z: Array) -> Array:
-    return z + np.where(z < 0, -EPS, EPS)
 
 
 @dataclass
