@@ -7,7 +7,7 @@ BIN := .venv/bin
 
 demo: .venv/demo.stamp
 	$(BIN)/onnxunlearn run sample_models/mnist_cnn.onnx --forget 3 \
-		--data sample_models/mnist_probes.npz --method lra-npp -o mnist_cnn.unlearned.onnx --overwrite
+		--data sample_models/mnist_probes.npz -o mnist_cnn.unlearned.onnx --overwrite
 
 test: check
 	$(BIN)/pytest
