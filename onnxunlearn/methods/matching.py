@@ -8,7 +8,7 @@ import numpy as np
 from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import SHAPE, Layer, expose, pooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import Boundary, record_boundary
@@ -65,8 +65,15 @@ class Matching:
         network = Differentiator(tail, targets, bench.engine)
         boundary = record_boundary(bench, tail, _VARIANTS, rng)
         weights = stored_weights(Edits(model), layers)
-        scores, features = evaluate(bench, network, boundary.retain, weights)
-        scores_f, features_f = evaluate(bench, network, boundary.forget[0], weights)
+        try:
+            scores, features = evaluate(bench, network, boundary.retain, weights)
+            scores_f, features_f = evaluate(bench, network, boundary.forget[0], weights)
+        except InputError as error:
+            if model.batch_size is None:
+                raise
+            raise UnsupportedError(
+                f"method erase needs a free batch size; {model.batch_size} is built into the model ({error})"
+            ) from None
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += 1e-3 * float(np.sqrt(np.mean(unit**2))) + 1e-12
@@ -100,9 +107,8 @@ class Matching:
                 flat |= {key: flat[key] * chosen[key] for key in chosen}
             adam.step(flat, rate * (1 - step / steps))
             self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
-        return {
-            n: (v, adam.values.get((n, "bias"))) for (n, kind), v in adam.values.items() if kind == "weight"
-        }
+        v = adam.values
+        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in start}
 
     def _mattering(
         self, start: Weights, sizes: Mapping[tuple[str, str], float], share: float
