@@ -29,7 +29,7 @@ from onnxunlearn.methods.workbench import Outcome, Workbench, method
 from onnxunlearn.relevance.bottlenecks import bottlenecks
 
 #: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
-_STEPS, _FEWEST, _WORK = 500, 150, 5e12
+_STEPS, _FEWEST, _WORK = 500, 150, 4e12
 
 
 @method("erase")

@@ -20,6 +20,8 @@ from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: moved copies of each image, itself included
 _VARIANTS = 4
+#: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
+_LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
 _MANY_INPUTS = 512
 #: batches by which it is decided which weights may change
@@ -76,7 +78,7 @@ class Matching:
             ) from None
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
-        unit += 1e-3 * float(np.sqrt(np.mean(unit**2))) + 1e-12
+        unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y, bench.forget)
         return cls(
             bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, rng,
