@@ -17,6 +17,7 @@ from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
 from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.relevance.lowering.bodies import OPEN
 from onnxunlearn.relevance.lowering.settle import settle
 
 _QUANTISED = (
@@ -198,6 +199,9 @@ def _rules(
         return (), "no input is float, and none looks anything up in an embedding"
     if len(seen.nodes) > _MOST_NODES:
         return (), _too_many(seen)
+    for node in path_between(seen, ends, logits.tensor):
+        if node.kind == "Loop":  # refused anyway, and a run to find that out might never end
+            return (), f"{node}: {OPEN[node.kind]}"
     try:
         propagator = Propagator(model, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules

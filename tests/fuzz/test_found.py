@@ -138,6 +138,20 @@ def test_shape_arithmetic_that_doubles() -> None:
     assert inspected(proto).covered == {"Identity": 1, "MatMul": 1}
 
 
+def test_a_loop_that_hardly_ends() -> None:
+    """It cannot be unrolled, and is not run either."""
+    proto = model(
+        """g (float[N, 4] x) => (float[N, 3] y)
+        { h = Loop(n, c, x) <body = b (int64 i, bool g, float[N, 4] s) => (bool go, float[N, 4] t)
+            { go = Identity(g)  t = Relu(s) }>
+          y = MatMul(h, w) }""",
+        n=np.array(2**62),
+        c=np.array(True),
+        w=numbers(4, 3),
+    )
+    assert "op Loop, opset 17: how often it runs" in str(inspected(proto).obstacle)
+
+
 def test_a_sparse_weight_of_a_terabyte() -> None:
     proto = head(f"N, {2**20}")
     del proto.graph.initializer[:]
