@@ -174,18 +174,24 @@ COLUMNS = {
     "retain lost": 2,
     "worst class lost": 2,
     "relearn": 1,
+    "over reference": 1,
     "redistribution": 2,
     "cpu seconds": 1,
 }
 
 
 def summarise(rows: list[Row], models: tuple[str, ...]) -> list[Row]:
-    """Means over the classes of which all methods of the model have rows, with the count of classes."""
+    """Means over the classes that have been measured, with their count; `over reference`: points of relearn
+    above the reference, and like redistribution over the classes that have one."""
     found = []
     for name in dict.fromkeys(r["model"] for r in rows):
         if models and name not in models:
             continue
         own = [r for r in rows if r["model"] == name and "error" not in r]
+        references = {r["forget class"]: r["relearn"] for r in own if r["method"] == "reference"}
+        for measured in own:
+            if measured["forget class"] in references:
+                measured["over reference"] = measured["relearn"] - references[measured["forget class"]]
         for method in ("original", "reference", *METHODS):
             group = [r for r in own if r["method"] == method]
             if not group:
