@@ -7,7 +7,7 @@
 other test samples. `reference` is the same network trained from scratch without the class, `mask` hides its
 output.
 Rows are kept in benchmarks/results/methods.json, so that a run goes on where the last one stopped; `--again`
-measures anew. With --plot the picture is drawn, with --table the Markdown table.
+measures anew. The summary is of the classes asked for; with --plot it is drawn, with --table it is Markdown.
 """
 
 import os
@@ -160,7 +160,7 @@ def main(
                 rows = [r for r in rows if not r.items() >= key.items()] + [row]
                 RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
                 click.echo(json.dumps(row), err=True)
-    summary = summarise(rows, models)
+    summary = summarise([r for r in rows if str(r["forget class"]) in classes.split(",")], models)
     if table:
         click.echo(markdown(summary))
     else:
@@ -235,11 +235,13 @@ def markdown(summary: list[Row]) -> str:
 
 
 def draw(summary: list[Row], path: Path) -> None:
-    """One panel a model: what is relearned of the class against what the others lost."""
+    """One panel a model: what is relearned of the class against what the others lost. Hollow: the class is
+    still recognised in more than 1 % of its samples."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.lines import Line2D
 
     names = list(dict.fromkeys(r["model"] for r in summary))
     columns = min(4, len(names))
@@ -247,25 +249,29 @@ def draw(summary: list[Row], path: Path) -> None:
         -(-len(names) // columns), columns, figsize=(3.4 * columns, 3.2 * -(-len(names) // columns)),
         squeeze=False, layout="constrained",
     )  # fmt: skip
+    shown = list(dict.fromkeys(r["method"] for r in summary))
+    colours = {method: f"C{i}" for i, method in enumerate(shown)}
+    markers = {"auto": "*", "original": "s", "reference": "D"}
     for axis, name in zip(axes.flat, names, strict=False):
         for row in (r for r in summary if r["model"] == name and r["relearn"] is not None):
-            reference = row["method"] in ("original", "reference")
-            marker = {"auto": "*", "original": "s", "reference": "D"}.get(row["method"], "o")
-            size = 120 if row["method"] == "auto" else 36
-            hollow = (
-                {} if (row["forget"] or 0) <= 1 or reference else {"facecolors": "none", "edgecolors": "grey"}
-            )
-            axis.scatter(row["retain lost"], row["relearn"], s=size, marker=marker, **hollow)
-            axis.annotate(
-                row["method"], (row["retain lost"], row["relearn"]), fontsize=7, xytext=(4, 3),
-                textcoords="offset points",
+            method = row["method"]
+            forgets = row["forget"] <= 1 or method in ("original", "reference")
+            axis.scatter(
+                row["retain lost"], row["relearn"], s=160 if method == "auto" else 50,
+                marker=markers.get(method, "o"), edgecolors=[colours[method]], linewidths=1.5,
+                facecolors=[colours[method]] if forgets else "none", alpha=0.85,
             )  # fmt: skip
+        axis.margins(0.12)
         axis.set_title(name, fontsize=9)
         axis.set_xlabel("retain accuracy lost, points", fontsize=8)
         axis.set_ylabel("relearned from 20 a class, %", fontsize=8)
         axis.tick_params(labelsize=7)
     for axis in list(axes.flat)[len(names) :]:
         axis.set_visible(False)
+    entries = [
+        Line2D([], [], linestyle="", marker=markers.get(m, "o"), color=colours[m], label=m) for m in shown
+    ]
+    figure.legend(handles=entries, loc="outside lower center", ncols=len(shown), fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
 
 
