@@ -78,7 +78,7 @@ class Tail:
 
     def _bias_input(self, layer: Layer, node: Node) -> int:
         """Which input of `node` is the layer's bias: its own third, or an operand of the Add behind it."""
-        if node is layer.node or node.outputs[0] == layer.node.outputs[0]:
+        if node.outputs[0] == layer.node.outputs[0]:
             return 2
         return 1 if node.inputs[0] == layer.node.outputs[0] else 0
 

@@ -111,11 +111,7 @@ def compile_relevance(
         if name not in walk.reachable:
             raise InputError(f"tensor {name!r} is not on the way from the inputs to the logits {logits!r}")
     found = {name: relevance.get(name, walk.emitter.zero) for name in tensors}
-    graph = walk.emitter.finish({f"R:{name}": (found[name], shapes[name]) for name in tensors})
-    inputs = [i.name for i in graph.graph.input]
-    fed = {name: walk.emitter.fed[name] for name in inputs if name in walk.emitter.fed}
-    records = tuple(name for name in inputs if name not in fed)
-    return RelevanceGraph(graph, records, tuple(tensors), tuple(walk.rules), fed)
+    return walk.graph({name: (found[name], shapes[name]) for name in tensors})
 
 
 def linear_weights(
@@ -187,6 +183,14 @@ class _Walk:
                 if name in reached and not share.zero:
                     relevance[name] = relevance[name] + share if name in relevance else share
         return relevance
+
+    def graph(self, results: Mapping[str, tuple[Value, Sequence[int]]]) -> RelevanceGraph:
+        """The graph that gives the results (name -> value and shape), as outputs `R:name`."""
+        model = self.emitter.finish({f"R:{name}": result for name, result in results.items()})
+        inputs = [i.name for i in model.graph.input]
+        fed = {name: self.emitter.fed[name] for name in inputs if name in self.emitter.fed}
+        records = tuple(name for name in inputs if name not in fed)
+        return RelevanceGraph(model, records, tuple(results), tuple(self.rules), fed)
 
     def step(self, node: Node, relevance: Mapping[str, Value]) -> tuple[LocalMap, Sequence[Value]]:
         if node.kind in OPEN:

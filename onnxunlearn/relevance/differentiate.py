@@ -8,7 +8,7 @@ import numpy as np
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import SHAPE, Model, expose
-from onnxunlearn.graph.tail import Tail
+from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
 from onnxunlearn.relevance.compile import RelevanceGraph, path_between
 from onnxunlearn.relevance.flow import shape_arithmetic
 from onnxunlearn.relevance.gradients import SIGNAL, compile_gradients
@@ -56,12 +56,17 @@ class Differentiator:
     ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target, by target, shaped as it is."""
         prepared = self._prepared[_key(batch)]
-        known = {**recorded, **{SIGNAL + name: value for name, value in signals.items()}}
-        values = prepared.backward.run({name: known[name] for name in prepared.graph.records})
+        known = {
+            **recorded,
+            **prepared.graph.fed,
+            **{SIGNAL + name: value for name, value in signals.items()},
+        }
+        asked = (*prepared.graph.records, *prepared.graph.fed)
+        values = prepared.backward.run({name: known[name] for name in asked})
         found = {}
         for layer in self.tail.layers:
             name = layer.node.outputs[0]
-            found[layer.name] = values[f"R:weight of {name}"], values.get(f"R:bias of {name}")
+            found[layer.name] = values[f"R:{WEIGHT}{name}"], values.get(f"R:{BIAS}{name}")
         return found
 
     def _prepare(self, batch: Feeds, weights: Weights) -> _Prepared:

@@ -7,6 +7,7 @@ import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model
+from onnxunlearn.graph.tail import BIAS, WEIGHT
 from onnxunlearn.relevance.adjoints import adjoint
 from onnxunlearn.relevance.compile import RelevanceGraph, _Walk
 from onnxunlearn.relevance.composites import parse_composite
@@ -54,12 +55,11 @@ def compile_gradients(
             raise UnsupportedError(f"{node}: the gradient of its weight is not covered")
         signal = signals.get(name, walk.emitter.zero)
         shape = layer.weight.shape
-        results[f"R:weight of {name}"] = (signal if signal.zero else local.weight_vjp(signal), shape)
+        results[WEIGHT + name] = (signal if signal.zero else local.weight_vjp(signal), shape)
         if layer.bias is not None:
             behind = signals.get(layer.output, walk.emitter.zero)
-            results[f"R:bias of {name}"] = (_bias_gradient(layer, behind, shapes), shape[:1])
-    graph = walk.emitter.finish(results)
-    return RelevanceGraph(graph, tuple(i.name for i in graph.graph.input), tuple(results), tuple(walk.rules))
+            results[BIAS + name] = (_bias_gradient(layer, behind, shapes), shape[:1])
+    return walk.graph(results)
 
 
 def _bias_gradient(layer: Layer, signal: Value, shapes: Mapping[str, tuple[int, ...]]) -> Value:

@@ -7,12 +7,10 @@ import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph.tail import WEIGHT
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap
-
-#: prefix of the inputs that hold fed weights, before the name of the node's output
-WEIGHT = "weight of "
 
 
 @dataclass(frozen=True, eq=False)
