@@ -147,3 +147,16 @@ def test_tail_gives_what_the_whole_model_gives() -> None:
     alone = engine.session(expose(tail.as_model(batch), [logits])).run({**batch, **feeds})
     np.testing.assert_allclose(alone[logits], whole[logits], rtol=1e-5, atol=1e-5)
     onnx.checker.check_model(tail.as_model(batch).proto)
+
+
+def test_large_constants_are_fed_to_the_gradient_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As to a relevance graph: a protobuf holds no more than 2 GB."""
+    model = lower(load(SAMPLES / "mnist_mlp.onnx"))
+    inner = next(la for la in find_layers(model) if la.output == find_logits(model).tensor).input
+    x = np.load(SAMPLES / "mnist_probes.npz")["x"][::40]
+    logits = find_logits(model).tensor
+    expected = gradients_of(model, [logits, inner], x, "onnxruntime")[1]
+    monkeypatch.setattr("onnxunlearn.relevance.expression.LARGE", 64)
+    found = gradients_of(model, [logits, inner], x, "onnxruntime")[1]
+    for name, (weight, _) in expected.items():
+        np.testing.assert_array_equal(found[name][0], weight)
