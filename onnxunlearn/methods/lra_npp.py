@@ -73,28 +73,38 @@ class _Cut:
 
 @method("lra-npp")
 def lra_npp(
-    bench: Workbench, *, k: int | None = None, m: int | None = None, perturb: str | None = None
+    bench: Workbench,
+    *,
+    k: int | None = None,
+    m: int | None = None,
+    layers: int | None = None,
+    subtract: bool = True,
+    perturb: str | None = None,
 ) -> Outcome:
     """Perturbs the neurons most often relevant to the class, on their path through the dense layers.
 
-    k: neurons that count per probe. m: neurons perturbed per layer. perturb: zero, halve, flip or noise; by
-    default zero, as in the paper, and flip where that does not reach the class.
+    k: neurons that count per probe. m: neurons perturbed per layer. layers: so many dense layers, from the
+    head down; by default all that feed one another. subtract: whether counts over the retained probes are
+    taken off. perturb: zero, halve, flip or noise; by default zero, and flip where that does not reach the
+    class. The paper: k and m of its table, layers 1, subtract false, perturb zero.
 
     Source: Chang, Zhu, Wu, Zhou 2024, arXiv:2410.23693.
     """
-    for name, value in (("k", k), ("m", m)):
+    for name, value, unit in (("k", k, "neurons"), ("m", m, "neurons"), ("layers", layers, "layers")):
         if value is not None and (type(value) is not int or value < 1):
-            raise InputError(f"lra-npp: {name}={value!r}; expected a number of neurons ≥ 1")
+            raise InputError(f"lra-npp: {name}={value!r}; expected a number of {unit} ≥ 1")
+    if type(subtract) is not bool:
+        raise InputError(f"lra-npp: subtract={subtract!r}; expected true or false")
     if perturb is not None:
         perturbation.choose(str(perturb))
-    steps = _path(bench)
+    steps = _path(bench)[:layers]
     relevance = {step.layer.name: _neuron_relevance(bench, step.layer) for step in steps}
     width = bench.head.weight.shape[1]
     ks = [k] if k is not None else sorted({max(1, width // part) for part in (8, 4, 2)})
     best: tuple[float, Outcome] | None = None
     for how in (perturb,) if perturb else ("zero", "flip"):
         for n in ks:
-            rankings = {name: _ranking(bench, *found, k=n) for name, found in relevance.items()}
+            rankings = {name: _ranking(bench, *found, k=n, subtract=subtract) for name, found in relevance.items()}
             cuts = _search(bench, steps, rankings, m, how)
             edits = _edits(bench, cuts, how)
             reach = bench.trial(edits).reach
@@ -160,13 +170,15 @@ def _summed(_: str, relevance: np.ndarray, axis: int) -> np.ndarray:
     return neuron_relevance(relevance, axis)
 
 
-def _ranking(bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int) -> Neurons:
+def _ranking(
+    bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int, subtract: bool
+) -> Neurons:
     """Neurons by score, best first; only those that ever counted for the class.
 
     k is meant for the head's input; wider or narrower layers get the same share of their neurons.
     """
     share = max(1, round(k * retained.shape[1] / bench.head.weight.shape[1]))
-    common = frequency(retained, share)
+    common = frequency(retained, share) if subtract else np.zeros(retained.shape[1])
     counts = {c: frequency(scores, share) for c, scores in by_class.items()}
     return {c: ranked(count - common, count > 0) for c, count in counts.items()}
 

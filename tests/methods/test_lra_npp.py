@@ -122,6 +122,11 @@ def test_the_neurons_are_those_more_frequent_for_the_class_than_for_others() -> 
     assert expected != [n for n in (-share).argsort(kind="stable") if share[n] > 0][:m]
 
 
+    (head, *others) = lra_npp(MLP, k=k, m=m, layers=1, subtract=False).report["method"]["details"]["cuts"]
+    assert head["outgoing"]["3"] == [n for n in (-share).argsort(kind="stable") if share[n] > 0][:m]
+    assert not others
+
+
 def test_each_class_has_its_own_neurons() -> None:
     (head, *_) = lra_npp(CNN, [3, 5], k=8, m=4).report["method"]["details"]["cuts"]
     threes, fives = head["outgoing"]["3"], head["outgoing"]["5"]
