@@ -35,11 +35,12 @@ def case(
     opset: int = 17,
     first: int = 0,
     positive: bool = False,
+    label: str = "",
     **attributes: Any,
 ) -> Any:
     """One node; the activation is its input number `first`, and positive if it must be."""
-    label = f"{op} {opset} {shape} {attributes}"[:90]
-    return pytest.param(op, shape, constants, opset, first, attributes, positive, id=label)
+    name = f"{op} {opset} {shape} {attributes}{label}"[:90]
+    return pytest.param(op, shape, constants, opset, first, attributes, positive, id=name)
 
 
 CASES = [
@@ -134,8 +135,10 @@ CASES = [
     case("Mean", ROW, random(1, 6)),
     case("Min", ROW, random(6)),
     case("Max", ROW, random(2, 6)),
+    *(case(op, ROW, number(0), label="0") for op in ("Min", "Max")),  # a ReLU in other words
     case("Where", ROW, RNG.random((2, 6)) > 0.5, random(6), first=1),
     case("Where", ROW, RNG.random((2, 6)) > 0.5, random(6), first=2),
+    case("Where", ROW, np.zeros(6, bool), random(6), first=2, label="False"),
     # linear
     case("Einsum", (2, 3, 5), random(5, 4), equation="nab,bc->nac"),
     case("Einsum", (2, 3, 5), random(3, 2, 5), first=1, equation="hdc,nhc->nhd"),

@@ -123,7 +123,7 @@ def extremum(site: Site) -> LocalMap:
     emitter = site.emitter
 
     def wins(index: int) -> Value:
-        equal = emitter.op("Equal", site.operand(index), site.y)
+        equal = emitter.op("Equal", site.compared(index), site.y)
         return emitter.constant(1.0).where(equal)
 
     def back(signal: Value) -> list[Value]:
@@ -140,7 +140,7 @@ def where(site: Site) -> LocalMap:
     which = [i for i in (1, 2) if site.carries(i)]
 
     def back(signal: Value) -> list[Value]:
-        chosen = site.operand(0) > 0.5
+        chosen = site.compared(0) > 0.5
         zero = np.asarray(0, site.emitter.dtype)
         shares = {1: signal.where(chosen), 2: site.emitter.op("Where", chosen, zero, signal)}
         return [unbroadcast(shares[i], site.y_shape, site.shape(i)) for i in which]

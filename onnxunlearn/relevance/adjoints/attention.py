@@ -148,11 +148,11 @@ def _mask(site: Site, queries: int, keys: int, past: int) -> Value:
     added = site.emitter.zero
     lowest = np.asarray(np.finfo(site.emitter.dtype).min, site.emitter.dtype)
     if len(site.node.inputs) > 3 and site.node.inputs[3]:
-        given = site.operand(3)
         if site.model.element_types.get(site.node.inputs[3]) == onnx.TensorProto.BOOL:
-            added = site.emitter.op("Where", given > 0.5, np.asarray(0, site.emitter.dtype), lowest)
+            allowed = site.compared(3) > 0.5
+            added = site.emitter.op("Where", allowed, np.asarray(0, site.emitter.dtype), lowest)
         else:
-            added = given
+            added = site.operand(3)
     if site.node.attribute("is_causal", 0):
         future = np.triu(np.ones((queries, keys)), 1 + past) * lowest
         added = added + site.emitter.constant(future)

@@ -82,6 +82,13 @@ class Site:
         known = self.known(index)
         return self.value(self.node.inputs[index]) if known is None else self.emitter.constant(known)
 
+    def compared(self, index: int) -> Value:
+        """Like `operand`, for comparisons: they need a tensor, also of a constant that is all zero or False."""
+        known = self.known(index)
+        if known is None:
+            return self.value(self.node.inputs[index])
+        return Value(self.emitter, array=np.asarray(known, self.emitter.dtype))
+
     def unsupported(self, why: str) -> UnsupportedError:
         return UnsupportedError(f"{self.node}: {why}; relevance cannot pass it")
 
