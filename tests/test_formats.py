@@ -131,7 +131,9 @@ def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) ->
     found = diff(model, edited, lower(model))
     assert found.tensors
     assert found.others == ()
-    assert all(t.layer is not None for t in found.tensors)
+    layers = {str(t.layer) for t in found.tensors}
+    depth = result.report["method"]["depth"]
+    assert depth == "head only" if method == "mask" else layers == set(depth.removeprefix("layers ").split(", "))
     names = sum(len(after) - len(before) for before, after in found.renamed)
     assert names or found.sizes[0] == found.sizes[1]
     assert [(t.data_type, t.dims) for t in model.stored.values()] == [

@@ -113,7 +113,7 @@ class Workbench:
 
     def depth(self, edits: Edits) -> str:
         """How far from the logits back the edits reach: "nothing", "head only", or the layers by name."""
-        changed = {n for n, v in edits.arrays.items() if not np.array_equal(v, self.model.array(n))}
+        changed = {n for n, v in edits.feeds.items() if not np.array_equal(v, self.model.array(n))}
         tensors = {la.name: {t.name for t in (la.weight, la.bias) if t is not None} for la in self.layers}
         found = [name for name, own in tensors.items() if own & changed]
         try:
