@@ -12,5 +12,6 @@ def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_siz
     # Scores that leave as a map of classes are taken before it.
     proto = model.proto if logits.scores == logits.output else expose(model, [logits.scores])
     session = engine.session(proto, model.folder)
-    values = run_batched(session, feeds, [logits.scores], model.batch_size or batch_size)[logits.scores]
+    found = run_batched(session, feeds, [logits.scores], batch_size, baked=model.batch_size)
+    values = found[logits.scores]
     return np.asarray(values.reshape(len(values), -1))

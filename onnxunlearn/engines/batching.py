@@ -19,6 +19,12 @@ class Batch:
     count: int
 
 
+def batch_size(feeds: Feeds, size: int, baked: int | None) -> int:
+    """How many samples go at once: `baked`, if that is built into the model; else `size`, or all of them
+    where they are fewer: padding costs as much as samples do."""
+    return baked or max(min(size, len(next(iter(feeds.values())))), 1)
+
+
 def batches(feeds: Feeds, size: int, pad: bool = True) -> Iterator[Batch]:
     """All samples (axis 0 of every feed) in batches of `size`."""
     total = len(next(iter(feeds.values())))
@@ -31,11 +37,20 @@ def batches(feeds: Feeds, size: int, pad: bool = True) -> Iterator[Batch]:
 
 
 def run_batched(
-    session: Session, feeds: Feeds, outputs: Sequence[str], size: int, fixed: Feeds | None = None
+    session: Session,
+    feeds: Feeds,
+    outputs: Sequence[str],
+    size: int,
+    fixed: Feeds | None = None,
+    *,
+    baked: int | None = None,
 ) -> dict[str, np.ndarray]:
-    """`outputs` for all samples, joined along axis 0. `fixed` feeds (trial weights) go with every batch."""
+    """`outputs` for all samples, joined along axis 0. `fixed` feeds (trial weights) go with every batch.
+
+    baked: as in `batch_size`.
+    """
     parts: list[dict[str, np.ndarray]] = []
-    for batch in batches(feeds, size):
+    for batch in batches(feeds, batch_size(feeds, size, baked)):
         values = session.run({**batch.feeds, **(fixed or {})}, outputs)
         parts.append({name: values[name][: batch.count] for name in outputs})
     return {name: np.concatenate([p[name] for p in parts]) for name in outputs}
@@ -100,8 +115,8 @@ def record(
 ) -> dict[str, np.ndarray]:
     """Inner tensors for all samples, [N, ...], samples first whatever axis they are on, float32.
 
-    session: one that has them as outputs. baked: the batch size if it is baked into the model. reduce:
-    (tensor, values of one batch) -> what is kept of them.
+    session: one that has them as outputs. baked: as in `batch_size`. reduce: (tensor, values of one batch) ->
+    what is kept of them.
     """
 
     def shapes(few: Feeds) -> dict[str, Sequence[int]]:
@@ -110,9 +125,10 @@ def record(
 
     axes = sample_axes(shapes, feeds, baked)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in tensors}
-    for batch in batches(feeds, baked or size):
+    size = batch_size(feeds, size, baked)
+    for batch in batches(feeds, size):
         values = session.run({**batch.feeds, **(fixed or {})}, tensors)
         for name in tensors:
-            samples = samples_first(values[name], axes[name], baked or size)[: batch.count]
+            samples = samples_first(values[name], axes[name], size)[: batch.count]
             parts[name].append(reduce(name, samples.astype(np.float32, copy=False)))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -163,9 +163,9 @@ class Workbench:
 
         A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
         """
-        tensor, size = self.logits.tensor, self.model.batch_size or self.batch_size
-        session = self._session([tensor], edits)
-        values = run_batched(session, self.probes.feeds, [tensor], size, edits.feeds)
+        tensor, feeds = self.logits.tensor, self.probes.feeds
+        session, baked = self._session([tensor], edits), self.model.batch_size
+        values = run_batched(session, feeds, [tensor], self.batch_size, edits.feeds, baked=baked)
         self.trials += 1
         self.progress(f"trial {self.trials}")
         return np.asarray(values[tensor].reshape(len(self.probes), -1))
@@ -193,7 +193,7 @@ class Workbench:
                 self._session(inner, edits),
                 chosen.feeds,
                 inner,
-                min(len(chosen), self.batch_size),
+                self.batch_size,
                 edits.feeds,
                 baked=self.model.batch_size,
                 reduce=reduce,

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from onnxunlearn.engines import Engine
-from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, expose
 from onnxunlearn.relevance.adjoints.window import Window
@@ -94,7 +94,7 @@ def estimate_patterns(
         index: _Moments(_as_groups(nodes[index].attribute("group", 1), nodes[index].kind, w))
         for index, w in weights.items()
     }
-    for batch in batches(feeds, model.batch_size or size):
+    for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
         recorded = {**session.run(batch.feeds), **batch.feeds}
         for index, node in nodes.items():
             x = recorded[node.inputs[0]][: batch.count].astype(np.float64)

@@ -7,7 +7,14 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Batch, Feeds, batches, sample_axes, without_padding
+from onnxunlearn.engines.batching import (
+    Batch,
+    Feeds,
+    batch_size,
+    batches,
+    sample_axes,
+    without_padding,
+)
 from onnxunlearn.graph import SHAPE, Logits, Model, expose
 from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
@@ -86,7 +93,7 @@ class Propagator:
         targets: int [N], the class whose logit is shared out, or what `seed` makes of it; or a whole seed,
         float [N, classes].
         """
-        for batch in batches(feeds, self.model.batch_size or size):
+        for batch in batches(feeds, batch_size(feeds, size, self.model.batch_size)):
             prepared = self._prepare(batch.feeds)
             recorded = {**prepared.record.run(batch.feeds), **batch.feeds}
             scores = recorded[self.logits.tensor]
@@ -115,7 +122,7 @@ class Propagator:
 
     def estimate_patterns(self, feeds: Feeds, size: int) -> None:
         """Estimate the patterns of all linear nodes on the way from these probes."""
-        size = self.model.batch_size or size
+        size = batch_size(feeds, size, self.model.batch_size)
         first = next(batches(feeds, size)).feeds
         seen = self._seen(first)
         shapes, computed = self._shapes(seen, first)

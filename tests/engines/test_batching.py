@@ -5,7 +5,7 @@ import pytest
 from onnx import helper
 
 from onnxunlearn.engines import Session, create_engine
-from onnxunlearn.engines.batching import record, without_padding
+from onnxunlearn.engines.batching import batch_size, batches, record, without_padding
 from tests.graph.models import build, tensor, value
 
 
@@ -46,3 +46,11 @@ def test_padding_is_cut_off_where_the_samples_are() -> None:
     np.testing.assert_array_equal(without_padding(value.reshape(12, 2), 0, 4, 3), value.reshape(12, 2)[:9])
     np.testing.assert_array_equal(without_padding(value, None, 4, 3), value)
     np.testing.assert_array_equal(without_padding(value, 0, 3, 3), value)
+
+
+@pytest.mark.parametrize(("samples", "baked", "sizes"), [(5, None, [5]), (7, None, [6, 6]), (5, 4, [4, 4])])
+def test_padding_is_no_more_than_the_model_needs(samples: int, baked: int | None, sizes: list[int]) -> None:
+    feeds = {"x": np.zeros((samples, 2))}
+    found = list(batches(feeds, batch_size(feeds, 6, baked)))
+    assert [len(batch.feeds["x"]) for batch in found] == sizes
+    assert sum(batch.count for batch in found) == samples
