@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import audit
+from onnxunlearn.arguments import check_number
 from onnxunlearn.audit.report import SCHEMA_VERSION, Target, describe, versions
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, find_logits, load
+from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
 from onnxunlearn.probes import Probes, Source, load_probes
 from onnxunlearn.unlearn import chosen_classes, targets
 
@@ -65,12 +66,12 @@ class Examination:
 
 
 def examine(
-    original: str | os.PathLike[str] | bytes | Model,
-    edited: str | os.PathLike[str] | bytes | Model,
+    original: ModelSource,
+    edited: ModelSource,
     forget: int | str | Sequence[int],
     data: Source,
     *,
-    reference: str | os.PathLike[str] | bytes | Model | None = None,
+    reference: ModelSource | None = None,
     training: Source | None = None,
     max_retain_drop: float = 0.5,
     by_layer: bool = True,
@@ -91,10 +92,11 @@ def examine(
     the original. Raises InputError for bad input, also where the models do not fit each other, and
     UnsupportedError for a model that cannot be run.
     """
-    if batch_size < 1 or seed < 0:
-        raise InputError(f"batch_size={batch_size}, seed={seed}: expected at least 1 and 0")
+    check_number("max_retain_drop", max_retain_drop, 0, 100)
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("seed", seed, 0, whole=True)
     given = {"original": original, "edited": edited, "reference": reference}
-    models = {n: m if isinstance(m, Model) else load(m) for n, m in given.items() if m is not None}
+    models = {name: load(source) for name, source in given.items() if source is not None}
     logits = {name: find_logits(model, output_name) for name, model in models.items()}
     check_alike(models, logits)
     classes = chosen_classes(forget, logits["original"], labels)

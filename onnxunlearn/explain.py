@@ -6,9 +6,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from onnxunlearn import audit
+from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, find_logits, load
+from onnxunlearn.graph import Model, ModelSource, find_logits, load
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
@@ -18,7 +19,7 @@ from onnxunlearn.relevance.seeds import seed as seeds
 
 
 def explain(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: ModelSource,
     data: Source,
     target: int | str | np.ndarray = "predicted",
     *,
@@ -43,9 +44,8 @@ def explain(
 
     Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
     """
-    if batch_size < 1:
-        raise InputError(f"batch_size={batch_size}: expected at least 1")
-    model = model if isinstance(model, Model) else load(model)
+    check_number("batch_size", batch_size, 1, whole=True)
+    model = load(model)
     logits = find_logits(model, output_name)
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)

@@ -1,6 +1,5 @@
 """What a model is, before anything is done to it: inputs, logits, layers, and which ops LRP covers."""
 
-import os
 from collections import Counter
 from dataclasses import asdict, dataclass
 from math import prod
@@ -12,7 +11,7 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Layer, Logits, Model, find_layers, find_logits, load, not_finite
+from onnxunlearn.graph import Layer, Logits, Model, ModelSource, find_layers, find_logits, load, not_finite
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
@@ -93,7 +92,7 @@ class Inspection:
 
 
 def inspect(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: ModelSource,
     output_name: str | None = None,
     *,
     composite: str = "epsilon_plus",
@@ -101,7 +100,7 @@ def inspect(
 ) -> Inspection:
     """Describe a model. Raises InputError if it cannot be loaded or has no usable logits."""
     rules_for = parse_composite(composite)
-    model = model if isinstance(model, Model) else load(model)
+    model = load(model)
     logits = find_logits(model, output_name)
     path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     hindrance = _hindrance(model)

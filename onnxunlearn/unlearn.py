@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import audit
+from onnxunlearn.arguments import check_number
 from onnxunlearn.audit.report import Target, build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Edited, Logits, Model, find_logits, load, not_finite
+from onnxunlearn.graph import Edited, Logits, ModelSource, find_logits, load, not_finite
 from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
 from onnxunlearn.probes import (
     Maker,
@@ -59,7 +60,7 @@ class Result:
 
 
 def unlearn(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: ModelSource,
     forget: int | str | Sequence[int],
     data: Source | None = None,
     *,
@@ -87,14 +88,13 @@ def unlearn(
     Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
     OnnxUnlearnError.
     """
-    if not 0 <= max_retain_drop <= 100:
-        raise InputError(f"max_retain_drop={max_retain_drop}: expected points of accuracy, 0..100")
-    if batch_size < 1 or seed < 0:
-        raise InputError(f"batch_size={batch_size}, seed={seed}: expected at least 1 and 0")
+    check_number("max_retain_drop", max_retain_drop, 0, 100)
+    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("seed", seed, 0, whole=True)
     clock = Clock()
     with clock("load"):
         progress("loading")
-        model = model if isinstance(model, Model) else load(model)
+        model = load(model)
         seen = lower(model)  # float ops, whatever the file stores: what methods work on
         logits = find_logits(seen, output_name)
         classes = chosen_classes(forget, logits, labels)

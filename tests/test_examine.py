@@ -149,3 +149,5 @@ def test_samples_must_be_there_and_training_samples_labelled() -> None:
         examine(MLP, MLP, 3, given, training=Probes(given.feeds, None, "seen"))
     with pytest.raises(InputError, match="batch_size=0"):
         examine(MLP, MLP, 3, given, batch_size=0)
+    with pytest.raises(InputError, match="max_retain_drop=nan"):
+        examine(MLP, MLP, 3, given, max_retain_drop=float("nan"))

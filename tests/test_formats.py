@@ -133,7 +133,9 @@ def test_forgetting(convert: Convert, tmp_path: Path, form: str, method: str) ->
     assert found.others == ()
     layers = {str(t.layer) for t in found.tensors}
     depth = result.report["method"]["depth"]
-    assert depth == "head only" if method == "mask" else layers == set(depth.removeprefix("layers ").split(", "))
+    assert (
+        depth == "head only" if method == "mask" else layers == set(depth.removeprefix("layers ").split(", "))
+    )
     names = sum(len(after) - len(before) for before, after in found.renamed)
     assert names or found.sizes[0] == found.sizes[1]
     assert [(t.data_type, t.dims) for t in model.stored.values()] == [

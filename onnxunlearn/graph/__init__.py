@@ -6,7 +6,7 @@ from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
-from onnxunlearn.graph.load import load
+from onnxunlearn.graph.load import ModelSource, load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.model import Model, Node
 from onnxunlearn.graph.precision import as_float64
@@ -22,6 +22,7 @@ __all__ = [
     "Layer",
     "Logits",
     "Model",
+    "ModelSource",
     "Node",
     "Quantised",
     "StoredTensor",

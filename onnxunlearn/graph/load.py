@@ -34,12 +34,18 @@ _OTHER_FORMATS = (
 )
 
 
-def load(source: str | os.PathLike[str] | bytes) -> Model:
-    """Load and check a model from a path, or from bytes (then without external data).
+#: what a model may be given as; bytes: then without external data
+ModelSource = str | os.PathLike[str] | bytes | Model
+
+
+def load(source: ModelSource) -> Model:
+    """Load and check a model. One that is loaded already is returned as it is.
 
     Raises InputError (not a file, not ONNX, truncated, fails the checker, external data outside the
     model's folder or missing) and UnsupportedError (graphs that only run on one machine).
     """
+    if isinstance(source, Model):
+        return source
     if isinstance(source, bytes):
         return _checked(Model(source, _parse(source, "the model")))
     path = Path(source)

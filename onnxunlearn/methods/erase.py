@@ -20,11 +20,11 @@ Source: this project; the distance is that of Bonneel et al. 2015.
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.matching import Matching, multiplications
-from onnxunlearn.methods.search import check_number
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 from onnxunlearn.relevance.bottlenecks import bottlenecks
 

@@ -16,10 +16,11 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.damp import without
 from onnxunlearn.methods.layer_inputs import from_weight_rows, record_rows, weight_rows
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 

@@ -18,13 +18,14 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import output_rows
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 #: how far the strongest neuron's gate closes in the first round

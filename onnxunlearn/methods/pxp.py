@@ -15,10 +15,11 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits, zero
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.channels import channel_layers
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 

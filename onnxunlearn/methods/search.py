@@ -5,7 +5,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.errors import InputError
 from onnxunlearn.methods.workbench import Outcome, Workbench, exceeds
 
 
@@ -32,16 +31,3 @@ def best(
         if not exceeds(bench.original.figures, trial.figures, bench.budget) and order < lowest:
             lowest, found = order, outcome
     return Outcome(found.edits, {**found.details, "trials": bench.trials})
-
-
-def check_number(
-    name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False
-) -> None:
-    """Raises InputError unless `value` is None or a number in low…high; `whole`: an integer."""
-    if value is None:
-        return
-    kinds = (int,) if whole else (int, float)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
-        kind = "a whole number" if whole else "a number"
-        span = f"{low:g}…{high:g}" if high < math.inf else f"≥ {low:g}"
-        raise InputError(f"{name}={value!r}; expected {kind} {span}")

@@ -22,12 +22,13 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import from_weight_rows, input_rows
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 #: tried where none is given: how many times more a weight must matter to the class

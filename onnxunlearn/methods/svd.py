@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_all_rows, weight_rows
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 
 #: α_r as published; α_f finer, with the ends that few probes and small networks need

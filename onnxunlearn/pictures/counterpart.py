@@ -1,10 +1,8 @@
 """The edited model that pictures compare the original with."""
 
-import os
-
 from onnxunlearn.audit.report import declared_shape
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, find_logits, load
+from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
 from onnxunlearn.pictures.subject import Subject, find_subject
 
 
@@ -14,10 +12,10 @@ def file_name(model: Model) -> str:
 
 
 def counterpart(
-    compare: str | os.PathLike[str] | bytes | Model, model: Model, logits: Logits, subject: Subject
+    compare: ModelSource, model: Model, logits: Logits, subject: Subject
 ) -> tuple[Model, Logits, Subject]:
     """The edited model. Raises InputError unless it takes the same inputs and scores the same classes."""
-    edited = compare if isinstance(compare, Model) else load(compare)
+    edited = load(compare)
     what = f"{file_name(edited)} cannot be compared with {file_name(model)}"
     if _takes(edited) != _takes(model):
         raise InputError(f"{what}: its inputs differ; give an edited copy of the same model")

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 
 from onnxunlearn import audit
+from onnxunlearn.arguments import check_number
 from onnxunlearn.audit.report import sha256, versions
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, find_logits, load
+from onnxunlearn.graph import ModelSource, find_logits, load
 from onnxunlearn.pictures.choose import choose
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.counterpart import counterpart, file_name
@@ -38,12 +39,12 @@ class Drawing:
 
 
 def draw(
-    model: str | os.PathLike[str] | bytes | Model,
+    model: ModelSource,
     data: Source,
     directory: str | os.PathLike[str],
     target: int | str = "predicted",
     *,
-    compare: str | os.PathLike[str] | bytes | Model | None = None,
+    compare: ModelSource | None = None,
     composite: str | None = None,
     seed: str = "logit",
     samples: int = 8,
@@ -72,10 +73,10 @@ def draw(
     """
     _require_packages()
     folder = check_folder(directory, overwrite)
-    if samples < 1:
-        raise InputError(f"samples={samples}: at least one is needed for a picture")
+    check_number("samples", samples, 1, whole=True)
+    check_number("batch_size", batch_size, 1, whole=True)
     progress("loading")
-    model = model if isinstance(model, Model) else load(model)
+    model = load(model)
     logits = find_logits(model, output_name)
     subject = find_subject(model, logits, input_name)
     other = None if compare is None else counterpart(compare, model, logits, subject)

@@ -19,7 +19,7 @@ def bench(
     """A workbench with MNIST probes of all classes, or of the classes in `only`."""
     arrays = probes()
     samples = np.isin(arrays["y"], range(10) if only is None else only)
-    model = model if isinstance(model, Model) else load(model)
+    model = load(model)
     return Workbench(
         model,
         find_logits(model),

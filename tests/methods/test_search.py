@@ -1,12 +1,10 @@
 """Which of several edits is taken: the budget first, then forgetting, then the cost."""
 
 import numpy as np
-import pytest
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.errors import InputError
 from onnxunlearn.methods import Workbench, exceeds
-from onnxunlearn.methods.search import best, check_number
+from onnxunlearn.methods.search import best
 
 from .benches import bench
 
@@ -64,24 +62,3 @@ def test_what_the_user_asked_for_is_taken_whatever_it_costs() -> None:
     assert found.edits.arrays
     assert found.details.items() >= {"asked": 1, "affordable": False}.items()
     assert "asked" not in best(made, asked).details
-
-
-@pytest.mark.parametrize(
-    ("value", "whole", "expected"),
-    [
-        (0.5, False, None),
-        (None, False, None),
-        (-1, False, "a number 0…2"),
-        (3, False, "a number 0…2"),
-        (True, False, "a number"),
-        ("much", False, "a number"),
-        (float("nan"), False, "a number"),
-        (1.5, True, "a whole number 0…2"),
-    ],
-)
-def test_numbers_are_checked(value: object, whole: bool, expected: str | None) -> None:
-    if expected is None:
-        check_number("m: p", value, 0, 2, whole=whole)
-    else:
-        with pytest.raises(InputError, match=f"m: p={value!r}; expected {expected}"):
-            check_number("m: p", value, 0, 2, whole=whole)

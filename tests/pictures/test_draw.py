@@ -210,7 +210,7 @@ def refusals() -> list[Any]:
     token = token_model()
     return [
         pytest.param({"target": "horse"}, InputError, "unknown class", id="class"),
-        pytest.param({"samples": 0}, InputError, "at least one", id="samples"),
+        pytest.param({"samples": 0}, InputError, "samples=0; expected a whole number", id="samples"),
         pytest.param({"composite": "nonsense"}, InputError, "nonsense", id="composite"),
         pytest.param({"input_name": "z"}, InputError, "no input 'z'", id="input"),
         pytest.param({"compare": token}, InputError, "its inputs differ", id="other inputs"),

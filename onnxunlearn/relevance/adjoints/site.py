@@ -83,7 +83,7 @@ class Site:
         return self.value(self.node.inputs[index]) if known is None else self.emitter.constant(known)
 
     def compared(self, index: int) -> Value:
-        """Like `operand`, for comparisons: they need a tensor, also of a constant that is all zero or False."""
+        """Like `operand`, for comparisons: they need a tensor, also of a constant that is all 0 or False."""
         known = self.known(index)
         if known is None:
             return self.value(self.node.inputs[index])

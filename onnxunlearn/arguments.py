@@ -1,0 +1,20 @@
+"""Numbers that callers give, each in its range."""
+
+import math
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+
+
+def check_number(
+    name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False
+) -> None:
+    """Raises InputError unless `value` is None or a number in low…high; `whole`: an integer."""
+    if value is None:
+        return
+    kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+        kind = "a whole number" if whole else "a number"
+        span = f"{low:g}…{high:g}" if high < math.inf else f"≥ {low:g}"
+        raise InputError(f"{name}={value!r}; expected {kind} {span}")

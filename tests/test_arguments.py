@@ -1,0 +1,32 @@
+"""Numbers that callers give are in their range, or named."""
+
+import re
+
+import numpy as np
+import pytest
+
+from onnxunlearn.arguments import check_number
+from onnxunlearn.errors import InputError
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "expected"),
+    [
+        (0.5, False, None),
+        (None, False, None),
+        (-1, False, "a number 0…2"),
+        (3, False, "a number 0…2"),
+        (True, False, "a number"),
+        ("much", False, "a number"),
+        (float("nan"), False, "a number"),
+        (1.5, True, "a whole number 0…2"),
+        (np.int64(1), True, None),
+        (np.float32(3), False, "a number 0…2"),
+    ],
+)
+def test_numbers_are_checked(value: object, whole: bool, expected: str | None) -> None:
+    if expected is None:
+        check_number("m: p", value, 0, 2, whole=whole)
+    else:
+        with pytest.raises(InputError, match=f"m: p={re.escape(repr(value))}; expected {expected}"):
+            check_number("m: p", value, 0, 2, whole=whole)
