@@ -14,7 +14,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
 from onnxunlearn.probes import Probes, Source, load_probes
-from onnxunlearn.unlearn import chosen_classes, targets
+from onnxunlearn.unlearn import chosen_classes, targets, with_classes
 
 #: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
 #: membership inference; and points that a single retained class may lose
@@ -95,16 +95,19 @@ def examine(
     check_number("max_retain_drop", max_retain_drop, 0, 100)
     check_number("batch_size", batch_size, 1, whole=True)
     check_number("seed", seed, 0, whole=True)
-    given = {"original": original, "edited": edited, "reference": reference}
-    models = {name: load(source) for name, source in given.items() if source is not None}
+    sources = {"original": original, "edited": edited, "reference": reference}
+    models = {name: load(source) for name, source in sources.items() if source is not None}
     logits = {name: find_logits(model, output_name) for name, model in models.items()}
     check_alike(models, logits)
     classes = chosen_classes(forget, logits["original"], labels)
     runner = create_engine(engine, providers)
+    several = logits["original"].normaliser == "Sigmoid"  # each output decides for itself
 
     def read(source: Source) -> Probes:
         count = logits["original"].classes
-        return load_probes(source, models["original"], count, preprocess=preprocess, labels=labels)
+        return load_probes(
+            source, models["original"], count, preprocess=preprocess, labels=labels, several=several
+        )
 
     def run(probes: Probes) -> dict[str, audit.Subject]:
         found = {}
@@ -114,23 +117,30 @@ def examine(
         return found
 
     probes = read(data)
+    given = probes.labelled
     trained = None if training is None else read(training)
-    if trained is not None and trained.y is None:
+    if trained is not None and not trained.labelled:
         raise InputError(f"{trained.source}: training samples have no y; give each one's class")
     subjects = run(probes)
-    y = subjects["original"].predicted if probes.y is None else probes.y
+    probes = with_classes(probes, subjects["original"].scores, classes, several)
+    y = probes.y
+    assert y is not None
     if not np.isin(y, classes).any():
         raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
     progress("attacking")
-    figures = {n: audit.measure(s.predicted, y, classes, s.logits.classes) for n, s in subjects.items()}
-    hidden = audit.masked(subjects["original"].scores, classes)
-    figures["mask"] = audit.measure(hidden, y, classes, logits["original"].classes)
+    said = {name: subject.scores for name, subject in subjects.items()}
+    said["mask"] = audit.hidden(said["original"], classes)
+    figures = {n: audit.figures_of(s, y, probes.labels, classes, threshold=0.5) for n, s in said.items()}
     relearned = {
         name: None if s.features is None else audit.relearn(s.features, y, classes, seed=seed)
         for name, s in subjects.items()
     }
     relearned["mask"] = relearned["original"]  # hiding a logit leaves the features as they are
-    members = {} if trained is None else membership(subjects, run(trained), y, trained, classes)
+    members = {}
+    if trained is not None:
+        seen = run(trained)
+        trained = with_classes(trained, seen["original"].scores, classes, several)
+        members = membership(subjects, seen, y, trained, classes)
     compared_to = "original" if reference is None else "reference"
     layers = []
     if by_layer:
@@ -138,12 +148,14 @@ def examine(
         pair = models["original"], models["edited"]
         layers = audit.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
     alike = audit.likeness(subjects["edited"], subjects[compared_to], y, classes)
-    reached, not_judged = verdict(figures, relearned, members, alike, y, classes, max_retain_drop)
+    counts = np.bincount(y, minlength=logits["original"].classes)
+    counts = counts if probes.labels is None else probes.labels.sum(axis=0)
+    reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
     return Examination(
         described={name: describe(model, logits[name]) for name, model in models.items()},
         forget=classes,
         samples=len(probes),
-        labels="from the original" if probes.y is None else "given",
+        labels="given" if given else "from the original",
         models={
             name: {
                 **found.to_json(),
@@ -175,6 +187,11 @@ def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> No
                 f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "
                 "give models with the same classes (a reference keeps an output for the class it never saw)"
             )
+        if len({found.normaliser == "Sigmoid" for found in (logits[name], logits["original"])}) > 1:
+            raise InputError(
+                f"{where}: its scores are behind {logits[name].normaliser}, the original's behind "
+                f"{logits['original'].normaliser}; give models whose outputs mean the same"
+            )
 
 
 def membership(
@@ -203,14 +220,14 @@ def verdict(
     relearned: Mapping[str, audit.Relearned | None],
     members: Mapping[str, float | None],
     alike: audit.Likeness,
-    y: np.ndarray,
+    counts: np.ndarray,
     forget: Sequence[int],
     max_retain_drop: float,
 ) -> tuple[list[Target], dict[str, str]]:
-    """The targets that can be measured, and what is missing for the others."""
+    """The targets that can be measured, and what is missing for the others. counts: samples of each class."""
     reached, missing = targets(figures, max_retain_drop), {}
     lost = [
-        (b - a, max(CLASS_DROP, 100 / int((y == c).sum())), c)
+        (b - a, max(CLASS_DROP, 100 / int(counts[c])), c)
         for c, (b, a) in enumerate(
             zip(figures["original"].per_class, figures["edited"].per_class, strict=True)
         )

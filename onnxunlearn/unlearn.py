@@ -117,12 +117,7 @@ def unlearn(
         progress("running the original")
         before = scores(probes)
         given = probes.labelled
-        if not given:
-            y, decided = before.argmax(axis=1).astype(np.int64), before > 0.5 if several else None
-            several_found = decided is not None and bool((decided.sum(axis=1) != 1).any())
-            probes = replace(probes, y=y, labels=decided if several_found else None)
-        if probes.labels is not None:
-            probes = probes.focused(classes, before)
+        probes = with_classes(probes, before, classes, several)
         alone = probes.made is None and lacks_retained(probes, classes, logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
@@ -222,6 +217,18 @@ def chosen_classes(
     if len(classes) == logits.classes:
         raise InputError(f"forget={text!r} names all {logits.classes} classes; at least one must remain")
     return classes
+
+
+def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], several: bool) -> Probes:
+    """The probes with a class each: their own, else what the model's `scores` [N, classes] say.
+
+    several: whether each output decides for itself; of a sample's several classes see `Probes.focused`.
+    """
+    if not probes.labelled:
+        decided = scores > 0.5
+        labels = decided if several and (decided.sum(axis=1) != 1).any() else None
+        probes = replace(probes, y=scores.argmax(axis=1).astype(np.int64), labels=labels)
+    return probes if probes.labels is None else probes.focused(forget, scores)
 
 
 def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes, Probes]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxunlearn import unlearn
+from onnxunlearn import examine, unlearn
 from onnxunlearn.audit import measure_labels
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
@@ -92,6 +92,34 @@ def test_one_class_a_sample_is_judged_by_the_largest_output() -> None:
     figures = unlearn(tagger(), 2, probes, method="mask").report["figures"]["edited"]
     assert "false_positives" not in figures
     assert figures["forget"] == 0
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_audit_judges_each_output_by_itself(given: bool) -> None:
+    x, labels = data()
+    original = tagger()
+    result = unlearn(original, 2, {"x": x[:200], "y": labels[:200].astype(int)}, method="mask")
+    probes = {"x": x[200:], "y": labels[200:].astype(int)} if given else {"x": x[200:]}
+    training = {"x": x[:200], "y": labels[:200].astype(int)}
+    found = examine(original, result.model_bytes, 2, probes, reference=original, training=training)
+    assert {t.name: t.met for t in found.targets if "retain" in t.name or "forget" in t.name} == {
+        "forget accuracy": True,
+        "retain accuracy lost": True,
+        "worst retained class (0) lost": True,
+    }
+    before, after, mask = (found.models[name] for name in ("original", "edited", "mask"))
+    assert before["forget"] > 90
+    assert after["forget"] == mask["forget"] == 0
+    assert after["false_positives"][2] == mask["false_positives"][2] == 0
+    assert sum(before["samples"].values()) == found.samples == 200
+    assert found.labels == ("given" if given else "from the original")
+    assert before["membership"] is not None
+
+
+def test_scores_that_mean_something_else_are_not_compared() -> None:
+    x, labels = data()
+    with pytest.raises(InputError, match="behind Softmax, the original's behind Sigmoid"):
+        examine(tagger(), tagger("Softmax"), 2, {"x": x, "y": labels.astype(int)})
 
 
 def test_figures_of_labels() -> None:

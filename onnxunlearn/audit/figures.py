@@ -93,11 +93,6 @@ def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
     return left
 
 
-def masked(logits: np.ndarray, forget: Sequence[int]) -> np.ndarray:
-    """Predictions [N] of the trivial edit."""
-    return np.asarray(hidden(logits, forget).argmax(axis=1))
-
-
 def worst_class(before: Figures, after: Figures, forget: Sequence[int]) -> tuple[int, float] | None:
     """The retained class that lost most, and how many points; None where none was measured."""
     lost = {
