@@ -10,7 +10,6 @@ import click
 from onnxunlearn.audit.report import Target
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, replacing
-from onnxunlearn.methods import method as methods
 from onnxunlearn.unlearn import unlearn
 
 from . import console, options
@@ -27,7 +26,13 @@ from . import console, options
     "-o", "--output", type=options.PATH, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
-@click.option("--method", default="auto", show_default=True, help=f"One of: {', '.join(sorted(methods))}.")
+@click.option(
+    "--method",
+    default="auto",
+    show_default=True,
+    metavar="NAME",
+    help="One of those that `onnxunlearn methods` lists, with their parameters.",
+)
 @click.option(
     "--set",
     "settings",
@@ -39,7 +44,8 @@ from . import console, options
     "--composite",
     default="lra_npp",
     show_default=True,
-    help="LRP rules, e.g. epsilon_plus or 'gamma(gamma=0.1)'.",
+    help="LRP rules of the methods that use relevance (lra-npp, pxp), e.g. epsilon_plus or "
+    "'gamma(gamma=0.1)'; `onnxunlearn relevance --list` shows all.",
 )
 @options.engine_options
 @options.max_retain_drop_option

@@ -1,5 +1,6 @@
 """Relevance of data in one call: what in the inputs, and in every tensor inside, spoke for a class."""
 
+import difflib
 import os
 from collections.abc import Callable, Sequence
 
@@ -114,7 +115,7 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
     names = tensors.split(",") if isinstance(tensors, str) else list(tensors)
     for name in names:
         if name not in model.activations:
-            raise InputError(
-                f"no tensor {name!r} that depends on the inputs; `onnxunlearn inspect` lists layers"
-            )
+            near = difflib.get_close_matches(name, model.activations, n=3, cutoff=0.4)
+            hint = f"did you mean {', '.join(map(repr, near))}?" if near else "'all' takes every one"
+            raise InputError(f"no tensor {name!r} that depends on the inputs; {hint}")
     return names

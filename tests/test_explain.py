@@ -121,6 +121,11 @@ def test_a_batch_size_that_is_baked_in_is_honoured() -> None:
         ("digit", {}, "unknown class 'digit'"),
         ("3,4", {}, "names 2 classes"),
         (3, {"tensors": "nothing"}, "no tensor 'nothing'"),
+        (
+            3,
+            {"tensors": "/1/Gemm"},
+            "did you mean '/1/Gemm_output_0'",
+        ),
         (3, {"tensors": "5.weight"}, "no tensor '5.weight'"),
         (3, {"tensors": ""}, "no tensor ''"),
         (3, {"composite": "alchemy"}, "unknown composite 'alchemy'"),

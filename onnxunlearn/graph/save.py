@@ -114,6 +114,8 @@ def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = Fa
     if exists and not overwrite:
         raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
     if not path.parent.is_dir():
+        if path.parent.exists():
+            raise InputError(f"{path}: {path.parent} is no folder; give another path")
         raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written; give another path with -o")

@@ -40,6 +40,7 @@ def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outco
     for parameter in parameters:
         if parameter not in known:
             raise InputError(
-                f"method {name!r} has no parameter {parameter!r}; known: {', '.join(known) or 'none'}"
+                f"method {name!r} has no parameter {parameter!r}; known: {', '.join(known) or 'none'}; "
+                "`onnxunlearn methods` lists those of every method"
             )
     return function(bench, **parameters)

@@ -90,7 +90,9 @@ def joined(parts: Iterable[Probes], source: str) -> Probes:
 
 
 def _check_names(feeds: Mapping[str, Any], names: Sequence[str], source: str) -> None:
-    expected = " and ".join(repr(n) for n in names) + (" (or 'x')" if len(names) == 1 else "")
+    expected = " and ".join(repr(n) for n in names) + (
+        " (or 'x')" if len(names) == 1 and names[0] != "x" else ""
+    )
     for name in names:
         if name not in feeds:
             has = ", ".join(repr(n) for n in feeds) or "no arrays"

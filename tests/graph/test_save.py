@@ -302,5 +302,5 @@ def test_what_cannot_be_written(model: Model, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     refused(model, tmp_path, True, "is a folder")
     refused(model, tmp_path / "missing" / "out.onnx", True, tmp_path / "missing", "does not exist")
-    refused(model, tmp_path / "file" / "out.onnx", True, "does not exist")
+    refused(model, tmp_path / "file" / "out.onnx", True, "is no folder")
     refused(model, tmp_path / ("m" * 300), True, "cannot be written")
