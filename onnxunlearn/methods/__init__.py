@@ -1,7 +1,7 @@
 """One file a method, registered by name: a function of a workbench that returns edits.
 
 To add one: write the file, register the function with `@method("name")`, import it here. Its docstring is
-what `onnxunlearn methods` shows: see `catalogue`.
+what `onnxunlearn methods` shows: see `catalogue`. tests/methods/test_every_method.py then tries it.
 """
 
 import inspect

@@ -33,9 +33,8 @@ from onnxunlearn.relevance.signs import nonnegative_tensors
 
 #: name of the relevance graph's input that holds the relevance at the logits
 SEED = "relevance seed"
-#: rules that need more of a node than its vjp -> the maps they are for
+#: rules -> the maps they are for, where that is not `Linear`
 _NEEDS: dict[str, type[LocalMap]] = {
-    **dict.fromkeys(rule, Linear),
     **dict.fromkeys(("gradient", "pass", "norm", "uniform", "numerator", "constant"), LocalMap),
     "softmax": Softmax,
     "normalisation": Normalisation,
@@ -213,13 +212,14 @@ class _Walk:
             self.traits(node, local),
             node.name,
             self.depth.get(node.index),
-            lambda name: isinstance(local, _NEEDS[name]),
+            lambda name: isinstance(local, _NEEDS.get(name, Linear)),
         )
+        needed = _NEEDS.get(spec.name, Linear)
         self.rules.append(RuleAt(node.name, node.kind, local.kind, str(spec)))
-        if not isinstance(local, _NEEDS[spec.name]):
-            what = _NEEDS[spec.name].__name__.lower()
+        if not isinstance(local, needed):
             raise InputError(
-                f"rule {spec.name!r} is for {what} nodes; {node} is not one, match it with another rule"
+                f"rule {spec.name!r} is for {needed.__name__.lower()} nodes; {node} is not one, "
+                "match it with another rule"
             )
         return local, rule[spec.name](local, *R, **spec.parameters)
 

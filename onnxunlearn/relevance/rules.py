@@ -1,7 +1,8 @@
 """LRP rules: how a node's relevance is shared among its inputs.
 
 A rule is one function (op, R, **parameters) -> relevance of each input. To add one, write the formula with
-the values of `op` (see `Linear`), register its name, and restate it densely in tests/relevance/test_rules.py.
+the values of `op` (see `Linear`), register its name, and restate it in tests/relevance/dense_rules.py for
+`CASES` of test_rules.py, which tries it on every linear op.
 Notation: F(w, x) is `op.forward`, Fᵀ(w, s) is `op.adjoint`; ⁺ and ⁻ clamp at 0; the bias stands in the
 denominator only, so its share is absorbed (`bias=False` leaves it out and conserves).
 """

@@ -15,7 +15,10 @@ from onnxunlearn.relevance import (
     compile_relevance,
     parse_composite,
     path_between,
+    rule,
 )
+from onnxunlearn.relevance.expression import Value
+from onnxunlearn.relevance.local_map import Linear
 from tests.relevance.layers import model_of
 from tests.sample_paths import SAMPLES
 
@@ -277,3 +280,17 @@ def test_large_constants_are_fed(monkeypatch: pytest.MonkeyPatch) -> None:
             found, some = relevance(composite)
         assert (none, some > 1) == (0, True)
         np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_a_rule_that_is_registered_by_a_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    def halves(op: Linear, R: Value) -> list[Value]:
+        return [op.adjoint(op.w, R) * 0.5]
+
+    monkeypatch.setitem(rule._entries, "halves", halves)
+    w = random(4, 3)
+    model = model_of(
+        [helper.make_node("MatMul", ["x", "w"], ["logits"])], {"x": ["n", 4]}, {"w": w}, "logits", ["n", 3]
+    )
+    x = random(2, 4)
+    found = propagate(model, "halves", x, ["x"])["x"]
+    np.testing.assert_allclose(found, 0.5 * (x @ w)[:, :1] * w[:, 0], rtol=1e-5)

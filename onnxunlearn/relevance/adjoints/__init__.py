@@ -1,7 +1,8 @@
 """Op -> adjoint: how a signal at a node's output goes back to its inputs.
 
 One function an op, registered with `@adjoint("Op")`: it reads the node through a `Site` and returns a
-`LocalMap` (a `Linear` for nodes with a weight). What each rule makes of it is in `relevance.rules`.
+`LocalMap` (a `Linear` for nodes with a weight). What each rule makes of it is in `relevance.rules`. A line in
+`CASES` of tests/relevance/test_adjoints.py tries it against finite differences on every engine.
 """
 
 from onnxunlearn.relevance.adjoints import (
