@@ -7,11 +7,11 @@ import numpy as np
 
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.graph import SHAPE, Model, expose
+from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
 from onnxunlearn.relevance.compile import RelevanceGraph, path_between
-from onnxunlearn.relevance.flow import shape_arithmetic
 from onnxunlearn.relevance.gradients import SIGNAL, compile_gradients
+from onnxunlearn.relevance.measure import Measure
 from onnxunlearn.relevance.recognise import recognise
 
 #: layer name -> (weight in canonical layout, bias [outputs] or None)
@@ -73,7 +73,8 @@ class Differentiator:
         key = _key(batch)
         if key not in self._prepared:
             model = self.tail.as_model(batch)
-            shapes, computed = self._shapes(model, {**batch, **self.tail.feeds(weights)})
+            measure = Measure(model, self._activations(), self.engine)
+            shapes, computed = measure({**batch, **self.tail.feeds(weights)})
             graph = compile_gradients(self.view, self.targets, self.tail.layers, shapes, computed)
             fed = {i.name for i in model.inputs}
             made = [n for n in graph.records if n not in fed and not n.startswith(SIGNAL)]
@@ -81,21 +82,13 @@ class Differentiator:
             self._prepared[key] = _Prepared(graph, forward, self.engine.session(graph.model))
         return self._prepared[key]
 
-    def _shapes(self, model: Model, fed: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-        """Shapes of all activations of the tail, and the values of those that depend on shapes only."""
+    def _activations(self) -> set[str]:
+        """Those between the layers, their inputs included, and the targets."""
         starts = [layer.node.outputs[0] for layer in self.tail.layers]
         path = path_between(self.view, starts, self.targets[0])
         own = [self.view.producer[name] for name in starts]
-        names = {n for node in (*path, *own) for n in (*node.inputs, *node.outputs) if n}
-        names = {n for n in names if n in self.view.activations} | set(self.targets)
-        arithmetic = sorted(names & shape_arithmetic(self.tail.model))
-        inner = sorted(names - fed.keys() - set(arithmetic))
-        session = self.engine.session(expose(model, arithmetic, shapes=inner), model.folder)
-        values = session.run(fed)
-        shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
-        return {**shapes, **{name: fed[name].shape for name in names & fed.keys()}}, {
-            name: values[name] for name in arithmetic
-        }
+        names = {n for node in (*path, *own) for n in (*node.inputs, *node.outputs)}
+        return names & self.view.activations | set(self.targets)
 
 
 def _key(batch: Feeds) -> tuple[tuple[int, ...], ...]:

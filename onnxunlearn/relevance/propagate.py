@@ -15,7 +15,7 @@ from onnxunlearn.engines.batching import (
     sample_axes,
     without_padding,
 )
-from onnxunlearn.graph import SHAPE, Logits, Model, expose
+from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
     SEED,
@@ -25,9 +25,9 @@ from onnxunlearn.relevance.compile import (
     path_between,
 )
 from onnxunlearn.relevance.composites import Composite
-from onnxunlearn.relevance.flow import shape_arithmetic
 from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.relevance.lowering.settle import settle
+from onnxunlearn.relevance.measure import Measure, Shapes
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
 from onnxunlearn.relevance.recognise import recognise
 from onnxunlearn.relevance.seeds import Seed
@@ -83,7 +83,7 @@ class Propagator:
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
         self._whole = _Seen(model, recognise(model, keep=self.tensors))
         self._settled: dict[tuple[tuple[int, ...], ...], _Seen] = {}
-        self._shape_sessions: dict[Model, Session] = {}
+        self._measures: dict[Model, Measure] = {}
 
     def run(
         self, feeds: Feeds, targets: np.ndarray, size: int, seed: Seed = seeds.logit
@@ -182,20 +182,12 @@ class Propagator:
             )
         return self._settled[key]
 
-    def _shapes(self, seen: _Seen, feeds: Feeds) -> tuple[dict[str, tuple[int, ...]], dict[str, np.ndarray]]:
-        """Shapes of all activations between the tensors and the logits, and what is computed of shapes."""
+    def _shapes(self, seen: _Seen, feeds: Feeds) -> tuple[Shapes, Mapping[str, np.ndarray]]:
+        """Of all activations between the tensors and the logits, and what is computed of shapes."""
         model = seen.model
-        path = path_between(seen.view, self.tensors, self.logits.tensor)
-        names = {n for node in path for n in (*node.inputs, *node.outputs) if n in model.activations}
-        names |= {self.logits.tensor, *(t for t in self.tensors if t in model.activations)}
-        fed = {i.name for i in model.inputs}
-        arithmetic = sorted(names & shape_arithmetic(model))
-        inner = sorted(names - fed - set(arithmetic))
-        if model not in self._shape_sessions:
-            copy = expose(model, arithmetic, shapes=inner)
-            self._shape_sessions[model] = self.engine.session(copy, model.folder)
-        values = self._shape_sessions[model].run(feeds)
-        shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in inner}
-        return {**shapes, **{name: feeds[name].shape for name in names & fed}}, {
-            name: values[name] for name in arithmetic
-        }
+        if model not in self._measures:
+            path = path_between(seen.view, self.tensors, self.logits.tensor)
+            names = {n for node in path for n in (*node.inputs, *node.outputs)}
+            names |= {self.logits.tensor, *self.tensors}
+            self._measures[model] = Measure(model, names & model.activations, self.engine)
+        return self._measures[model](feeds)
