@@ -118,6 +118,23 @@ def unfolded(image: Array, windows: Windows) -> Array:
     return view.transpose(0, *range(rank + 1, 2 * rank + 1), *range(1, rank + 1))
 
 
+def patches(x: Array, windows: Windows, groups: int = 1, chosen: Array | None = None) -> Array:
+    """What each window sees of x (N, C, *spatial): [N, groups, positions, C / groups · kernel].
+
+    chosen: indices of the positions to keep; the others are never unfolded, so memory is bounded by them.
+    """
+    padded, kernel, counts = pad_for(x, windows), windows.kernel, windows.counts
+    seen = unfolded(padded.reshape(-1, *padded.shape[2:]), windows)  # a view [N · C, *kernel, *counts]
+    if chosen is not None:
+        places = np.unravel_index(chosen, counts)
+        seen, counts = seen[(slice(None),) * (1 + len(kernel)) + places], (len(chosen),)
+    channels = x.shape[1] // groups
+    seen = seen.reshape(len(x), groups, channels, *kernel, *counts)
+    axes = range(seen.ndim)
+    seen = seen.transpose(0, 1, *axes[3 + len(kernel) :], *axes[2 : 3 + len(kernel)])
+    return seen.reshape(len(x), groups, math.prod(counts), channels * math.prod(kernel))
+
+
 def per_channel(values: Array, like: Array) -> Array:
     """One value a channel (C), shaped to broadcast over an (N, C, ...) array."""
     return values.reshape(-1, *[1] * (like.ndim - 2))

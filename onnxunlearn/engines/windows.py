@@ -1,12 +1,18 @@
 """How a kernel slides over an input: ONNX's strides, dilations, pads, auto_pad, ceil_mode as plain numbers.
 
-Shared by the numpy and torch engines, so that both place every window where ONNX Runtime does.
+Shared by the numpy and torch engines and by the adjoints, so that all place every window where ONNX Runtime
+does.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Self
+
+from onnxunlearn.graph import Node
+
+#: the attributes that place windows
+_PLACING = ("strides", "dilations", "pads", "auto_pad", "ceil_mode", "output_padding", "output_shape")
 
 
 @dataclass(frozen=True)
@@ -26,7 +32,13 @@ class Windows:
     counts: tuple[int, ...]
 
     @classmethod
-    def over(cls, sizes: Sequence[int], kernel: Sequence[int], attributes: Mapping[str, Any]) -> "Windows":
+    def of(cls, node: Node, sizes: Sequence[int], kernel: Sequence[int]) -> Self:
+        """The windows of a node over its input's spatial `sizes`; of a ConvTranspose see `transposed`."""
+        make = cls.transposed if node.kind == "ConvTranspose" else cls.over
+        return make(sizes, kernel, {name: node.attribute(name) for name in _PLACING})
+
+    @classmethod
+    def over(cls, sizes: Sequence[int], kernel: Sequence[int], attributes: Mapping[str, Any]) -> Self:
         """The windows of a Conv or pooling node with these attributes; missing or None means the default."""
         rank = len(sizes)
         strides = attributes.get("strides") or [1] * rank
@@ -48,9 +60,7 @@ class Windows:
         return cls(*as_tuples)
 
     @classmethod
-    def transposed(
-        cls, sizes: Sequence[int], kernel: Sequence[int], attributes: Mapping[str, Any]
-    ) -> "Windows":
+    def transposed(cls, sizes: Sequence[int], kernel: Sequence[int], attributes: Mapping[str, Any]) -> Self:
         """The windows of a ConvTranspose node: they slide over its output, one per input element.
 
         `sizes` are the spatial sizes of the node's input.

@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.engines.numpy_spatial import pad_for, unfolded
+from onnxunlearn.engines.numpy_spatial import patches
 from onnxunlearn.engines.windows import Windows
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.workbench import Workbench
@@ -43,20 +43,8 @@ def input_rows(layer: Layer, x: np.ndarray, chosen: np.ndarray | None = None) ->
         rows = x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1])
         return rows if chosen is None else rows[:, :, chosen]
     windows = _windows(layer, x)
-    kernel = windows.kernel
-    images = x.reshape(-1, *x.shape[-len(kernel) - 1 :])  # frames may be folded into the samples
-    padded = pad_for(images, windows)
-    seen = unfolded(padded.reshape(-1, *padded.shape[2:]), windows)  # a view [N · channels, *kernel, *counts]
-    counts = windows.counts
-    if chosen is not None:
-        places = np.unravel_index(chosen, counts)
-        seen, counts = seen[(slice(None),) * (1 + len(kernel)) + places], (len(chosen),)
-    channels = images.shape[1] // groups(layer)
-    seen = seen.reshape(len(images), groups(layer), channels, *kernel, *counts)
-    axes = range(seen.ndim)
-    seen = seen.transpose(0, 1, *axes[3 + len(kernel) :], *axes[2 : 3 + len(kernel)])
-    rows = seen.reshape(len(images), groups(layer), math.prod(counts), channels * math.prod(kernel))
-    return _frames_as_positions(rows, len(x))
+    images = x.reshape(-1, *x.shape[-len(windows.kernel) - 1 :])  # frames may be folded into the samples
+    return _frames_as_positions(patches(images, windows, groups(layer), chosen), len(x))
 
 
 def output_rows(layer: Layer, z: np.ndarray, chosen: np.ndarray | None = None) -> np.ndarray:
@@ -143,8 +131,7 @@ def record_all_rows(
 
 def _windows(layer: Layer, x: np.ndarray) -> Windows:
     kernel = layer.weight.shape[2:]
-    placing = {name: layer.node.attribute(name) for name in ("strides", "dilations", "pads", "auto_pad")}
-    return Windows.over(x.shape[-len(kernel) :], kernel, placing)
+    return Windows.of(layer.node, x.shape[-len(kernel) :], kernel)
 
 
 def _frames_as_positions(rows: np.ndarray, samples: int) -> np.ndarray:

@@ -13,9 +13,10 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.engines.numpy_spatial import patches
+from onnxunlearn.engines.windows import Windows
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, expose
-from onnxunlearn.relevance.adjoints.window import Window
 from onnxunlearn.relevance.compile import Weights
 
 #: index of a linear node -> kind of pattern ("s", "s_plus_minus") -> array of the weight's shape
@@ -88,20 +89,20 @@ def estimate_patterns(
         ):
             raise UnsupportedError(f"{node}: patterns need a matrix as the second operand")
     inputs = {i.name for i in model.inputs}
-    wanted = {node.inputs[0] for node in nodes.values()} | {node.outputs[0] for node in nodes.values()}
-    session = engine.session(expose(model, sorted(wanted - inputs)), model.folder)
+    inner = sorted({node.inputs[0] for node in nodes.values()} - inputs)
+    session = engine.session(expose(model, inner), model.folder) if inner else None
     moments = {
         index: _Moments(_as_groups(nodes[index].attribute("group", 1), nodes[index].kind, w))
         for index, w in weights.items()
     }
     for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
-        recorded = {**session.run(batch.feeds), **batch.feeds}
+        recorded = batch.feeds if session is None else {**session.run(batch.feeds), **batch.feeds}
         for index, node in nodes.items():
             x = recorded[node.inputs[0]][: batch.count].astype(np.float64)
             if node.kind == "Conv":
-                count = recorded[node.outputs[0]].shape[2:]
-                window = Window.of_node(node, weights[index].shape[2:], x.shape[2:], count)
-                moments[index].add(_patches(x, window, int(node.attribute("group", 1))))
+                group = int(node.attribute("group", 1))
+                rows = patches(x, Windows.of(node, x.shape[2:], weights[index].shape[2:]), group)
+                moments[index].add(rows.swapaxes(0, 1).reshape(group, -1, rows.shape[-1]))
             else:
                 moments[index].add(x.reshape(1, -1, x.shape[-1]))
     return {
@@ -117,20 +118,3 @@ def _as_groups(group: int, kind: str, w: np.ndarray) -> np.ndarray:
 
 def _like_weight(a: np.ndarray, kind: str, w: np.ndarray) -> np.ndarray:
     return a.reshape(w.shape) if kind == "Conv" else a[0].T
-
-
-def _patches(x: np.ndarray, window: Window, group: int) -> np.ndarray:
-    """The windows of a Conv's input as rows: [groups, cells, inputs / groups · kernel]."""
-    rank = window.rank
-    pads = [(0, 0), (0, 0), *zip(window.begin, window.end, strict=True)]
-    views = np.lib.stride_tricks.sliding_window_view(
-        np.pad(x, pads), window.reach, axis=tuple(range(2, 2 + rank))
-    )
-    steps = tuple(slice(0, (c - 1) * s + 1, s) for c, s in zip(window.count, window.strides, strict=True))
-    taps = tuple(slice(None, None, d) for d in window.dilations)
-    views = views[(slice(None), slice(None), *steps, *taps)]  # [N, C, *count, *kernel]
-    n, channels = x.shape[:2]
-    order = (1, 0, *range(2, 2 + rank), *range(2 + rank, 2 + 2 * rank))
-    cells = n * int(np.prod(window.count))
-    by_channel = views.transpose(order).reshape(group, channels // group, cells, -1)
-    return by_channel.transpose(0, 2, 1, 3).reshape(group, cells, -1)

@@ -75,7 +75,7 @@ def conv(site: Site) -> Linear:
     w = site.constant(1)
     if w is None:
         raise site.unsupported("the weight is missing")
-    window, w_shape, x_shape = Window.of(site, w.shape[2:]), w.shape, site.shape()
+    window, w_shape, x_shape = Window.at(site, w.shape[2:]), w.shape, site.shape()
     group = int(site.node.attribute("group", 1))
     ones = [1] * window.rank
     b = site.constant(2)
@@ -230,7 +230,7 @@ def conv_transpose(site: Site) -> Linear:
     w = site.constant(1)
     if w is None:
         raise site.unsupported("the weight is missing")
-    window, w_shape = Window.of_transposed(site, w.shape[2:]), w.shape
+    window, w_shape = Window.at(site, w.shape[2:]), w.shape
     group, b, ones = int(site.node.attribute("group", 1)), site.constant(2), [1] * window.rank
     b = np.zeros(1, w.dtype) if b is None else b
     if site.affine is not None:  # every group of inputs has outputs of its own

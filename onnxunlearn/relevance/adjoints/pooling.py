@@ -13,8 +13,8 @@ from onnxunlearn.relevance.local_map import LocalMap
 
 @adjoint("AveragePool")
 def average_pool(site: Site) -> LocalMap:
-    window = Window.of(site, site.node.attribute("kernel_shape"))
-    cells = window.cells(include_pad=bool(site.node.attribute("count_include_pad", 0)))
+    window = Window.at(site, site.node.attribute("kernel_shape"))
+    cells = window.averaged(count_padding=bool(site.node.attribute("count_include_pad", 0)))
     channels = site.shape()[1]
     shape = (channels, 1, *window.kernel)
     ones = Value(site.emitter, array=np.ones(shape, site.emitter.dtype))
@@ -66,7 +66,7 @@ def lp_pool(site: Site) -> LocalMap:
     """(Σ|x|^p)^(1/p) over windows; p = 2."""
     if int(site.node.attribute("p", 2)) != 2:
         raise site.unsupported("only p = 2 is covered")
-    window = Window.of(site, site.node.attribute("kernel_shape"))
+    window = Window.at(site, site.node.attribute("kernel_shape"))
     channels = site.shape()[1]
     shape = (channels, 1, *window.kernel)
     ones = Value(site.emitter, array=np.ones(shape, site.emitter.dtype))
@@ -105,7 +105,7 @@ def _mean(site: Site, kept: tuple[int, ...], axes: tuple[int, ...]) -> LocalMap:
 
 @adjoint("MaxPool")
 def max_pool(site: Site) -> LocalMap:
-    window = Window.of(site, site.node.attribute("kernel_shape"))
+    window = Window.at(site, site.node.attribute("kernel_shape"))
     attributes = {**window.attributes, "ceil_mode": int(site.node.attribute("ceil_mode", 0))}
     return site.map("route", lambda signal: _to_winners(site, signal, attributes))
 

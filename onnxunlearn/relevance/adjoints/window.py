@@ -6,12 +6,12 @@ same and as fast as the forward pass.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from onnxunlearn.graph import Node
+from onnxunlearn.engines.windows import Windows
 from onnxunlearn.relevance.adjoints.site import Site
 from onnxunlearn.relevance.expression import Value
 
@@ -20,82 +20,18 @@ _MANY = 8
 
 
 @dataclass(frozen=True)
-class Window:
-    """A window of `kernel` cells moving over `size` cells; all tuples have one entry per spatial axis.
-
-    begin, end: padding, as it really is (auto_pad resolved). count: number of window positions.
-    """
-
-    kernel: tuple[int, ...]
-    strides: tuple[int, ...]
-    dilations: tuple[int, ...]
-    begin: tuple[int, ...]
-    end: tuple[int, ...]
-    size: tuple[int, ...]
-    count: tuple[int, ...]
+class Window(Windows):
+    """The windows of a node, with what the reverse walk does with them."""
 
     @classmethod
-    def of(cls, site: Site, kernel: Sequence[int]) -> "Window":
-        """The window of a Conv or pooling node; `kernel` from the weight or from kernel_shape."""
-        return cls.of_node(site.node, kernel, site.shape()[2:], site.y_shape[2:])
-
-    @classmethod
-    def of_transposed(cls, site: Site, kernel: Sequence[int]) -> "Window":
-        """The window of the Conv whose adjoint a ConvTranspose node is: from its output to its input.
-
-        output_padding and output_shape are already in the recorded sizes.
-        """
-        window = cls.of_node(site.node, kernel, site.y_shape[2:], site.shape()[2:])
-        if (
-            site.node.attribute("auto_pad", "NOTSET") == "NOTSET"
-            and site.node.attribute("output_shape") is None
-        ):
-            return window
-        # onnx: total padding = stride·(in − 1) + output_padding + reach − out, split by auto_pad
-        upper = site.node.attribute("auto_pad", "NOTSET") == "SAME_UPPER"
-        extra = site.node.attribute("output_padding", [0] * len(kernel))
-        total = [
-            s * (c - 1) + p + r - n
-            for s, c, p, r, n in zip(
-                window.strides, window.count, extra, window.reach, window.size, strict=True
-            )
-        ]
-        small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
-        begin, end = (small, large) if upper else (large, small)
-        return replace(window, begin=begin, end=end)
-
-    @classmethod
-    def of_node(
-        cls, node: Node, kernel: Sequence[int], size: tuple[int, ...], count: tuple[int, ...]
-    ) -> "Window":
-        """The window that `node` moves over `size` cells to get `count`."""
-        rank = len(kernel)
-        strides = tuple(node.attribute("strides", [1] * rank))
-        dilations = tuple(node.attribute("dilations", [1] * rank))
-        pads = list(node.attribute("pads", [0] * (2 * rank)))
-        auto = node.attribute("auto_pad", "NOTSET")
-        if auto in {"SAME_UPPER", "SAME_LOWER"}:
-            # onnx: the smallest total padding that gives ceil(size / stride) positions, the odd cell at the
-            # end (UPPER) or at the beginning (LOWER)
-            total = [
-                max((o - 1) * s + (k - 1) * d + 1 - i, 0)
-                for o, s, k, d, i in zip(count, strides, kernel, dilations, size, strict=True)
-            ]
-            small = [t // 2 for t in total]
-            large = [t - t // 2 for t in total]
-            pads = small + large if auto == "SAME_UPPER" else large + small
-        elif auto == "VALID":
-            pads = [0] * (2 * rank)
-        return cls(tuple(kernel), strides, dilations, tuple(pads[:rank]), tuple(pads[rank:]), size, count)
+    def at(cls, site: Site, kernel: Sequence[int]) -> "Window":
+        """Of a Conv or pooling node, over its input; of a ConvTranspose those of the Conv whose adjoint it
+        is, over its output. kernel: from the weight or from kernel_shape."""
+        return cls.of(site.node, site.shape()[2:], kernel)
 
     @property
     def rank(self) -> int:
         return len(self.kernel)
-
-    @property
-    def reach(self) -> tuple[int, ...]:
-        """Cells from the first to the last of a window, both included."""
-        return tuple((k - 1) * d + 1 for k, d in zip(self.kernel, self.dilations, strict=True))
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -104,15 +40,15 @@ class Window:
             "kernel_shape": list(self.kernel),
             "strides": list(self.strides),
             "dilations": list(self.dilations),
-            "pads": [*self.begin, *self.end],
+            "pads": [*self.begins, *self.ends],
         }
 
     def adjoint(self, w: Value, s: Value, group: int, shape: Sequence[int]) -> Value:
         """Fᵀ(w, s) for F = Conv with this window; w: [out, in / group, *kernel], which is `shape`."""
-        flipped_begin = [r - 1 - b for r, b in zip(self.reach, self.begin, strict=True)]
+        flipped_begin = [r - 1 - b for r, b in zip(self.extents, self.begins, strict=True)]
         flipped_end = [
-            i + r - 1 - o - b  # so that the result has `size` cells
-            for i, r, o, b in zip(self.size, self.reach, self.count, flipped_begin, strict=True)
+            i + r - 1 - o - b  # so that the result has `sizes` cells
+            for i, r, o, b in zip(self.sizes, self.extents, self.counts, flipped_begin, strict=True)
         ]
         if set(self.strides) == {1} and min(*flipped_begin, *flipped_end) >= 0:
             turned = self._flipped(w, group, shape)
@@ -132,37 +68,37 @@ class Window:
         rest = [
             i - ((o - 1) * t + r - b - e)
             for i, o, t, r, b, e in zip(
-                self.size, self.count, self.strides, self.reach, self.begin, self.end, strict=True
+                self.sizes, self.counts, self.strides, self.extents, self.begins, self.ends, strict=True
             )
         ]
-        end = [e + max(-r, 0) for e, r in zip(self.end, rest, strict=True)]
+        end = [e + max(-r, 0) for e, r in zip(self.ends, rest, strict=True)]
         return s.emitter.op(
             "ConvTranspose",
             s,
             w,
             group=group,
-            **{**self.attributes, "pads": [*self.begin, *end], "output_padding": [max(r, 0) for r in rest]},
+            **{**self.attributes, "pads": [*self.begins, *end], "output_padding": [max(r, 0) for r in rest]},
         )
 
     def weight_vjp(self, x: Value, s: Value, group: int, x_shape: Sequence[int]) -> Value:
         """Σ over samples and positions of signal times input patch, [out, in / group, *kernel].
 
-        x: [n, in, *size], which is `x_shape`; s: [n, out, *count].
+        x: [n, in, *sizes], which is `x_shape`; s: [n, out, *counts].
         """
         swap = [1, 0, *range(2, 2 + self.rank)]
         if group == 1 and x_shape[1] >= _MANY:
             return self._by_cells(x.transpose(swap), s.transpose(swap), x_shape[1])
         # A Conv again: channels and samples change places, as stride and dilation; the signal is the kernel.
         n, inner = x_shape[0], x_shape[1] // group
-        seen = x.reshape((n, group, inner, *self.size)).transpose([2, 1, 0, *range(3, 3 + self.rank)])
+        seen = x.reshape((n, group, inner, *self.sizes)).transpose([2, 1, 0, *range(3, 3 + self.rank)])
         product = s.emitter.op(
             "Conv",
-            seen.reshape((inner, group * n, *self.size)),
+            seen.reshape((inner, group * n, *self.sizes)),
             s.transpose(swap),
-            kernel_shape=list(self.count),
+            kernel_shape=list(self.counts),
             strides=list(self.dilations),
             dilations=list(self.strides),
-            pads=[*self.begin, *self.end],
+            pads=[*self.begins, *self.ends],
             group=group,
         )
         # A stride may leave cells over at the end, which show as positions behind the kernel's last.
@@ -174,13 +110,13 @@ class Window:
         With many channels this is twice as fast in ONNX Runtime.
         """
         emitter = s.emitter
-        pads = np.asarray([0, 0, *self.begin, 0, 0, *self.end], np.int64)
+        pads = np.asarray([0, 0, *self.begins, 0, 0, *self.ends], np.int64)
         padded = emitter.op("Pad", x, pads) if pads.any() else x
         signal = emitter.op("Flatten", s, axis=1)
         products = []
         for cell in np.ndindex(self.kernel):
             start = [c * d for c, d in zip(cell, self.dilations, strict=True)]
-            stop = [b + (n - 1) * t + 1 for b, n, t in zip(start, self.count, self.strides, strict=True)]
+            stop = [b + (n - 1) * t + 1 for b, n, t in zip(start, self.counts, self.strides, strict=True)]
             seen = padded.slice(start, stop, self.strides)
             products.append(emitter.op("Gemm", signal, emitter.op("Flatten", seen, axis=1), transB=1))
         if len(products) == 1:
@@ -196,13 +132,9 @@ class Window:
         swapped = w.reshape((group, out // group, inner, *self.kernel)).transpose(order)
         return swapped.reshape((group * inner, out // group, *self.kernel)).flip(range(2, 2 + self.rank))
 
-    def cells(self, include_pad: bool) -> np.ndarray:
-        """How many cells each window position averages over, shape [*count] (average pooling)."""
+    def averaged(self, count_padding: bool) -> np.ndarray:
+        """Over how many cells each window position averages, shape [*counts] (average pooling)."""
         total: np.ndarray = np.ones(())
         for axis in range(self.rank):
-            begin, end, size = self.begin[axis], self.end[axis], self.size[axis]
-            low, high = (-begin, size + end) if include_pad else (0, size)
-            start = np.arange(self.count[axis]) * self.strides[axis] - begin
-            cell = start[:, None] + np.arange(self.kernel[axis]) * self.dilations[axis]
-            total = np.multiply.outer(total, ((cell >= low) & (cell < high)).sum(1))
+            total = np.multiply.outer(total, self.cells(axis, count_padding=count_padding))
         return total
