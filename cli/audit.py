@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,25 +40,19 @@ def audit(
     input_shapes: tuple[str, ...],
     forget: str,
     data: str,
-    labels: Path | None,
-    preprocess: Path | None,
     reference: Path | None,
     training: str | None,
     max_retain_drop: float,
     no_layers: bool,
     seed: int,
-    engine: str,
-    providers: str,
-    batch_size: int,
-    output_name: str | None,
     as_json: bool,
     quiet: bool,
+    **shared: Any,
 ) -> None:
     """Judge an edited model, whatever made it.
 
     Use data that did not choose the edit. Exits with 1 if a target that could be measured was missed.
     """
-    names = options.label_list(labels)
     with console.progress(quiet) as progress:
         found = examine(
             options.load_model(original, input_shapes),
@@ -68,19 +63,14 @@ def audit(
             training=training,
             max_retain_drop=max_retain_drop,
             by_layer=not no_layers,
-            engine=engine,
-            providers=options.provider_list(providers),
-            output_name=output_name,
-            labels=names,
-            preprocess=preprocess,
-            batch_size=batch_size,
             seed=seed,
             progress=progress,
+            **shared,
         )
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
-        _show_models(found, names)
+        _show_models(found, shared["labels"])
         _show_likeness(found)
         _show_layers(found)
         _show_verdict(found)

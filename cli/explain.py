@@ -1,6 +1,7 @@
 """`onnxunlearn explain`: relevances as pictures."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -45,8 +46,6 @@ def explain(
     model: Path,
     input_shapes: tuple[str, ...],
     data: str,
-    labels: Path | None,
-    preprocess: Path | None,
     target: str,
     composite: str | None,
     seed: str,
@@ -56,11 +55,8 @@ def explain(
     vocabulary: Path | None,
     output: Path,
     overwrite: bool,
-    engine: str,
-    providers: str,
-    batch_size: int,
-    output_name: str | None,
     quiet: bool,
+    **shared: Any,
 ) -> None:
     """Draw what in the inputs, and inside, speaks for a class.
 
@@ -79,13 +75,8 @@ def explain(
             input_name=input_name,
             vocabulary=vocabulary,
             overwrite=overwrite,
-            engine=engine,
-            providers=options.provider_list(providers),
-            output_name=output_name,
-            labels=options.label_list(labels),
-            preprocess=preprocess,
-            batch_size=batch_size,
             progress=progress,
+            **shared,
         )
     if quiet:
         return

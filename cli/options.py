@@ -1,4 +1,8 @@
-"""Options that several commands share."""
+"""Options that several commands share.
+
+Those of `data_options` and `engine_options`, but for --data, are called as the API calls them and hold what
+it takes: a command gets them as `**shared` and hands them on.
+"""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -32,7 +36,11 @@ def data_options(required: bool) -> Callable[[F], F]:
                 "--preprocess", type=PATH, metavar="FILE", help="JSON: how to turn images into inputs."
             ),
             click.option(
-                "--labels", type=PATH, metavar="FILE", help="Class names, one a line or a JSON list."
+                "--labels",
+                type=PATH,
+                callback=_labels,
+                metavar="FILE",
+                help="Class names, one a line or a JSON list.",
             ),
             click.option(
                 "--data",
@@ -58,6 +66,7 @@ def engine_options(function: F) -> F:
         click.option(
             "--providers",
             default="cpu",
+            callback=_providers,
             show_default=True,
             metavar="cpu,cuda",
             help="In order of preference.",
@@ -106,7 +115,7 @@ def quiet_option(function: F) -> F:
     return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(function)
 
 
-def provider_list(text: str) -> tuple[str, ...]:
+def _providers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, ...]:
     """`cpu,cuda` as a tuple. Raises InputError for other names."""
     names = tuple(part.strip().lower() for part in text.split(",") if part.strip())
     unknown = [name for name in names if name not in {"cpu", "cuda"}]
@@ -115,5 +124,5 @@ def provider_list(text: str) -> tuple[str, ...]:
     return names
 
 
-def label_list(path: Path | None) -> list[str] | None:
+def _labels(_: click.Context, __: click.Parameter, path: Path | None) -> list[str] | None:
     return None if path is None else read_labels(path)

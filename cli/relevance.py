@@ -5,6 +5,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -74,19 +75,14 @@ def relevance(
     model: Path,
     input_shapes: tuple[str, ...],
     data: str,
-    labels: Path | None,
-    preprocess: Path | None,
     target: str,
     composite: str,
     seed: str,
     tensors: str,
     output: Path,
     overwrite: bool,
-    engine: str,
-    providers: str,
-    batch_size: int,
-    output_name: str | None,
     quiet: bool,
+    **shared: Any,
 ) -> None:
     """Write the relevance at tensors of MODEL.
 
@@ -102,13 +98,8 @@ def relevance(
             composite=composite,
             seed=seed,
             tensors=tensors,
-            engine=engine,
-            providers=options.provider_list(providers),
-            output_name=output_name,
-            labels=options.label_list(labels),
-            preprocess=preprocess,
-            batch_size=batch_size,
             progress=progress,
+            **shared,
         )
     write_atomically(out, _npz(found))
     if quiet:

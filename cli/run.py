@@ -62,17 +62,11 @@ def run(
     input_shapes: tuple[str, ...],
     forget: str,
     data: str | None,
-    labels: Path | None,
-    preprocess: Path | None,
     output: Path | None,
     overwrite: bool,
     method: str,
     settings: tuple[str, ...],
     composite: str,
-    engine: str,
-    providers: str,
-    batch_size: int,
-    output_name: str | None,
     max_retain_drop: float,
     seed: int,
     report: Path | None,
@@ -80,10 +74,10 @@ def run(
     dry_run: bool,
     verbose: bool,
     quiet: bool,
+    **shared: Any,
 ) -> None:
     """Write a copy of MODEL that no longer knows the class. MODEL itself is never written."""
     loaded = options.load_model(model, input_shapes)
-    names = options.label_list(labels)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_path = (report or out.parent) / f"{out.stem}.report.json"
     if not dry_run:
@@ -97,15 +91,10 @@ def run(
             method=method,
             parameters=_parameters(settings),
             composite=composite,
-            engine=engine,
-            providers=options.provider_list(providers),
             max_retain_drop=max_retain_drop,
-            output_name=output_name,
-            labels=names,
-            preprocess=preprocess,
-            batch_size=batch_size,
             seed=seed,
             progress=progress,
+            **shared,
         )
     if not dry_run:
         with replacing(report_path) as file:  # both or neither: room for the report is taken first
@@ -118,7 +107,7 @@ def run(
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
-        _show_accuracies(result.report, names, verbose)
+        _show_accuracies(result.report, shared["labels"], verbose)
         _show_run(result.report, verbose)
         if not dry_run:
             console.out.print(f"written: {out}  sha256 {result.report['edited']['sha256'][:16]}…")
