@@ -46,7 +46,8 @@ atomic.os.replace = slow
 
 def start(folder: Path, change: str = "", limit: Callable[[], None] | None = None) -> subprocess.Popen[str]:
     def prepare() -> None:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)  # ignored, if the tests themselves run in the background
+        for name in ("SIGINT", "SIGHUP"):  # ignored, if the tests run in the background or under nohup
+            signal.signal(getattr(signal, name), signal.SIG_DFL)
         if limit is not None:
             limit()
 
