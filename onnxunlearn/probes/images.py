@@ -1,5 +1,6 @@
 """A folder with one subfolder of images a class, read with Pillow (an optional dependency)."""
 
+import re
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,14 +13,16 @@ from onnxunlearn.probes.preprocess import Preprocess
 
 #: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+_FORBIDDEN = re.compile(r'[\\/:*?"<>|]')  # in a folder's name, on one system or another
 _LITTER = ("Thumbs.db", "desktop.ini")  # what file managers leave behind; names with a dot in front are too
 
 
 def labelled_files(folder: Path, classes: int, labels: Sequence[str] | None) -> list[tuple[Path, int]]:
     """The images in `folder` and their classes, sorted by subfolder name, then file name.
 
-    A subfolder is named by a label or an index. Raises InputError if a name is neither, or if there are no
-    subfolders or no images.
+    A subfolder is named by a label or an index; `_` stands for what a label has but a folder's name cannot
+    (`t-shirt_top` for `t-shirt/top`). Raises InputError if a name is neither, or if there are no subfolders
+    or no images.
     """
     found: list[tuple[Path, int]] = []
     subfolders = [p for p in _visible(folder) if p.is_dir()]
@@ -27,9 +30,11 @@ def labelled_files(folder: Path, classes: int, labels: Sequence[str] | None) -> 
         raise InputError(
             f"{folder}: no subfolders; put the images of each class into one, named by index or label"
         )
+    there = {p.name for p in subfolders}
+    names = None if labels is None else [n if n in there else _FORBIDDEN.sub("_", n) for n in labels]
     for subfolder in subfolders:
         try:
-            label = class_index(subfolder.name, classes, labels)
+            label = class_index(subfolder.name, classes, names)
         except InputError as error:
             raise InputError(f"{subfolder}: {error}") from None
         found += [(path, label) for path in _visible(subfolder)]

@@ -33,6 +33,13 @@ def test_files_are_sorted_and_litter_is_left_out(tmp_path: Path) -> None:
     ]
 
 
+def test_a_label_that_no_folder_can_bear(tmp_path: Path) -> None:
+    for name in ("t-shirt_top", "a:b", "c_d"):
+        put(tmp_path / name / "0.png")
+    found = labelled_files(tmp_path, 3, ["a:b", "t-shirt/top", "c_d"])
+    assert sorted((p.parent.name, c) for p, c in found) == [("a:b", 0), ("c_d", 2), ("t-shirt_top", 1)]
+
+
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no subfolders"):
         labelled_files(tmp_path, 3, None)
