@@ -1,6 +1,7 @@
 # Needs Python >= 3.11 and make; everything else goes into .venv.
 PYTHON ?= python3
 BIN := .venv/bin
+ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 .PHONY: demo test check fuzz fix clean
 .DELETE_ON_ERROR:
@@ -9,8 +10,9 @@ demo: .venv/demo.stamp
 	$(BIN)/onnxunlearn run sample_models/mnist_cnn.onnx --forget 3 \
 		--data sample_models/mnist_probes.npz -o mnist_cnn.unlearned.onnx --overwrite
 
+# A process a core, each with one thread: the tests are many and small.
 test: check
-	$(BIN)/pytest
+	$(ONE_THREAD) $(BIN)/pytest -n auto --maxprocesses=4 --dist worksteal
 
 check: .venv/test.stamp
 	$(BIN)/ruff check .
@@ -19,7 +21,7 @@ check: .venv/test.stamp
 
 # 100,000 damaged models; what is found is kept in fuzz-findings/
 fuzz: .venv/test.stamp
-	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(FUZZ)
+	$(ONE_THREAD) $(BIN)/python -m tests.fuzz $(FUZZ)
 
 fix: .venv/test.stamp
 	$(BIN)/ruff check --fix .
