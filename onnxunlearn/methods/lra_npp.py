@@ -104,7 +104,9 @@ def lra_npp(
     best: tuple[float, Outcome] | None = None
     for how in (perturb,) if perturb else ("zero", "flip"):
         for n in ks:
-            rankings = {name: _ranking(bench, *found, k=n, subtract=subtract) for name, found in relevance.items()}
+            rankings = {
+                name: _ranking(bench, *found, k=n, subtract=subtract) for name, found in relevance.items()
+            }
             cuts = _search(bench, steps, rankings, m, how)
             edits = _edits(bench, cuts, how)
             reach = bench.trial(edits).reach
@@ -170,9 +172,7 @@ def _summed(_: str, relevance: np.ndarray, axis: int) -> np.ndarray:
     return neuron_relevance(relevance, axis)
 
 
-def _ranking(
-    bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int, subtract: bool
-) -> Neurons:
+def _ranking(bench: Workbench, by_class: Neurons, retained: np.ndarray, k: int, subtract: bool) -> Neurons:
     """Neurons by score, best first; only those that ever counted for the class.
 
     k is meant for the head's input; wider or narrower layers get the same share of their neurons.

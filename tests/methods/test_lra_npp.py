@@ -121,7 +121,6 @@ def test_the_neurons_are_those_more_frequent_for_the_class_than_for_others() -> 
     assert head["outgoing"]["3"] == expected
     assert expected != [n for n in (-share).argsort(kind="stable") if share[n] > 0][:m]
 
-
     (head, *others) = lra_npp(MLP, k=k, m=m, layers=1, subtract=False).report["method"]["details"]["cuts"]
     assert head["outgoing"]["3"] == [n for n in (-share).argsort(kind="stable") if share[n] > 0][:m]
     assert not others
