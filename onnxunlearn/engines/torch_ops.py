@@ -275,6 +275,11 @@ def _along_axis(op: Op, values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.ndim - 1 - axis))
 
 
+def per_channel(values: Tensor, like: Tensor) -> Tensor:
+    """One value a channel (C), shaped to broadcast over an (N, C, ...) tensor."""
+    return values.reshape(-1, *[1] * (like.ndim - 2))
+
+
 def axes_of(op: Op, given: Tensor | None) -> Sequence[int]:
     """Axes from the second input (newer opsets) or from the attribute (older ones); empty if in neither."""
     return op.get("axes", []) if given is None else numbers(given)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from onnxunlearn.engines.torch_ops import Op, Result, axes_of, numbers, torch_op
+from onnxunlearn.engines.torch_ops import Op, Result, axes_of, numbers, per_channel, torch_op
 
 Reduction = Callable[[Tensor, tuple[int, ...]], Tensor]
 
@@ -91,13 +91,13 @@ def batch_normalization(op: Op, x: Tensor, scale: Tensor, bias: Tensor, mean: Te
     if op.get("training_mode", 0):
         raise op.unsupported("training mode")
     slope = scale / (var + op.get("epsilon", 1e-5)).sqrt()
-    return x * _per_channel(slope, x) + _per_channel(bias - mean * slope, x)
+    return x * per_channel(slope, x) + per_channel(bias - mean * slope, x)
 
 
 @torch_op("InstanceNormalization")
 def instance_normalization(op: Op, x: Tensor, scale: Tensor, bias: Tensor) -> Tensor:
     y, _, _ = _standardised(x, tuple(range(2, x.ndim)), op.get("epsilon", 1e-5))
-    return y * _per_channel(scale, x) + _per_channel(bias, x)
+    return y * per_channel(scale, x) + per_channel(bias, x)
 
 
 @torch_op("LayerNormalization")
@@ -121,7 +121,3 @@ def _standardised(x: Tensor, axes: tuple[int, ...], epsilon: float) -> tuple[Ten
     mean = x.mean(axes, keepdim=True)
     inverse = ((x - mean).square().mean(axes, keepdim=True) + epsilon).rsqrt()
     return (x - mean) * inverse, mean, inverse
-
-
-def _per_channel(values: Tensor, like: Tensor) -> Tensor:
-    return values.reshape(-1, *[1] * (like.ndim - 2))

@@ -79,15 +79,7 @@ def attention(site: Site) -> Attention:
         return joined([q * matmul(t, k), k * matmul(turned(t), q), to_v])
 
     which = [i for i in (0, 1, 2, *((4, 5) if past else ())) if site.carries(i)]
-    names = tuple(node.inputs[i] for i in which)
-    return Attention(
-        kind="attention",
-        inputs=names,
-        xs=tuple(map(site.value, names)),
-        y=site.y,
-        vjp=back,
-        share=share,
-    )
+    return site.map_as(Attention, "attention", back, which, share=share)
 
 
 class _Layout:

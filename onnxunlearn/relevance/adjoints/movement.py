@@ -104,16 +104,14 @@ def split(site: Site) -> LocalMap:
     axis = int(site.node.attribute("axis", 0)) % len(site.shape())
     shapes = [site.shapes[name] for name in site.node.outputs]
 
-    def join(*signals: Value) -> list[Value]:
+    def join(*signals: Value) -> Value:
         emitter = site.emitter
         if all(s.zero for s in signals):
-            return [emitter.zero]
+            return emitter.zero
         full = [zeros(emitter, n) if s.zero else s for s, n in zip(signals, shapes, strict=True)]
-        return [emitter.op("Concat", *full, axis=axis)]
+        return emitter.op("Concat", *full, axis=axis)
 
-    name = site.node.inputs[0]
-    numbers = tuple(range(len(shapes)))
-    return LocalMap(kind="route", inputs=(name,), xs=(site.value(name),), y=site.y, vjp=join, outputs=numbers)
+    return site.map("route", join, outputs=tuple(range(len(shapes))))
 
 
 @adjoint("Expand")

@@ -33,24 +33,21 @@ def normalised(
         inverse = site.emitter.constant(1.0) / x.emitter.op("Sqrt", variance)
         return centered * inverse, inverse
 
-    def back(signal: Value, frozen: bool) -> Sequence[Value]:
+    def back(signal: Value, frozen: bool) -> Value:
         u = (signal * gamma).reshape(shape)
         if u.zero:
-            return [u]
+            return u
         hat, inverse = parts()
         through = u - _mean(u, axes) if center else u
         if not frozen:
             through = through - hat * _mean(u * hat, axes)
-        return [(through * inverse).reshape(x_shape)]
+        return (through * inverse).reshape(x_shape)
 
-    name = site.node.inputs[0]
-    return Normalisation(
-        kind="normalisation",
-        inputs=(name,),
-        xs=(site.value(name),),
-        y=site.y,
-        vjp=lambda signal: back(signal, frozen=False),
-        frozen=lambda signal: back(signal, frozen=True),
+    return site.map_as(
+        Normalisation,
+        "normalisation",
+        lambda signal: back(signal, frozen=False),
+        frozen=lambda signal: [back(signal, frozen=True)],
     )
 
 
@@ -113,23 +110,15 @@ def softmax(site: Site) -> Softmax:
     def total(value: Value) -> Value:
         return emitter.op("ReduceSum", value, np.asarray([axis], np.int64), keepdims=1)
 
-    def back(signal: Value) -> Sequence[Value]:
+    def back(signal: Value) -> Value:
         s = signal.reshape(flat)
         if s.zero:
-            return [s]
+            return s
         result = s - probabilities * total(s) if logarithm else probabilities * (s - total(s * probabilities))
-        return [result.reshape(shape)]
+        return result.reshape(shape)
 
-    name = site.node.inputs[0]
-    return Softmax(
-        kind="softmax",
-        inputs=(name,),
-        xs=(site.value(name),),
-        y=site.y,
-        vjp=back,
-        axes=tuple(range(axis, len(shape))) if old else (axis,),
-        probabilities=probabilities.reshape(shape),
-    )
+    axes = tuple(range(axis, len(shape))) if old else (axis,)
+    return site.map_as(Softmax, "softmax", back, axes=axes, probabilities=probabilities.reshape(shape))
 
 
 @adjoint("LpNormalization")
@@ -166,22 +155,12 @@ def local_response_normalization(site: Site) -> ResponseNormalisation:
     def neighbours(value: Value) -> Value:
         return emitter.op("Conv", value, kernel)
 
-    def back(signal: Value) -> Sequence[Value]:
+    def back(signal: Value) -> Value:
         x = site.value(site.node.inputs[0])
         S = neighbours(x * x) * share + k
         power = emitter.op("Pow", S, np.asarray(-beta, emitter.dtype))
         around = neighbours(signal * x * power / S)
-        return [signal * power - x * around * (2 * share * beta)]
+        return signal * power - x * around * (2 * share * beta)
 
-    name = site.node.inputs[0]
-    return ResponseNormalisation(
-        kind="lrn",
-        inputs=(name,),
-        xs=(site.value(name),),
-        y=site.y,
-        vjp=back,
-        share=share,
-        beta=beta,
-        k=k,
-        neighbours=neighbours,
-    )
+    more = {"share": share, "beta": beta, "k": k, "neighbours": neighbours}
+    return site.map_as(ResponseNormalisation, "lrn", back, **more)

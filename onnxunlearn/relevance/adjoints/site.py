@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -11,6 +12,8 @@ from onnxunlearn.graph.tail import WEIGHT
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.expression import Emitter, Value
 from onnxunlearn.relevance.local_map import LocalMap
+
+M = TypeVar("M", bound=LocalMap)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,16 +96,32 @@ class Site:
         return UnsupportedError(f"{self.node}: {why}; relevance cannot pass it")
 
     def map(
-        self, kind: str, vjp: Callable[[Value], Value | Sequence[Value]], inputs: Sequence[int] = (0,)
+        self,
+        kind: str,
+        vjp: Callable[..., Value | Sequence[Value]],
+        inputs: Sequence[int] = (0,),
+        **more: Any,
     ) -> LocalMap:
         """A LocalMap over the inputs with these numbers. A vjp of one input may return one value."""
+        return self.map_as(LocalMap, kind, vjp, inputs, **more)
 
-        def as_sequence(signal: Value) -> Sequence[Value]:
-            result = vjp(signal)
+    def map_as(
+        self,
+        made: type[M],
+        kind: str,
+        vjp: Callable[..., Value | Sequence[Value]],
+        inputs: Sequence[int] = (0,),
+        **more: Any,
+    ) -> M:
+        """Likewise, of a kind of map that knows `more`."""
+
+        def as_sequence(*signals: Value) -> Sequence[Value]:
+            result = vjp(*signals)
             return [result] if isinstance(result, Value) else result
 
         names = tuple(self.node.inputs[i] for i in inputs)
-        return LocalMap(kind=kind, inputs=names, xs=tuple(map(self.value, names)), y=self.y, vjp=as_sequence)
+        xs = tuple(map(self.value, names))
+        return made(kind=kind, inputs=names, xs=xs, y=self.y, vjp=as_sequence, **more)
 
 
 Adjoint = Callable[[Site], LocalMap]
