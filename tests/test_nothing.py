@@ -64,7 +64,7 @@ def test_any_method_takes_made_probes() -> None:
     assert report["figures"]["original"]["forget"] == 100
 
 
-@models(CNN, MOBILE)
+@models(MOBILE)
 def test_probes_of_the_forgotten_class_alone(path: Path) -> None:
     arrays = given(path)
     of_class = arrays["y"] == 3

@@ -183,7 +183,7 @@ def test_a_shared_head(folder: Path) -> None:
         (["--set", "k=3"], "method 'auto' has no parameter 'k'"),
         (
             ["--method", "lra-npp", "--set", "kk=3"],
-            "method 'lra-npp' has no parameter 'kk'; known: k, m, perturb",
+            "method 'lra-npp' has no parameter 'kk'; known: k, m, layers, subtract, perturb",
         ),
         (["--method", "lra-npp", "--set", "k=0"], "k=0; expected a number of neurons"),
         (["--method", "lra-npp", "--set", "k=x"], "k='x'; expected a number of neurons"),
