@@ -12,9 +12,7 @@ def test_unknown_methods_and_parameters_are_named_with_what_there_is() -> None:
         match="unknown method 'magic'; known: auto, damp, erase, esc, head, lra-npp, ",
     ):
         run_method("magic", bench(), {})
-    with pytest.raises(
-        InputError, match="'lra-npp' has no parameter 'bench'; known: k, m, layers, sub"
-    ):
+    with pytest.raises(InputError, match="'lra-npp' has no parameter 'bench'; known: k, m, layers, sub"):
         run_method("lra-npp", bench(), {"bench": 1})
     with pytest.raises(InputError, match="'mask' has no parameter 'k'; known: low"):
         run_method("mask", bench(), {"k": 1})
