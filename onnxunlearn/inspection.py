@@ -11,7 +11,17 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Layer, Logits, Model, ModelSource, find_layers, find_logits, load, not_finite
+from onnxunlearn.graph import (
+    Layer,
+    Logits,
+    Model,
+    ModelSource,
+    find_layers,
+    find_logits,
+    load,
+    not_finite,
+)
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
@@ -198,11 +208,12 @@ def _rules(
         return (), "no input is float, and none looks anything up in an embedding"
     if len(seen.nodes) > _MOST_NODES:
         return (), _too_many(seen)
-    for node in path_between(seen, ends, logits.tensor):
-        if node.kind == "Loop":  # refused anyway, and a run to find that out might never end
-            return (), f"{node}: {OPEN[node.kind]}"
+    for node in seen.nodes:  # also beside the path: a run to find out how often might never end
+        if any(inner.op_type == "Loop" for inner in (node.proto, *messages(node.proto, onnx.NodeProto))):
+            within = "" if node.kind == "Loop" else "of a Loop in it, "
+            return (), f"{node}: {within}{OPEN['Loop']}"
     try:
-        propagator = Propagator(model, logits, create_engine(engine), composite, ends)
+        propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)

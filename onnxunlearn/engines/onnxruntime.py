@@ -1,14 +1,17 @@
 """The default engine: ONNX Runtime, on the CPU or on CUDA."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import external_data_helper
 
+from onnxunlearn.engines import endless
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
@@ -91,29 +94,56 @@ class OnnxRuntimeEngine:
             session = ort.InferenceSession(_trimmed(model).SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
-        return OnnxRuntimeSession(session, Signature.of(model), shared)
+        loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
+        return OnnxRuntimeSession(session, Signature.of(model), shared, endless.LONGEST if loops else None)
 
 
 class OnnxRuntimeSession:
     """A graph in ONNX Runtime; made by `OnnxRuntimeEngine.session`."""
 
-    def __init__(self, session: Any, signature: Signature, shared: Sequence[Any]) -> None:
+    def __init__(
+        self, session: Any, signature: Signature, shared: Sequence[Any], limit: float | None = None
+    ) -> None:
+        """limit: seconds that a run may take."""
         self._session = session
         self._signature = signature
+        self._limit = limit
         self._shared = shared  # weights that must live as long as the session
 
     def run(
         self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
+        """Values of `outputs` (default: all).
+
+        Raises InputError if the feeds do not fit the graph, UnsupportedError if a Loop in it does not end.
+        """
         names = self._signature.check(feeds, outputs)
+        options = ort.RunOptions()
+        options.log_severity_level = _FATAL
         try:
-            values = self._session.run(list(names), dict(feeds))
+            with _stopping(options, self._limit):
+                values = self._session.run(list(names), dict(feeds), options)
         except Exception as error:
+            if options.terminate and self._limit is not None:
+                raise endless.stopped("onnxruntime", self._limit) from error
             raise InputError(
                 f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
             ) from error
         return dict(zip(names, values, strict=True))
+
+
+@contextmanager
+def _stopping(options: Any, limit: float | None) -> Iterator[None]:
+    """Whatever runs with these options meanwhile is stopped after `limit` seconds."""
+    if limit is None:
+        yield
+        return
+    timer = Timer(limit, setattr, (options, "terminate", True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _share_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:

@@ -45,7 +45,7 @@ class Node:
     def domain(self) -> str:
         return "" if self.proto.domain == "ai.onnx" else self.proto.domain
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The op as rules and tables know it: `Conv`, `com.microsoft::FusedConv`."""
         return f"{self.domain}::{self.op}" if self.domain else self.op
@@ -149,6 +149,25 @@ class Model:
             for name in dict.fromkeys(n for n in (*node.inputs, *node.captured) if n):
                 readers.setdefault(name, []).append(node)
         return readers
+
+    def readers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read the values of a stored tensor, through whatever layout ops; not those that ask
+        only for its shape, which no edit changes."""
+        if name not in self._readers:
+            found, waiting = [], [name]
+            while waiting:  # no recursion: chains may be long
+                part = waiting.pop()
+                for node in self.consumers.get(part, ()):
+                    if node.kind in LAYOUT_OPS and node.inputs[0] == part:
+                        waiting.append(node.outputs[0])
+                    elif node.kind not in {"Shape", "Size"}:
+                        found.append(node)
+            self._readers[name] = tuple(found)
+        return self._readers[name]
+
+    @cached_property
+    def _readers(self) -> dict[str, tuple[Node, ...]]:
+        return {}
 
     @cached_property
     def stored(self) -> dict[str, onnx.TensorProto]:
