@@ -15,7 +15,7 @@ from onnxunlearn.engines import endless
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.external import read
+from onnxunlearn.graph.external import place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
 
@@ -87,7 +87,7 @@ class OnnxRuntimeEngine:
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
-            shared = _share_weights(options, model, folder)
+            shared = _give_weights(options, model, folder)
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
@@ -146,26 +146,34 @@ def _stopping(options: Any, limit: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _share_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
-    """Give the session the data files' content as it is mapped, instead of a copy for each session.
+def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
+    """Give the session what it needs of the data files, read once for all sessions.
 
+    Left to itself it maps the files, and a mapped file that is cut short takes the process down. It copies
+    what it is given, but those of a large model it is lent (only what it folds while it loads, it maps then).
     Returns the values, which must outlive the session.
     """
-    fed = {i.name for i in model.graph.input}
-    shared, total = [], 0
+    needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
+    values: dict[str, Any] = {}
+    total = 0
     for tensor in model.graph.initializer:
-        if external_data_helper.uses_external_data(tensor) and tensor.name not in fed:
+        if external_data_helper.uses_external_data(tensor) and tensor.name in needed:
             try:
-                values = read(tensor, folder)
+                array = read(tensor, folder)
             except (OSError, ValueError):  # ONNX Runtime says what is wrong
                 continue
-            if values.flags.aligned and values.dtype.kind in "fiu":
-                shared.append(ort.OrtValue.ortvalue_from_numpy(values))
-                options.add_initializer(tensor.name, shared[-1])
-                total += values.nbytes
-    if total > _LARGE:  # packed weights are faster, but are a copy
-        options.add_session_config_entry("session.disable_prepacking", "1")
-    return shared
+            if array.nbytes == place(tensor).length:  # else packed
+                bits = array if array.dtype.kind in "fiub" else array.view(f"u{array.itemsize}")
+                make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
+                values[tensor.name] = make(bits, tensor.data_type)
+                total += array.nbytes
+    if total <= _LARGE:
+        options.add_external_initializers(list(values), list(values.values()))
+        return []
+    for name, value in values.items():
+        options.add_initializer(name, value)
+    options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
+    return list(values.values())
 
 
 def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:

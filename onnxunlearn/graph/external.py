@@ -10,6 +10,7 @@ and those locations are, besides the edited values, all that differs in the edit
 
 import os
 from collections.abc import Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 from weakref import WeakValueDictionary
@@ -41,31 +42,39 @@ def place(tensor: onnx.TensorProto) -> Place:
 
 
 def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
-    """The tensor's values, mapped from the file and read as they are used; not to be written to.
+    """The tensor's values; not to be written to. All who read a tensor share one copy, as long as it is used.
 
-    Whoever reads a file shares one mapping of it, so that its pages count once. Raises OSError or ValueError
-    if the file does not hold them.
+    Read, not mapped: a file that is cut short while it is mapped takes the process down. Raises OSError or
+    ValueError if the file does not hold the values.
     """
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    shape, at = tuple(tensor.dims), place(tensor)
-    if _bytes(tensor) != dtype.itemsize * int(np.prod(shape)) or not _bytes(tensor):  # packed, or empty
+    shape, at, size = tuple(tensor.dims), place(tensor), _bytes(tensor)
+    if size != dtype.itemsize * int(np.prod(shape)) or not size:  # packed, or empty
         return np.asarray(numpy_helper.to_array(tensor, str(folder)))
-    content = _mapped(folder / at.location)[at.offset : at.offset + _bytes(tensor)]
+    with open(folder / at.location, "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, at.offset, size
+        content = _contents.get(key)
+        if content is None:
+            content = _contents[key] = _content(file, at.offset, size)
     return content.view(dtype).reshape(shape)
 
 
-#: (device, inode, size, time of change) -> content; kept as long as someone uses it
-_mappings: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
+#: (device, inode, size, time of change, offset, length) -> bytes; kept as long as someone uses them
+_contents: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The bytes of a file."""
-    status = path.stat()
-    key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-    found = _mappings.get(key)
-    if found is None:
-        found = _mappings[key] = np.memmap(path, np.uint8, "r")
-    return found
+def _content(file: FileIO, offset: int, size: int) -> np.ndarray:
+    content = np.empty(size, np.uint8)
+    rest = memoryview(content)
+    file.seek(offset)
+    while rest:
+        count = file.readinto(rest)
+        if not count:
+            raise OSError(0, "its data file is shorter than it was; wait until it has been written")
+        rest = rest[count:]
+    content.flags.writeable = False
+    return content
 
 
 def locations(proto: onnx.ModelProto) -> list[str]:

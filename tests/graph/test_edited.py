@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.audit import diff
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.engines import create_engine, onnxruntime
+from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Edited, Model, check_outputs, load
 from onnxunlearn.graph.external import place
 from onnxunlearn.graph.tensors import external_tensors
@@ -101,6 +102,28 @@ def test_before_it_is_written_it_runs_with_the_new_values(model: Model) -> None:
     np.testing.assert_array_equal(made.array("b"), B)
     assert diff(model, made).others == ()
     np.testing.assert_array_equal(model.array("w"), W)
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_data_file_that_is_cut_short(
+    model: Model, tmp_path: Path, lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is used on; what was not, and the copy, are refused. Mapped, it would end the process."""
+    if lent:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    w, session = model.array("w"), create_engine().session(model.proto, model.folder)
+    data = tmp_path / "in" / "m.onnx.data"
+    os.truncate(data, 0)
+    x = numbers(2, 4, seed=3)
+    np.testing.assert_allclose(session.run({"x": x})["y"], x @ W + B, rtol=1e-5)
+    np.testing.assert_array_equal(w, W)
+    with pytest.raises(InputError, match=r"'b' cannot be read .*shorter than it was"):
+        model.array("b")
+    with pytest.raises(InputError, match=r"is too short \(0 of 52 bytes\); copy the data file again"):
+        Edited.of(model, {"w": -W}).save(tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+    with pytest.raises(OnnxUnlearnError, match="onnxruntime cannot load the model"):
+        create_engine().session(model.proto, model.folder)
 
 
 def test_many_files_in_folders(tmp_path: Path) -> None:
