@@ -214,6 +214,13 @@ class Value:
             return self
         return self.emitter.op("Where", condition, self, np.asarray(0, self.emitter.dtype))
 
+    def masked(self, condition: Value) -> Value:
+        """Likewise for a finite value: a product with 0 and 1 takes ONNX Runtime a sixth of its Where."""
+        if self.zero:
+            return self
+        kind = onnx.helper.np_dtype_to_tensor_dtype(self.emitter.dtype)
+        return self * self.emitter.op("Cast", condition, to=kind).with_sign(1)
+
     def reshape(self, shape: Sequence[int]) -> Value:
         if self.zero:
             return self
