@@ -67,8 +67,10 @@ class Draft:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def weight(self, floats: Quantised) -> str:
-        """A new constant: the floats that the model stores as integers."""
+    def weight(self, floats: Quantised | np.ndarray) -> str:
+        """A new constant: floats that the model stores in another way, or that nobody can edit."""
+        if isinstance(floats, np.ndarray):
+            return self.constant(floats)
         name = self.constant(floats.decode(self.model.array))
         self.encodings[name] = floats
         return name
