@@ -1,5 +1,6 @@
 """Attention nodes whose weights lie in one tensor: each third is a layer, edited in its own columns."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,7 @@ def of_integers(per_column: bool) -> onnx.ModelProto:
     return network(nodes, {name: np.asarray(value) for name, value in stored.items()}, WIDTH)
 
 
-MODELS = {
+MODELS: dict[str, Callable[[], onnx.ModelProto]] = {
     "float": of_floats,
     "half": of_halves,
     "integers": lambda: of_integers(False),

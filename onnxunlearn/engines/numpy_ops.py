@@ -127,13 +127,13 @@ class Loop(op_loop.Loop):
     """The evaluator's own, but it ends."""
 
     def __init__(self, *arguments: Any) -> None:
-        super().__init__(*arguments)
-        self._step = self._run_body  # not a method: the evaluator puts it there
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]
+        self._step: Any = self._run_body  # type: ignore[has-type]  # no method: the evaluator puts it there
         self._run_body = self._step_in_time
 
     def _run(self, *inputs: Array | None, **context: Any) -> tuple[Array, ...]:
         self._start = time.monotonic()
-        result: tuple[Array, ...] = super()._run(*inputs, **context)
+        result: tuple[Array, ...] = super()._run(*inputs, **context)  # type: ignore[no-untyped-call]
         return result
 
     def _step_in_time(self, *inputs: Any, **context: Any) -> Any:

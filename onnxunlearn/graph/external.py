@@ -66,7 +66,7 @@ _contents: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionar
 
 def _content(file: FileIO, offset: int, size: int) -> np.ndarray:
     content = np.empty(size, np.uint8)
-    rest = memoryview(content)
+    rest = content.data
     file.seek(offset)
     while rest:
         count = file.readinto(rest)

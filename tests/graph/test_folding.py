@@ -114,7 +114,7 @@ def test_softmax_of_constants_is_that_of_the_opset(op: str, axis: int | None, op
     """Before opset 13 it normalises over all axes from `axis` on."""
     if opset == 9 and axis is not None and axis < 0:
         pytest.skip("a negative axis came with opset 11")
-    node = helper.make_node(op, ["a"], ["c"], **({} if axis is None else {"axis": axis}))
+    node = helper.make_node(op, ["a"], ["c"], axis=axis)  # None: no attribute
     stored, model = numbers(2, 3, 4), build([node], [], [value("c", [2, 3, 4])], [])
     model.opset_import[0].version = opset
     model.graph.input.append(value("a", [2, 3, 4]))
