@@ -144,7 +144,7 @@ class Edits:
             return
         dtype = self.file.array(name).dtype
         self.arrays[name] = _rounded(wanted, dtype)
-        self.feeds[name] = self.arrays[name].astype(wanted.dtype)
+        self.feeds[name] = self.arrays[name].astype(wanted.dtype, copy=False)
 
     def _encode(self, name: str, wanted: np.ndarray) -> None:
         """Store `wanted` as integers. Constants that share a scale which grows keep their values."""

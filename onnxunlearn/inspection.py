@@ -16,6 +16,7 @@ from onnxunlearn.graph import (
     Logits,
     Model,
     ModelSource,
+    Node,
     find_layers,
     find_logits,
     load,
@@ -112,7 +113,6 @@ def inspect(
     rules_for = parse_composite(composite)
     model = load(model)
     logits = find_logits(model, output_name)
-    path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     hindrance = _hindrance(model)
     seen = lower(model) if hindrance else _seen(model, engine)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
@@ -149,9 +149,7 @@ def inspect(
             for layer in layers
         ),
         weights_that_cannot_be_edited=tuple(
-            node.name
-            for node in path
-            if node.kind in {"Conv", "Gemm", "MatMul"} and node.name not in editable
+            node.name for node in nodes if _weighted(seen, node) and node.name not in editable
         ),
         covered={op: n for op, n in sorted(ops.items()) if op in adjoint},
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
@@ -171,6 +169,12 @@ def _seen(model: Model, engine: str) -> Model:
         return settle(seen, _example(model), create_engine(engine))
     except (OnnxUnlearnError, MemoryError):  # named as the obstacle
         return seen
+
+
+def _weighted(seen: Model, node: Node) -> bool:
+    """Whether the node has a weight, known or computed; a product of two activations has none."""
+    product = node.kind == "MatMul" and all(name in seen.activations for name in node.inputs)
+    return node.kind in {"Conv", "Gemm", "MatMul"} and not product
 
 
 def _stored_as(seen: Model, layer: Layer) -> str:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -18,6 +19,7 @@ from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
+from onnxunlearn.graph.tensors import element_bits
 
 try:
     import onnxruntime as ort
@@ -38,7 +40,7 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cuda": (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}),
 }
 
-#: bytes of weights that a session may copy
+#: bytes of weights from which on memory counts more than speed: a session gets no copies, and no arena
 _LARGE = 1 << 28
 
 _FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
@@ -79,6 +81,9 @@ class OnnxRuntimeEngine:
             # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
             # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if _tensor_bytes(model) > _LARGE:
+            # Its arena grows by powers of two, gives nothing back, and each session has one.
+            options.enable_cpu_mem_arena = False
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         shared: list[Any] = []
@@ -130,6 +135,13 @@ class OnnxRuntimeSession:
                 f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
             ) from error
         return dict(zip(names, values, strict=True))
+
+
+def _tensor_bytes(model: onnx.ModelProto) -> int:
+    """Of its weights, and of inputs of a fixed size, which weights that are fed are."""
+    fixed = (i.type.tensor_type.shape.dim for i in model.graph.input)
+    inputs = 4 * sum(prod(d.dim_value for d in dims) for dims in fixed)
+    return inputs + sum((element_bits(t.data_type) or 0) * prod(t.dims) // 8 for t in model.graph.initializer)
 
 
 @contextmanager

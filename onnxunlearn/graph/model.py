@@ -17,7 +17,9 @@ from onnx import numpy_helper
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import read
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
+from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.wire import FieldPath
 
 if TYPE_CHECKING:
     from onnxunlearn.graph.quantised import Quantised
@@ -171,12 +173,18 @@ class Model:
 
     @cached_property
     def stored(self) -> dict[str, onnx.TensorProto]:
-        """Tensors whose values lie in the file: initializers and outputs of Constant nodes."""
-        tensors = dict(self.initializers)
+        """Tensors whose values lie in the file: initializers and outputs of Constant nodes; of those in local
+        functions, too, under names of their own (see `constants_of`)."""
+        tensors = {name: tensor for name, (_, tensor) in self.function_constants.items()}
+        tensors |= self.initializers
         for node in self.nodes:
             if node.kind == "Constant" and isinstance(node.attribute("value"), onnx.TensorProto):
                 tensors[node.outputs[0]] = node.attribute("value")
         return tensors
+
+    @cached_property
+    def function_constants(self) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
+        return constants_of(self.proto)
 
     @cached_property
     def activations(self) -> frozenset[str]:
