@@ -16,7 +16,7 @@ from onnxunlearn.engines import endless
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.external import place, read
+from onnxunlearn.graph.external import is_lent, place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
 from onnxunlearn.graph.tensors import element_bits
@@ -166,6 +166,7 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[An
     Returns the values, which must outlive the session.
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
+    lent = {tensor.name for tensor in model.graph.initializer if is_lent(tensor)}  # not in the files
     values: dict[str, Any] = {}
     total = 0
     for tensor in model.graph.initializer:
@@ -179,11 +180,13 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[An
                 make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
                 values[tensor.name] = make(bits, tensor.data_type)
                 total += array.nbytes
+    copied = {name: v for name, v in values.items() if total <= _LARGE or name in lent}
+    options.add_external_initializers(list(copied), list(copied.values()))
     if total <= _LARGE:
-        options.add_external_initializers(list(values), list(values.values()))
         return []
     for name, value in values.items():
-        options.add_initializer(name, value)
+        if name not in copied:
+            options.add_initializer(name, value)
     options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
     return list(values.values())
 

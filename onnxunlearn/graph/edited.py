@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.atomic import replacing
-from onnxunlearn.graph.external import copy_patched, patches_of, renamed
+from onnxunlearn.graph.external import copy_patched, lend, patches_of, renamed
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
@@ -37,11 +36,11 @@ class Edited:
         return cls(model, patch(model, inside), values)
 
     def model(self) -> Model:
-        """To run it before it is written: with the edited tensors inside, the others where the original has
+        """To run it before it is written: the edited tensors from memory, the others where the original has
         them."""
-        made = Model(self.data, onnx.load_model_from_string(self.data), self.original.path)
+        made = Model(self.data, onnx.load_model_from_string(self.data), self.original.path, lent=self.outside)
         for name, values in self.outside.items():
-            made.stored[name].CopyFrom(numpy_helper.from_array(values, name))
+            lend(made.stored[name], values)
         return made
 
     def save(self, out: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -47,17 +48,38 @@ def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     Read, not mapped: a file that is cut short while it is mapped takes the process down. Raises OSError or
     ValueError if the file does not hold the values.
     """
+    lent = _lent.get(tensor.doc_string)
+    if lent is not None:
+        return lent
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     shape, at, size = tuple(tensor.dims), place(tensor), _bytes(tensor)
     if size != dtype.itemsize * int(np.prod(shape)) or not size:  # packed, or empty
         return np.asarray(numpy_helper.to_array(tensor, str(folder)))
-    with open(folder / at.location, "rb", buffering=0) as file:
+    path = (folder / at.location).resolve()
+    if not path.is_relative_to(folder.resolve()):  # `load` has checked it, but links may change
+        raise OSError(0, f"its data file {at.location!r} lies outside the model's folder")
+    with open(path, "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, at.offset, size
         content = _contents.get(key)
         if content is None:
             content = _contents[key] = _content(file, at.offset, size)
     return content.view(dtype).reshape(shape)
+
+
+#: doc string of a tensor -> what it stands for
+_lent: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
+
+
+def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+    """Let a tensor with external data stand for `values` instead, as long as these exist, without a copy."""
+    tensor.doc_string = f"lent {uuid4()}"
+    _lent[tensor.doc_string] = values
+
+
+def is_lent(tensor: onnx.TensorProto) -> bool:
+    """Whether the file does not hold what the tensor stands for."""
+    return tensor.doc_string in _lent
 
 
 #: (device, inode, size, time of change, offset, length) -> bytes; kept as long as someone uses them

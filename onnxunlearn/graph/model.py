@@ -91,7 +91,8 @@ class Model:
 
     A model that was made in memory of a loaded one (see `relevance.lowering`) has no bytes. origin: the
     loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
-    have the name of a stored tensor are that tensor, maybe in a wider type.
+    have the name of a stored tensor are that tensor, maybe in a wider type. lent: kept for external tensors
+    that stand for something else than the file holds, see `external.lend`.
     """
 
     data: bytes = field(repr=False)
@@ -99,6 +100,7 @@ class Model:
     path: Path | None = None
     origin: "Model | None" = field(default=None, repr=False)
     encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
+    lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path | None:
