@@ -166,9 +166,8 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[An
     Returns the values, which must outlive the session.
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
-    lent = {tensor.name for tensor in model.graph.initializer if is_lent(tensor)}  # not in the files
     values: dict[str, Any] = {}
-    total = 0
+    total, lent = 0, False
     for tensor in model.graph.initializer:
         if external_data_helper.uses_external_data(tensor) and tensor.name in needed:
             try:
@@ -180,14 +179,15 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[An
                 make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
                 values[tensor.name] = make(bits, tensor.data_type)
                 total += array.nbytes
-    copied = {name: v for name, v in values.items() if total <= _LARGE or name in lent}
-    options.add_external_initializers(list(copied), list(copied.values()))
+                lent |= is_lent(tensor)
     if total <= _LARGE:
+        options.add_external_initializers(list(values), list(values.values()))
         return []
     for name, value in values.items():
-        if name not in copied:
-            options.add_initializer(name, value)
+        options.add_initializer(name, value)
     options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
+    if lent:  # what it folds it would take from the files, which hold something else
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
     return list(values.values())
 
 

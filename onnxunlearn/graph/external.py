@@ -74,6 +74,10 @@ _lent: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
 def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     """Let a tensor with external data stand for `values` instead, as long as these exist, without a copy."""
     tensor.doc_string = f"lent {uuid4()}"
+    tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+    for entry in tensor.external_data:
+        if entry.key == "length":
+            entry.value = str(values.nbytes)
     _lent[tensor.doc_string] = values
 
 

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.audit import diff
+from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
-from onnxunlearn.graph import Edited, Model, check_outputs, load
-from onnxunlearn.graph.external import place
+from onnxunlearn.graph import Edited, Model, check_outputs, find_layers, load
+from onnxunlearn.graph.external import lend, place
 from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.relevance.lowering import lower
 
 from .models import assert_one_line, build, numbers, run, tensor, value
 
@@ -291,3 +293,48 @@ def test_nothing_but_the_chosen_elements_differs(model: Model, tmp_path: Path, d
     assert found.others == ()
     whole = onnx.load(out)
     np.testing.assert_array_equal(run(whole.SerializeToString(), {"x": x})[0], edits["w"] + edits["b"])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_lent_values_take_the_place_of_the_files(
+    model: Model, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the engine folds them as it loads the model: here, a Transpose of the weight."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    proto.graph.node.insert(0, helper.make_node("Transpose", ["w"], ["wt"]))
+    proto.graph.node[1].input[1] = "wt"
+    proto.graph.node[1].attribute.append(helper.make_attribute("transB", 1))
+    if large:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    new, x = 3 * W, numbers(2, 4, seed=3)
+    lend(proto.graph.initializer[0], new)
+    for engine in ("onnxruntime", "numpy", "torch"):
+        made = create_engine(engine).session(proto, model.folder).run({"x": x})["y"]
+        np.testing.assert_allclose(made, x @ new + B, rtol=1e-5)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_halves_in_a_data_file_are_widened_outside_the_model(
+    tmp_path: Path, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = W.astype(np.float16)
+    (tmp_path / "w").write_bytes(w.tobytes())
+    cast = helper.make_node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16)
+    product = helper.make_node("MatMul", ["h", "w"], ["y"])
+    out = value("y", ["N", 3], TensorProto.FLOAT16)
+    proto = build([cast, product], [value("x", ["N", 4])], [out], [outside("w", w, "w", length=w.nbytes)])
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    if large:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    seen = lower(load(tmp_path / "m.onnx"))
+    assert seen.array("w").dtype == np.float32
+    assert len(seen.proto.SerializeToString()) < 1000
+    x = numbers(2, 4, seed=3)
+    for engine in ("onnxruntime", "numpy"):
+        made = create_engine(engine).session(seen.proto, seen.folder).run({"x": x})["y"]
+        np.testing.assert_allclose(made, x @ w.astype(np.float32), rtol=1e-5)
+    edits, (layer,) = Edits(seen), find_layers(seen)
+    edits.set_weight(layer, -edits.weight(layer))
+    edited = Edited.of(load(tmp_path / "m.onnx"), edits.arrays).model()
+    np.testing.assert_array_equal(lower(edited).array("w"), -w.astype(np.float32))
