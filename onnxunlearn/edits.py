@@ -68,7 +68,7 @@ class Edits:
         """The model with the edits in its own constants; in memory only."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.model.proto)
-        made = Model(b"", proto, self.model.path, self.file, self.model.encodings)
+        made = Model(b"", proto, self.model.path, self.file, self.model.encodings, self.model.lent)
         for name, values in self.feeds.items():
             made.stored[name].CopyFrom(numpy_helper.from_array(values, made.stored[name].name))
         return made
@@ -144,7 +144,7 @@ class Edits:
             return
         dtype = self.file.array(name).dtype
         self.arrays[name] = _rounded(wanted, dtype)
-        self.feeds[name] = self.arrays[name].astype(wanted.dtype)
+        self.feeds[name] = self.arrays[name].astype(wanted.dtype, copy=False)
 
     def _encode(self, name: str, wanted: np.ndarray) -> None:
         """Store `wanted` as integers. Constants that share a scale which grows keep their values."""

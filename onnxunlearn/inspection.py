@@ -11,7 +11,18 @@ import onnx
 from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Layer, Logits, Model, ModelSource, find_layers, find_logits, load, not_finite
+from onnxunlearn.graph import (
+    Layer,
+    Logits,
+    Model,
+    ModelSource,
+    Node,
+    find_layers,
+    find_logits,
+    load,
+    not_finite,
+)
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
 from onnxunlearn.relevance.flow import carriers, sources
@@ -102,7 +113,6 @@ def inspect(
     rules_for = parse_composite(composite)
     model = load(model)
     logits = find_logits(model, output_name)
-    path = path_between(model, [i.name for i in model.inputs], logits.tensor)
     hindrance = _hindrance(model)
     seen = lower(model) if hindrance else _seen(model, engine)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
@@ -139,9 +149,7 @@ def inspect(
             for layer in layers
         ),
         weights_that_cannot_be_edited=tuple(
-            node.name
-            for node in path
-            if node.kind in {"Conv", "Gemm", "MatMul"} and node.name not in editable
+            node.name for node in nodes if _weighted(seen, node) and node.name not in editable
         ),
         covered={op: n for op, n in sorted(ops.items()) if op in adjoint},
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
@@ -161,6 +169,12 @@ def _seen(model: Model, engine: str) -> Model:
         return settle(seen, _example(model), create_engine(engine))
     except (OnnxUnlearnError, MemoryError):  # named as the obstacle
         return seen
+
+
+def _weighted(seen: Model, node: Node) -> bool:
+    """Whether the node has a weight, known or computed; a product of two activations has none."""
+    product = node.kind == "MatMul" and all(name in seen.activations for name in node.inputs)
+    return node.kind in {"Conv", "Gemm", "MatMul"} and not product
 
 
 def _stored_as(seen: Model, layer: Layer) -> str:
@@ -198,11 +212,12 @@ def _rules(
         return (), "no input is float, and none looks anything up in an embedding"
     if len(seen.nodes) > _MOST_NODES:
         return (), _too_many(seen)
-    for node in path_between(seen, ends, logits.tensor):
-        if node.kind == "Loop":  # refused anyway, and a run to find that out might never end
-            return (), f"{node}: {OPEN[node.kind]}"
+    for node in seen.nodes:  # also beside the path: a run to find out how often might never end
+        if any(inner.op_type == "Loop" for inner in (node.proto, *messages(node.proto, onnx.NodeProto))):
+            within = "" if node.kind == "Loop" else "of a Loop in it, "
+            return (), f"{node}: {within}{OPEN['Loop']}"
     try:
-        propagator = Propagator(model, logits, create_engine(engine), composite, ends)
+        propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)

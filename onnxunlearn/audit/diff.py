@@ -120,7 +120,8 @@ def _tensor_diff(
 def _place(
     seen: Model, layers: Sequence[Layer], name: str, differs: np.ndarray
 ) -> tuple[str | None, str | None, tuple[int, ...]]:
-    """The layer a tensor belongs to, and which of its neurons (rows) differ."""
+    """The layer a tensor belongs to, and which of its neurons (rows) differ; the first of several."""
+    found: tuple[str | None, str | None, tuple[int, ...]] = None, None, ()
     for layer in layers:
         for role, tensor in (("weight", layer.weight), ("bias", layer.bias)):
             if tensor is None:
@@ -129,11 +130,14 @@ def _place(
             names = {tensor.name} if encoding is None else {part.name for part in encoding.parts}
             if name not in names:
                 continue
+            own = differs
             if encoding is not None:
-                differs = np.broadcast_to(encoding.touched(name, differs), tensor.stored_shape)
-            rows = tensor.arrange(differs).reshape(layer.neurons, -1).any(axis=1)
-            return layer.name, role, tuple(int(i) for i in np.flatnonzero(rows))
-    return None, None, ()
+                own = np.broadcast_to(encoding.touched(name, differs), tensor.stored_shape)
+            rows = tensor.arrange(own).reshape(layer.neurons, -1).any(axis=1)
+            found = layer.name, role, tuple(int(i) for i in np.flatnonzero(rows))
+            if found[2]:  # else another layer has the part of the tensor that differs
+                return found
+    return found
 
 
 def _other_differences(explained: bytes, edited: Model) -> list[str]:

@@ -14,7 +14,7 @@ from onnxunlearn.engines.numpy_ops import OPS
 from onnxunlearn.engines.schedule import Step, schedule
 from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
 from onnxunlearn.engines.weights import embedded
-from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +66,8 @@ class NumpySession:
                 operands = [values[name] for name in node.input]
                 try:
                     results = node.run(*operands, **context)
+                except OnnxUnlearnError:
+                    raise
                 except Exception as error:
                     raise self._failed(step.index, operands, error) from error
                 values.update(zip(node.output, results, strict=False))

@@ -6,16 +6,20 @@ auto_pad, ceil_mode or three spatial axes; GlobalMaxPool with other than two; Ga
 than 64 elements; LRN (mixes up batch and channels); negative pads; BatchNormalization before opset 14
 (mixes in the batch's statistics); DequantizeLinear before opset 19 (missing); Softmax and
 LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`).
+Endless: Loop.
 """
 
 import math
+import time
 from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx.reference.op_run import OpRun
+from onnx.reference.ops import op_loop
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
+from onnxunlearn.engines import endless
 from onnxunlearn.engines.numpy_recurrent import GRU, LSTM, RNN
 from onnxunlearn.engines.numpy_spatial import (
     AveragePool,
@@ -119,6 +123,25 @@ class LogSoftmax(_Flattened):
         return np.asarray(x - np.log(np.exp(x).sum(axis, keepdims=True)))
 
 
+class Loop(op_loop.Loop):
+    """The evaluator's own, but it ends."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)  # type: ignore[no-untyped-call]
+        self._step: Any = self._run_body  # type: ignore[has-type]  # no method: the evaluator puts it there
+        self._run_body = self._step_in_time
+
+    def _run(self, *inputs: Array | None, **context: Any) -> tuple[Array, ...]:
+        self._start = time.monotonic()
+        result: tuple[Array, ...] = super()._run(*inputs, **context)  # type: ignore[no-untyped-call]
+        return result
+
+    def _step_in_time(self, *inputs: Any, **context: Any) -> Any:
+        if time.monotonic() > self._start + endless.LONGEST:
+            raise endless.stopped("numpy", endless.LONGEST)
+        return self._step(*inputs, **context)
+
+
 OPS: list[type[OpRun]] = [
     AveragePool,
     BatchNormalization,
@@ -132,6 +155,7 @@ OPS: list[type[OpRun]] = [
     LRN,
     LSTM,
     LogSoftmax,
+    Loop,
     MaxPool,
     Pad,
     RNN,

@@ -1,20 +1,25 @@
 """The default engine: ONNX Runtime, on the CPU or on CUDA."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from math import prod
 from pathlib import Path
+from threading import Timer
 from typing import Any
 
 import numpy as np
 import onnx
 from onnx import external_data_helper
 
+from onnxunlearn.engines import endless
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.external import read
+from onnxunlearn.graph.external import is_lent, place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
+from onnxunlearn.graph.tensors import element_bits
 
 try:
     import onnxruntime as ort
@@ -35,7 +40,7 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
     "cuda": (_CUDA, {"cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"}),
 }
 
-#: bytes of weights that a session may copy
+#: bytes of weights from which on memory counts more than speed: a session gets no copies, and no arena
 _LARGE = 1 << 28
 
 _FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
@@ -76,6 +81,9 @@ class OnnxRuntimeEngine:
             # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
             # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
+        if _tensor_bytes(model) > _LARGE:
+            # Its arena grows by powers of two, gives nothing back, and each session has one.
+            options.enable_cpu_mem_arena = False
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         shared: list[Any] = []
@@ -84,58 +92,103 @@ class OnnxRuntimeEngine:
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
-            shared = _share_weights(options, model, folder)
+            shared = _give_weights(options, model, folder)
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
             session = ort.InferenceSession(_trimmed(model).SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
-        return OnnxRuntimeSession(session, Signature.of(model), shared)
+        loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
+        return OnnxRuntimeSession(session, Signature.of(model), shared, endless.LONGEST if loops else None)
 
 
 class OnnxRuntimeSession:
     """A graph in ONNX Runtime; made by `OnnxRuntimeEngine.session`."""
 
-    def __init__(self, session: Any, signature: Signature, shared: Sequence[Any]) -> None:
+    def __init__(
+        self, session: Any, signature: Signature, shared: Sequence[Any], limit: float | None = None
+    ) -> None:
+        """limit: seconds that a run may take."""
         self._session = session
         self._signature = signature
+        self._limit = limit
         self._shared = shared  # weights that must live as long as the session
 
     def run(
         self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
+        """Values of `outputs` (default: all).
+
+        Raises InputError if the feeds do not fit the graph, UnsupportedError if a Loop in it does not end.
+        """
         names = self._signature.check(feeds, outputs)
+        options = ort.RunOptions()
+        options.log_severity_level = _FATAL
         try:
-            values = self._session.run(list(names), dict(feeds))
+            with _stopping(options, self._limit):
+                values = self._session.run(list(names), dict(feeds), options)
         except Exception as error:
+            if options.terminate and self._limit is not None:
+                raise endless.stopped("onnxruntime", self._limit) from error
             raise InputError(
                 f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
             ) from error
         return dict(zip(names, values, strict=True))
 
 
-def _share_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
-    """Give the session the data files' content as it is mapped, instead of a copy for each session.
+def _tensor_bytes(model: onnx.ModelProto) -> int:
+    """Of its weights, and of inputs of a fixed size, which weights that are fed are."""
+    fixed = (i.type.tensor_type.shape.dim for i in model.graph.input)
+    inputs = 4 * sum(prod(d.dim_value for d in dims) for dims in fixed)
+    return inputs + sum((element_bits(t.data_type) or 0) * prod(t.dims) // 8 for t in model.graph.initializer)
 
+
+@contextmanager
+def _stopping(options: Any, limit: float | None) -> Iterator[None]:
+    """Whatever runs with these options meanwhile is stopped after `limit` seconds."""
+    if limit is None:
+        yield
+        return
+    timer = Timer(limit, setattr, (options, "terminate", True))
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
+    """Give the session what it needs of the data files, read once for all sessions.
+
+    Left to itself it maps the files, and a mapped file that is cut short takes the process down. It copies
+    what it is given, but those of a large model it is lent (only what it folds while it loads, it maps then).
     Returns the values, which must outlive the session.
     """
-    fed = {i.name for i in model.graph.input}
-    shared, total = [], 0
+    needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
+    values: dict[str, Any] = {}
+    total, lent = 0, False
     for tensor in model.graph.initializer:
-        if external_data_helper.uses_external_data(tensor) and tensor.name not in fed:
+        if external_data_helper.uses_external_data(tensor) and tensor.name in needed:
             try:
-                values = read(tensor, folder)
+                array = read(tensor, folder)
             except (OSError, ValueError):  # ONNX Runtime says what is wrong
                 continue
-            if values.flags.aligned and values.dtype.kind in "fiu":
-                shared.append(ort.OrtValue.ortvalue_from_numpy(values))
-                options.add_initializer(tensor.name, shared[-1])
-                total += values.nbytes
-    if total > _LARGE:  # packed weights are faster, but are a copy
-        options.add_session_config_entry("session.disable_prepacking", "1")
-    return shared
+            if array.nbytes == place(tensor).length:  # else packed
+                bits = array if array.dtype.kind in "fiub" else array.view(f"u{array.itemsize}")
+                make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
+                values[tensor.name] = make(bits, tensor.data_type)
+                total += array.nbytes
+                lent |= is_lent(tensor)
+    if total <= _LARGE:
+        options.add_external_initializers(list(values), list(values.values()))
+        return []
+    for name, value in values.items():
+        options.add_initializer(name, value)
+    options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
+    if lent:  # what it folds it would take from the files, which hold something else
+        options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return list(values.values())
 
 
 def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import onnx
-from onnx import external_data_helper
+from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.graph.external import read
 from onnxunlearn.graph.tensors import external_tensors
 
 
@@ -29,8 +30,10 @@ def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
         return model
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
+    assert folder is not None
     try:
-        external_data_helper.load_external_data_for_model(whole, str(folder))
-    except (OSError, ValueError, onnx.checker.ValidationError) as error:
+        for tensor in list(external_tensors(whole)):
+            tensor.CopyFrom(numpy_helper.from_array(read(tensor, folder), tensor.name))
+    except (OSError, ValueError) as error:
         raise InputError(f"external data cannot be read from {folder}: {one_line(error)}") from error
     return whole

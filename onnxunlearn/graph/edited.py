@@ -8,14 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.atomic import replacing
-from onnxunlearn.graph.external import copy_patched, patches_of, renamed
+from onnxunlearn.graph.external import copy_patched, lend, patches_of, renamed
 from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
-from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.graph.tensors import check_tensor, external_tensors
 
 
 @dataclass(frozen=True)
@@ -37,17 +36,17 @@ class Edited:
         return cls(model, patch(model, inside), values)
 
     def model(self) -> Model:
-        """To run it before it is written: with the edited tensors inside, the others where the original has
+        """To run it before it is written: the edited tensors from memory, the others where the original has
         them."""
-        made = Model(self.data, onnx.load_model_from_string(self.data), self.original.path)
+        made = Model(self.data, onnx.load_model_from_string(self.data), self.original.path, lent=self.outside)
         for name, values in self.outside.items():
-            made.stored[name].CopyFrom(numpy_helper.from_array(values, name))
+            lend(made.stored[name], values)
         return made
 
     def save(self, out: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
         """Write the model, and its data files beside it: all or none. Returns the paths, the model's first.
 
-        Raises InputError if something is in the way or the disk is full.
+        Raises InputError if something is in the way, a data file was cut short, or the disk is full.
         """
         path = check_outputs(self.original, out, overwrite)
         names = self._locations(path)
@@ -55,6 +54,8 @@ class Edited:
         data = relocated(self.data, onnx.ModelProto.FromString(self.data), names)
         patches = patches_of(self.original.stored, self.outside)
         folder = self.original.folder
+        for tensor in external_tensors(self.original.proto):  # they may have become shorter meanwhile
+            check_tensor(tensor, str(self.original.path), folder)
         with ExitStack() as stack:
             # Left in reverse order: the model, which makes the files a whole, takes its place last.
             stack.enter_context(replacing(path)).write(data)

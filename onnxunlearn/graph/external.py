@@ -10,8 +10,10 @@ and those locations are, besides the edited values, all that differs in the edit
 
 import os
 from collections.abc import Iterable, Mapping
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
+from uuid import uuid4
 from weakref import WeakValueDictionary
 
 import numpy as np
@@ -41,31 +43,64 @@ def place(tensor: onnx.TensorProto) -> Place:
 
 
 def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
-    """The tensor's values, mapped from the file and read as they are used; not to be written to.
+    """The tensor's values; not to be written to. All who read a tensor share one copy, as long as it is used.
 
-    Whoever reads a file shares one mapping of it, so that its pages count once. Raises OSError or ValueError
-    if the file does not hold them.
+    Read, not mapped: a file that is cut short while it is mapped takes the process down. Raises OSError or
+    ValueError if the file does not hold the values.
     """
+    lent = _lent.get(tensor.doc_string)
+    if lent is not None:
+        return lent
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
-    shape, at = tuple(tensor.dims), place(tensor)
-    if _bytes(tensor) != dtype.itemsize * int(np.prod(shape)) or not _bytes(tensor):  # packed, or empty
+    shape, at, size = tuple(tensor.dims), place(tensor), _bytes(tensor)
+    if size != dtype.itemsize * int(np.prod(shape)) or not size:  # packed, or empty
         return np.asarray(numpy_helper.to_array(tensor, str(folder)))
-    content = _mapped(folder / at.location)[at.offset : at.offset + _bytes(tensor)]
+    path = (folder / at.location).resolve()
+    if not path.is_relative_to(folder.resolve()):  # `load` has checked it, but links may change
+        raise OSError(0, f"its data file {at.location!r} lies outside the model's folder")
+    with open(path, "rb", buffering=0) as file:
+        status = os.fstat(file.fileno())
+        key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, at.offset, size
+        content = _contents.get(key)
+        if content is None:
+            content = _contents[key] = _content(file, at.offset, size)
     return content.view(dtype).reshape(shape)
 
 
-#: (device, inode, size, time of change) -> content; kept as long as someone uses it
-_mappings: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
+#: doc string of a tensor -> what it stands for
+_lent: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
 
 
-def _mapped(path: Path) -> np.ndarray:
-    """The bytes of a file."""
-    status = path.stat()
-    key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
-    found = _mappings.get(key)
-    if found is None:
-        found = _mappings[key] = np.memmap(path, np.uint8, "r")
-    return found
+def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+    """Let a tensor with external data stand for `values` instead, as long as these exist, without a copy."""
+    tensor.doc_string = f"lent {uuid4()}"
+    tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
+    for entry in tensor.external_data:
+        if entry.key == "length":
+            entry.value = str(values.nbytes)
+    _lent[tensor.doc_string] = values
+
+
+def is_lent(tensor: onnx.TensorProto) -> bool:
+    """Whether the file does not hold what the tensor stands for."""
+    return tensor.doc_string in _lent
+
+
+#: (device, inode, size, time of change, offset, length) -> bytes; kept as long as someone uses them
+_contents: WeakValueDictionary[tuple[int, ...], np.ndarray] = WeakValueDictionary()
+
+
+def _content(file: FileIO, offset: int, size: int) -> np.ndarray:
+    content = np.empty(size, np.uint8)
+    rest = content.data
+    file.seek(offset)
+    while rest:
+        count = file.readinto(rest)
+        if not count:
+            raise OSError(0, "its data file is shorter than it was; wait until it has been written")
+        rest = rest[count:]
+    content.flags.writeable = False
+    return content
 
 
 def locations(proto: onnx.ModelProto) -> list[str]:

@@ -103,6 +103,8 @@ _NEVER = frozenset(
     {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
     | {"Dropout", "ImageDecoder"}
 )
+#: normalise over one axis, or over all that follow it
+_FLATTENING = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
 #: the sizes of their outputs depend on values; at most one index for each axis of each element
 _FEWER = frozenset({"NonZero", "Compress", "Unique"})
 
@@ -115,6 +117,8 @@ def fold(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray
     """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
     node = _of_inference(node)
     check_foldable(node, operands)
+    if node.kind in _FLATTENING and node.opset < 13:
+        return _flattened(node, operands)
     return evaluate(node, operands)
 
 
@@ -142,6 +146,17 @@ def _of_inference(node: "Node") -> "Node":
     epsilon = node.attribute("epsilon", 1e-5)
     today = onnx.helper.make_node(node.op, node.inputs, node.outputs[:1], name=node.name, epsilon=epsilon)
     return replace(node, proto=today, opset=14)
+
+
+def _flattened(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+    """Before opset 13 all axes from `axis` on are one, for which the evaluator takes `axis` alone."""
+    (x,) = operands
+    assert x is not None
+    axis = node.attribute("axis", 1)
+    rows = x.reshape(prod(x.shape[: axis if axis >= 0 else x.ndim + axis]), -1) if x.size else x
+    today = onnx.helper.make_node(node.op, node.inputs, node.outputs, name=node.name, axis=-1)
+    (made,) = evaluate(replace(node, proto=today, opset=13), [rows])
+    return [made.reshape(x.shape)]
 
 
 def check_foldable(node: "Node", operands: Sequence[np.ndarray | None]) -> None:

@@ -17,7 +17,9 @@ from onnx import numpy_helper
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import read
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
+from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.wire import FieldPath
 
 if TYPE_CHECKING:
     from onnxunlearn.graph.quantised import Quantised
@@ -45,7 +47,7 @@ class Node:
     def domain(self) -> str:
         return "" if self.proto.domain == "ai.onnx" else self.proto.domain
 
-    @property
+    @cached_property
     def kind(self) -> str:
         """The op as rules and tables know it: `Conv`, `com.microsoft::FusedConv`."""
         return f"{self.domain}::{self.op}" if self.domain else self.op
@@ -89,7 +91,8 @@ class Model:
 
     A model that was made in memory of a loaded one (see `relevance.lowering`) has no bytes. origin: the
     loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
-    have the name of a stored tensor are that tensor, maybe in a wider type.
+    have the name of a stored tensor are that tensor, maybe in a wider type. lent: kept for external tensors
+    that stand for something else than the file holds, see `external.lend`.
     """
 
     data: bytes = field(repr=False)
@@ -97,6 +100,7 @@ class Model:
     path: Path | None = None
     origin: "Model | None" = field(default=None, repr=False)
     encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
+    lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
 
     @property
     def folder(self) -> Path | None:
@@ -150,14 +154,39 @@ class Model:
                 readers.setdefault(name, []).append(node)
         return readers
 
+    def readers(self, name: str) -> tuple[Node, ...]:
+        """The nodes that read the values of a stored tensor, through whatever layout ops; not those that ask
+        only for its shape, which no edit changes."""
+        if name not in self._readers:
+            found, waiting = [], [name]
+            while waiting:  # no recursion: chains may be long
+                part = waiting.pop()
+                for node in self.consumers.get(part, ()):
+                    if node.kind in LAYOUT_OPS and node.inputs[0] == part:
+                        waiting.append(node.outputs[0])
+                    elif node.kind not in {"Shape", "Size"}:
+                        found.append(node)
+            self._readers[name] = tuple(found)
+        return self._readers[name]
+
+    @cached_property
+    def _readers(self) -> dict[str, tuple[Node, ...]]:
+        return {}
+
     @cached_property
     def stored(self) -> dict[str, onnx.TensorProto]:
-        """Tensors whose values lie in the file: initializers and outputs of Constant nodes."""
-        tensors = dict(self.initializers)
+        """Tensors whose values lie in the file: initializers and outputs of Constant nodes; of those in local
+        functions, too, under names of their own (see `constants_of`)."""
+        tensors = {name: tensor for name, (_, tensor) in self.function_constants.items()}
+        tensors |= self.initializers
         for node in self.nodes:
             if node.kind == "Constant" and isinstance(node.attribute("value"), onnx.TensorProto):
                 tensors[node.outputs[0]] = node.attribute("value")
         return tensors
+
+    @cached_property
+    def function_constants(self) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
+        return constants_of(self.proto)
 
     @cached_property
     def activations(self) -> frozenset[str]:

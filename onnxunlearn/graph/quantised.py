@@ -38,8 +38,9 @@ class Written:
 class Quantised:
     """How a constant of the lowered model is made of stored tensors.
 
-    integers: arranged as the floats are. scales: their product is the scale; each arranged so that it
-    broadcasts to the floats. zero: likewise, or its values where they are not stored.
+    integers: arranged as the floats are; or stored floats of which these are a part, without scales. scales:
+    their product is the scale; each arranged so that it broadcasts to the floats. zero: likewise, or its
+    values where they are not stored.
     """
 
     integers: StoredTensor
@@ -63,6 +64,15 @@ class Quantised:
             return False
         others = [stored_tensor(file, part.name) for part in self.parts[1:]]
         return all(part is not None and not part.shared for part in others)
+
+    def part(self, start: int, stop: int) -> "Quantised":
+        """Those of the floats from `start` to `stop` along the last axis, as a constant of its own."""
+
+        def cut(array: np.ndarray) -> np.ndarray:
+            return array if array.shape[-1:] in {(), (1,)} else array[..., start:stop]
+
+        zero = self.zero.then(cut) if isinstance(self.zero, StoredTensor) else cut(self.zero)
+        return Quantised(self.integers.then(cut), tuple(s.then(cut) for s in self.scales), zero)
 
     def decode(self, stored: Lookup) -> np.ndarray:
         """The floats, float32."""

@@ -93,6 +93,8 @@ def _path(model: Model, name: str) -> FieldPath:
     for index, tensor in enumerate(model.graph.initializer):
         if tensor.name == name:
             return ((_MODEL_GRAPH, 0), (_GRAPH_INITIALIZER, index))
+    if name in model.function_constants:
+        return model.function_constants[name][0]
     node = model.producer[name]
     attribute = next(i for i, a in enumerate(node.proto.attribute) if a.name == "value")
     return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, node.index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))

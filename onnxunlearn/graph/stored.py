@@ -1,6 +1,6 @@
 """A tensor of the file as its consumer sees it, through whatever only rearranges it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -69,6 +69,10 @@ class StoredTensor:
         if not self.steps:
             return seen.astype(stored.dtype).reshape(stored.shape)
         changed = _halves(stored) if self.packed else np.array(stored)
+        view = self._stepped(changed)
+        if not self.packed and np.may_share_memory(view, changed) and view.flags.writeable:
+            np.copyto(view, seen.reshape(view.shape), casting="unsafe")  # a view: no table of places
+            return changed
         changed.reshape(-1)[self.positions.reshape(-1)] = seen.reshape(-1).astype(stored.dtype)
         if not self.packed:
             return changed
@@ -96,7 +100,7 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
             if any(operand is None for operand in operands):
                 return None
             steps.append(_step(node, operands))
-    found = StoredTensor(name, tuple(model.stored[name].dims), tuple(_readers(model, name)), tuple(steps))
+    found = StoredTensor(name, tuple(model.stored[name].dims), model.readers(name), tuple(steps))
     try:
         return found if found.shape is not None else None
     except Exception:  # a layout op that does not fit its operand: nobody can run it
@@ -108,14 +112,3 @@ def _step(node: Node, operands: list[np.ndarray | None]) -> Step:
         order = node.attribute("perm")
         return lambda array: array.transpose(order)
     return lambda array: evaluate(node, [array, *operands])[0]
-
-
-def _readers(model: Model, name: str) -> Iterator[Node]:
-    waiting = [name]
-    while waiting:  # no recursion: chains may be long
-        name = waiting.pop()
-        for node in model.consumers.get(name, ()):
-            if node.kind in LAYOUT_OPS and node.inputs[0] == name:
-                waiting.append(node.outputs[0])
-            elif node.kind not in {"Shape", "Size"}:  # which no edit changes
-                yield node

@@ -61,7 +61,7 @@ class Tail:
                 graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
                 copy.input[place] = name
             graph.node.append(copy)
-        return Model(b"", proto, self.model.path)
+        return Model(b"", proto, self.model.path, lent=self.model.lent)
 
     def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""

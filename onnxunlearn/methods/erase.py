@@ -10,13 +10,15 @@ x_r: retained probes, moved copies and mixtures of them; p: probabilities with t
 F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g, drawn anew at each step;
 SW: the sliced Wasserstein distance (`wasserstein`). Then the head's rows of the forgotten classes become the
 mean of the retained ones: their logits are means of others, which never win. Only a share of the weights may
-change, those on which the loss depends most.
+change, at most some millions, those on which the loss depends most.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
 
 Source: this project; the distance is that of Bonneel et al. 2015.
 """
+
+import math
 
 import numpy as np
 
@@ -30,6 +32,8 @@ from onnxunlearn.relevance.bottlenecks import bottlenecks
 
 #: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
 _STEPS, _FEWEST, _WORK = 500, 150, 4e12
+#: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
+_MOVED = 300
 
 
 @method("erase")
@@ -65,7 +69,9 @@ def erase(
     silence(bench, edits)
     if chosen:
         if steps is None:
-            work = multiplications(bench, chosen) * (int(bench.forgotten.sum()) + batch)
+            weights = sum(math.prod(la.weight.shape) for la in chosen)
+            samples = int(bench.forgotten.sum()) + batch
+            work = multiplications(bench, chosen) * samples + _MOVED * weights
             steps = int(np.clip(_WORK / work, _FEWEST, _STEPS))
         rng = np.random.default_rng(bench.seed)
         problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)

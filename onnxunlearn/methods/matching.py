@@ -1,5 +1,6 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -26,6 +27,8 @@ _LEAST_UNIT = 0.1
 _MANY_INPUTS = 512
 #: batches by which it is decided which weights may change
 _DRAWS = 20
+#: weights that may change at most, in layers of any size; Adam holds three numbers for each
+_MOST = 1 << 22
 
 
 @dataclass(eq=False)
@@ -88,7 +91,8 @@ class Matching:
     def descend(self, edits: Edits, steps: int, rate: float, share: float = 1.0) -> Weights:
         """Adam with a rate that falls to zero; the weights it ends at, by layer name.
 
-        share: of the weights that may change, those that matter most, see `_mattering`.
+        share: of the weights that may change, no more than _MOST of them: those that matter most, see
+        `_mattering`. Biases all may.
         """
         start = stored_weights(edits, self.network.tail.layers)
         values, sizes = {}, {}
@@ -98,34 +102,39 @@ class Matching:
             values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
             if bias is not None and layer.bias is not None and not layer.bias.shared:
                 values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
-        chosen = None if share == 1 else self._mattering(start, sizes, share)
-        adam = Adam(values, sizes)
+        total = sum(w.size for w, _ in start.values())
+        count = min(_MOST, math.ceil(share * total))
+        places = self._mattering(start, sizes, count) if count < total else None
+        adam = Adam(values, sizes, places=places)
+        v = adam.values  # `step` writes into them
+        current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
+        del values, start  # as large again
         for step in range(steps):
-            v = adam.values
-            current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
             loss, gradients = self.loss_and_gradients(current)
             flat = {(n, kind): g for n, pair in gradients.items() for kind, g in _named(pair)}
-            if chosen is not None:
-                flat |= {key: flat[key] * chosen[key] for key in chosen}
             adam.step(flat, rate * (1 - step / steps))
             self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
-        v = adam.values
-        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in start}
+        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
     def _mattering(
-        self, start: Weights, sizes: Mapping[tuple[str, str], float], share: float
+        self, start: Weights, sizes: Mapping[tuple[str, str], float], count: int
     ) -> dict[tuple[str, str], np.ndarray]:
-        """Which weights matter most, 1 or 0 for each: a step of their own size changes the loss most.
+        """Flat indices of the `count` weights by which a step of their own size changes the loss most.
 
         The gradient is averaged over some draws, since that of a single one is mostly noise.
         """
-        total = {n: np.zeros_like(w) for n, (w, _) in start.items()}
+        effect = {n: np.zeros_like(w) for n, (w, _) in start.items()}
         for _ in range(_DRAWS):
             for n, (gradient, _) in self.loss_and_gradients(start)[1].items():
-                total[n] += gradient
-        effect = {n: np.abs(t) * sizes[(n, "weight")] for n, t in total.items()}
-        least = np.quantile(np.concatenate([e.ravel() for e in effect.values()]), 1 - share)
-        return {(n, "weight"): (e >= least).astype(np.float32) for n, e in effect.items()}
+                effect[n] += gradient
+        for n, total in effect.items():
+            np.abs(total, out=total)
+            total *= sizes[(n, "weight")]
+        # Layer by layer, for no more than one of them is to be held twice.
+        least = _largest(
+            np.concatenate([_largest(e.reshape(-1), count) for e in effect.values()]), count
+        ).min()
+        return {(n, "weight"): np.flatnonzero(e >= least) for n, e in effect.items()}
 
     def loss_and_gradients(
         self, weights: Weights
@@ -181,6 +190,11 @@ class Matching:
         return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
 
 
+def _largest(values: np.ndarray, count: int) -> np.ndarray:
+    """The `count` largest of a row, in any order; all if there are no more."""
+    return values if count >= len(values) else np.partition(values, -count)[-count:]
+
+
 def _step_size(weight: np.ndarray) -> float:
     """What a rate of 1 changes of each weight: its own size, less where many inputs add up.
 
@@ -209,7 +223,7 @@ def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np
 
 def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
     """Weight and bias of each layer as they stand."""
-    return {la.name: (edits.weight(la).astype(np.float32), edits.bias(la)) for la in layers}
+    return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
 
 
 def evaluate(

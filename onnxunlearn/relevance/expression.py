@@ -7,7 +7,7 @@ have been multiplied by it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -101,11 +101,25 @@ class Emitter:
             source = value if not value.zero else Value(self, array=np.zeros(shape, self.dtype))
             self.graph.nodes.append(gs.Node("Identity", name, inputs=[self.tensor(source)], outputs=[made]))
             self.graph.outputs.append(made)
-        self.graph.inputs = [*(value.variable for value in self._inputs.values()), *self._large.values()]
-        self.graph.cleanup(remove_unused_graph_inputs=True)
+        inputs = [*(value.variable for value in self._inputs.values()), *self._large.values()]
+        used = self._drop_dead(outputs)
+        self.graph.inputs = [tensor for tensor in inputs if tensor.name in used]
         model: onnx.ModelProto = gs.export_onnx(self.graph, producer_name="onnxunlearn")
         model.ir_version = IR_VERSION
         return model
+
+    def _drop_dead(self, outputs: Iterable[str]) -> set[str]:
+        """Drop the nodes that no output needs; the tensors that are left.
+
+        In one pass, since a node is emitted after what it reads; graphsurgeon's own takes quadratic time.
+        """
+        used, kept = set(outputs), []
+        for node in reversed(self.graph.nodes):
+            if any(tensor.name in used for tensor in node.outputs):
+                used.update(tensor.name for tensor in node.inputs)
+                kept.append(node)
+        self.graph.nodes = kept[::-1]
+        return used
 
 
 @dataclass(frozen=True, eq=False)
@@ -199,6 +213,13 @@ class Value:
         if self.zero:
             return self
         return self.emitter.op("Where", condition, self, np.asarray(0, self.emitter.dtype))
+
+    def masked(self, condition: Value) -> Value:
+        """Likewise for a finite value: a product with 0 and 1 takes ONNX Runtime a sixth of its Where."""
+        if self.zero:
+            return self
+        kind = onnx.helper.np_dtype_to_tensor_dtype(self.emitter.dtype)
+        return self * self.emitter.op("Cast", condition, to=kind).with_sign(1)
 
     def reshape(self, shape: Sequence[int]) -> Value:
         if self.zero:

@@ -13,10 +13,13 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.audit import diff
-from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Edited, Model, check_outputs, load
-from onnxunlearn.graph.external import place
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine, onnxruntime
+from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
+from onnxunlearn.graph import Edited, Model, check_outputs, find_layers, load
+from onnxunlearn.graph.external import lend, place
 from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.relevance.lowering import lower
 
 from .models import assert_one_line, build, numbers, run, tensor, value
 
@@ -101,6 +104,28 @@ def test_before_it_is_written_it_runs_with_the_new_values(model: Model) -> None:
     np.testing.assert_array_equal(made.array("b"), B)
     assert diff(model, made).others == ()
     np.testing.assert_array_equal(model.array("w"), W)
+
+
+@pytest.mark.parametrize("lent", [False, True])
+def test_a_data_file_that_is_cut_short(
+    model: Model, tmp_path: Path, lent: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was read is used on; what was not, and the copy, are refused. Mapped, it would end the process."""
+    if lent:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    w, session = model.array("w"), create_engine().session(model.proto, model.folder)
+    data = tmp_path / "in" / "m.onnx.data"
+    os.truncate(data, 0)
+    x = numbers(2, 4, seed=3)
+    np.testing.assert_allclose(session.run({"x": x})["y"], x @ W + B, rtol=1e-5)
+    np.testing.assert_array_equal(w, W)
+    with pytest.raises(InputError, match=r"'b' cannot be read .*shorter than it was"):
+        model.array("b")
+    with pytest.raises(InputError, match=r"is too short \(0 of 52 bytes\); copy the data file again"):
+        Edited.of(model, {"w": -W}).save(tmp_path / "out.onnx")
+    assert not (tmp_path / "out.onnx").exists()
+    with pytest.raises(OnnxUnlearnError, match="onnxruntime cannot load the model"):
+        create_engine().session(model.proto, model.folder)
 
 
 def test_many_files_in_folders(tmp_path: Path) -> None:
@@ -268,3 +293,48 @@ def test_nothing_but_the_chosen_elements_differs(model: Model, tmp_path: Path, d
     assert found.others == ()
     whole = onnx.load(out)
     np.testing.assert_array_equal(run(whole.SerializeToString(), {"x": x})[0], edits["w"] + edits["b"])
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_lent_values_take_the_place_of_the_files(
+    model: Model, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the engine folds them as it loads the model: here, a Transpose of the weight."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    proto.graph.node.insert(0, helper.make_node("Transpose", ["w"], ["wt"]))
+    proto.graph.node[1].input[1] = "wt"
+    proto.graph.node[1].attribute.append(helper.make_attribute("transB", 1))
+    if large:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    new, x = 3 * W, numbers(2, 4, seed=3)
+    lend(proto.graph.initializer[0], new)
+    for engine in ("onnxruntime", "numpy", "torch"):
+        made = create_engine(engine).session(proto, model.folder).run({"x": x})["y"]
+        np.testing.assert_allclose(made, x @ new + B, rtol=1e-5)
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_halves_in_a_data_file_are_widened_outside_the_model(
+    tmp_path: Path, large: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w = W.astype(np.float16)
+    (tmp_path / "w").write_bytes(w.tobytes())
+    cast = helper.make_node("Cast", ["x"], ["h"], to=TensorProto.FLOAT16)
+    product = helper.make_node("MatMul", ["h", "w"], ["y"])
+    out = value("y", ["N", 3], TensorProto.FLOAT16)
+    proto = build([cast, product], [value("x", ["N", 4])], [out], [outside("w", w, "w", length=w.nbytes)])
+    (tmp_path / "m.onnx").write_bytes(proto.SerializeToString())
+    if large:
+        monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    seen = lower(load(tmp_path / "m.onnx"))
+    assert seen.array("w").dtype == np.float32
+    assert len(seen.proto.SerializeToString()) < 1000
+    x = numbers(2, 4, seed=3)
+    for engine in ("onnxruntime", "numpy"):
+        made = create_engine(engine).session(seen.proto, seen.folder).run({"x": x})["y"]
+        np.testing.assert_allclose(made, x @ w.astype(np.float32), rtol=1e-5)
+    edits, (layer,) = Edits(seen), find_layers(seen)
+    edits.set_weight(layer, -edits.weight(layer))
+    edited = Edited.of(load(tmp_path / "m.onnx"), edits.arrays).model()
+    np.testing.assert_array_equal(lower(edited).array("w"), -w.astype(np.float32))

@@ -25,7 +25,7 @@ def _ones_where(condition: Value, number: float = 1.0) -> Value:
 
 @adjoint("Relu")
 def relu(site: Site) -> LocalMap:
-    return site.map("activation", lambda signal: signal.where(site.y > 0.0))
+    return site.map("activation", lambda signal: signal.masked(site.y > 0.0))
 
 
 @adjoint("LeakyRelu")
@@ -40,8 +40,8 @@ def clip(site: Site) -> LocalMap:
 
     def inside(signal: Value) -> Value:
         x = _x(site)
-        signal = signal if low is None else signal.where(x > low)
-        return signal if high is None else signal.where(x < high)
+        signal = signal if low is None else signal.masked(x > low)
+        return signal if high is None else signal.masked(x < high)
 
     return site.map("activation", inside)
 
@@ -71,7 +71,7 @@ def hard_sigmoid(site: Site) -> LocalMap:
     alpha = float(site.node.attribute("alpha", 0.2))
 
     def slope(signal: Value) -> Value:
-        return signal.where(site.y > 0.0).where(site.y < 1.0) * alpha
+        return signal.masked(site.y > 0.0).masked(site.y < 1.0) * alpha
 
     return site.map("activation", slope)
 
@@ -82,8 +82,9 @@ def hard_swish(site: Site) -> LocalMap:
 
     def slope() -> Value:
         x = _x(site)
-        between = (x * (1 / 3) + 0.5).where(x > -3.0).where(x < 3.0)
-        return between + _ones_where(x.emitter.op("GreaterOrEqual", x, np.asarray(3, x.emitter.dtype)))
+        clipped = x.emitter.op("Clip", x, _number(x, -3), _number(x, 3))
+        inside = x.emitter.op("Equal", x, clipped)
+        return (clipped + clipped.masked(inside)) * (1 / 6) + 0.5
 
     return activation(site, slope)
 

@@ -15,6 +15,8 @@ Past keys and values [batch, heads, tokens, size] come before the others; all to
 import numpy as np
 import onnx
 
+from onnxunlearn.graph import Quantised
+from onnxunlearn.relevance.lowering.blocks import cut, stored_floats
 from onnxunlearn.relevance.lowering.draft import Draft
 
 
@@ -22,31 +24,33 @@ def attention(draft: Draft) -> None:
     """Requires: constant weight and bias; no buffer that past and present share."""
     draft.require(not draft.node.attribute("past_present_share_buffer", 0), "a shared buffer")
     draft.require(not draft.node.attribute("do_rotary", 0), "rotary embedding")
-    weight, bias = draft.known(1), draft.known(2)
-    draft.require(weight is not None, "computed weights")
-    assert weight is not None
+    weight = stored_floats(draft, 1)
+    bias = stored_floats(draft, 2) if draft.has(2) else None
     attend(draft, draft.input(0), weight, bias, mask=3, extra=5, past=4)
 
 
 def attend(
     draft: Draft,
     x: str,
-    weight: np.ndarray,
-    bias: np.ndarray | None,
+    weight: Quantised | np.ndarray,
+    bias: Quantised | np.ndarray | None,
     mask: int,
     extra: int | None,
     past: int | None = None,
 ) -> None:
-    """Attention of x to itself; weight [in, q + k + v], bias [q + k + v]. The others are input numbers."""
-    third = weight.shape[-1] // 3
-    sizes = draft.node.attribute("qkv_hidden_sizes") or [third, third, third]
-    ends = np.cumsum(sizes)[:2]
-    weights = np.split(weight, ends, axis=-1)
-    biases = [None] * 3 if bias is None else np.split(bias, ends)
+    """Attention of x to itself; weight [in, q + k + v], bias [q + k + v]. The others are input numbers.
+
+    Each third of the weight is a layer of its own, which edits write back to where it lies in the file.
+    """
+    shape = weight.shape if isinstance(weight, np.ndarray) else weight.integers.shape
+    sizes = draft.node.attribute("qkv_hidden_sizes") or [shape[-1] // 3] * 3
+    ends = [int(end) for end in np.cumsum(sizes)]
+    biases = [None] * 3 if bias is None else cut(bias, ends)
     parts = []
-    for w, b in zip(weights, biases, strict=True):
-        part = draft.op("MatMul", x, draft.constant(w))
-        parts.append(part if b is None else draft.op("Add", part, draft.constant(b)))
+    for name, w, b in zip("qkv", cut(weight, ends), biases, strict=True):
+        draft.layer_name = f"{draft.node.name} ({name})"
+        part = draft.op("MatMul", x, draft.weight(w))
+        parts.append(part if b is None else draft.op("Add", part, draft.weight(b)))
     q, k, v = (_heads(draft, part) for part in parts)
     if past is not None and draft.has(past):
         zero, one = draft.constant(0, np.int64), draft.constant(1, np.int64)
@@ -72,14 +76,14 @@ def multi_head_attention(draft: Draft) -> None:
     draft.require(all(draft.rank(i) in ({4} if split else {3, None}) for i in (1, 2)), "packed")
     parts = [draft.input(i) for i in range(3)]
     if draft.has(3):
-        bias = draft.known(3)
-        draft.require(bias is not None and not split, "computed bias")
-        assert bias is not None
+        bias, known = stored_floats(draft, 3), draft.known(3)
+        draft.require(known is not None and not split, "a bias of split keys")
+        assert known is not None
         shapes = [draft.model.shapes.get(name) for name in parts]
         values = shapes[2][-1] if shapes[2] is not None else None
-        width = (len(bias) - values) // 2 if values is not None else len(bias) // 3
-        cut = np.split(bias, [width, 2 * width])
-        parts = [draft.op("Add", part, draft.constant(b)) for part, b in zip(parts, cut, strict=True)]
+        width = (len(known) - values) // 2 if values is not None else len(known) // 3
+        biases = cut(bias, [width, 2 * width, len(known)])
+        parts = [draft.op("Add", part, draft.weight(b)) for part, b in zip(parts, biases, strict=True)]
     q = _heads(draft, parts[0])
     k, v = parts[1:] if split else (_heads(draft, part) for part in parts[1:])
     made: list[str] = []

@@ -18,8 +18,32 @@ from onnxunlearn.relevance.lowering.draft import Draft
 
 
 def quantised(draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0) -> str:
-    """A constant of the floats that the constant `values` stands for; scale and zero for all, for each index
-    along `axis`, or for each `block` of them.
+    """A constant of the floats that `floats_of` describes."""
+    return draft.weight(floats_of(draft, values, scales, zero, axis, block))
+
+
+def stored_floats(draft: Draft, index: int) -> Quantised | np.ndarray:
+    """Input number `index`: floats as they are stored, or as constants make them. Declines others."""
+    value = draft.known(index)
+    draft.require(value is not None, "computed weights")
+    assert value is not None
+    found = stored_tensor(draft.model, draft.input(index))
+    return value if found is None else Quantised(found, (), np.zeros(()))
+
+
+def cut(floats: Quantised | np.ndarray, ends: Sequence[int]) -> list[Quantised | np.ndarray]:
+    """Parts of the last axis, each up to one of `ends`."""
+    spans = list(zip([0, *ends], ends, strict=False))
+    if isinstance(floats, Quantised):
+        return [floats.part(start, stop) for start, stop in spans]
+    return [floats[..., start:stop] for start, stop in spans]
+
+
+def floats_of(
+    draft: Draft, values: str, scales: Sequence[str], zero: str, axis: int, block: int = 0
+) -> Quantised | np.ndarray:
+    """The floats that the constant `values` stands for; scale and zero for all, for each index along `axis`,
+    or for each `block` of them. An array where they are not stored.
 
     scales: names of what is multiplied. zero: empty if there is none. Declines computed ones.
     """
@@ -42,12 +66,12 @@ def quantised(draft: Draft, values: str, scales: Sequence[str], zero: str, axis:
         arranged = [s.then(step) for s, step in zip(stored, steps, strict=True) if s is not None]
         points = centre(z.astype(np.float64)) if stored_zero is None else stored_zero.then(centre)
         if simulated:
-            return draft.weight(FakeQuantised(found, tuple(arranged), points, integers.dtype))
-        return draft.weight(Quantised(found, tuple(arranged), points))
+            return FakeQuantised(found, tuple(arranged), points, integers.dtype)
+        return Quantised(found, tuple(arranged), points)
     product = np.ones(())
     for factor, step in zip(factors, steps, strict=True):
         product = product * step(np.asarray(factor, np.float64))
-    return draft.constant((integers.astype(np.float64) - centre(z.astype(np.float64))) * product)
+    return np.asarray((integers.astype(np.float64) - centre(z.astype(np.float64))) * product)
 
 
 def _broadcast(shape: tuple[int, ...], given: tuple[int, ...], axis: int, block: int) -> Step:

@@ -67,8 +67,10 @@ class Draft:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
-    def weight(self, floats: Quantised) -> str:
-        """A new constant: the floats that the model stores as integers."""
+    def weight(self, floats: Quantised | np.ndarray) -> str:
+        """A new constant: floats that the model stores in another way, or that nobody can edit."""
+        if isinstance(floats, np.ndarray):
+            return self.constant(floats)
         name = self.constant(floats.decode(self.model.array))
         self.encodings[name] = floats
         return name
@@ -185,9 +187,12 @@ def with_nodes(
 
 
 def in_memory(
-    model: Model, proto: onnx.ModelProto, encodings: Mapping[str, Quantised] | None = None
+    model: Model,
+    proto: onnx.ModelProto,
+    encodings: Mapping[str, Quantised] | None = None,
+    lent: Mapping[str, np.ndarray] | None = None,
 ) -> Model:
-    """The changed model, where the original lies (its external data stays there)."""
+    """The changed model, where the original lies (its external data stays there, but for what is `lent`)."""
     proto.producer_name = LOWERED
     known = {**model.encodings, **(encodings or {})}
-    return Model(b"", proto, model.path, model.origin or model, known)
+    return Model(b"", proto, model.path, model.origin or model, known, {**model.lent, **(lent or {})})

@@ -6,12 +6,14 @@ Relevances are sums of many small shares over small denominators; in half precis
 """
 
 from collections.abc import Collection, Iterator
+from pathlib import Path
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model
+from onnxunlearn.graph.external import lend, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.relevance.lowering.draft import in_memory
 
@@ -33,17 +35,26 @@ def widen(model: Model) -> Model:
         return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    base = str(model.folder) if model.folder else ""
+    lent: dict[str, np.ndarray] = {}
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
-            values = numpy_helper.to_array(found, base).astype(np.float32)
-            found.CopyFrom(numpy_helper.from_array(values, found.name))
+            _widen_tensor(found, model.folder, lent)
         elif isinstance(found, onnx.AttributeProto):
             found.i = _FLOAT
         else:
             found.type.tensor_type.elem_type = _FLOAT
     _cast_inputs(proto.graph, {name: f"{name} / float32" for name in fed})
-    return in_memory(model, proto)
+    return in_memory(model, proto, lent=lent)
+
+
+def _widen_tensor(tensor: onnx.TensorProto, folder: Path | None, lent: dict[str, np.ndarray]) -> None:
+    """Weights of a data file stay outside: in messages they would be copied, and have no more than 2 GB."""
+    if tensor.data_location == onnx.TensorProto.EXTERNAL and folder is not None and tensor.name:
+        lent[tensor.name] = read(tensor, folder).astype(np.float32)
+        lend(tensor, lent[tensor.name])
+    else:
+        values = numpy_helper.to_array(tensor).astype(np.float32)
+        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
 def _half(

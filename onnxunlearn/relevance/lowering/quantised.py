@@ -19,7 +19,13 @@ import onnx
 
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.lowering.attention import attend
-from onnxunlearn.relevance.lowering.blocks import dynamic_quantize_lstm, matmul_n_bits, quantised
+from onnxunlearn.relevance.lowering.blocks import (
+    dynamic_quantize_lstm,
+    floats_of,
+    matmul_n_bits,
+    quantised,
+    stored_floats,
+)
 from onnxunlearn.relevance.lowering.draft import Draft, Lowering, rewrite
 
 #: of a step
@@ -241,12 +247,9 @@ def _product(draft: Draft, product: Node, x_scale: str, w_scale: str, scale: np.
 
 def quantised_attention(draft: Draft) -> None:
     draft.require(not draft.has(8) and not draft.used(1), "past")
-    weight, scale = draft.known(1), draft.known(4)
-    draft.require(weight is not None and scale is not None, "computed weights")
-    assert weight is not None and scale is not None  # noqa: PT018
-    zero = draft.known(7)
-    w = (weight.astype(np.float32) - (0 if zero is None else zero.astype(np.float32))) * scale
-    attend(draft, _input(draft, 0, 3, 6), w, draft.known(2), mask=5, extra=None)
+    weight = floats_of(draft, draft.input(1), [draft.input(4)], draft.input(7), axis=-1)
+    bias = stored_floats(draft, 2) if draft.has(2) else None
+    attend(draft, _input(draft, 0, 3, 6), weight, bias, mask=5, extra=None)
 
 
 _UNARY = ("GlobalAveragePool", "AveragePool", "Sigmoid", "LeakyRelu", "Softmax")
