@@ -1,8 +1,8 @@
 """What enters the tail of a model for the probes, recorded once, with variants that stand for unseen inputs.
 
-`forget` holds the forgotten classes' probes, each in several variants. `retain` holds the retained ones in
-several variants and, where numbers can be mixed, as many mixtures of two: the original says what each of
-them should be, so any of them pins the edited model to the original.
+`forget` holds the forgotten classes' probes, images each in several variants. `retain` holds the retained
+ones in several variants and, where numbers can be mixed, as many mixtures of two: the original says what each
+of them should be, so any of them pins the edited model to the original.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,42 +16,50 @@ from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
-from onnxunlearn.probes.variants import is_image, moved
+from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
 
 #: bytes that recorded activations may take
-_MEMORY = 1 << 30
+_MEMORY = 1 << 29
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """forget: a list of feeds of the tail, one per variant. retain: feeds of the tail."""
+    """forget: a list of feeds of the tail, one per variant. retain: feeds of the tail: the probes, then other
+    variants of them in the same order, `copies` in all, then mixtures."""
 
     forget: Sequence[Feeds] = field(repr=False)
     retain: Feeds = field(repr=False)
+    copies: int
 
 
 def record_boundary(bench: Workbench, tail: Tail, variants: int, rng: np.random.Generator) -> Boundary:
-    """Record the probes and up to `variants` - 1 moved copies of those that are images."""
+    """Record the probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced."""
     recorder = _recorder(bench, tail)
     forget = bench.probes.select(np.flatnonzero(bench.forgotten))
     retain = bench.probes.select(np.flatnonzero(~bench.forgotten))
     first = recorder(forget)
     size = sum(value.nbytes for value in first.values()) / len(forget)
     room = int(_MEMORY / (size * (len(forget) + 2 * len(retain))))
-    images = any(is_image(value) for value in bench.probes.feeds.values())
-    copies = max(1, min(variants, room)) if images else 1
-    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(copies - 1))]
-    retains = [recorder(_moved(retain, rng) if i else retain) for i in range(copies)]
+    images, sequences = (any(map(kind, bench.probes.feeds.values())) for kind in (is_image, is_sequence))
+    copies = max(1, min(variants, room)) if images or sequences else 1
+    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(copies - 1 if images else 0))]
+    copy = _moved if images else _spliced
+    retains = [recorder(copy(retain, rng) if i else retain) for i in range(copies)]
     kept = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
     if all(value.dtype.kind == "f" for value in kept.values()):
         mixed = _mixtures(kept, rng)
         kept = {name: np.concatenate([value, mixed[name]]) for name, value in kept.items()}
-    return Boundary(forgets, kept)
+    return Boundary(forgets, kept, copies)
 
 
 def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
     feeds = {n: moved(v, rng) if is_image(v) else v for n, v in probes.feeds.items()}
     return Probes(feeds, probes.y, probes.source)
+
+
+def _spliced(probes: Probes, rng: np.random.Generator) -> Probes:
+    assert probes.y is not None
+    return Probes(spliced(probes.feeds, probes.y, rng), probes.y, probes.source)
 
 
 def _mixtures(feeds: Feeds, rng: np.random.Generator) -> dict[str, np.ndarray]:

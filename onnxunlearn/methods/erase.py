@@ -6,11 +6,12 @@ deviation over the probes. Each probe of a forgotten class is given the retained
 
     mean |φ'(x_r) − φ(x_r)|²  +  κ·KL(p(x_r) ‖ p'(x_r))  +  β·Σ_g n_g/n · SW(φ'(F_g), φ(R_g))
 
-x_r: retained probes, moved copies and mixtures of them; p: probabilities with the forgotten classes left out;
-F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g, drawn anew at each step;
-SW: the sliced Wasserstein distance (`wasserstein`). Then the head's rows of the forgotten classes become the
-mean of the retained ones: their logits are means of others, which never win. Only a share of the weights may
-change, at most some millions, those on which the loss depends most.
+x_r: retained probes, copies (`probes.variants`) and mixtures of them; p: probabilities with the forgotten
+classes left out; F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g or
+copies of them, drawn anew at each step; SW: the sliced Wasserstein distance (`wasserstein`). Then the head's
+rows of the forgotten classes become the mean of the retained ones: their logits are means of others, which
+never win. Only a share of the weights may change, at most some millions, those on which the loss depends
+most.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.

@@ -19,8 +19,10 @@ from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
 from onnxunlearn.relevance.flow import shape_arithmetic
 
-#: moved copies of each image, itself included
-_VARIANTS = 4
+#: copies of each image or sequence, itself included
+_VARIANTS = 8
+#: of the retained samples of a step, those that are probes as they were given
+_AS_GIVEN = 0.5
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
@@ -140,9 +142,9 @@ class Matching:
         self, weights: Weights
     ) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray | None]]]:
         """The loss on samples drawn anew, and its gradients by layer name."""
-        forgotten, total = len(self.classes), len(self.features)
+        forgotten = len(self.classes)
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
-        drawn = self.rng.choice(total, min(self.batch, total), replace=False)
+        drawn = self._pins()
         feeds = {
             name: np.concatenate(
                 [np.stack([self.boundary.forget[v][name][i] for i, v in enumerate(variant)]), pool[drawn]]
@@ -168,6 +170,14 @@ class Matching:
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
         return loss, self.network.gradients(feeds, recorded, typed)
 
+    def _pins(self) -> np.ndarray:
+        """The retained samples of a step: some are probes as they were given, others any of the pool."""
+        count = min(self.batch, len(self.features))
+        given = min(round(_AS_GIVEN * count), len(self.y))
+        probes = self.rng.choice(len(self.y), given, replace=False)
+        others = self.rng.choice(len(self.features), count - given, replace=False)
+        return np.concatenate([probes, others])
+
     def _match(self, features: np.ndarray) -> tuple[float, np.ndarray]:
         """Σ_g n_g/n·SW, each forgotten class and neighbour for itself, and its gradient."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
@@ -176,6 +186,7 @@ class Matching:
             members = np.flatnonzero((self.classes == group[0]) & (self.neighbours == group[1]))
             examples = np.flatnonzero(self.y == group[1])
             models = self.rng.choice(examples, len(members), replace=len(members) > len(examples))
+            models += len(self.y) * self.rng.integers(self.boundary.copies, size=len(members))
             distance, part = sliced_wasserstein(features[members], self.features[models], directions)
             gradient[members] = len(members) / len(features) * part
             loss += len(members) / len(features) * distance

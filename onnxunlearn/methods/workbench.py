@@ -1,5 +1,6 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -239,8 +240,8 @@ class Workbench:
         """What the choosing probes say before any edit."""
         return self.trial(Edits(self.model))
 
-    def affordable(self, trial: Trial) -> bool:
-        """Whether the retained classes' loss is within the budget, in accuracy and in confidence.
+    def affordable(self, trial: Trial, deviations: float = 0) -> bool:
+        """Whether the retained classes' loss is within the budget, in accuracy (`exceeds`) and in confidence.
 
         Accuracy on a few probes stays put until many more unseen images have fallen; the confidence in the
         right class falls with the first. Half the budget is kept in reserve: a choice looks better on the
@@ -252,7 +253,7 @@ class Workbench:
         if self.made.any():  # they lie close to where classes meet: some change sides for nothing
             return before - after <= self.budget
         return before - after <= self.budget / 2 and not exceeds(
-            self.original.figures, trial.figures, self.budget
+            self.original.figures, trial.figures, self.budget, deviations
         )
 
 
@@ -264,11 +265,17 @@ def tolerance(budget: float, retained: int) -> float:
     return max(budget, 100 / retained) if retained else budget
 
 
-def exceeds(before: Figures, after: Figures, budget: float) -> bool:
-    """Whether retain accuracy fell by more than the tolerance; False where it could not be measured."""
+def exceeds(before: Figures, after: Figures, budget: float, deviations: float = 0) -> bool:
+    """Whether retain accuracy fell by more than the tolerance; False where it could not be measured.
+
+    deviations: so many standard deviations of what chance does are tolerated, too: where m more samples
+    turned wrong than right, that of m is at least √m.
+    """
     if before.retain is None or after.retain is None:
         return False
-    return before.retain - after.retain > tolerance(budget, before.samples[1]) + 1e-9
+    drop, sample = before.retain - after.retain, 100 / before.samples[1]
+    chance = sample * math.sqrt(max(0.0, drop / sample))
+    return drop > tolerance(budget, before.samples[1]) + deviations * chance + 1e-9
 
 
 def logsumexp(scores: np.ndarray) -> np.ndarray:

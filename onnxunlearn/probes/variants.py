@@ -1,4 +1,9 @@
-"""More inputs from few: images moved by some pixels. What may be done to other inputs is not known."""
+"""More inputs from few: images moved by some pixels, token sequences of one class spliced.
+
+What may be done to other inputs is not known.
+"""
+
+from collections.abc import Mapping
 
 import numpy as np
 
@@ -28,3 +33,40 @@ def moved(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def spatial_axes(images: np.ndarray) -> tuple[int, int]:
     """The axes of height and width: channels come first or last."""
     return (2, 3) if images.shape[1] <= images.shape[3] else (1, 2)
+
+
+def is_sequence(array: np.ndarray) -> bool:
+    """Whether an input is a batch of token sequences, or what goes with them: integers, [N, places]."""
+    return array.ndim == 2 and array.dtype.kind in "iu" and array.shape[1] > 1
+
+
+def spliced(
+    feeds: Mapping[str, np.ndarray], y: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Each sequence's beginning, then the end of another of its class; other inputs as they are.
+
+    feeds: a model's inputs by name; those shaped as the first that `is_sequence` (a mask, say, of any type)
+    are cut at the same place. Tokens keep their places, and a cut is made only where both sequences have
+    text: marks at the beginning and the end, padding on either side and the mask go on fitting together.
+    Where there is no such place the sample stays as it is.
+    """
+    shape = next(array.shape for array in feeds.values() if is_sequence(array))
+    group = {name: array for name, array in feeds.items() if array.shape == shape}
+    partner = np.array([rng.choice(np.flatnonzero(y == c)) for c in y])
+    begin, end = _text(np.stack(list(group.values()), axis=-1))
+    first, last = np.maximum(begin, begin[partner]) + 1, np.minimum(end, end[partner]) - 1
+    cut = np.where(first <= last, rng.integers(first, np.maximum(first, last) + 1), shape[1])
+    own = np.arange(shape[1]) < cut[:, None]
+    return {**feeds, **{name: np.where(own, array, array[partner]) for name, array in group.items()}}
+
+
+def _text(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where the run of equal values at the beginning is over, and where that at the end begins, int [N].
+
+    columns: [N, places, inputs]. Such runs are padding, or a single mark.
+    """
+    from_begin = (columns != columns[:, :1]).any(axis=2)
+    from_end = (columns != columns[:, -1:]).any(axis=2)[:, ::-1]
+    places = columns.shape[1]
+    begin = np.where(from_begin.any(axis=1), from_begin.argmax(axis=1), places)
+    return begin, places - np.where(from_end.any(axis=1), from_end.argmax(axis=1), places)

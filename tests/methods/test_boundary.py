@@ -1,14 +1,18 @@
 """What enters the tail of a model, recorded once."""
 
+from dataclasses import replace
+
 import numpy as np
 
-from onnxunlearn.graph import expose
+from onnxunlearn.graph import expose, find_logits, load
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import record_boundary
 from onnxunlearn.methods.erase import scope
 from onnxunlearn.methods.matching import multiplications
+from onnxunlearn.probes import Probes
 from onnxunlearn.relevance.flow import shape_arithmetic
 
+from ..odd_models import KINDS
 from ..sample_paths import MLP, RESNET
 from .benches import bench
 
@@ -21,11 +25,27 @@ def test_probes_come_first_then_moved_copies_then_mixtures() -> None:
     forgotten, retained = int(made.forgotten.sum()), int((~made.forgotten).sum())
     assert [len(variant[name]) for variant in found.forget] == [forgotten] * 3
     assert len(found.retain[name]) == 2 * 3 * retained
+    assert found.copies == 3
     session = made.engine.session(expose(made.model, [name]))
     whole = session.run(made.probes.feeds)[name]
     np.testing.assert_allclose(found.forget[0][name], whole[made.forgotten], rtol=1e-4, atol=1e-4)
     np.testing.assert_allclose(found.retain[name][:retained], whole[~made.forgotten], rtol=1e-4, atol=1e-4)
     assert not np.allclose(found.forget[1][name], found.forget[0][name], atol=1e-2)
+
+
+def test_retained_token_sequences_are_spliced_those_to_forget_stay() -> None:
+    proto, arrays = KINDS["tokens with a mask"]()
+    model, y = load(proto.SerializeToString()), arrays.pop("y")
+    made = replace(bench(), model=model, logits=find_logits(model), probes=Probes(arrays, y, "words"))
+    tail = tail_of(model, made.editable, ["y"], shape_arithmetic(model))
+    found = record_boundary(made, tail, 3, np.random.default_rng(0))
+    (name,) = tail.boundary
+    retained = int((~made.forgotten).sum())
+    assert (len(found.forget), found.copies) == (1, 3)
+    given, first, second, *_ = np.split(found.retain[name], 6)
+    assert len(given) == retained
+    changed = [(a != b).any(axis=1).mean() for a, b in ((first, given), (second, given), (second, first))]
+    assert min(changed) > 0.8
 
 
 def test_a_mixture_lies_between_two_samples() -> None:

@@ -54,6 +54,16 @@ def test_one_lost_sample_of_few_is_no_evidence_two_are(wrong: int, expected: boo
     assert exceeds(before, after, budget=0.5) is expected
 
 
+@pytest.mark.parametrize(("wrong", "expected"), [(2, False), (3, True), (9, True)])
+def test_what_chance_does_may_be_forgiven(wrong: int, expected: bool) -> None:
+    y = np.arange(240) % 10  # 216 retained: a tolerance of 0.5 points is 1.08 of them, √2 and √3 more
+    predicted = y.copy()
+    predicted[np.flatnonzero(y != 3)[:wrong]] = 3
+    before, after = measure(y, y, (3,), 10), measure(predicted, y, (3,), 10)
+    assert exceeds(before, after, budget=0.5)
+    assert exceeds(before, after, budget=0.5, deviations=1) is expected
+
+
 def test_nothing_is_exceeded_without_retain_samples() -> None:
     y = np.full(5, 3)
     assert not exceeds(measure(y, y, (3,), 10), measure(y * 0, y, (3,), 10), budget=0)
