@@ -33,16 +33,17 @@ class Boundary:
 
 
 def record_boundary(bench: Workbench, tail: Tail, variants: int, rng: np.random.Generator) -> Boundary:
-    """Record the probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced."""
+    """Record the probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced; of
+    images to forget, which are few, twice as many."""
     recorder = _recorder(bench, tail)
     forget = bench.probes.select(np.flatnonzero(bench.forgotten))
     retain = bench.probes.select(np.flatnonzero(~bench.forgotten))
     first = recorder(forget)
     size = sum(value.nbytes for value in first.values()) / len(forget)
-    room = int(_MEMORY / (size * (len(forget) + 2 * len(retain))))
+    room = int(_MEMORY / (size * 2 * (len(forget) + len(retain))))
     images, sequences = (any(map(kind, bench.probes.feeds.values())) for kind in (is_image, is_sequence))
     copies = max(1, min(variants, room)) if images or sequences else 1
-    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(copies - 1 if images else 0))]
+    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(2 * copies - 1 if images else 0))]
     copy = _moved if images else _spliced
     retains = [recorder(copy(retain, rng) if i else retain) for i in range(copies)]
     kept = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
