@@ -86,13 +86,13 @@ class OnnxRuntimeEngine:
             options.enable_cpu_mem_arena = False
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
-        shared: list[Any] = []
+        given, lent = list[Any](), False
         if is_external(model, folder):
             assert folder is not None
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
-            shared = _give_weights(options, model, folder)
+            given, lent = _give_weights(options, model, folder)
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
@@ -100,6 +100,7 @@ class OnnxRuntimeEngine:
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
+        shared = given if lent else []  # else copied, now that the session is made
         return OnnxRuntimeSession(session, Signature.of(model), shared, endless.LONGEST if loops else None)
 
 
@@ -158,12 +159,12 @@ def _stopping(options: Any, limit: float | None) -> Iterator[None]:
         timer.cancel()
 
 
-def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[Any]:
+def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[list[Any], bool]:
     """Give the session what it needs of the data files, read once for all sessions.
 
     Left to itself it maps the files, and a mapped file that is cut short takes the process down. It copies
     what it is given, but those of a large model it is lent (only what it folds while it loads, it maps then).
-    Returns the values, which must outlive the session.
+    Returns the values, which must be there until the session is made, and whether they must outlive it.
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
     values: dict[str, Any] = {}
@@ -182,13 +183,13 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> list[An
                 lent |= is_lent(tensor)
     if total <= _LARGE:
         options.add_external_initializers(list(values), list(values.values()))
-        return []
+        return list(values.values()), False
     for name, value in values.items():
         options.add_initializer(name, value)
     options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
     if lent:  # what it folds it would take from the files, which hold something else
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return list(values.values())
+    return list(values.values()), True
 
 
 def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:
