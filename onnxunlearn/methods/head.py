@@ -33,7 +33,8 @@ def silence(bench: Workbench, edits: Edits) -> None:
 
     A mean of logits is below their maximum, whatever the features: the classes are never chosen, and nothing
     in the head tells what they looked like. Outputs that decide each for itself (Sigmoid) are turned off
-    instead. Raises UnsupportedError for such a head without a bias.
+    instead. Raises UnsupportedError for such a head without a bias, and for one where a
+    single class remains.
     """
     head, forget = bench.head, list(bench.forget)
     weight, bias = edits.weight(head), edits.bias(head)
@@ -45,8 +46,11 @@ def silence(bench: Workbench, edits: Edits) -> None:
         edits.set_bias(head, bias)
         return
     kept = np.delete(np.arange(len(weight)), forget)
+    alone = len(kept) == 1  # whose logit the mean would equal: a tie, which the lower index wins
+    if alone and bias is None:
+        raise UnsupportedError(f"{head.node} has no bias, so of two classes none can be put below the other")
     weight[forget] = weight[kept].mean(axis=0)
     edits.set_weight(head, weight)
     if bias is not None:
-        bias[forget] = bias[kept].mean()
+        bias[forget] = bias[kept].mean() + (_OFF if alone else 0)
         edits.set_bias(head, bias)

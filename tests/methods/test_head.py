@@ -23,6 +23,17 @@ def test_the_classes_never_win_and_nothing_else_changes_whatever_the_features() 
     assert after.arrays.keys() == {"5.weight", "5.bias"}
 
 
+def test_of_two_classes_the_other_wins_and_not_by_a_tie() -> None:
+    """As in a binary classifier: the mean of one logit is that logit."""
+    forget = tuple(c for c in range(10) if c != 4)
+    made = bench(MLP, forget)
+    edits = head(made).edits
+    features = np.random.default_rng(0).normal(size=(500, 64)) * 10
+    scores = features @ edits.weight(made.head).T + edits.bias(made.head)
+    assert (scores.argmax(axis=1) == 4).all()
+    assert (scores[:, [4]] - np.delete(scores, 4, axis=1)).min() > 9
+
+
 def test_no_probe_is_looked_at() -> None:
     whole, alone = (head(bench(MLP, only=only)).edits for only in (None, [7]))
     np.testing.assert_array_equal(whole.arrays["5.weight"], alone.arrays["5.weight"])
