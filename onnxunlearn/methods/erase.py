@@ -42,7 +42,7 @@ def erase(
     bench: Workbench,
     *,
     layers: int = 2,
-    share: float = 0.5,
+    share: float = 0.33,
     steps: int | None = None,
     beta: float = 0.25,
     kappa: float = 0.3,
