@@ -4,8 +4,8 @@
     python benchmarks/probes.py [--model fashion_lenet] [--forget 5] [--condition "5 a class"]
 
 Judged like benchmarks/methods.py, on test samples that no method saw. `then` forgets one class more in the
-model that has forgotten the first. Rows are kept in benchmarks/results/probes.json, so that a run goes on where the
-last one stopped.
+model that has forgotten the first. Rows are kept in benchmarks/results/probes.json, so that a run goes on
+where the last one stopped.
 """
 
 import os
