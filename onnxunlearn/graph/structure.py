@@ -29,6 +29,7 @@ Key = tuple[str, str, str]
 def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Raises InputError or UnsupportedError, the message starting with the model's `name`."""
     _check_messages(proto, name)
+    _check_opsets(proto, name)
     _check_inputs(proto.graph, name)
     _check_attributes(proto.graph, name)
     _check_omitted(proto, name)
@@ -48,6 +49,16 @@ def _check_messages(proto: onnx.ModelProto, name: str) -> None:
         for text in _texts(message):
             if isinstance(text, bytes):  # what protobuf gives for a string that cannot be decoded
                 raise InputError(f"{name}: the name {text[:40]!r} is not UTF-8 text; export the model again")
+
+
+def _check_opsets(proto: onnx.ModelProto, name: str) -> None:
+    """The file has room for 64 bits, what looks up an op's schema for 32."""
+    for imported in messages(proto, onnx.OperatorSetIdProto):
+        if not 0 <= imported.version < 2**31:
+            raise InputError(
+                f"{name}: opset {imported.version} of domain {imported.domain or 'ai.onnx'!r} is declared, "
+                "which there cannot be; export the model again"
+            )
 
 
 def _texts(message: Message) -> Iterator[str | bytes]:

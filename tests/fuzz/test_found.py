@@ -226,3 +226,11 @@ def test_finding_logits_in_a_long_chain() -> None:
         w=numbers(4, 3),
     )
     assert find_logits(load(proto.SerializeToString())).classes == 3
+
+
+@pytest.mark.parametrize("version", [-(2**62), -1, 2**31])
+def test_an_opset_that_there_cannot_be(version: int) -> None:
+    proto = model('g (float[N, 4] x) => (float[N, 3] y) { y = Gemm(x, w, "") }', w=numbers(4, 3))
+    proto.opset_import[0].version = version
+    with pytest.raises(InputError, match=f"opset {version} of domain"):
+        inspected(proto)
