@@ -23,7 +23,7 @@ def test_probes_come_first_then_moved_copies_then_mixtures() -> None:
     found = record_boundary(made, tail, 3, np.random.default_rng(0))
     (name,) = tail.boundary
     forgotten, retained = int(made.forgotten.sum()), int((~made.forgotten).sum())
-    assert [len(variant[name]) for variant in found.forget] == [forgotten] * 3
+    assert [len(variant[name]) for variant in found.forget] == [forgotten] * 6
     assert len(found.retain[name]) == 2 * 3 * retained
     assert found.copies == 3
     session = made.engine.session(expose(made.model, [name]))
