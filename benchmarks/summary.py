@@ -104,7 +104,8 @@ def draw(summary: list[Row], path: Path) -> None:
         squeeze=False, layout="constrained",
     )  # fmt: skip
     shown = list(dict.fromkeys(r["method"] for r in summary))
-    colours = {method: f"C{i}" for i, method in enumerate(shown)}
+    palette = [*pyplot.get_cmap("tab20").colors[::2], *pyplot.get_cmap("tab20").colors[1::2]]  # type: ignore[attr-defined]
+    colours = dict(zip(shown, palette, strict=False))
     markers = {"auto": "*", "original": "s", "reference": "D"}
     for axis, name in zip(axes.flat, names, strict=False):
         for row in (r for r in summary if r["model"] == name and r["relearn"] is not None):
