@@ -188,3 +188,13 @@ def test_the_benchmark(tmp_path: Path) -> None:
     head = made[: made.index("### ")]
     assert shown.startswith(head), "run: python benchmarks/formats.py --docs docs/formats.md"
     assert all(f"| {form}" in shown for form in FORMATS)
+
+
+@pytest.mark.parametrize(("name", "engine"), [("mnist_mlp", "onnxruntime"), ("mnist_cnn", "numpy")])
+def test_the_default_falls_back_where_erase_cannot_work(convert: Convert, name: str, engine: str) -> None:
+    """`erase` feeds weights in float32, which a graph of doubles does not take: the next method is tried."""
+    x, y = images("mnist_probes")
+    data = {"x": x.astype(np.float64), "y": y}
+    result = unlearn(convert(name, "float64"), 3, data, method="auto", engine=engine)
+    assert result.report["method"]["details"]["chosen"] == "lra-npp"
+    assert result.report["figures"]["edited"]["forget"] == 0

@@ -31,16 +31,14 @@ def auto(bench: Workbench) -> Outcome:
     why: UnsupportedError | None = None
     for name, attempt in _attempts(bench):
         try:
-            found = attempt()
+            for outcome in attempt():  # lazily: it may be here that a model turns out to be unsupported
+                trial = bench.trial(outcome.edits)
+                last = Outcome(outcome.edits, {"chosen": name, **outcome.details})
+                if trial.reach <= 0 and bench.affordable(trial, deviations=1):
+                    return last
         except UnsupportedError as error:
             bench.progress(f"{name}: {error}")
             why = error
-            continue
-        for outcome in found:
-            trial = bench.trial(outcome.edits)
-            last = Outcome(outcome.edits, {"chosen": name, **outcome.details})
-            if trial.reach <= 0 and bench.affordable(trial, deviations=1):
-                return last
     if last is None:
         assert why is not None
         raise why
