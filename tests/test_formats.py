@@ -190,11 +190,20 @@ def test_the_benchmark(tmp_path: Path) -> None:
     assert all(f"| {form}" in shown for form in FORMATS)
 
 
-@pytest.mark.parametrize(("name", "engine"), [("mnist_mlp", "onnxruntime"), ("mnist_cnn", "numpy")])
-def test_the_default_falls_back_where_erase_cannot_work(convert: Convert, name: str, engine: str) -> None:
-    """`erase` feeds weights in float32, which a graph of doubles does not take: the next method is tried."""
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "form", "engine"),
+    [
+        ("mnist_mlp", "float64", "onnxruntime"),
+        ("mnist_cnn", "float64", "numpy"),
+        ("mnist_cnn", "QOperator uint8", "onnxruntime"),
+    ],
+)
+def test_erase_whatever_the_file_computes_in(convert: Convert, name: str, form: str, engine: str) -> None:
+    """Weights are fed in the file's type, gradients taken in float32: the default needs nothing else."""
     x, y = images("mnist_probes")
-    data = {"x": x.astype(np.float64), "y": y}
-    result = unlearn(convert(name, "float64"), 3, data, method="auto", engine=engine)
-    assert result.report["method"]["details"]["chosen"] == "lra-npp"
+    data = {"x": x.astype(np.float64 if form == "float64" else np.float32), "y": y}
+    result = unlearn(convert(name, form), 3, data, method="auto", engine=engine)
+    assert result.report["method"]["details"]["chosen"] == "erase"
     assert result.report["figures"]["edited"]["forget"] == 0
+    assert result.met

@@ -5,6 +5,7 @@ Methods that try many weights run it alone: what enters it, the boundary, is rec
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import onnx
@@ -46,8 +47,8 @@ class Tail:
             if node.outputs[0] in fed:
                 layer = fed[node.outputs[0]]
                 name = WEIGHT + node.outputs[0]
-                shape = list(layer.weight.shape)
-                graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+                kind = onnx.helper.np_dtype_to_tensor_dtype(self._weight_type(node))
+                graph.input.append(onnx.helper.make_tensor_value_info(name, kind, list(layer.weight.shape)))
                 copy.input[1] = name
                 if layer.dense and not node.attribute("transB", 0):  # the node reads [inputs, outputs]
                     copy.input[1] = f"{name}, transposed"
@@ -57,8 +58,8 @@ class Tail:
                 name = BIAS + biases[node.outputs[0]].node.outputs[0]
                 constant = self.model.constant(node.inputs[place])
                 assert constant is not None
-                shape = list(constant.shape)
-                graph.input.append(onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, shape))
+                kind = onnx.helper.np_dtype_to_tensor_dtype(constant.dtype)
+                graph.input.append(onnx.helper.make_tensor_value_info(name, kind, list(constant.shape)))
                 copy.input[place] = name
             graph.node.append(copy)
         return Model(b"", proto, self.model.path, lent=self.model.lent)
@@ -68,13 +69,22 @@ class Tail:
         found = {}
         for layer in self.layers:
             name, (weight, bias) = layer.node.outputs[0], weights[layer.name]
-            found[WEIGHT + name] = weight
+            found[WEIGHT + name] = weight.astype(self._weight_type(layer.node), copy=False)
             if bias is not None:
                 node = self.model.producer[layer.output]
                 constant = self.model.constant(node.inputs[self._bias_input(layer, node)])
                 assert constant is not None
-                found[BIAS + name] = bias.reshape(constant.shape)
+                found[BIAS + name] = bias.reshape(constant.shape).astype(constant.dtype, copy=False)
         return found
+
+    def _weight_type(self, node: Node) -> np.dtype[Any]:
+        """What the node reads its weight in, which is what a trial's weight is fed in."""
+        stored = self.model.stored.get(node.inputs[1])
+        if stored is not None:  # its values are not needed, and may be large
+            return onnx.helper.tensor_dtype_to_np_dtype(stored.data_type)
+        constant = self.model.constant(node.inputs[1])
+        assert constant is not None
+        return constant.dtype
 
     def _bias_input(self, layer: Layer, node: Node) -> int:
         """Which input of `node` is the layer's bias: its own third, or an operand of the Add behind it."""

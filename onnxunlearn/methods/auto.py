@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.erase import erase
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.lra_npp import lra_npp
@@ -28,7 +28,7 @@ def auto(bench: Workbench) -> Outcome:
     if bench.made.all():
         return Outcome(head(bench).edits, {"chosen": "head"})
     last: Outcome | None = None
-    why: UnsupportedError | InputError | None = None
+    why: UnsupportedError | None = None
     for name, attempt in _attempts(bench):
         try:
             for outcome in attempt():  # lazily: it may be here that a model turns out to be unsupported
@@ -36,7 +36,7 @@ def auto(bench: Workbench) -> Outcome:
                 last = Outcome(outcome.edits, {"chosen": name, **outcome.details})
                 if trial.reach <= 0 and bench.affordable(trial, deviations=1):
                     return last
-        except (UnsupportedError, InputError) as error:  # of a graph that takes other types, too
+        except UnsupportedError as error:
             bench.progress(f"{name}: {error}")
             why = error
     if last is None:

@@ -71,8 +71,6 @@ class Matching:
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         network = Differentiator(tail, targets, bench.engine)
         boundary = record_boundary(bench, tail, _VARIANTS, rng)
-        if any(value.dtype == np.float64 for value in boundary.retain.values()):
-            raise UnsupportedError("method erase computes in float32, the model in float64; use lra-npp")
         weights = stored_weights(Edits(model), layers)
         try:
             scores, features = evaluate(bench, network, boundary.retain, weights)
@@ -235,15 +233,8 @@ def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np
 
 
 def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
-    """Weight and bias of each layer as they stand, in float32 whatever the file stores."""
-    found = {}
-    for layer in layers:
-        bias = edits.bias(layer)
-        found[layer.name] = (
-            edits.weight(layer).astype(np.float32, copy=False),
-            None if bias is None else bias.astype(np.float32, copy=False),
-        )
-    return found
+    """Weight and bias of each layer as they stand."""
+    return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
 
 
 def evaluate(

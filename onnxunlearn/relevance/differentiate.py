@@ -62,7 +62,11 @@ class Differentiator:
             **{SIGNAL + name: value for name, value in signals.items()},
         }
         asked = (*prepared.graph.records, *prepared.graph.fed)
-        values = prepared.backward.run({name: known[name] for name in asked})
+        # Whatever the file computes in, integers or doubles: gradients are float32.
+        fed = {
+            n: known[n] if n in prepared.graph.fed else known[n].astype(np.float32, copy=False) for n in asked
+        }
+        values = prepared.backward.run(fed)
         found = {}
         for layer in self.tail.layers:
             name = layer.node.outputs[0]

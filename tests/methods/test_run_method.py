@@ -1,7 +1,10 @@
+import sys
+
 import pytest
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.methods import run_method
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.methods import Workbench, run_method
+from onnxunlearn.methods.workbench import Outcome
 
 from .benches import bench
 
@@ -24,3 +27,11 @@ def test_auto_says_what_it_chose() -> None:
     assert details["layers"] == ["/1/Gemm", "/3/Gemm"]
     alone = run_method("auto", bench(only=[3]), {}).details  # nothing to take for an example
     assert alone["chosen"] == "lra-npp"
+
+
+def test_auto_goes_on_where_a_method_refuses_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(_: Workbench) -> Outcome:
+        raise UnsupportedError("not this model")
+
+    monkeypatch.setattr(sys.modules["onnxunlearn.methods.auto"], "erase", refused)
+    assert run_method("auto", bench(), {}).details["chosen"] == "lra-npp"
