@@ -1,6 +1,7 @@
 """Samples that no method saw, and what a model makes of them."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,18 +39,18 @@ class Judge:
         values = run_batched(session, {model.inputs[0].name: x}, [logits.tensor, inner], 200)
         return values[logits.tensor].reshape(len(x), -1), values[inner].reshape(len(x), -1)
 
-    def figures(self, data: bytes, forget: int) -> Row:
-        """Accuracies in percent and points; relearning and membership in percent; spread: where the class's
-        samples go, a share for each class."""
+    def figures(self, data: bytes, forget: Sequence[int]) -> Row:
+        """Accuracies in percent and points; relearning and membership in percent; spread: where the forgotten
+        classes' samples go, a share for each class."""
         scores, features = self.look(data, self.x)
-        predicted, forgotten = scores.argmax(axis=1), self.y == forget
+        predicted, forgotten = scores.argmax(axis=1), np.isin(self.y, forget)
         right, was = predicted == self.y, self.original == self.y
         lost = [
             100 * float(was[self.y == c].mean() - right[self.y == c].mean())
             for c in range(CLASSES)
-            if c != forget
+            if c not in forget
         ]
-        relearned = relearn(features, self.y, [forget])
+        relearned = relearn(features, self.y, forget)
         return {
             "forget": 100 * float(right[forgotten].mean()),
             "retain": 100 * float(right[~forgotten].mean()),
@@ -60,11 +61,11 @@ class Judge:
             "spread": (np.bincount(predicted[forgotten], minlength=CLASSES) / forgotten.sum()).tolist(),
         }
 
-    def membership(self, data: bytes, forget: int, scores: np.ndarray) -> float | None:
-        """How many training samples of the class an attacker takes for such, in percent."""
+    def membership(self, data: bytes, forget: Sequence[int], scores: np.ndarray) -> float | None:
+        """How many training samples of the classes an attacker takes for such, in percent."""
         members = softmax(self.look(data, self.members_x)[0])
-        asked = self.members_y == forget
-        return membership_inference(members[~asked], softmax(scores[self.y != forget]), members[asked])
+        asked, unseen = np.isin(self.members_y, forget), ~np.isin(self.y, forget)
+        return membership_inference(members[~asked], softmax(scores[unseen]), members[asked])
 
 
 def samples(data: str) -> dict[str, np.ndarray]:

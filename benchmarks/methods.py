@@ -47,7 +47,7 @@ def measure(judge: Judge, forget: int, method: str) -> Row:
             path = trained_path(name, None if method == "original" else forget)
             if not path.exists():
                 return {**row, "error": "not trained yet: benchmarks/references.py"}
-            return {**row, **judge.figures(path.read_bytes(), forget)}
+            return {**row, **judge.figures(path.read_bytes(), [forget])}
         if method == "erasus pruning":
             return {**row, **_pruned(judge, forget)}
         return {**row, **_unlearned(judge, forget, method)}
@@ -68,7 +68,7 @@ def _unlearned(judge: Judge, forget: int, method: str) -> Row:
     row["weights"] = sum(int(np.prod(t.dims)) for t in stored(path))
     row["exit"] = 0 if result.met else 1
     row["chosen"] = result.report["method"]["details"].get("chosen", method)
-    return row | judge.figures(result.model_bytes, forget)
+    return row | judge.figures(result.model_bytes, [forget])
 
 
 def _pruned(judge: Judge, forget: int) -> Row:
@@ -78,7 +78,7 @@ def _pruned(judge: Judge, forget: int) -> Row:
     except ImportError as error:
         raise UnsupportedError(f"{error}; see benchmarks/peers.py") from None
     row: Row = {"seconds": time.perf_counter() - start, "cpu seconds": time.process_time() - cpu}
-    return row | judge.figures(data, forget)
+    return row | judge.figures(data, [forget])
 
 
 def stored(path: Path) -> list[onnx.TensorProto]:

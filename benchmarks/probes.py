@@ -27,7 +27,6 @@ from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
 from trained.recipes import CLASSES, TRAINED
 
 from onnxunlearn import unlearn
-from onnxunlearn.audit.attacks import relearn
 from onnxunlearn.errors import OnnxUnlearnError
 
 RESULTS = Path(__file__).parent / "results" / "probes.json"
@@ -116,21 +115,7 @@ def measure(judge: Judge, forget: int, condition: str) -> Row:
         return {**row, "error": str(error)}
     row |= {"cpu seconds": time.process_time() - cpu, "exit": 0 if met else 1}
     row["chosen"] = result.report["method"]["details"]["chosen"]
-    scores, features = judge.look(data, judge.x)
-    right, was = scores.argmax(axis=1) == judge.y, judge.original == judge.y
-    forgotten = np.isin(judge.y, classes)
-    lost = {
-        c: 100 * float(was[judge.y == c].mean() - right[judge.y == c].mean())
-        for c in range(CLASSES)
-        if c not in classes
-    }
-    relearned = relearn(features, judge.y, classes)
-    return row | {
-        "forget": 100 * float(right[forgotten].mean()),
-        "retain lost": 100 * float(was[~forgotten].mean() - right[~forgotten].mean()),
-        "worst class lost": max(lost.values()),
-        "relearn": None if relearned is None else relearned.accuracy,
-    }
+    return row | judge.figures(data, classes)
 
 
 @click.command()
