@@ -109,7 +109,7 @@ def test_what_a_trial_feeds_is_what_the_file_then_holds(
     assert {t.name for t in diff(model, written, seen).tensors} <= edits.arrays.keys()
     # The file, run as it is, agrees with the trial: up to ties in rounding.
     x, engine = fed(model, images("mnist_probes")[0][:64]), create_engine("onnxruntime")
-    trial = engine.session(expose(seen, ["logits"], overridable=sorted(edits.feeds)), seen.folder)
+    trial = engine.session(expose(seen, ["logits"], fed=sorted(edits.feeds)), seen.folder)
     expected = trial.run({"x": x, **edits.feeds})["logits"]
     real = engine.session(written.proto, written.folder).run({"x": x})["logits"].astype(np.float32)
     assert (real.argmax(1) == expected.argmax(1)).mean() > 0.95

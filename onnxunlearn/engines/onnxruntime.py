@@ -13,6 +13,7 @@ import onnx
 from onnx import external_data_helper
 
 from onnxunlearn.engines import endless
+from onnxunlearn.engines.halves import HALVES, with_casts
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
@@ -73,6 +74,7 @@ class OnnxRuntimeEngine:
         Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it;
         InputError if there is external data but no folder.
         """
+        model = with_casts(model)
         options = _options()
         options.use_deterministic_compute = True
         # Spinning threads would take the cores from the numpy code between two runs.
@@ -168,7 +170,7 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
     values: dict[str, Any] = {}
-    total, lent = 0, False
+    total, lent, half = 0, False, False
     for tensor in model.graph.initializer:
         if external_data_helper.uses_external_data(tensor) and tensor.name in needed:
             try:
@@ -181,14 +183,19 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
                 values[tensor.name] = make(bits, tensor.data_type)
                 total += array.nbytes
                 lent |= is_lent(tensor)
+                half |= tensor.data_type in HALVES
     if total <= _LARGE:
         options.add_external_initializers(list(values), list(values.values()))
         return list(values.values()), False
     for name, value in values.items():
         options.add_initializer(name, value)
     options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
-    if lent:  # what it folds it would take from the files, which hold something else
+    if lent or half:
+        # What it folds it would take from the files, which hold something else; and it would fold the Casts
+        # of halves.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    if half:  # each Cast just before its kernel (see `halves`); by default all of them come first
+        options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     return list(values.values()), True
 
 

@@ -51,6 +51,9 @@ def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     lent = _lent.get(tensor.doc_string)
     if lent is not None:
         return lent
+    half = narrow(tensor)
+    if half is not None:
+        return read(half, folder).astype(np.float32)
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
     shape, at, size = tuple(tensor.dims), place(tensor), _bytes(tensor)
     if size != dtype.itemsize * int(np.prod(shape)) or not size:  # packed, or empty
@@ -67,6 +70,8 @@ def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     return content.view(dtype).reshape(shape)
 
 
+#: starts the doc string of a tensor that is seen in float32; what follows is its own type and doc string
+_WIDENED = f"widened {uuid4()} "
 #: doc string of a tensor -> what it stands for
 _lent: WeakValueDictionary[str, np.ndarray] = WeakValueDictionary()
 
@@ -75,15 +80,39 @@ def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     """Let a tensor with external data stand for `values` instead, as long as these exist, without a copy."""
     tensor.doc_string = f"lent {uuid4()}"
     tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
-    for entry in tensor.external_data:
-        if entry.key == "length":
-            entry.value = str(values.nbytes)
+    _set_length(tensor)
     _lent[tensor.doc_string] = values
 
 
 def is_lent(tensor: onnx.TensorProto) -> bool:
     """Whether the file does not hold what the tensor stands for."""
-    return tensor.doc_string in _lent
+    return tensor.doc_string in _lent or tensor.doc_string.startswith(_WIDENED)
+
+
+def widen(tensor: onnx.TensorProto) -> None:
+    """Let a float16 or bfloat16 tensor with external data be seen in float32. Memory holds the halves alone:
+    whoever reads it gets a copy."""
+    tensor.doc_string = f"{_WIDENED}{tensor.data_type} {tensor.doc_string}"
+    tensor.data_type = onnx.TensorProto.FLOAT
+    _set_length(tensor)
+
+
+def narrow(tensor: onnx.TensorProto) -> onnx.TensorProto | None:
+    """A widened tensor as it was; None for any other."""
+    if not tensor.doc_string.startswith(_WIDENED):
+        return None
+    half = onnx.TensorProto()
+    half.CopyFrom(tensor)
+    kind, half.doc_string = tensor.doc_string.removeprefix(_WIDENED).split(" ", 1)
+    half.data_type = int(kind)
+    _set_length(half)
+    return half
+
+
+def _set_length(tensor: onnx.TensorProto) -> None:
+    for entry in tensor.external_data:
+        if entry.key == "length":
+            entry.value = str(_bytes(tensor))
 
 
 #: (device, inode, size, time of change, offset, length) -> bytes; kept as long as someone uses them

@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph.external import read
+from onnxunlearn.graph.external import narrow, read
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
@@ -240,6 +240,8 @@ class Model:
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""
+        if name in self.stored and narrow(self.stored[name]) is not None:
+            return self.array(name)  # a copy of twice what memory holds of it: not to be kept
         if name not in self._constants:
             for part in self._behind(name):
                 self._constants[part] = self._evaluate(part)

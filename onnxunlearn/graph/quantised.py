@@ -172,8 +172,13 @@ class Quantised:
         bottom, top = np.zeros(old.size), np.zeros(old.size)
         np.minimum.at(bottom, places[within], wanted[within])
         np.maximum.at(top, places[within], wanted[within])
+        own = self.scales[0].positions
         if moves:
-            needed = (top - bottom) / (high - low)
+            before = np.zeros(old.size)
+            before[own] = zero
+            needed, fresh = _covering(
+                np.where(old >= 0, bottom, -top), np.where(old >= 0, top, -bottom), before, limits
+            )
         else:
             needed = np.zeros(old.size)
             sizes = np.abs(wanted) / np.where(room > 0, room, np.inf)
@@ -184,9 +189,6 @@ class Quantised:
         arrays = {name: grown.reshape(scale.shape)}
         if moves:
             assert isinstance(self.zero, StoredTensor)
-            least = np.where(grown >= 0, bottom, top) / np.where(groups, grown.astype(np.float64), 1)
-            fresh = np.clip(np.rint(low - least), low, high)
-            own = self.scales[0].positions
             arrays[self.zero.name] = self.zero.write(
                 stored(self.zero.name), np.where(groups[own], fresh[own], zero)
             )
@@ -222,6 +224,26 @@ class FakeQuantised(Quantised):
         floats = np.where(changed, wanted, self.integers.arrange(before))
         written = self.integers.write(before, floats)
         return Written({self.integers.name: written}, clipped=int((changed & outside).sum()))
+
+
+def _covering(
+    bottom: np.ndarray, top: np.ndarray, zero: np.ndarray, limits: tuple[float, float]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Scale and zero point with which the integers within `limits` reach from `bottom` ≤ 0 to `top` ≥ 0.
+
+    zero: the zero point that is there. The new one takes as many bytes where numbers are stored in as few as
+    they need (128 takes two, 127 one), for the file is to keep its size.
+    """
+    low, high = limits
+    scale = (top - bottom) / (high - low)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        best = np.clip(np.rint(low - np.where(scale > 0, bottom / scale, 0)), low, high)
+        length = np.ceil(np.log2(np.maximum(zero, 1) + 1) / 7)
+        least = np.where(zero < 0, low, np.where(length > 1, 2 ** (7 * (length - 1)), 0))
+        most = np.where(zero < 0, -1, 2 ** (7 * length) - 1)
+        fresh = np.clip(best, np.maximum(least, low), np.minimum(most, high))
+        wider = np.fmax(top / (high - fresh), -bottom / (fresh - low))  # 0/0 where nothing is on a side
+    return np.where(fresh == best, scale, wider), fresh
 
 
 def _is_float(dtype: np.dtype[Any]) -> bool:

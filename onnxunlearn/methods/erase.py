@@ -76,14 +76,19 @@ def erase(
             steps = int(np.clip(_WORK / work, _FEWEST, _STEPS))
         rng = np.random.default_rng(bench.seed)
         problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
-        for name, (weight, bias) in problem.descend(edits, steps, rate, share).items():
-            layer = next(la for la in chosen if la.name == name)
-            edits.set_weight(layer, weight)
-            if bias is not None:
-                edits.set_bias(layer, bias)
+        fitted = problem.descend(edits, steps, rate, share)
+        del problem  # it holds what it recorded, and large layers are not to be held twice either
+        for layer in chosen:
+            _write(edits, layer, *fitted.pop(layer.name))
     trial = bench.trial(edits)
     details = {"layers": [la.name for la in chosen], "steps": steps, "reach": round(trial.reach, 4)}
     return Outcome(edits, details)
+
+
+def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    edits.set_weight(layer, weight)
+    if bias is not None:
+        edits.set_bias(layer, bias)
 
 
 def scope(bench: Workbench, layers: int) -> list[Layer]:

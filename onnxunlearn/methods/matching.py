@@ -90,7 +90,9 @@ class Matching:
             beta, kappa, batch, slices,
         )  # fmt: skip
 
-    def descend(self, edits: Edits, steps: int, rate: float, share: float = 1.0) -> Weights:
+    def descend(
+        self, edits: Edits, steps: int, rate: float, share: float = 1.0
+    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Adam with a rate that falls to zero; the weights it ends at, by layer name.
 
         share: of the weights that may change, no more than _MOST of them: those that matter most, see

@@ -209,7 +209,7 @@ class Workbench:
         """Gives `tensors` and takes the edited weights; made once for each set of them."""
         names = (*tensors, "", *sorted(edits.feeds))
         if names not in self._sessions:
-            copy = expose(self.model, tensors, overridable=sorted(edits.feeds))
+            copy = expose(self.model, tensors, fed=sorted(edits.feeds))
             self._sessions[names] = self.engine.session(copy, self.model.folder)
         return self._sessions[names]
 

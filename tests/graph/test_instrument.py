@@ -75,35 +75,38 @@ def test_shapes(model: Model) -> None:
 
 
 def test_what_is_fed_is_what_the_model_computes_with(model: Model) -> None:
-    exposed = expose(model, ["y"], overridable=["w", "c"])
-    np.testing.assert_array_equal(run(exposed, {"x": X})[0], Y)
-    np.testing.assert_array_equal(run(exposed, {"x": X, "c": -SHIFT})[0], np.maximum(H - SHIFT, 0))
-    np.testing.assert_array_equal(run(exposed, {"x": X, "w": -WEIGHT})[0], np.maximum(SHIFT - H, 0))
-    np.testing.assert_array_equal(
-        run(exposed, {"x": X, "w": -WEIGHT, "c": -SHIFT})[0], np.maximum(-SHIFT - H, 0)
-    )
+    exposed = expose(model, ["y"], fed=["w", "c"])
+    for w, c, y in (
+        (WEIGHT, SHIFT, Y),
+        (WEIGHT, -SHIFT, np.maximum(H - SHIFT, 0)),
+        (-WEIGHT, SHIFT, np.maximum(SHIFT - H, 0)),
+        (-WEIGHT, -SHIFT, np.maximum(-SHIFT - H, 0)),
+    ):
+        np.testing.assert_array_equal(run(exposed, {"x": X, "w": w, "c": c})[0], y)
 
 
 def test_a_trial_is_what_the_saved_file_will_be(model: Model) -> None:
     edits = {"w": WEIGHT * 2, "c": SHIFT + 1}
-    trial = run(expose(model, ["y"], overridable=edits), {"x": X, **edits})
+    trial = run(expose(model, ["y"], fed=edits), {"x": X, **edits})
     np.testing.assert_array_equal(trial[0], run(patch(model, edits), {"x": X})[0])
 
 
-def test_overridable_once_or_twice_is_one_input(model: Model) -> None:
-    graph = expose(model, ["y"], overridable=["w", "c", "w", "c"]).graph
+def test_what_is_fed_is_one_input_and_no_longer_stored(model: Model) -> None:
+    graph = expose(model, ["y"], fed=["w", "c", "w", "c"]).graph
     assert sorted(i.name for i in graph.input) == ["c", "w", "x"]
-    assert sorted(t.name for t in graph.initializer) == ["c", "w"]
+    assert not graph.initializer
 
 
-def test_before_ir_4_only_what_can_be_fed_stays_an_input() -> None:
+def test_before_ir_4_what_is_not_fed_stays_stored() -> None:
     model = loaded(two_steps(3, listed=True))
-    assert [i.name for i in expose(model, ["y"], overridable=["c"]).graph.input] == ["x", "c"]
-    assert expose(model, ["y"]).ir_version == 3
+    exposed = expose(model, ["y"], fed=["c"])
+    assert exposed.ir_version == 3
+    assert [t.name for t in exposed.graph.initializer] == ["w"]
+    np.testing.assert_array_equal(run(exposed, {"x": X, "c": -SHIFT})[0], np.maximum(H - SHIFT, 0))
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float64, np.int8], ids=str)
-def test_an_overridable_tensor_keeps_its_type(kind: type) -> None:
+def test_a_fed_tensor_keeps_its_type(kind: type) -> None:
     nodes = [
         helper.make_node("Constant", [], ["c"], value=tensor("", SHIFT.astype(kind))),
         helper.make_node("Cast", ["c"], ["f"], to=TensorProto.FLOAT),
@@ -111,15 +114,15 @@ def test_an_overridable_tensor_keeps_its_type(kind: type) -> None:
     ]
     model = loaded(build(nodes, [value("x", ["N", 3])], [value("y", ["N", 3])]))
     x = np.zeros((1, 3), np.float32)
-    (y,) = run(expose(model, ["y"], overridable=["c"]), {"x": x, "c": -SHIFT.astype(kind)})
+    (y,) = run(expose(model, ["y"], fed=["c"]), {"x": x, "c": -SHIFT.astype(kind)})
     np.testing.assert_array_equal(y[0], -SHIFT)
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: expose(model, ["h"], shapes=["s"], overridable=["w", "c"]),
-        lambda model: expose(model, ["c"], overridable=["c"]),
+        lambda model: expose(model, ["h"], shapes=["s"], fed=["c"]),
+        lambda model: expose(model, ["c"]),
     ],
 )
 def test_the_original_stays_as_it_is(model: Model, change: Callable[[Model], onnx.ModelProto]) -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from onnxunlearn.graph import Quantised, StoredTensor
 from onnxunlearn.graph.quantised import Lookup
+from onnxunlearn.graph.wire import varint
 
 TYPES = [np.int8, np.uint8, np.int16, ml_dtypes.int4, ml_dtypes.uint4, ml_dtypes.float8_e4m3fn]
 
@@ -144,6 +145,21 @@ def test_which_floats_a_stored_element_touches(seed: int, row: int, column: int)
     arrays = {"q": changed, "s": stored("s")}
     new: Lookup = arrays.__getitem__
     np.testing.assert_array_equal(encoding.decode(new) != encoding.decode(stored), differs)
+
+
+@pytest.mark.parametrize(
+    ("kind", "zero", "length"), [(np.uint8, 130, 2), (np.uint8, 120, 1), (np.int8, -3, 10), (np.int8, 5, 1)]
+)
+@given(wanted=st.lists(st.floats(-100, 100, width=32), min_size=4, max_size=4))
+def test_a_zero_point_keeps_its_bytes(kind: type, zero: int, length: int, wanted: list[float]) -> None:
+    """A file from which one becomes shorter would change its size."""
+    arrays = {"q": np.array([1, 2, 3, 4], kind), "s": np.float32(0.1)[None], "z": np.array([zero], kind)}
+    encoding = Quantised(StoredTensor("q", (4,)), (StoredTensor("s", (1,)),), StoredTensor("z", (1,)))
+    stored: Lookup = arrays.__getitem__
+    values = np.array(wanted, np.float32)
+    new = after(encoding, stored, values, grow=True)
+    assert len(varint(int(new("z")[0]) & 0xFFFF_FFFF_FFFF_FFFF)) == length
+    np.testing.assert_allclose(encoding.decode(new), values, atol=float(new("s")[0]) * 1.01)
 
 
 @pytest.mark.parametrize("packed", [False, True])

@@ -190,9 +190,8 @@ def in_memory(
     model: Model,
     proto: onnx.ModelProto,
     encodings: Mapping[str, Quantised] | None = None,
-    lent: Mapping[str, np.ndarray] | None = None,
 ) -> Model:
-    """The changed model, where the original lies (its external data stays there, but for what is `lent`)."""
+    """The changed model, where the original lies (its external data stays there)."""
     proto.producer_name = LOWERED
     known = {**model.encodings, **(encodings or {})}
-    return Model(b"", proto, model.path, model.origin or model, known, {**model.lent, **(lent or {})})
+    return Model(b"", proto, model.path, model.origin or model, known, model.lent)

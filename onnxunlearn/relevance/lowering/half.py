@@ -12,8 +12,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.graph import Model
-from onnxunlearn.graph.external import lend, read
+from onnxunlearn.graph import Model, external
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.relevance.lowering.draft import in_memory
 
@@ -35,23 +34,21 @@ def widen(model: Model) -> Model:
         return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    lent: dict[str, np.ndarray] = {}
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
-            _widen_tensor(found, model.folder, lent)
+            _widen_tensor(found, model.folder)
         elif isinstance(found, onnx.AttributeProto):
             found.i = _FLOAT
         else:
             found.type.tensor_type.elem_type = _FLOAT
     _cast_inputs(proto.graph, {name: f"{name} / float32" for name in fed})
-    return in_memory(model, proto, lent=lent)
+    return in_memory(model, proto)
 
 
-def _widen_tensor(tensor: onnx.TensorProto, folder: Path | None, lent: dict[str, np.ndarray]) -> None:
+def _widen_tensor(tensor: onnx.TensorProto, folder: Path | None) -> None:
     """Weights of a data file stay outside: in messages they would be copied, and have no more than 2 GB."""
     if tensor.data_location == onnx.TensorProto.EXTERNAL and folder is not None and tensor.name:
-        lent[tensor.name] = read(tensor, folder).astype(np.float32)
-        lend(tensor, lent[tensor.name])
+        external.widen(tensor)
     else:
         values = numpy_helper.to_array(tensor).astype(np.float32)
         tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
