@@ -34,7 +34,7 @@ from onnxunlearn.relevance.lowering import lower
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 MODELS = ("mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile")
-METHODS = ("lra-npp", "mask")
+METHODS = ("auto", "lra-npp", "mask")
 FORGET = 3
 
 
@@ -160,22 +160,21 @@ def show(found: list[Row]) -> bool:
 
 
 def page(found: list[Row]) -> str:
-    """docs/formats.md: what is said in formats_head.md, and a table for each model and method."""
+    """docs/formats.md: what is said in formats_head.md, and a table for each model."""
     lines = [Path(__file__).with_name("formats_head.md").read_text().rstrip()]
-    plain = {(r.model, r.method): r for r in found if r.format == "float32"}
-    for model, method in plain:
+    for model in dict.fromkeys(r.model for r in found):
         lines += [
-            f"\n### `{model}`, `--method {method}`\n",
-            "| format | bytes | class 3 | other classes | lost |",
+            f"\n### `{model}`\n",
+            "| format | bytes | before | " + " | ".join(f"`{m}`" for m in METHODS) + " |",
+            "|---|--:|--:|" + "--:|" * len(METHODS),
         ]
-        lines.append("|---|--:|--:|--:|--:|")
-        for r in found:
-            if (r.model, r.method) == (model, method):
-                numpy = " (numpy)" if r.engine == "numpy" else ""
-                lines.append(
-                    f"| {r.format}{numpy} | {r.bytes:,} | {r.forget[0]:.1f} → {r.forget[1]:.1f} "
-                    f"| {r.retain[0]:.2f} → {r.retain[1]:.2f} | {r.lost:+.2f} |"
-                )
+        for form in FORMATS:
+            rows = {r.method: r for r in found if (r.model, r.format) == (model, form)}
+            first = rows[METHODS[0]]
+            numpy = " (numpy)" if first.engine == "numpy" else ""
+            before = f"{first.forget[0]:.1f} / {first.retain[0]:.2f}"
+            after = [f"{r.forget[1]:.1f} / {r.retain[1]:.2f}" for r in (rows[m] for m in METHODS)]
+            lines.append(f"| {form}{numpy} | {first.bytes:,} | {before} | {' | '.join(after)} |")
     return "\n".join(lines) + "\n"
 
 

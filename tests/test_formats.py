@@ -183,7 +183,7 @@ def test_the_benchmark(tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
     rows = json.loads((tmp_path / "rows.json").read_text())
-    assert len(rows) == 2 * len(FORMATS)
+    assert len(rows) == 3 * len(FORMATS)
     made, shown = (path.read_text() for path in (tmp_path / "page.md", root / "docs" / "formats.md"))
     head = made[: made.index("### ")]
     assert shown.startswith(head), "run: python benchmarks/formats.py --docs docs/formats.md"

@@ -10,8 +10,8 @@ x_r: retained probes, copies (`probes.variants`) and mixtures of them; p: probab
 classes left out; F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g or
 copies of them, drawn anew at each step; SW: the sliced Wasserstein distance (`wasserstein`). Then the head's
 rows of the forgotten classes become the mean of the retained ones: their logits are means of others, which
-never win. Only a share of the weights may change, at most some millions, those on which the loss depends
-most.
+never win. Only a share of the weights may change, at most some millions: those through which most relevance
+flows that speaks for the class and against its neighbour.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.

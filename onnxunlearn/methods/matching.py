@@ -1,7 +1,7 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,8 +27,6 @@ _AS_GIVEN = 0.5
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
 _MANY_INPUTS = 512
-#: batches by which it is decided which weights may change
-_DRAWS = 20
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
 
@@ -95,8 +93,8 @@ class Matching:
     ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """Adam with a rate that falls to zero; the weights it ends at, by layer name.
 
-        share: of the weights that may change, no more than _MOST of them: those that matter most, see
-        `_mattering`. Biases all may.
+        share: of the weights that may change, no more than _MOST of them: the most relevant, see `_relevant`.
+        Biases all may.
         """
         start = stored_weights(edits, self.network.tail.layers)
         values, sizes = {}, {}
@@ -108,7 +106,7 @@ class Matching:
                 values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
         total = sum(w.size for w, _ in start.values())
         count = min(_MOST, math.ceil(share * total))
-        places = self._mattering(start, sizes, count) if count < total else None
+        places = self._relevant(start, count) if count < total else None
         adam = Adam(values, sizes, places=places)
         v = adam.values  # `step` writes into them
         current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
@@ -120,25 +118,43 @@ class Matching:
             self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
         return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
-    def _mattering(
-        self, start: Weights, sizes: Mapping[tuple[str, str], float], count: int
-    ) -> dict[tuple[str, str], np.ndarray]:
-        """Flat indices of the `count` weights by which a step of their own size changes the loss most.
+    def _relevant(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
+        """Flat indices of the `count` weights through which most relevance flows that speaks for the class to
+        forget and against its neighbour.
 
-        The gradient is averaged over some draws, since that of a single one is mostly noise.
+        Of z_c − z_g, LRP-0 sends w·∂(z_c − z_g)/∂w through a weight w (between ReLUs; Montavon et al. 2019,
+        section 10.2: it is gradient times input, for every connection by itself). Summed over the probes to
+        forget and their copies, in batches as large as those of a step: they run on the same graph.
         """
-        effect = {n: np.zeros_like(w) for n, (w, _) in start.items()}
-        for _ in range(_DRAWS):
-            for n, (gradient, _) in self.loss_and_gradients(start)[1].items():
-                effect[n] += gradient
-        for n, total in effect.items():
-            np.abs(total, out=total)
-            total *= sizes[(n, "weight")]
+        logits, inner = self.network.targets
+        probes = len(self.classes)
+        total, size = probes * len(self.boundary.forget), probes + min(self.batch, len(self.features))
+        found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
+        for first in range(0, total, size):
+            places = np.arange(first, first + size)
+            variant, probe = np.divmod(places % total, probes)
+            feeds = {name: self._copies(name, variant, probe) for name in self.boundary.retain}
+            recorded = self.network.record(feeds, start)
+            seed = np.zeros((size, recorded[logits][0].size), np.float32)
+            rows, own = np.arange(size)[places < total], probe[places < total]
+            seed[rows, self.classes[own]] = 1
+            seed[rows, self.neighbours[own]] = -1
+            signals = {logits: seed.reshape(recorded[logits].shape), inner: np.zeros_like(recorded[inner])}
+            for n, (gradient, _) in self.network.gradients(feeds, recorded, signals).items():
+                found[n] += gradient
+        for n, relevance in found.items():
+            relevance *= start[n][0]
+            np.abs(relevance, out=relevance)
         # Layer by layer, for no more than one of them is to be held twice.
         least = _largest(
-            np.concatenate([_largest(e.reshape(-1), count) for e in effect.values()]), count
+            np.concatenate([_largest(r.reshape(-1), count) for r in found.values()]), count
         ).min()
-        return {(n, "weight"): np.flatnonzero(e >= least) for n, e in effect.items()}
+        return {(n, "weight"): np.flatnonzero(r >= least) for n, r in found.items()}
+
+    def _copies(self, name: str, variant: np.ndarray, probe: np.ndarray) -> np.ndarray:
+        """What enters at `name` for these copies of these probes to forget."""
+        pairs = zip(variant, probe, strict=True)
+        return np.stack([self.boundary.forget[v][name][i] for v, i in pairs])
 
     def loss_and_gradients(
         self, weights: Weights
@@ -148,9 +164,7 @@ class Matching:
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
         drawn = self._pins()
         feeds = {
-            name: np.concatenate(
-                [np.stack([self.boundary.forget[v][name][i] for i, v in enumerate(variant)]), pool[drawn]]
-            )
+            name: np.concatenate([self._copies(name, variant, np.arange(forgotten)), pool[drawn]])
             for name, pool in self.boundary.retain.items()
         }
         logits, inner = self.network.targets

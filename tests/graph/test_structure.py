@@ -226,9 +226,9 @@ def test_no_walk_is_quadratic(walk: Callable[[object], object]) -> None:
         taken = []
         for _ in range(3):
             model = loaded(chain("Relu", length))
-            start = time.perf_counter()
+            start = time.process_time()
             walk(model)
-            taken.append(time.perf_counter() - start)
+            taken.append(time.process_time() - start)
         return min(taken)
 
     assert seconds(8000) < 20 * seconds(1000) + 0.05

@@ -162,6 +162,34 @@ def test_gradient_of_the_whole_loss_is_that_of_finite_differences() -> None:
     assert np.isclose((up - down) / (2 * size), length, rtol=2e-2)
 
 
+def test_what_may_change_is_where_the_relevance_flows() -> None:
+    """On a dense network by hand: x·W₁ → ReLU → ·W₂ → ReLU → ·head, evidence z_c − z_g."""
+    made = bench(MLP)
+    loss, weights = problem(made)
+    first, second = scope(made, 2)
+    (w1, b1), (w2, b2) = weights[first.name], weights[second.name]
+    head = Edits(made.model).weight(made.head)
+    assert b1 is not None
+    assert b2 is not None
+    relevance = {first.name: np.zeros_like(w1), second.name: np.zeros_like(w2)}
+    for copy in loss.boundary.forget:
+        x = next(iter(copy.values())).reshape(len(loss.classes), -1)
+        h1 = np.maximum(x @ w1.T + b1, 0)
+        h2 = np.maximum(h1 @ w2.T + b2, 0)
+        at_h2 = (head[loss.classes] - head[loss.neighbours]) * (h2 > 0)
+        relevance[second.name] += w2 * (at_h2.T @ h1)
+        relevance[first.name] += w1 * (((at_h2 @ w2) * (h1 > 0)).T @ x)
+    found = loss._relevant(weights, 5000)
+    sizes = {name: np.abs(values).reshape(-1) for name, values in relevance.items()}
+    least = np.sort(np.concatenate(list(sizes.values())))[-5000]
+    assert 0 < sum(len(places) for places in found.values()) - 4990 < 20
+    for name, values in sizes.items():
+        inside = np.zeros(len(values), bool)
+        inside[found[name, "weight"]] = True
+        assert inside[values > 1.001 * least].all()
+        assert not inside[values < 0.999 * least].any()
+
+
 def test_pooled_and_back() -> None:
     made = bench(RESNET)
     tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
