@@ -20,8 +20,8 @@ from conversions import FORMATS
 from onnxunlearn import unlearn
 from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
-from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Edited, Model, Quantised, expose, find_layers, find_logits, load
+from onnxunlearn.engines import create_engine, onnxruntime
+from onnxunlearn.graph import Edited, Model, Quantised, expose, external, find_layers, find_logits, load
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.lowering import lower
 
@@ -168,6 +168,30 @@ def test_every_tensor_as_it_was_gives_the_same_files(convert: Convert, tmp_path:
     assert model.folder is not None
     for file in data:
         assert file.read_bytes() == (model.folder / file.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "form", ["float32", "float16", "bfloat16 weights", "QDQ int8 per channel", "MatMulNBits 4 bits"]
+)
+def test_weights_that_leave_a_large_message(
+    convert: Convert, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Widened or dequantised, the weights of a file below 2 GB can pass what a protobuf holds."""
+    model = convert("mnist_mlp", form)
+    x, y = images("mnist_probes")
+    probes = {"x": fed(model, x), "y": y}
+    plain = unlearn(model, 3, probes, method="head")
+    monkeypatch.setattr(external, "_MESSAGE", 0)
+    monkeypatch.setattr(external, "_SMALL", 100)
+    monkeypatch.setattr(onnxruntime, "_LARGE", 0)
+    assert model.path is not None
+    large = load(model.path)
+    assert form == "float32" or len(lower(large).proto.SerializeToString()) < 20_000
+    assert large.shapes == model.shapes
+    assert unlearn(large, 3, probes, method="head").model_bytes == plain.model_bytes
+    erased = unlearn(large, 3, probes, method="erase", parameters={"steps": 20})
+    assert erased.report["figures"]["edited"]["forget"] == 0
+    assert diff(large, load(erased.model_bytes), lower(large)).others == ()
 
 
 @pytest.mark.slow

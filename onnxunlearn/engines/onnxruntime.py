@@ -17,7 +17,7 @@ from onnxunlearn.engines.halves import HALVES, with_casts
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.external import is_lent, place, read
+from onnxunlearn.graph.external import is_lent, move_out, place, read, too_large
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
 from onnxunlearn.graph.tensors import element_bits
@@ -75,6 +75,11 @@ class OnnxRuntimeEngine:
         InputError if there is external data but no folder.
         """
         model = with_casts(model)
+        kept: dict[str, np.ndarray] = {}
+        if too_large(model):  # written and read again, a message takes its size many times
+            model, whole = onnx.ModelProto(), model
+            model.CopyFrom(whole)
+            kept = move_out(model)
         options = _options()
         options.use_deterministic_compute = True
         # Spinning threads would take the cores from the numpy code between two runs.
@@ -90,7 +95,7 @@ class OnnxRuntimeEngine:
             options.intra_op_num_threads = self._threads
         given, lent = list[Any](), False
         if is_external(model, folder):
-            assert folder is not None
+            folder = folder or Path()
             options.add_session_config_entry(
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
@@ -102,7 +107,7 @@ class OnnxRuntimeEngine:
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
-        shared = given if lent else []  # else copied, now that the session is made
+        shared = [*given, kept] if lent else []  # else copied, now that the session is made
         return OnnxRuntimeSession(session, Signature.of(model), shared, endless.LONGEST if loops else None)
 
 

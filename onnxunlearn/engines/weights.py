@@ -6,19 +6,21 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, one_line
-from onnxunlearn.graph.external import read
+from onnxunlearn.graph.external import is_lent, read
 from onnxunlearn.graph.tensors import external_tensors
 
 
 def is_external(model: onnx.ModelProto, folder: Path | None) -> bool:
-    """Whether tensors of the model lie in another file. Raises InputError if so, but there is no folder."""
-    outside = next(external_tensors(model), None)
+    """Whether tensors of the model lie in another file, or are lent. Raises InputError if the file is needed,
+    but there is no folder."""
+    tensors = list(external_tensors(model))
+    outside = next((tensor for tensor in tensors if not is_lent(tensor)), None)
     if outside is not None and folder is None:
         raise InputError(
             f"tensor {outside.name!r} has its values in another file, but no folder was given to read it "
             "from; give the path of the .onnx file"
         )
-    return outside is not None
+    return bool(tensors)
 
 
 def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
@@ -30,10 +32,9 @@ def embedded(model: onnx.ModelProto, folder: Path | None) -> onnx.ModelProto:
         return model
     whole = onnx.ModelProto()
     whole.CopyFrom(model)
-    assert folder is not None
     try:
         for tensor in list(external_tensors(whole)):
-            tensor.CopyFrom(numpy_helper.from_array(read(tensor, folder), tensor.name))
+            tensor.CopyFrom(numpy_helper.from_array(read(tensor, folder or Path()), tensor.name))
     except (OSError, ValueError) as error:
         raise InputError(f"external data cannot be read from {folder}: {one_line(error)}") from error
     return whole

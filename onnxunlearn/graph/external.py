@@ -25,6 +25,8 @@ from onnxunlearn.graph.tensors import element_bits, external_tensors
 
 #: bytes that are copied at a time
 _CHUNK = 1 << 26
+#: bytes that a message may have, a quarter of what protobuf can write; and a tensor that need not leave it
+_MESSAGE, _SMALL = 1 << 29, 1 << 16
 
 
 class Place(NamedTuple):
@@ -82,6 +84,23 @@ def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     tensor.data_type = onnx.helper.np_dtype_to_tensor_dtype(values.dtype)
     _set_length(tensor)
     _lent[tensor.doc_string] = values
+
+
+def move_out(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
+    """Lend the large initializers of a message too large to be passed on as one; what must be kept for it."""
+    moved = {}
+    for tensor in proto.graph.initializer if too_large(proto) else ():
+        if tensor.HasField("raw_data") and tensor.ByteSize() > _SMALL:
+            moved[tensor.name] = np.asarray(numpy_helper.to_array(tensor))
+            tensor.ClearField("raw_data")
+            tensor.data_location = onnx.TensorProto.EXTERNAL
+            tensor.external_data.add(key="location", value=".")  # ONNX Runtime wants something that exists
+            lend(tensor, moved[tensor.name])
+    return moved
+
+
+def too_large(proto: onnx.ModelProto) -> bool:
+    return sum(tensor.ByteSize() for tensor in proto.graph.initializer) > _MESSAGE
 
 
 def is_lent(tensor: onnx.TensorProto) -> bool:

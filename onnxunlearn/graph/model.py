@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph.external import narrow, read
+from onnxunlearn.graph.external import is_lent, move_out, narrow, read, too_large
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
@@ -200,8 +200,13 @@ class Model:
     @cached_property
     def _declared(self) -> list[onnx.ValueInfoProto]:
         """What is declared of tensors, or can be inferred."""
+        proto = self.proto
+        if too_large(proto):  # of large values only the shape matters
+            proto = onnx.ModelProto()
+            proto.CopyFrom(self.proto)
+            move_out(proto)
         try:
-            graph = onnx.shape_inference.infer_shapes(self.proto, data_prop=True).graph
+            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
         except (onnx.shape_inference.InferenceError, ValueError):
             graph = self.graph  # e.g. custom domains; what was declared still stands
         return [*graph.value_info, *graph.output, *graph.input]
@@ -232,8 +237,8 @@ class Model:
         """
         tensor = self.stored[name]
         try:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL and self.folder is not None:
-                return read(tensor, self.folder)
+            if tensor.data_location == onnx.TensorProto.EXTERNAL and (self.folder or is_lent(tensor)):
+                return read(tensor, self.folder or Path())
             return np.asarray(numpy_helper.to_array(tensor))
         except (OSError, ValueError) as error:
             raise InputError(f"tensor {name!r} cannot be read ({error}); export the model again") from None

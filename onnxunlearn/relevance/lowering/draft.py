@@ -9,6 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, Node, Quantised
+from onnxunlearn.graph.external import move_out
 from onnxunlearn.graph.model import LOWERED
 
 
@@ -190,8 +191,16 @@ def in_memory(
     model: Model,
     proto: onnx.ModelProto,
     encodings: Mapping[str, Quantised] | None = None,
+    lent: Mapping[str, np.ndarray] | None = None,
 ) -> Model:
-    """The changed model, where the original lies (its external data stays there)."""
+    """The changed model, where the original lies (its external data stays there). lent: see `Model`."""
     proto.producer_name = LOWERED
     known = {**model.encodings, **(encodings or {})}
-    return Model(b"", proto, model.path, model.origin or model, known, model.lent)
+    return Model(
+        b"",
+        proto,
+        model.path,
+        model.origin or model,
+        known,
+        {**model.lent, **(lent or {}), **move_out(proto)},
+    )

@@ -34,6 +34,7 @@ def widen(model: Model) -> Model:
         return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
+    lent = external.move_out(proto)
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
             _widen_tensor(found, model.folder)
@@ -42,12 +43,13 @@ def widen(model: Model) -> Model:
         else:
             found.type.tensor_type.elem_type = _FLOAT
     _cast_inputs(proto.graph, {name: f"{name} / float32" for name in fed})
-    return in_memory(model, proto)
+    return in_memory(model, proto, lent=lent)
 
 
 def _widen_tensor(tensor: onnx.TensorProto, folder: Path | None) -> None:
     """Weights of a data file stay outside: in messages they would be copied, and have no more than 2 GB."""
-    if tensor.data_location == onnx.TensorProto.EXTERNAL and folder is not None and tensor.name:
+    outside = tensor.data_location == onnx.TensorProto.EXTERNAL
+    if outside and tensor.name and (folder is not None or external.is_lent(tensor)):
         external.widen(tensor)
     else:
         values = numpy_helper.to_array(tensor).astype(np.float32)
