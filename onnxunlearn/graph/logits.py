@@ -61,9 +61,12 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
     candidates = [found for o in outputs.values() if (found := _trace(model, o)) is not None]
     if not candidates:
         _refuse_trees(model)
+        single = next((name for name in outputs if model.shapes.get(name, (0,))[-1:] == (1,)), None)
+        why = (
+            f"{single!r} is one score, but each class needs its own" if single else "it must be a classifier"
+        )
         raise InputError(
-            f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; "
-            "the model must be a classifier"
+            f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; {why}"
         )
     if len({c.tensor for c in candidates}) > 1:
         names = ", ".join(c.output for c in candidates)

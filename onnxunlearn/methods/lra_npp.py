@@ -19,6 +19,7 @@ from functools import partial
 import numpy as np
 
 from onnxunlearn.edits import Edits, Perturbation, perturbation
+from onnxunlearn.arguments import check_number
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
@@ -90,9 +91,8 @@ def lra_npp(
 
     Source: Chang, Zhu, Wu, Zhou 2024, arXiv:2410.23693.
     """
-    for name, value, unit in (("k", k, "neurons"), ("m", m, "neurons"), ("layers", layers, "layers")):
-        if value is not None and (type(value) is not int or value < 1):
-            raise InputError(f"lra-npp: {name}={value!r}; expected a number of {unit} ≥ 1")
+    for name, value in (("k", k), ("m", m), ("layers", layers)):
+        check_number(f"lra-npp: {name}", value, 1, whole=True)
     if type(subtract) is not bool:
         raise InputError(f"lra-npp: subtract={subtract!r}; expected true or false")
     if perturb is not None:

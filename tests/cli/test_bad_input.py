@@ -185,8 +185,8 @@ def test_a_shared_head(folder: Path) -> None:
             ["--method", "lra-npp", "--set", "kk=3"],
             "method 'lra-npp' has no parameter 'kk'; known: k, m, layers, subtract, perturb",
         ),
-        (["--method", "lra-npp", "--set", "k=0"], "k=0; expected a number of neurons"),
-        (["--method", "lra-npp", "--set", "k=x"], "k='x'; expected a number of neurons"),
+        (["--method", "lra-npp", "--set", "k=0"], "k=0; expected a whole number ≥ 1"),
+        (["--method", "lra-npp", "--set", "k=x"], "k='x'; expected a whole number ≥ 1"),
         (["--method", "lra-npp", "--set", "perturb=[1]"], "unknown perturbation '[1]'"),
         (["--method", "mask", "--set", "low=NaN"], "low=nan; expected a finite number"),
         (

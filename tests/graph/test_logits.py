@@ -158,7 +158,8 @@ def test_no_usable_logits(dims: Dims, kind: int) -> None:
     )
     with pytest.raises(InputError) as caught:
         find_logits(loaded(proto))
-    assert_one_line(caught.value, "no usable logits", "y", "must be a classifier")
+    why = "'y' is one score" if dims == ["N", 1] else "must be a classifier"
+    assert_one_line(caught.value, "no usable logits", "y", why)
 
 
 def test_a_constant_output_is_no_logit() -> None:
