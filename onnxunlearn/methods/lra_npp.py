@@ -18,8 +18,8 @@ from functools import partial
 
 import numpy as np
 
-from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.arguments import check_number
+from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method

@@ -153,7 +153,11 @@ def test_which_floats_a_stored_element_touches(seed: int, row: int, column: int)
 @given(wanted=st.lists(st.floats(-100, 100, width=32), min_size=4, max_size=4))
 def test_a_zero_point_keeps_its_bytes(kind: type, zero: int, length: int, wanted: list[float]) -> None:
     """A file from which one becomes shorter would change its size."""
-    arrays = {"q": np.array([1, 2, 3, 4], kind), "s": np.float32(0.1)[None], "z": np.array([zero], kind)}
+    arrays = {
+        "q": np.array([1, 2, 3, 4], kind),
+        "s": np.array([0.1], np.float32),
+        "z": np.array([zero], kind),
+    }
     encoding = Quantised(StoredTensor("q", (4,)), (StoredTensor("s", (1,)),), StoredTensor("z", (1,)))
     stored: Lookup = arrays.__getitem__
     values = np.array(wanted, np.float32)
