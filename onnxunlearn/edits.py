@@ -149,7 +149,9 @@ class Edits:
     def _encode(self, name: str, wanted: np.ndarray) -> None:
         """Store `wanted` as integers. Constants that share a scale which grows keep their values."""
         encoding, encodings = self.model.encodings[name], self.model.encodings
-        written = encoding.encode(self._stored, wanted, encoding.may_grow(self.file))
+        written = encoding.encode(
+            self._stored, wanted, encoding.may_grow(self.file), encoding.counts_bytes(self.file)
+        )
         scales = {s.name for s in encoding.scales} & written.arrays.keys()
         others = [n for n, e in encodings.items() if n != name and scales & {s.name for s in e.scales}]
         values = {other: self._value(other) for other in others}

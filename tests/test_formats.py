@@ -171,7 +171,15 @@ def test_every_tensor_as_it_was_gives_the_same_files(convert: Convert, tmp_path:
 
 
 @pytest.mark.parametrize(
-    "form", ["float32", "float16", "bfloat16 weights", "QDQ int8 per channel", "MatMulNBits 4 bits"]
+    "form",
+    [
+        "float32",
+        "float16",
+        "bfloat16 weights",
+        "QDQ int8 per channel",
+        "QDQ int4 weights",
+        "MatMulNBits 4 bits",
+    ],
 )
 def test_weights_that_leave_a_large_message(
     convert: Convert, form: str, monkeypatch: pytest.MonkeyPatch
@@ -186,7 +194,8 @@ def test_weights_that_leave_a_large_message(
     monkeypatch.setattr(onnxruntime, "_LARGE", 0)
     assert model.path is not None
     large = load(model.path)
-    assert form == "float32" or len(lower(large).proto.SerializeToString()) < 20_000
+    packed = 60_000 if "int4" in form else 0  # what has less than a byte an element stays
+    assert form == "float32" or len(lower(large).proto.SerializeToString()) < 20_000 + packed
     assert large.shapes == model.shapes
     assert unlearn(large, 3, probes, method="head").model_bytes == plain.model_bytes
     erased = unlearn(large, 3, probes, method="erase", parameters={"steps": 20})

@@ -16,14 +16,17 @@ HALVES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16})
 
 def with_casts(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its widened weights as they lie in the file, and a Cast in front of each one's first
-    reader; itself if it has none. Those that may be fed stay wide."""
-    fed = {i.name for i in model.graph.input}
-    halves = {t.name: narrow(t) for t in model.graph.initializer if t.name not in fed}
+    reader; itself if it has none."""
+    halves = {t.name: narrow(t) for t in model.graph.initializer}
     wide = {name: half for name, half in halves.items() if half is not None}
     if not wide:
         return model
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    inputs = [i for i in model.graph.input if i.name not in halves]  # until IR 4 with all initializers
+    del copy.graph.input[:]
+    copy.graph.input.extend(inputs)
+    copy.ir_version = max(copy.ir_version, 4)
     for tensor in copy.graph.initializer:
         if tensor.name in wide:
             tensor.CopyFrom(wide[tensor.name])

@@ -17,7 +17,7 @@ from onnxunlearn.engines.halves import HALVES, with_casts
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.external import is_lent, move_out, place, read, too_large
+from onnxunlearn.graph.external import is_lent, move_out, place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
 from onnxunlearn.graph.tensors import element_bits
@@ -74,12 +74,7 @@ class OnnxRuntimeEngine:
         Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it;
         InputError if there is external data but no folder.
         """
-        model = with_casts(model)
-        kept: dict[str, np.ndarray] = {}
-        if too_large(model):  # written and read again, a message takes its size many times
-            model, whole = onnx.ModelProto(), model
-            model.CopyFrom(whole)
-            kept = move_out(model)
+        model, kept = move_out(with_casts(model))  # written and read, a message takes its size many times
         options = _options()
         options.use_deterministic_compute = True
         # Spinning threads would take the cores from the numpy code between two runs.
@@ -174,8 +169,9 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
     Returns the values, which must be there until the session is made, and whether they must outlive it.
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
+    needed |= {output.name for output in model.graph.output}
     values: dict[str, Any] = {}
-    total, lent, half = 0, False, False
+    total, halves, lent = 0, 0, False
     for tensor in model.graph.initializer:
         if external_data_helper.uses_external_data(tensor) and tensor.name in needed:
             try:
@@ -186,20 +182,21 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
                 bits = array if array.dtype.kind in "fiub" else array.view(f"u{array.itemsize}")
                 make = ort.OrtValue.ortvalue_from_numpy_with_onnx_type
                 values[tensor.name] = make(bits, tensor.data_type)
-                total += array.nbytes
+                half = tensor.data_type in HALVES
+                total += (2 if half else 1) * array.nbytes  # what they are in float32
+                halves += 2 * array.nbytes * half
                 lent |= is_lent(tensor)
-                half |= tensor.data_type in HALVES
     if total <= _LARGE:
         options.add_external_initializers(list(values), list(values.values()))
         return list(values.values()), False
     for name, value in values.items():
         options.add_initializer(name, value)
     options.add_session_config_entry("session.disable_prepacking", "1")  # faster, but copies
-    if lent or half:
+    if lent or halves > _LARGE:
         # What it folds it would take from the files, which hold something else; and it would fold the Casts
         # of halves.
         options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
-    if half:  # each Cast just before its kernel (see `halves`); by default all of them come first
+    if halves > _LARGE:  # each Cast just before its kernel (see `halves`); by default all of them come first
         options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
     return list(values.values()), True
 

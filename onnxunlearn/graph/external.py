@@ -86,21 +86,23 @@ def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     _lent[tensor.doc_string] = values
 
 
-def move_out(proto: onnx.ModelProto) -> dict[str, np.ndarray]:
-    """Lend the large initializers of a message too large to be passed on as one; what must be kept for it."""
-    moved = {}
-    for tensor in proto.graph.initializer if too_large(proto) else ():
-        if tensor.HasField("raw_data") and tensor.ByteSize() > _SMALL:
+def move_out(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
+    """A copy of a message too large to be passed on as one, its large initializers lent, and what must be
+    kept for it; any other message itself."""
+    if sum(tensor.ByteSize() for tensor in proto.graph.initializer) <= _MESSAGE:
+        return proto, {}
+    copy, slim, moved = onnx.ModelProto(), onnx.ModelProto(), dict[str, np.ndarray]()
+    copy.CopyFrom(proto)
+    for tensor in copy.graph.initializer:
+        packed = (element_bits(tensor.data_type) or 1) < 8
+        if tensor.HasField("raw_data") and not packed and tensor.ByteSize() > _SMALL:
             moved[tensor.name] = np.asarray(numpy_helper.to_array(tensor))
             tensor.ClearField("raw_data")
             tensor.data_location = onnx.TensorProto.EXTERNAL
             tensor.external_data.add(key="location", value=".")  # ONNX Runtime wants something that exists
             lend(tensor, moved[tensor.name])
-    return moved
-
-
-def too_large(proto: onnx.ModelProto) -> bool:
-    return sum(tensor.ByteSize() for tensor in proto.graph.initializer) > _MESSAGE
+    slim.CopyFrom(copy)  # a message keeps the memory of what is cleared
+    return slim, moved
 
 
 def is_lent(tensor: onnx.TensorProto) -> bool:

@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph.external import is_lent, move_out, narrow, read, too_large
+from onnxunlearn.graph.external import is_lent, move_out, narrow, read
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
@@ -200,11 +200,7 @@ class Model:
     @cached_property
     def _declared(self) -> list[onnx.ValueInfoProto]:
         """What is declared of tensors, or can be inferred."""
-        proto = self.proto
-        if too_large(proto):  # of large values only the shape matters
-            proto = onnx.ModelProto()
-            proto.CopyFrom(self.proto)
-            move_out(proto)
+        proto, _ = move_out(self.proto)  # of large values only the shape matters
         try:
             graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
         except (onnx.shape_inference.InferenceError, ValueError):
@@ -245,12 +241,16 @@ class Model:
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""
-        if name in self.stored and narrow(self.stored[name]) is not None:
-            return self.array(name)  # a copy of twice what memory holds of it: not to be kept
-        if name not in self._constants:
-            for part in self._behind(name):
-                self._constants[part] = self._evaluate(part)
-        return self._constants[name]
+        if name in self._constants:
+            return self._constants[name]
+        parts = self._behind(name)
+        for part in parts:
+            self._constants[part] = self._evaluate(part)
+        value = self._constants[name]
+        for part in parts:  # a widened copy is twice what memory holds of the tensor: not to be kept
+            if part in self.stored and narrow(self.stored[part]) is not None:
+                del self._constants[part]
+        return value
 
     @cached_property
     def _constants(self) -> dict[str, np.ndarray | None]:

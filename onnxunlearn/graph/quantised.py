@@ -65,6 +65,13 @@ class Quantised:
         others = [stored_tensor(file, part.name) for part in self.parts[1:]]
         return all(part is not None and not part.shared for part in others)
 
+    def counts_bytes(self, file: Model) -> bool:
+        """Whether the zero points lie in a list of numbers that take as many bytes as each needs."""
+        if not isinstance(self.zero, StoredTensor):
+            return False
+        tensor = file.stored[self.zero.name]
+        return bool(tensor.int32_data)
+
     def part(self, start: int, stop: int) -> "Quantised":
         """Those of the floats from `start` to `stop` along the last axis, as a constant of its own."""
 
@@ -81,9 +88,10 @@ class Quantised:
         centred = integers.astype(wide) - self._zero(stored).astype(wide)
         return np.asarray(centred * self._scale(stored), np.float32)
 
-    def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool) -> Written:
+    def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool, keep_length: bool = False) -> Written:
         """What to store so that `decode` gives `wanted`, as nearly as the type allows. grow: whether scale
-        and zero point may change."""
+        and zero point may change. keep_length: the zero point only to what takes as many bytes as a varint.
+        """
         before = stored(self.integers.name)
         changed = wanted != self.decode(stored)
         if not changed.any():
@@ -92,7 +100,7 @@ class Quantised:
         arrays: dict[str, np.ndarray] = {}
         grown = 0
         if grow:
-            arrays, grown = self._grown(stored, wanted, changed, limits)
+            arrays, grown = self._grown(stored, wanted, changed, limits, keep_length)
         scale, zero = self._scale(stored), self._zero(stored)
         if arrays:
 
@@ -142,7 +150,12 @@ class Quantised:
         return float(known.min // part), float(known.max // part)
 
     def _grown(
-        self, stored: Lookup, wanted: np.ndarray, changed: np.ndarray, limits: tuple[float, float]
+        self,
+        stored: Lookup,
+        wanted: np.ndarray,
+        changed: np.ndarray,
+        limits: tuple[float, float],
+        keep_length: bool,
     ) -> tuple[dict[str, np.ndarray], int]:
         """A larger scale where a changed value lies more than a step outside, and how many are larger.
 
@@ -174,10 +187,12 @@ class Quantised:
         np.maximum.at(top, places[within], wanted[within])
         own = self.scales[0].positions
         if moves:
-            before = np.zeros(old.size)
-            before[own] = zero
+            before = None
+            if keep_length:
+                before = np.zeros(old.size)
+                before[own] = zero
             needed, fresh = _covering(
-                np.where(old >= 0, bottom, -top), np.where(old >= 0, top, -bottom), before, limits
+                np.where(old >= 0, bottom, -top), np.where(old >= 0, top, -bottom), limits, before
             )
         else:
             needed = np.zeros(old.size)
@@ -213,7 +228,7 @@ class FakeQuantised(Quantised):
         q = np.clip(np.rint(floats / scale) + zero, *self._limits(self.dtype))
         return np.asarray((q - zero) * scale, np.float32)
 
-    def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool) -> Written:
+    def encode(self, stored: Lookup, wanted: np.ndarray, grow: bool, keep_length: bool = False) -> Written:
         before = stored(self.integers.name)
         changed = wanted != self.decode(stored)
         if not changed.any():
@@ -227,17 +242,19 @@ class FakeQuantised(Quantised):
 
 
 def _covering(
-    bottom: np.ndarray, top: np.ndarray, zero: np.ndarray, limits: tuple[float, float]
+    bottom: np.ndarray, top: np.ndarray, limits: tuple[float, float], zero: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scale and zero point with which the integers within `limits` reach from `bottom` ≤ 0 to `top` ≥ 0.
 
-    zero: the zero point that is there. The new one takes as many bytes where numbers are stored in as few as
-    they need (128 takes two, 127 one), for the file is to keep its size.
+    zero: a zero point that takes as many bytes as the new one must as a varint (128 takes two, 127 one; what
+    is negative takes ten).
     """
     low, high = limits
     scale = (top - bottom) / (high - low)
     with np.errstate(divide="ignore", invalid="ignore"):
         best = np.clip(np.rint(low - np.where(scale > 0, bottom / scale, 0)), low, high)
+        if zero is None:
+            return scale, best
         length = np.ceil(np.log2(np.maximum(zero, 1) + 1) / 7)
         least = np.where(zero < 0, low, np.where(length > 1, 2 ** (7 * (length - 1)), 0))
         most = np.where(zero < 0, -1, 2 ** (7 * length) - 1)

@@ -53,7 +53,7 @@ def erase(
     """Gives the forgotten class the features of its neighbours, in distribution.
 
     layers: at least so many, from the head back to the next point where the network can be cut. share: of
-    their weights that may change, those whose change lowers the loss most. steps: of Adam; by default 500,
+    their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
     fewer for large networks. beta: weight of the forgotten class. kappa: of the retained probabilities. rate:
     first step, as a share of a weight's own size. batch: retained samples per step. slices: directions per
     step.

@@ -119,8 +119,8 @@ class Matching:
         return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
     def _relevant(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
-        """Flat indices of the `count` weights through which most relevance flows that speaks for the class to
-        forget and against its neighbour.
+        """Flat indices of the `count` weights through which most relevance flows, for or against, where the
+        class to forget is weighed against its neighbour.
 
         Of z_c − z_g, LRP-0 sends w·∂(z_c − z_g)/∂w through a weight w (between ReLUs; Montavon et al. 2019,
         section 10.2: it is gradient times input, for every connection by itself). Summed over the probes to
@@ -149,7 +149,8 @@ class Matching:
         least = _largest(
             np.concatenate([_largest(r.reshape(-1), count) for r in found.values()]), count
         ).min()
-        return {(n, "weight"): np.flatnonzero(r >= least) for n, r in found.items()}
+        # What is 0, as most of a pruned model, is not relevant, however few the others are.
+        return {(n, "weight"): np.flatnonzero((r >= least) & (r > 0)) for n, r in found.items()}
 
     def _copies(self, name: str, variant: np.ndarray, probe: np.ndarray) -> np.ndarray:
         """What enters at `name` for these copies of these probes to forget."""

@@ -16,7 +16,7 @@ from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
-from onnxunlearn.graph import Edited, Model, check_outputs, find_layers, load
+from onnxunlearn.graph import Edited, Model, check_outputs, external, find_layers, load
 from onnxunlearn.graph.external import lend, place
 from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.relevance.lowering import lower
@@ -338,3 +338,31 @@ def test_halves_in_a_data_file_are_widened_outside_the_model(
     edits.set_weight(layer, -edits.weight(layer))
     edited = Edited.of(load(tmp_path / "m.onnx"), edits.arrays).model()
     np.testing.assert_array_equal(lower(edited).array("w"), -w.astype(np.float32))
+
+
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("kind", [np.float32, np.float16, np.int8])
+def test_what_leaves_a_large_message_is_all_there(
+    large: bool, kind: type, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also an initializer that no node reads, only the model's user."""
+    monkeypatch.setattr(external, "_MESSAGE", 0)
+    monkeypatch.setattr(external, "_SMALL", 0)
+    monkeypatch.setattr(onnxruntime, "_LARGE", 0 if large else onnxruntime._LARGE)
+    w: np.ndarray = (10 * W).astype(kind)
+    element = helper.np_dtype_to_tensor_dtype(w.dtype)
+    cast = helper.make_node("Cast", ["w"], ["f"], to=TensorProto.FLOAT)
+    proto = build(
+        [cast, helper.make_node("MatMul", ["x", "f"], ["y"])],
+        [value("x", ["N", 4])],
+        [value("y", ["N", 3]), value("c", [4, 3], element)],
+        [tensor("w", w), tensor("c", w)],
+    )
+    slim, kept = external.move_out(proto)
+    assert set(kept) == {"w", "c"}
+    assert not any(t.raw_data for t in slim.graph.initializer)
+    assert all(t.raw_data for t in proto.graph.initializer)
+    x = numbers(2, 4, seed=3)
+    values = create_engine("onnxruntime").session(proto, None).run({"x": x})
+    np.testing.assert_allclose(values["y"], x @ w.astype(np.float32), rtol=1e-4, atol=1e-4)
+    np.testing.assert_array_equal(values["c"], w)

@@ -28,8 +28,10 @@ def made(integers: np.ndarray, scale: np.ndarray, zero: np.ndarray | int = 0) ->
     return encoding, arrays.__getitem__
 
 
-def after(encoding: Quantised, stored: Lookup, wanted: np.ndarray, grow: bool = False) -> Lookup:
-    arrays = encoding.encode(stored, wanted, grow).arrays
+def after(
+    encoding: Quantised, stored: Lookup, wanted: np.ndarray, grow: bool = False, keep_length: bool = False
+) -> Lookup:
+    arrays = encoding.encode(stored, wanted, grow, keep_length).arrays
     return lambda name: arrays.get(name, stored(name))
 
 
@@ -161,7 +163,7 @@ def test_a_zero_point_keeps_its_bytes(kind: type, zero: int, length: int, wanted
     encoding = Quantised(StoredTensor("q", (4,)), (StoredTensor("s", (1,)),), StoredTensor("z", (1,)))
     stored: Lookup = arrays.__getitem__
     values = np.array(wanted, np.float32)
-    new = after(encoding, stored, values, grow=True)
+    new = after(encoding, stored, values, grow=True, keep_length=True)
     assert len(varint(int(new("z")[0]) & 0xFFFF_FFFF_FFFF_FFFF)) == length
     np.testing.assert_allclose(encoding.decode(new), values, atol=float(new("s")[0]) * 1.01)
 

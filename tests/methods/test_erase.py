@@ -190,6 +190,20 @@ def test_what_may_change_is_where_the_relevance_flows() -> None:
         assert not inside[values < 0.999 * least].any()
 
 
+def test_what_is_pruned_stays_so() -> None:
+    """A weight of 0 is not relevant, also where fewer than the share are not 0."""
+    made = bench(MLP)
+    loss, weights = problem(made)
+    rng = np.random.default_rng(0)
+    pruned = {
+        n: (np.where(rng.random(w.shape) < 0.8, 0, w).astype(np.float32), b) for n, (w, b) in weights.items()
+    }
+    left = sum(int((w != 0).sum()) for w, _ in pruned.values())
+    places = loss._relevant(pruned, 2 * left)
+    assert 0.5 * left < sum(len(found) for found in places.values()) <= left
+    assert all((pruned[name][0].reshape(-1)[found] != 0).all() for (name, _), found in places.items())
+
+
 def test_pooled_and_back() -> None:
     made = bench(RESNET)
     tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))

@@ -195,12 +195,7 @@ def in_memory(
 ) -> Model:
     """The changed model, where the original lies (its external data stays there). lent: see `Model`."""
     proto.producer_name = LOWERED
+    proto, moved = move_out(proto)
     known = {**model.encodings, **(encodings or {})}
-    return Model(
-        b"",
-        proto,
-        model.path,
-        model.origin or model,
-        known,
-        {**model.lent, **(lent or {}), **move_out(proto)},
-    )
+    kept = {**model.lent, **(lent or {}), **moved}
+    return Model(b"", proto, model.path, model.origin or model, known, kept)

@@ -32,28 +32,23 @@ def widen(model: Model) -> Model:
     fed = [n for n in sorted(halves) if any(reader.kind != "Cast" for reader in model.consumers.get(n, []))]
     if not fed and not any(True for _ in _half(model.proto, halves)):
         return model
+    slim, lent = external.move_out(model.proto)
     proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    lent = external.move_out(proto)
+    proto.CopyFrom(slim)
+    for tensor in proto.graph.initializer:  # those stay outside: a message would copy them, and hold 2 GB
+        if tensor.data_type in _HALVES and tensor.data_location == onnx.TensorProto.EXTERNAL:
+            external.widen(tensor)
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
-            _widen_tensor(found, model.folder)
+            outside = found.data_location == onnx.TensorProto.EXTERNAL
+            values = external.read(found, model.folder or Path()) if outside else numpy_helper.to_array(found)
+            found.CopyFrom(numpy_helper.from_array(values.astype(np.float32), found.name))
         elif isinstance(found, onnx.AttributeProto):
             found.i = _FLOAT
         else:
             found.type.tensor_type.elem_type = _FLOAT
     _cast_inputs(proto.graph, {name: f"{name} / float32" for name in fed})
     return in_memory(model, proto, lent=lent)
-
-
-def _widen_tensor(tensor: onnx.TensorProto, folder: Path | None) -> None:
-    """Weights of a data file stay outside: in messages they would be copied, and have no more than 2 GB."""
-    outside = tensor.data_location == onnx.TensorProto.EXTERNAL
-    if outside and tensor.name and (folder is not None or external.is_lent(tensor)):
-        external.widen(tensor)
-    else:
-        values = numpy_helper.to_array(tensor).astype(np.float32)
-        tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
 
 
 def _half(
