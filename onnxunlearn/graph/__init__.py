@@ -3,7 +3,7 @@
 from onnxunlearn.graph.atomic import replacing, write_atomically
 from onnxunlearn.graph.edited import Edited, check_outputs
 from onnxunlearn.graph.finite import not_finite
-from onnxunlearn.graph.head import find_head, pooled
+from onnxunlearn.graph.head import find_head, pooled, unpooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
@@ -41,6 +41,7 @@ __all__ = [
     "pooled",
     "replacing",
     "stored_tensor",
+    "unpooled",
     "with_input_shapes",
     "write_atomically",
 ]

@@ -33,3 +33,11 @@ def pooled(values: np.ndarray, layer: Layer) -> np.ndarray:
     """
     channels = np.moveaxis(values, layer.axis, -1)
     return np.asarray(channels.reshape(len(values), -1, channels.shape[-1]).mean(axis=1))
+
+
+def unpooled(gradient: np.ndarray, like: np.ndarray, layer: Layer) -> np.ndarray:
+    """The gradient at a layer's input from that at `pooled`."""
+    channels = np.moveaxis(like, layer.axis, -1)
+    share = gradient.reshape(len(like), *[1] * (channels.ndim - 2), -1)
+    count = channels[0].size // channels.shape[-1]
+    return np.moveaxis(np.broadcast_to(share / count, channels.shape), -1, layer.axis)

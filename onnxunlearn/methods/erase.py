@@ -4,11 +4,14 @@ Let φ be the penultimate tensor of the original and φ' that of the edited mode
 deviation over the probes. Each probe of a forgotten class is given the retained class it is closest to
 (`neighbours`). Over the weights of the last block (`scope`) minimise
 
-    mean |φ'(x_r) − φ(x_r)|²  +  κ·KL(p(x_r) ‖ p'(x_r))  +  β·Σ_g n_g/n · SW(φ'(F_g), φ(R_g))
+    mean |H(φ'(x_r) − φ(x_r))|²  +  ε·mean |(1 − H)(φ'(x_r) − φ(x_r))|²  +  κ·KL(p(x_r) ‖ p'(x_r))
+        +  β·Σ_g n_g/n · SW(φ'(F_g), φ'(R_g))
 
-x_r: retained probes, copies (`probes.variants`) and mixtures of them; p: probabilities with the forgotten
-classes left out; F_g: probes of one forgotten class with neighbour g; R_g: as many probes of class g or
-copies of them, drawn anew at each step; SW: the sliced Wasserstein distance (`wasserstein`). Then the head's
+x_r: retained probes, copies (`probes.variants`) and mixtures of them; H: the projection onto what the head's
+retained rows read of the features (`readout`), ε small: what no retained class's logit depends on is free to
+change; p: probabilities with the forgotten classes left out; F_g: probes of one forgotten class with
+neighbour g; R_g: as many probes of class g or copies of them, drawn anew at each step; SW: the sliced
+Wasserstein distance (`wasserstein`), in which R_g is what it is at the time, a target. Then the head's
 rows of the forgotten classes become the mean of the retained ones: their logits are means of others, which
 never win. Only a share of the weights may change, at most some millions: those through which most relevance
 flows that speaks for the class and against its neighbour.
@@ -45,9 +48,9 @@ def erase(
     share: float = 0.33,
     steps: int | None = None,
     beta: float = 0.25,
-    kappa: float = 0.3,
+    kappa: float = 1,
     rate: float = 0.05,
-    batch: int = 64,
+    batch: int = 40,
     slices: int = 64,
 ) -> Outcome:
     """Gives the forgotten class the features of its neighbours, in distribution.
@@ -55,8 +58,8 @@ def erase(
     layers: at least so many, from the head back to the next point where the network can be cut. share: of
     their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
     fewer for large networks. beta: weight of the forgotten class. kappa: of the retained probabilities. rate:
-    first step, as a share of a weight's own size. batch: retained samples per step. slices: directions per
-    step.
+    first step, as a share of a weight's own size. batch: retained samples per step, beside
+    one for each to forget. slices: directions per step.
 
     Source: this project (docs/method.md).
     """
@@ -71,7 +74,7 @@ def erase(
     if chosen:
         if steps is None:
             weights = sum(math.prod(la.weight.shape) for la in chosen)
-            samples = int(bench.forgotten.sum()) + batch
+            samples = 2 * int(bench.forgotten.sum()) + batch
             work = multiplications(bench, chosen) * samples + _MOVED * weights
             steps = int(np.clip(_WORK / work, _FEWEST, _STEPS))
         rng = np.random.default_rng(bench.seed)

@@ -10,10 +10,11 @@ from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import SHAPE, Layer, expose, pooled
+from onnxunlearn.graph import SHAPE, Layer, expose, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
+from onnxunlearn.methods.readout import outside, read_directions
 from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
 from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
@@ -21,8 +22,10 @@ from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: copies of each image or sequence, itself included
 _VARIANTS = 8
-#: of the retained samples of a step, those that are probes as they were given
-_AS_GIVEN = 0.5
+#: of the pins of a step, those that are probes as they were given
+_AS_GIVEN = 0.25
+#: how much it counts that retained features change where no retained class's logit depends on them
+_UNREAD = 0.05
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
@@ -44,6 +47,7 @@ class Matching:
     scores: np.ndarray  # its logits
     y: np.ndarray  # labels of the retained probes, which are the first of the pool
     unit: np.ndarray
+    read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
     rng: np.random.Generator
     beta: float
     kappa: float
@@ -83,9 +87,15 @@ class Matching:
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y, bench.forget)
+        rows = np.delete(Edits(model).weight(bench.head), list(bench.forget), axis=0)
+        if rows.shape[1] == len(unit):
+            scaled = rows * unit.reshape(-1, *[1] * (rows.ndim - 2))
+            read = read_directions(scaled, shared=bench.logits.normaliser != "Sigmoid")
+        else:  # a Conv in groups
+            read = np.eye(len(unit), dtype=np.float32)
         return cls(
-            bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, rng,
-            beta, kappa, batch, slices,
+            bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, read,
+            rng, beta, kappa, batch, slices,
         )  # fmt: skip
 
     def descend(
@@ -128,7 +138,7 @@ class Matching:
         """
         logits, inner = self.network.targets
         probes = len(self.classes)
-        total, size = probes * len(self.boundary.forget), probes + min(self.batch, len(self.features))
+        total, size = probes * len(self.boundary.forget), 2 * probes + min(self.batch, len(self.features))
         found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
         for first in range(0, total, size):
             places = np.arange(first, first + size)
@@ -163,7 +173,7 @@ class Matching:
         """The loss on samples drawn anew, and its gradients by layer name."""
         forgotten = len(self.classes)
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
-        drawn = self._pins()
+        drawn = np.concatenate([self._examples(), self._pins()])
         feeds = {
             name: np.concatenate([self._copies(name, variant, np.arange(forgotten)), pool[drawn]])
             for name, pool in self.boundary.retain.items()
@@ -173,13 +183,14 @@ class Matching:
         features = pooled(recorded[inner], self.bench.head) / self.unit
         scores = recorded[logits].reshape(len(features), -1)
         at_features, at_scores = np.zeros_like(features), np.zeros_like(scores)
-        distance, of_distance = self._match(features[:forgotten])
-        difference = features[forgotten:] - self.features[drawn]
-        divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
+        distance, of_distance = self._match(features[:forgotten], features[forgotten : 2 * forgotten])
         at_features[:forgotten] = self.beta * of_distance
-        at_features[forgotten:] = 2 / difference.size * difference
+        difference = features[forgotten:] - self.features[drawn]
+        weighted = difference - (1 - _UNREAD) * outside(difference, self.read)
+        at_features[forgotten:] = 2 / difference.size * weighted
+        divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
         at_scores[forgotten:] = self.kappa * of_divergence
-        loss = float(np.mean(difference**2)) + self.kappa * divergence + self.beta * distance
+        loss = float(np.mean(difference * weighted)) + self.kappa * divergence + self.beta * distance
         signals = {
             logits: at_scores.reshape(recorded[logits].shape),
             inner: unpooled(at_features / self.unit, recorded[inner], self.bench.head),
@@ -187,24 +198,33 @@ class Matching:
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
         return loss, self.network.gradients(feeds, recorded, typed)
 
+    def _groups(self) -> Iterator[tuple[int, np.ndarray]]:
+        """For each forgotten class and neighbour: the neighbour, and which probes are meant."""
+        for own, near in np.unique(np.stack([self.classes, self.neighbours]), axis=1).T:
+            yield near, np.flatnonzero((self.classes == own) & (self.neighbours == near))
+
+    def _examples(self) -> np.ndarray:
+        """For each probe to forget a retained sample of its neighbour class, drawn anew, in the pool."""
+        found = np.empty(len(self.classes), dtype=int)
+        for near, members in self._groups():
+            known = np.flatnonzero(self.y == near)
+            found[members] = self.rng.choice(known, len(members), replace=len(members) > len(known))
+        return found + len(self.y) * self.rng.integers(self.boundary.copies, size=len(found))
+
     def _pins(self) -> np.ndarray:
-        """The retained samples of a step: some are probes as they were given, others any of the pool."""
+        """The other retained samples of a step: some are probes as they were given, others of the pool."""
         count = min(self.batch, len(self.features))
         given = min(round(_AS_GIVEN * count), len(self.y))
         probes = self.rng.choice(len(self.y), given, replace=False)
         others = self.rng.choice(len(self.features), count - given, replace=False)
         return np.concatenate([probes, others])
 
-    def _match(self, features: np.ndarray) -> tuple[float, np.ndarray]:
+    def _match(self, features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
         """Σ_g n_g/n·SW, each forgotten class and neighbour for itself, and its gradient."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
-        gradient, loss = np.zeros_like(features), 0.0
-        for group in np.unique(np.stack([self.classes, self.neighbours]), axis=1).T:
-            members = np.flatnonzero((self.classes == group[0]) & (self.neighbours == group[1]))
-            examples = np.flatnonzero(self.y == group[1])
-            models = self.rng.choice(examples, len(members), replace=len(members) > len(examples))
-            models += len(self.y) * self.rng.integers(self.boundary.copies, size=len(members))
-            distance, part = sliced_wasserstein(features[members], self.features[models], directions)
+        loss, gradient = 0.0, np.zeros_like(features)
+        for _, members in self._groups():
+            distance, part = sliced_wasserstein(features[members], examples[members], directions)
             gradient[members] = len(members) / len(features) * part
             loss += len(members) / len(features) * distance
         return loss, gradient
@@ -267,14 +287,6 @@ def evaluate(
         features.append(pooled(values[inner], bench.head))
         scores.append(values[logits].reshape(len(features[-1]), -1))
     return np.concatenate(scores), np.concatenate(features)
-
-
-def unpooled(gradient: np.ndarray, like: np.ndarray, head: Layer) -> np.ndarray:
-    """The gradient at the head's input from that at `pooled`."""
-    channels = np.moveaxis(like, head.axis, -1)
-    share = gradient.reshape(len(like), *[1] * (channels.ndim - 2), -1)
-    count = channels[0].size // channels.shape[-1]
-    return np.moveaxis(np.broadcast_to(share / count, channels.shape), -1, head.axis)
 
 
 def log_softmax(scores: np.ndarray) -> np.ndarray:

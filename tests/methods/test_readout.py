@@ -1,0 +1,26 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from onnxunlearn.methods.readout import outside, read_directions
+
+
+@given(st.integers(2, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
+def test_what_is_outside_changes_no_logit_that_counts(classes: int, features: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    weight, change = rng.normal(size=(classes, features)), rng.normal(size=(7, features))
+    own = read_directions(weight, shared=False)
+    np.testing.assert_allclose(outside(change, own) @ weight.T, 0, atol=1e-5)
+    moved = outside(change, read_directions(weight, shared=True)) @ weight.T
+    np.testing.assert_allclose(moved, np.broadcast_to(moved[:, :1], moved.shape), atol=1e-5)
+    np.testing.assert_allclose(own @ own.T, np.eye(len(own)), atol=1e-6)
+
+
+def test_of_a_convolution_every_place_reads() -> None:
+    weight = np.zeros((2, 3, 1, 2))
+    weight[0, 0, 0, 0] = weight[1, 2, 0, 1] = 1
+    np.testing.assert_allclose(outside(np.eye(3), read_directions(weight, shared=False)), np.diag([0, 1, 0]))
+
+
+def test_one_row_that_a_softmax_follows_tells_nothing() -> None:
+    assert read_directions(np.ones((1, 4)), shared=True).shape == (0, 4)
