@@ -5,16 +5,17 @@ deviation over the probes. Each probe of a forgotten class is given the retained
 (`neighbours`). Over the weights of the last block (`scope`) minimise
 
     mean |H(φ'(x_r) − φ(x_r))|²  +  ε·mean |(1 − H)(φ'(x_r) − φ(x_r))|²  +  κ·KL(p(x_r) ‖ p'(x_r))
-        +  β·Σ_g n_g/n · SW(φ'(F_g), φ'(R_g))
+        +  β·Σ_g n_g/n · SW(φ'(F_g), φ'(R_g)) / SW₀
 
 x_r: retained probes, copies (`probes.variants`) and mixtures of them; H: the projection onto what the head's
 retained rows read of the features (`readout`), ε small: what no retained class's logit depends on is free to
 change; p: probabilities with the forgotten classes left out; F_g: probes of one forgotten class with
 neighbour g; R_g: as many probes of class g or copies of them, drawn anew at each step; SW: the sliced
-Wasserstein distance (`wasserstein`), in which R_g is what it is at the time, a target. Then the head's
-rows of the forgotten classes become the mean of the retained ones: their logits are means of others, which
-never win. Only a share of the weights may change, at most some millions: those through which most relevance
-flows that speaks for the class and against its neighbour.
+Wasserstein distance (`wasserstein`), in which φ'(R_g) is what it is at the time, a target; SW₀: what the sum
+is in the original, so that a class far from its neighbours, as digits are, does not outweigh the pins. Then
+the head's rows of the forgotten classes become the mean of the retained ones: their logits are means of
+others, which never win. Only a share of the weights may change, at most some millions: those through which
+most relevance flows that speaks for the class and against its neighbour.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
@@ -47,8 +48,8 @@ def erase(
     layers: int = 2,
     share: float = 0.33,
     steps: int | None = None,
-    beta: float = 0.25,
-    kappa: float = 1,
+    beta: float = 0.15,
+    kappa: float = 0.6,
     rate: float = 0.05,
     batch: int = 40,
     slices: int = 64,

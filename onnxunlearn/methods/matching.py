@@ -26,6 +26,8 @@ _VARIANTS = 8
 _AS_GIVEN = 0.25
 #: how much it counts that retained features change where no retained class's logit depends on them
 _UNREAD = 0.05
+#: the least that counts as a class's distance from its neighbours, and from how many draws it is taken
+_LEAST_DISTANCE, _DRAWS = 0.1, 8
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
@@ -53,6 +55,7 @@ class Matching:
     kappa: float
     batch: int
     slices: int
+    start: float = 1.0  # distance of the class from its neighbours in the original
 
     @classmethod
     def of(
@@ -93,10 +96,13 @@ class Matching:
             read = read_directions(scaled, shared=bench.logits.normaliser != "Sigmoid")
         else:  # a Conv in groups
             read = np.eye(len(unit), dtype=np.float32)
-        return cls(
+        made = cls(
             bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, read,
             rng, beta, kappa, batch, slices,
         )  # fmt: skip
+        drawn = (made._match(features_f / unit, made.features[made._examples()])[0] for _ in range(_DRAWS))
+        made.start = max(sum(drawn) / _DRAWS, _LEAST_DISTANCE)
+        return made
 
     def descend(
         self, edits: Edits, steps: int, rate: float, share: float = 1.0
@@ -215,18 +221,18 @@ class Matching:
         """The other retained samples of a step: some are probes as they were given, others of the pool."""
         count = min(self.batch, len(self.features))
         given = min(round(_AS_GIVEN * count), len(self.y))
-        probes = self.rng.choice(len(self.y), given, replace=False)
-        others = self.rng.choice(len(self.features), count - given, replace=False)
-        return np.concatenate([probes, others])
+        parts = ((len(self.y), given), (len(self.features), count - given))
+        return np.concatenate([self.rng.choice(total, part, replace=False) for total, part in parts])
 
     def _match(self, features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
-        """Σ_g n_g/n·SW, each forgotten class and neighbour for itself, and its gradient."""
+        """Σ_g n_g/n·SW/SW₀, each forgotten class and neighbour for itself, and its gradient."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
         loss, gradient = 0.0, np.zeros_like(features)
         for _, members in self._groups():
             distance, part = sliced_wasserstein(features[members], examples[members], directions)
-            gradient[members] = len(members) / len(features) * part
-            loss += len(members) / len(features) * distance
+            share = len(members) / len(features) / self.start
+            gradient[members] = share * part
+            loss += share * distance
         return loss, gradient
 
     def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
