@@ -36,7 +36,7 @@ def summarise(rows: list[Row], models: Sequence[str], methods: Sequence[str]) ->
             continue
         own = [r for r in rows if r["model"] == name and "error" not in r]
         references = {r["forget class"]: r for r in own if r["method"] == "reference"}
-        compared = [_compared(r, references.get(r["forget class"])) for r in own]
+        compared = [compared(r, references.get(r["forget class"])) for r in own]
         for method in (*BASELINES, *methods):
             group = [r for r in compared if r["method"] == method]
             if not group:
@@ -51,7 +51,7 @@ def summarise(rows: list[Row], models: Sequence[str], methods: Sequence[str]) ->
     return found
 
 
-def _compared(row: Row, reference: Row | None) -> Row:
+def compared(row: Row, reference: Row | None) -> Row:
     if reference is None:
         return row
     apart = np.abs(np.subtract(row["spread"], reference["spread"]))

@@ -122,8 +122,7 @@ def _show_layers(found: Examination) -> None:
 def _show_verdict(found: Examination) -> None:
     for target in found.targets:
         console.show_target(target)
-    for name, need in found.not_judged.items():
-        console.out.print(f"not judged: {name} (needs {need})")
+    console.show_not_judged(found.not_judged)
 
 
 def _decimal(value: float | None) -> str:

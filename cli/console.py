@@ -1,7 +1,7 @@
 """How results and progress look: results on stdout, progress on stderr and only on a terminal."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -93,3 +93,9 @@ def show_target(target: Target) -> None:
         f"{target.name} {shown(target.reached)}{for_want}",
         f"(target: at most {shown(target.limit)})",
     )
+
+
+def show_not_judged(missing: Mapping[str, str]) -> None:
+    """The targets that could not be judged, each with what it would take."""
+    for name, need in missing.items():
+        out.print(f"not judged: {name} (needs {need})")

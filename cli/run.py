@@ -114,6 +114,7 @@ def run(
             console.out.print(f"report:  {report_path}")
         for target in result.report["targets"]:
             console.show_target(Target(**target))
+        console.show_not_judged(result.report["not_judged"])
     sys.exit(0 if result.met else 1)
 
 

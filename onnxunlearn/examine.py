@@ -14,11 +14,12 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
 from onnxunlearn.probes import Probes, Source, load_probes
-from onnxunlearn.unlearn import chosen_classes, targets, with_classes
+from onnxunlearn.targets import accuracy_targets, class_target
+from onnxunlearn.unlearn import chosen_classes, with_classes
 
 #: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
-#: membership inference; and points that a single retained class may lose
-RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN, CLASS_DROP = 3.0, 0.2, 3.0, 2.0
+#: membership inference
+RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
 
 
 @dataclass(frozen=True)
@@ -148,8 +149,7 @@ def examine(
         pair = models["original"], models["edited"]
         layers = audit.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
     alike = audit.likeness(subjects["edited"], subjects[compared_to], y, classes)
-    counts = np.bincount(y, minlength=logits["original"].classes)
-    counts = counts if probes.labels is None else probes.labels.sum(axis=0)
+    counts = probes.counts(logits["original"].classes)
     reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
     return Examination(
         described={name: describe(model, logits[name]) for name, model in models.items()},
@@ -225,19 +225,12 @@ def verdict(
     max_retain_drop: float,
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets that can be measured, and what is missing for the others. counts: samples of each class."""
-    reached, missing = targets(figures, max_retain_drop), {}
-    lost = [
-        (b - a, max(CLASS_DROP, 100 / int(counts[c])), c)
-        for c, (b, a) in enumerate(
-            zip(figures["original"].per_class, figures["edited"].per_class, strict=True)
-        )
-        if c not in forget and a is not None and b is not None
-    ]
-    if lost:
-        drop, limit, c = max(lost, key=lambda entry: entry[0] - entry[1])
-        reached.append(Target(f"worst retained class ({c}) lost", limit, drop, drop <= limit + 1e-9))
-    else:
+    reached, missing = accuracy_targets(figures, max_retain_drop), {}
+    single = class_target(figures, counts, forget)
+    if single is None:
         reached, missing["retain accuracy"] = reached[:1], "samples of other classes"
+    else:
+        reached.append(single)
     if "reference" not in figures:
         missing |= dict.fromkeys(("relearned accuracy", "redistribution"), "--reference")
         missing["membership inference"] = "--training and --reference"

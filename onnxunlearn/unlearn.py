@@ -12,11 +12,11 @@ import numpy as np
 
 from onnxunlearn import audit
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit.report import Target, build_report
+from onnxunlearn.audit.report import build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Edited, Logits, ModelSource, find_logits, load, not_finite
-from onnxunlearn.methods import FORGET_TARGET, Workbench, exceeds, run_method, tolerance
+from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import (
     Maker,
     Probes,
@@ -29,6 +29,7 @@ from onnxunlearn.probes import (
 )
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.targets import judged_by_probes
 
 
 @dataclass(frozen=True)
@@ -170,6 +171,8 @@ def unlearn(
             )
         )
         changes = audit.diff(model, edited_model, seen)
+    counts = judging.counts(logits.classes)
+    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop)
     report = build_report(
         model=model,
         logits=logits,
@@ -196,7 +199,8 @@ def unlearn(
         },
         figures=figures,
         attacks={"relearn": recovered},
-        targets=targets(figures, max_retain_drop),
+        targets=reached,
+        not_judged=not_judged,
         method={"name": method, "depth": bench.depth(outcome.edits), "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
@@ -245,19 +249,6 @@ def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes
                 "one to choose by and one to judge"
             )
     return split(probes, seed)
-
-
-def targets(figures: Mapping[str, audit.Figures], max_retain_drop: float) -> list[Target]:
-    """What the result should reach, on the judging probes; the limits are those of `methods`."""
-    before, after = figures["original"], figures["edited"]
-    forgotten = None if after.forget is None else after.forget <= FORGET_TARGET
-    drop = None if before.retain is None or after.retain is None else before.retain - after.retain
-    limit = tolerance(max_retain_drop, before.samples[1])
-    kept = None if drop is None else not exceeds(before, after, max_retain_drop)
-    return [
-        Target("forget accuracy", FORGET_TARGET, after.forget, forgotten),
-        Target("retain accuracy lost", limit, drop, kept),
-    ]
 
 
 def _made(probes: Probes) -> int:

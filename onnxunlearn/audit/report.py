@@ -101,6 +101,7 @@ def build_report(
     figures: Mapping[str, Figures],
     attacks: Mapping[str, Any],
     targets: Sequence[Target],
+    not_judged: Mapping[str, str],
     method: Mapping[str, Any],
     changes: Diff,
     notes: Mapping[str, str],
@@ -109,7 +110,8 @@ def build_report(
 ) -> dict[str, Any]:
     """The report as JSON-ready data; accuracies in percent, times in seconds.
 
-    notes: by tensor, what a stored type could not hold as it was meant.
+    not_judged: by target that the probes cannot tell, what it would take. notes: by tensor, what a stored
+    type could not hold as it was meant.
     """
     worst = worst_class(figures["original"], figures["edited"], forget)
     return {
@@ -125,6 +127,7 @@ def build_report(
         "worst_retained_class": None if worst is None else {"class": worst[0], "lost": round(worst[1], 4)},
         "attacks": dict(attacks),
         "targets": [{**vars(t)} for t in targets],
+        "not_judged": dict(not_judged),
         "targets_met": all(t.met is not False for t in targets),
         "method": dict(method),
         "changes": {**changes.to_json(), "notes": dict(notes)},

@@ -49,6 +49,13 @@ class Probes:
         assert self.y is not None
         return self.select(np.isin(self.y, classes))
 
+    def counts(self, classes: int) -> np.ndarray:
+        """Samples of each class, int [classes]; one of several classes counts for each of them."""
+        if self.labels is not None:
+            return np.asarray(self.labels.sum(axis=0))
+        assert self.y is not None
+        return np.bincount(self.y, minlength=classes)
+
     def focused(self, forget: Sequence[int], scores: np.ndarray) -> "Probes":
         """With one class for each sample, of its several: one to forget if it has one, else that of its
         classes (of all, if it has none) with the largest score. scores: [N, classes]."""

@@ -39,6 +39,7 @@ def test_sections(result: Result) -> None:
         "worst_retained_class",
         "attacks",
         "targets",
+        "not_judged",
         "targets_met",
         "method",
         "changes",

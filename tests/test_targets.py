@@ -1,0 +1,49 @@
+"""What a run may claim, and what it has to leave open."""
+
+import numpy as np
+import pytest
+
+from onnxunlearn import unlearn
+from onnxunlearn.audit import measure
+from onnxunlearn.targets import class_target, judged_by_probes
+
+from .sample_paths import MLP, images
+
+
+def accuracies(lost: int, each: int) -> dict[str, object]:
+    """Ten classes of `each` samples, 0 forgotten; of class 4 `lost` have turned wrong."""
+    y = np.repeat(np.arange(10), each)
+    said = np.where(y == 0, 1, y)
+    said[np.flatnonzero(y == 4)[:lost]] = 5
+    return {"original": measure(y, y, [0], 10), "edited": measure(said, y, [0], 10)}
+
+
+@pytest.mark.parametrize(("lost", "met"), [(0, True), (1, True), (2, False)])
+def test_of_a_single_class_two_points_may_be_lost(lost: int, met: bool) -> None:
+    figures, counts = accuracies(lost, 50), np.full(10, 50)
+    reached, missing = judged_by_probes(figures, counts, [0], 5.0)  # type: ignore[arg-type]
+    assert [(target.name, target.met) for target in reached[1:]] == [
+        ("retain accuracy lost", True),
+        ("worst retained class (4) lost" if lost else "worst retained class (1) lost", met),
+    ]
+    assert list(missing) == ["depth and redistribution"]
+
+
+def test_few_probes_tell_nothing_of_a_single_class() -> None:
+    figures, counts = accuracies(6, 12), np.full(10, 12)
+    reached, missing = judged_by_probes(figures, counts, [0], 10.0)  # type: ignore[arg-type]
+    assert len(reached) == 2
+    assert missing["worst retained class"] == "50 judging probes of each, the fewest are 12"
+    single = class_target(figures, counts, [0])  # type: ignore[arg-type]
+    assert single is not None
+    assert (single.reached, single.met) == (50, False)
+    assert np.isclose(single.limit, 100 / 12)
+
+
+def test_a_run_with_many_probes_judges_every_class() -> None:
+    x, y = images("mnist_test")
+    reports = [unlearn(MLP, 3, {"x": x[::n], "y": y[::n]}, method="mask").report for n in (1, 5)]
+    many, few = ({target["name"].split(" (")[0] for target in r["targets"]} for r in reports)
+    assert "worst retained class" in many
+    assert "worst retained class" not in few
+    assert list(reports[1]["not_judged"]) == ["worst retained class", "depth and redistribution"]
