@@ -36,9 +36,9 @@ def summarise(rows: list[Row], models: Sequence[str], methods: Sequence[str]) ->
             continue
         own = [r for r in rows if r["model"] == name and "error" not in r]
         references = {r["forget class"]: r for r in own if r["method"] == "reference"}
-        compared = [compared(r, references.get(r["forget class"])) for r in own]
+        beside = [compared(r, references.get(r["forget class"])) for r in own]
         for method in (*BASELINES, *methods):
-            group = [r for r in compared if r["method"] == method]
+            group = [r for r in beside if r["method"] == method]
             if not group:
                 continue
             row: Row = {"model": name, "method": method, "classes": len(group)}
