@@ -26,18 +26,25 @@ def test_of_a_single_class_two_points_may_be_lost(lost: int, met: bool) -> None:
         ("retain accuracy lost", True),
         ("worst retained class (4) lost" if lost else "worst retained class (1) lost", met),
     ]
-    assert list(missing) == ["depth and redistribution"]
+    assert list(missing) == ["relearned accuracy", "redistribution"]
 
 
 def test_few_probes_tell_nothing_of_a_single_class() -> None:
     figures, counts = accuracies(6, 12), np.full(10, 12)
     reached, missing = judged_by_probes(figures, counts, [0], 10.0)  # type: ignore[arg-type]
     assert len(reached) == 2
-    assert missing["worst retained class"] == "50 judging probes of each, the fewest are 12"
+    assert missing["single classes"] == "50 judging probes of each, 9 of 9 have fewer"
     single = class_target(figures, counts, [0])  # type: ignore[arg-type]
     assert single is not None
     assert (single.reached, single.met) == (50, False)
     assert np.isclose(single.limit, 100 / 12)
+
+
+def test_a_class_with_few_hides_no_other() -> None:
+    figures, counts = accuracies(4, 100), np.where(np.arange(10) == 9, 49, 100)
+    reached, missing = judged_by_probes(figures, counts, [0], 5.0)  # type: ignore[arg-type]
+    assert (reached[2].name, reached[2].met) == ("worst retained class (4) lost", False)
+    assert missing["single classes"] == "50 judging probes of each, 1 of 9 have fewer"
 
 
 def test_a_run_with_many_probes_judges_every_class() -> None:
@@ -46,4 +53,4 @@ def test_a_run_with_many_probes_judges_every_class() -> None:
     many, few = ({target["name"].split(" (")[0] for target in r["targets"]} for r in reports)
     assert "worst retained class" in many
     assert "worst retained class" not in few
-    assert list(reports[1]["not_judged"]) == ["worst retained class", "depth and redistribution"]
+    assert list(reports[1]["not_judged"]) == ["single classes", "relearned accuracy", "redistribution"]

@@ -22,7 +22,7 @@ from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: copies of each image or sequence, itself included
 _VARIANTS = 8
-#: of the pins of a step, those that are probes as they were given
+#: of the retained samples of a step that are drawn from all, those that are probes as they were given
 _AS_GIVEN = 0.25
 #: how much it counts that retained features change where no retained class's logit depends on them
 _UNREAD = 0.05
@@ -89,13 +89,11 @@ class Matching:
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
-        near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y, bench.forget)
         rows = np.delete(Edits(model).weight(bench.head), list(bench.forget), axis=0)
-        if rows.shape[1] == len(unit):
-            scaled = rows * unit.reshape(-1, *[1] * (rows.ndim - 2))
-            read = read_directions(scaled, shared=bench.logits.normaliser != "Sigmoid")
-        else:  # a Conv in groups
-            read = np.eye(len(unit), dtype=np.float32)
+        if not (np.isfinite(unit).all() and np.isfinite(rows).all()):
+            raise UnsupportedError("method erase needs features and weights of the head that are finite")
+        near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
+        read = read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid")
         made = cls(
             bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, read,
             rng, beta, kappa, batch, slices,

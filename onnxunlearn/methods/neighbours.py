@@ -13,14 +13,13 @@ def neighbouring_class(
     scores: np.ndarray,
     others: np.ndarray,
     y: np.ndarray,
-    forget: tuple[int, ...],
     voters: int = _VOTERS,
 ) -> np.ndarray:
     """The retained class that each sample is closest to, int [n].
 
     features [n, d] and scores [n, classes] of the samples to forget; features `others` [m, d] and labels y of
     the retained ones. The nearest retained samples vote; to each class's share of the votes its probability
-    with the forgotten classes left out is added. Against models retrained without the class, the sum came
+    among the classes of y is added. Against models retrained without the class, the sum came
     closer on the whole than either part alone.
     """
     classes = scores.shape[1]
@@ -28,5 +27,5 @@ def neighbouring_class(
     nearest = y[np.argsort(distance, axis=1, kind="stable")[:, :voters]]
     votes = (nearest[:, :, None] == np.arange(classes)).mean(axis=1)
     left = scores.astype(np.float64)
-    left[:, list(forget)] = -np.inf
+    left[:, np.setdiff1d(np.arange(classes), y)] = -np.inf
     return np.asarray((votes + np.exp(left - logsumexp(left)[:, None])).argmax(axis=1))

@@ -3,14 +3,19 @@
 import numpy as np
 
 
-def read_directions(weight: np.ndarray, *, shared: bool) -> np.ndarray:
+def read_directions(weight: np.ndarray, unit: np.ndarray, *, shared: bool) -> np.ndarray:
     """An orthonormal basis [directions, features] of what a head's rows read.
 
-    weight: the rows, canonical [classes, features, *kernel]. shared: whether a softmax follows, to which a
-    number added to all logits is nothing: then of what differs between the rows alone.
+    weight: the rows, canonical [classes, features, *kernel]. unit: what each feature counts in. shared:
+    whether a softmax follows, to which a number added to all logits is nothing: then of what differs between
+    the rows alone.
     """
-    rows = weight - weight.mean(axis=0) if shared else weight
-    rows = np.moveaxis(rows, 1, -1).reshape(-1, weight.shape[1])
+    if weight.shape[1] != len(unit):  # a Conv in groups: take it that everything is read
+        return np.eye(len(unit), dtype=np.float32)
+    rows = np.moveaxis(weight, 1, -1) * unit
+    rows = (rows - rows.mean(axis=0) if shared else rows).reshape(-1, len(unit))
+    if len(rows) > rows.shape[1]:  # many classes: the same rows, but for a rotation
+        rows = np.linalg.qr(rows, mode="r")
     _, sizes, directions = np.linalg.svd(rows, full_matrices=False)
     return np.asarray(directions[sizes > 1e-5 * sizes.max(initial=0)], np.float32)
 

@@ -11,13 +11,14 @@ from sklearn.linear_model import LogisticRegression
 from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import expose, load, patch, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase import erase, scope
-from onnxunlearn.methods.matching import Matching, stored_weights
+from onnxunlearn.methods.matching import Matching, evaluate, stored_weights
 from onnxunlearn.methods.neighbours import neighbouring_class
+from onnxunlearn.methods.readout import outside
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.relevance.differentiate import Weights
 from onnxunlearn.relevance.flow import shape_arithmetic
@@ -169,6 +170,37 @@ def test_gradient_of_the_whole_loss_is_that_of_finite_differences(monkeypatch: p
     assert np.isclose((up - down) / (2 * size), length, rtol=2e-2)
 
 
+def test_what_is_free_to_change_moves_no_retained_logit_against_another() -> None:
+    made = bench(MLP)
+    loss, _ = problem(made)
+    rows = np.delete(Edits(made.model).weight(made.head), list(made.forget), axis=0)
+    change = np.random.default_rng(0).normal(size=(5, len(loss.unit)))
+    moved = (outside(change, loss.read) * loss.unit) @ rows.T
+    size = np.abs((change * loss.unit) @ rows.T).max()
+    np.testing.assert_allclose(moved - moved[:, :1], np.zeros_like(moved), atol=1e-4 * size)
+    assert len(loss.read) == len(rows) - 1
+
+
+def test_the_distance_counts_in_units_of_what_it_was() -> None:
+    loss, weights = problem(bench(MLP))
+    _, features = evaluate(loss.bench, loss.network, loss.boundary.forget[0], weights)
+    drawn = [loss._match(features / loss.unit, loss.features[loss._examples()])[0] for _ in range(20)]
+    assert np.isclose(np.mean(drawn), 1, rtol=0.1)
+
+
+def test_classes_without_probes_and_weights_that_are_not_numbers() -> None:
+    x, y = images("mnist_probes")
+    some = ~np.isin(y, [5, 8])  # two of the 3's neighbours
+    assert unlearn(MLP, 3, {"x": x[some], "y": y[some]}, method="erase").report["targets"][0]["met"]
+    model = onnx.load(MLP)
+    head = next(t for t in model.graph.initializer if t.name == bench(MLP).head.weight.name)
+    values = onnx.numpy_helper.to_array(head).copy()
+    values.flat[0] = np.nan
+    head.CopyFrom(onnx.numpy_helper.from_array(values, head.name))
+    with pytest.raises(UnsupportedError, match="needs features and weights of the head that are finite"):
+        unlearn(model.SerializeToString(), 3, {"x": x, "y": y}, method="erase")
+
+
 def test_what_may_change_is_where_the_relevance_flows() -> None:
     """On a dense network by hand: x·W₁ → ReLU → ·W₂ → ReLU → ·head, evidence z_c − z_g."""
     made = bench(MLP)
@@ -231,7 +263,8 @@ def test_the_neighbour_is_near_and_likely() -> None:
     y = np.repeat([1, 2], 20)
     features = np.array([[4.0] * 4, [-4.0] * 4, [0.0] * 4])
     scores = np.array([[9.0, 1, 0], [9, 0, 1], [9, 0, 50]])
-    np.testing.assert_array_equal(neighbouring_class(features, scores, others, y, (0,)), [1, 2, 2])
+    np.testing.assert_array_equal(neighbouring_class(features, scores, others, y), [1, 2, 2])
+    assert (neighbouring_class(features, scores, others[:20], y[:20]) == 1).all()  # of 2 there is no example
 
 
 def test_parameters_are_checked() -> None:
