@@ -87,6 +87,8 @@ CONDITIONS: dict[str, Callable[[Probes, int, np.random.Generator], Probes | None
     "two classes": lambda probes, forget, rng: probes,
     "then": lambda probes, forget, rng: probes,
 }
+#: those that tokens have no like of
+OF_IMAGES = ("noisy", "blurred")
 
 
 def without(probes: Probes, forgotten: int) -> Probes:
@@ -129,13 +131,11 @@ def main(models: tuple[str, ...], classes: str, conditions: tuple[str, ...]) -> 
     names, wanted = models or MODELS, conditions or tuple(CONDITIONS)
     for name in names:
         judge = None
-        images = next(t for t in TRAINED if t.name == name).data != "udhr"
+        text = next(t for t in TRAINED if t.name == name).data == "udhr"
         for forget in map(int, classes.split(",")):
             for condition in wanted:
                 key = {"model": name, "forget class": forget, "probes": condition}
-                if any(r.items() >= key.items() for r in rows) or not (
-                    images or condition not in ("noisy", "blurred")
-                ):
+                if any(r.items() >= key.items() for r in rows) or (text and condition in OF_IMAGES):
                     continue
                 judge = judge or Judge(name)
                 rows.append(measure(judge, forget, condition))

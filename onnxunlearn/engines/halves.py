@@ -11,8 +11,6 @@ import onnx
 from onnxunlearn.graph.external import narrow
 from onnxunlearn.graph.messages import messages
 
-HALVES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16})
-
 
 def with_casts(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model with its widened weights as they lie in the file, and a Cast in front of each one's first

@@ -13,14 +13,14 @@ import onnx
 from onnx import external_data_helper
 
 from onnxunlearn.engines import endless
-from onnxunlearn.engines.halves import HALVES, with_casts
+from onnxunlearn.engines.halves import with_casts
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import is_lent, move_out, place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.model import LOWERED
-from onnxunlearn.graph.tensors import element_bits
+from onnxunlearn.graph.tensors import HALVES, element_bits
 
 try:
     import onnxruntime as ort

@@ -12,6 +12,8 @@ import onnx
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.messages import messages
 
+#: floats of two bytes, which CPUs compute with as float32
+HALVES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16})
 _EXTERNAL = onnx.TensorProto.EXTERNAL
 _MOST_AXES = 32  # NumPy's own limit up to 1.26
 _LARGEST = 2**62  # bits; larger sizes cannot even be computed with

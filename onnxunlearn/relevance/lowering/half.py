@@ -14,10 +14,10 @@ from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, external
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import HALVES
 from onnxunlearn.relevance.lowering.draft import in_memory
 
 _FLOAT = onnx.TensorProto.FLOAT
-_HALVES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16})
 #: attributes that name an element type
 _TYPES = frozenset({"to", "dtype", "output_dtype"})
 
@@ -28,7 +28,7 @@ def widen(model: Model) -> Model:
     Requires: half inputs have no default value. Ensures: inputs keep their type (a Cast follows them),
     outputs and all between are float32; values differ by the half model's own rounding.
     """
-    halves = {i.name for i in model.inputs if i.type.tensor_type.elem_type in _HALVES}
+    halves = {i.name for i in model.inputs if i.type.tensor_type.elem_type in HALVES}
     fed = [n for n in sorted(halves) if any(reader.kind != "Cast" for reader in model.consumers.get(n, []))]
     if not fed and not any(True for _ in _half(model.proto, halves)):
         return model
@@ -36,7 +36,7 @@ def widen(model: Model) -> Model:
     proto = onnx.ModelProto()
     proto.CopyFrom(slim)
     for tensor in proto.graph.initializer:  # those stay outside: a message would copy them, and hold 2 GB
-        if tensor.data_type in _HALVES and tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_type in HALVES and tensor.data_location == onnx.TensorProto.EXTERNAL:
             external.widen(tensor)
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
@@ -55,12 +55,12 @@ def _half(
     proto: onnx.ModelProto, inputs: Collection[str]
 ) -> Iterator[onnx.TensorProto | onnx.AttributeProto | onnx.ValueInfoProto]:
     """Everything that says float16 or bfloat16: values, types to cast to, declared types but of `inputs`."""
-    yield from (t for t in messages(proto, onnx.TensorProto) if t.data_type in _HALVES)
+    yield from (t for t in messages(proto, onnx.TensorProto) if t.data_type in HALVES)
     for attribute in messages(proto, onnx.AttributeProto):
-        if attribute.name in _TYPES and attribute.i in _HALVES:
+        if attribute.name in _TYPES and attribute.i in HALVES:
             yield attribute
     for info in messages(proto, onnx.ValueInfoProto):
-        if info.type.tensor_type.elem_type in _HALVES and info.name not in inputs:
+        if info.type.tensor_type.elem_type in HALVES and info.name not in inputs:
             yield info
 
 
