@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from onnxunlearn.audit import Figures
+from onnxunlearn.audit.figures import lost_by_class
 from onnxunlearn.audit.report import Target
 from onnxunlearn.methods import FORGET_TARGET, exceeds, tolerance
 
@@ -32,11 +33,10 @@ def class_target(
 
     counts: samples of each class. least: classes with fewer are left out. None where there is no other.
     """
-    before, after = figures["original"].per_class, figures["edited"].per_class
     lost = [
-        (b - a, max(CLASS_DROP, 100 / int(counts[c])), c)
-        for c, (b, a) in enumerate(zip(before, after, strict=True))
-        if c not in forget and a is not None and b is not None and counts[c] >= least
+        (drop, max(CLASS_DROP, 100 / int(counts[c])), c)
+        for c, drop in lost_by_class(figures["original"], figures["edited"], forget).items()
+        if counts[c] >= least
     ]
     if not lost:
         return None

@@ -93,13 +93,18 @@ def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
     return left
 
 
-def worst_class(before: Figures, after: Figures, forget: Sequence[int]) -> tuple[int, float] | None:
-    """The retained class that lost most, and how many points; None where none was measured."""
-    lost = {
+def lost_by_class(before: Figures, after: Figures, forget: Sequence[int]) -> dict[int, float]:
+    """Points that each retained class lost, of those that were measured."""
+    return {
         c: b - a
         for c, (b, a) in enumerate(zip(before.per_class, after.per_class, strict=True))
         if c not in forget and a is not None and b is not None
     }
+
+
+def worst_class(before: Figures, after: Figures, forget: Sequence[int]) -> tuple[int, float] | None:
+    """The retained class that lost most, and how many points; None where none was measured."""
+    lost = lost_by_class(before, after, forget)
     return max(lost.items(), key=lambda item: item[1]) if lost else None
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -76,7 +77,8 @@ class Matching:
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         network = Differentiator(tail, targets, bench.engine)
         boundary = record_boundary(bench, tail, _VARIANTS, rng)
-        weights = stored_weights(Edits(model), layers)
+        edits = Edits(model)
+        weights = stored_weights(edits, layers)
         try:
             scores, features = evaluate(bench, network, boundary.retain, weights)
             scores_f, features_f = evaluate(bench, network, boundary.forget[0], weights)
@@ -89,7 +91,7 @@ class Matching:
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
-        rows = np.delete(Edits(model).weight(bench.head), list(bench.forget), axis=0)
+        rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
         if not (np.isfinite(unit).all() and np.isfinite(rows).all()):
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
@@ -202,15 +204,18 @@ class Matching:
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
         return loss, self.network.gradients(feeds, recorded, typed)
 
-    def _groups(self) -> Iterator[tuple[int, np.ndarray]]:
+    @cached_property
+    def _groups(self) -> list[tuple[int, np.ndarray]]:
         """For each forgotten class and neighbour: the neighbour, and which probes are meant."""
-        for own, near in np.unique(np.stack([self.classes, self.neighbours]), axis=1).T:
-            yield near, np.flatnonzero((self.classes == own) & (self.neighbours == near))
+        pairs = np.unique(np.stack([self.classes, self.neighbours]), axis=1).T
+        return [
+            (near, np.flatnonzero((self.classes == own) & (self.neighbours == near))) for own, near in pairs
+        ]
 
     def _examples(self) -> np.ndarray:
         """For each probe to forget a retained sample of its neighbour class, drawn anew, in the pool."""
         found = np.empty(len(self.classes), dtype=int)
-        for near, members in self._groups():
+        for near, members in self._groups:
             known = np.flatnonzero(self.y == near)
             found[members] = self.rng.choice(known, len(members), replace=len(members) > len(known))
         return found + len(self.y) * self.rng.integers(self.boundary.copies, size=len(found))
@@ -226,7 +231,7 @@ class Matching:
         """Σ_g n_g/n·SW/SW₀, each forgotten class and neighbour for itself, and its gradient."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
         loss, gradient = 0.0, np.zeros_like(features)
-        for _, members in self._groups():
+        for _, members in self._groups:
             distance, part = sliced_wasserstein(features[members], examples[members], directions)
             share = len(members) / len(features) / self.start
             gradient[members] = share * part
