@@ -6,8 +6,9 @@
 36 probes a class go to the method, of which `unlearn` keeps a third to judge by. Figures are taken on all
 other test samples. `reference` is the same network trained from scratch without the class, `mask` hides its
 output.
-Rows are kept in benchmarks/results/methods.json, so that a run goes on where the last one stopped; `--again`
-measures anew. The summary is of the classes asked for; with --plot it is drawn, with --table it is Markdown.
+Rows are kept in benchmarks/results/methods.json, in the repository, so that a run goes on where the last one
+stopped; `--again` measures anew. The summary is of the classes asked for; with --plot it is drawn, with
+--table it is Markdown.
 """
 
 import os
@@ -24,14 +25,13 @@ import onnx
 from judge import Judge, Row
 from peers import as_published, erasus_pruning
 from references import trained_path
-from summary import BASELINES, draw, markdown, show, summarise
+from summary import BASELINES, RESULTS, draw, markdown, show, summarise
 from trained.recipes import CLASSES, TRAINED
 
 from onnxunlearn import load, unlearn
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Model
 
-RESULTS = Path(__file__).parent / "results" / "methods.json"
 METHODS = (
     *("auto", "lra-npp", "lra-npp published", "svd", "damp", "esc", "ssd", "neuron-mask", "pxp"),
     *("erasus pruning", "mask"),

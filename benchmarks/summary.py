@@ -9,6 +9,8 @@ from rich.console import Console
 from rich.table import Table
 
 Row = dict[str, Any]
+#: where the rows are kept
+RESULTS = Path(__file__).parent / "results" / "methods.json"
 #: beside which the methods stand
 BASELINES = ("original", "reference")
 COLUMNS = {
@@ -41,7 +43,7 @@ def summarise(rows: list[Row], models: Sequence[str], methods: Sequence[str]) ->
             group = [r for r in beside if r["method"] == method]
             if not group:
                 continue
-            row: Row = {"model": name, "method": method, "classes": len(group)}
+            row: Row = {"model": name, "method": method, "classes": len(group), "references": len(references)}
             for column in COLUMNS:
                 values = [r[column] for r in group if r.get(column) is not None]
                 row[column] = float(np.mean(values)) if values else None
@@ -52,6 +54,7 @@ def summarise(rows: list[Row], models: Sequence[str], methods: Sequence[str]) ->
 
 
 def compared(row: Row, reference: Row | None) -> Row:
+    """The row with what sets it apart from the reference, where there is one."""
     if reference is None:
         return row
     apart = np.abs(np.subtract(row["spread"], reference["spread"]))

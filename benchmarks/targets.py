@@ -1,17 +1,16 @@
 """Which targets the default reaches, from what benchmarks/methods.py measured.
 
-python benchmarks/targets.py [--method auto]
+    python benchmarks/targets.py [--method auto]
+
+The table of README.md, a line a model, and that of docs/method.md, a line a target.
 """
 
 import json
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Sequence
 
 import click
-import numpy as np
-from summary import Row, compared
+from summary import RESULTS, Row, compared, summarise
 
-RESULTS = Path(__file__).parent / "results" / "methods.json"
 #: name, column, the most that is allowed; relearn and redistribution are judged where there is a reference
 TARGETS: tuple[tuple[str, str, float], ...] = (
     ("forget accuracy at most 1 %", "forget", 1.0),
@@ -23,33 +22,30 @@ TARGETS: tuple[tuple[str, str, float], ...] = (
 )
 
 
-def by_model(rows: Sequence[Row], originals: Sequence[Row]) -> list[str]:
+def by_model(summary: Sequence[Row], method: str) -> list[str]:
     """A line a model: means over its classes."""
     lines = [
         "| model | classes | forget | others lost, points | worst class lost | relearned: original → now "
         "| references | over the reference | redistribution (TV) | weights changed | CPU |",
         "|---|" + "--:|" * 10,
     ]
-    for name in dict.fromkeys(row["model"] for row in rows):
-        own = [row for row in rows if row["model"] == name]
-        before = [row for row in originals if row["model"] == name]
-        mean = _means(own)
-        referred = [row for row in own if "redistribution" in row]
-        shares = [100 * row["weights changed"] / row["weights"] for row in own]
+    originals = {row["model"]: row for row in summary if row["method"] == "original"}
+    for row in (row for row in summary if row["method"] == method):
+        before = originals[row["model"]]
+        referred = row["references"] > 0
         cells = (
-            f"`{name}`",
-            f"{len(own)}",
-            f"{_means(before)('forget'):.1f} → {mean('forget'):.1f} %",
-            f"{mean('retain lost'):.2f}",
-            f"{mean('worst class lost'):.2f}",
-            f"{_means(before)('relearn'):.1f} → {mean('relearn'):.1f} %",
-            f"{len(referred)}",
-            f"{_means(referred)('over reference'):.1f}" if referred else "",
-            f"{_means(referred)('redistribution'):.2f}" if referred else "",
-            f"{np.mean(shares):.0f} %",
-            f"{mean('cpu seconds'):.1f} s",
+            f"{row['classes']}",
+            f"{before['forget']:.1f} → {row['forget']:.1f} %",
+            f"{row['retain lost']:.2f}",
+            f"{row['worst class lost']:.2f}",
+            f"{before['relearn']:.1f} → {row['relearn']:.1f} %",
+            f"{row['references']}",
+            f"{row['over reference']:.1f}" if referred else "",
+            f"{row['redistribution']:.2f}" if referred else "",
+            f"{row['weights changed']:.0f} %",
+            f"{row['cpu seconds']:.1f} s",
         )
-        lines.append(f"| {cells[0]} | " + " | ".join(cells[1:]).replace("-", "−") + " |")
+        lines.append(f"| `{row['model']}` | " + " | ".join(cells).replace("-", "−") + " |")
     return lines
 
 
@@ -68,10 +64,6 @@ def by_target(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _means(rows: Sequence[Row]) -> Callable[[str], float]:
-    return lambda column: float(np.mean([row[column] for row in rows]))
-
-
 @click.command()
 @click.option("--method", default="auto", show_default=True)
 def main(method: str) -> None:
@@ -83,9 +75,7 @@ def main(method: str) -> None:
         for row in rows
         if row["method"] == method
     ]
-    of_it = {(row["model"], row["forget class"]) for row in found}
-    originals = [r for r in rows if r["method"] == "original" and (r["model"], r["forget class"]) in of_it]
-    click.echo("\n".join([*by_model(found, originals), "", *by_target(found)]))
+    click.echo("\n".join([*by_model(summarise(rows, (), (method,)), method), "", *by_target(found)]))
 
 
 if __name__ == "__main__":
