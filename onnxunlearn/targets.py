@@ -5,12 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from onnxunlearn.audit import Figures
-from onnxunlearn.audit.figures import lost_by_class
 from onnxunlearn.audit.report import Target
-from onnxunlearn.methods import FORGET_TARGET, exceeds, tolerance
-
-#: points that a single retained class may lose
-CLASS_DROP = 2.0
+from onnxunlearn.methods.limits import CLASS_SAMPLES, FORGET_TARGET, dearest_class, exceeds, tolerance
 
 
 def accuracy_targets(figures: Mapping[str, Figures], max_retain_drop: float) -> list[Target]:
@@ -33,15 +29,11 @@ def class_target(
 
     counts: samples of each class. least: classes with fewer are left out. None where there is no other.
     """
-    lost = [
-        (drop, max(CLASS_DROP, 100 / int(counts[c])), c)
-        for c, drop in lost_by_class(figures["original"], figures["edited"], forget).items()
-        if counts[c] >= least
-    ]
-    if not lost:
+    dearest = dearest_class(figures["original"], figures["edited"], counts, forget, least)
+    if dearest is None:
         return None
-    drop, limit, c = max(lost, key=lambda entry: entry[0] - entry[1])
-    return Target(f"worst retained class ({c}) lost", limit, drop, drop <= limit + 1e-9)
+    name = f"worst retained class ({dearest.which}) lost"
+    return Target(name, dearest.limit, dearest.lost, dearest.beyond <= 0)
 
 
 def judged_by_probes(
@@ -52,7 +44,7 @@ def judged_by_probes(
     counts: judging probes of each class. Few tell nothing of a single class: one of twelve is 8 points.
     """
     reached, missing = accuracy_targets(figures, max_retain_drop), {}
-    retained, needed = np.delete(counts, list(forget)), int(100 / CLASS_DROP)
+    retained, needed = np.delete(counts, list(forget)), CLASS_SAMPLES
     if (single := class_target(figures, counts, forget, needed)) is not None:
         reached.append(single)
     if few := int((retained < needed).sum()):

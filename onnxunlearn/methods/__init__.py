@@ -9,7 +9,8 @@ from typing import Any
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
-from onnxunlearn.methods.workbench import FORGET_TARGET, Outcome, Workbench, exceeds, method, tolerance
+from onnxunlearn.methods.limits import FORGET_TARGET, exceeds, tolerance
+from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 __all__ = [
     "FORGET_TARGET",

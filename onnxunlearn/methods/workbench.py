@@ -1,6 +1,5 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,13 +13,11 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.relevance.compile import path_between
-
-#: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
-FORGET_TARGET = 1.0
 
 
 @dataclass(frozen=True)
@@ -241,7 +238,8 @@ class Workbench:
         return self.trial(Edits(self.model))
 
     def affordable(self, trial: Trial, deviations: float = 0) -> bool:
-        """Whether the retained classes' loss is within the budget, in accuracy (`exceeds`) and in confidence.
+        """Whether the retained classes' loss is within the budget, in accuracy (`exceeds`) and in confidence,
+        and no class with enough probes lost more than one may.
 
         Accuracy on a few probes stays put until many more unseen images have fallen; the confidence in the
         right class falls with the first. Half the budget is kept in reserve: a choice looks better on the
@@ -252,30 +250,13 @@ class Workbench:
             return True
         if self.made.any():  # they lie close to where classes meet: some change sides for nothing
             return before - after <= self.budget
-        return before - after <= self.budget / 2 and not exceeds(
-            self.original.figures, trial.figures, self.budget, deviations
+        figures, counts = (self.original.figures, trial.figures), self.probes.counts(self.logits.classes)
+        dearest = dearest_class(*figures, counts, self.forget, CLASS_SAMPLES, deviations)
+        return (
+            before - after <= self.budget / 2
+            and not exceeds(*figures, self.budget, deviations)
+            and (dearest is None or dearest.beyond <= 0)
         )
-
-
-def tolerance(budget: float, retained: int) -> float:
-    """Points of retain accuracy that may be lost on `retained` samples: the budget, but at least one sample.
-
-    With few probes a single one weighs more than the budget, and alone it is no evidence.
-    """
-    return max(budget, 100 / retained) if retained else budget
-
-
-def exceeds(before: Figures, after: Figures, budget: float, deviations: float = 0) -> bool:
-    """Whether retain accuracy fell by more than the tolerance; False where it could not be measured.
-
-    deviations: so many standard deviations of what chance does are tolerated, too: where m more samples
-    turned wrong than right, that of m is at least √m.
-    """
-    if before.retain is None or after.retain is None:
-        return False
-    drop, sample = before.retain - after.retain, 100 / before.samples[1]
-    chance = sample * math.sqrt(max(0.0, drop / sample))
-    return drop > tolerance(budget, before.samples[1]) + deviations * chance + 1e-9
 
 
 def logsumexp(scores: np.ndarray) -> np.ndarray:

@@ -1,0 +1,72 @@
+"""What an edit has to reach, and what it may cost the retained classes, as far as samples can tell."""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from onnxunlearn.audit import Figures
+from onnxunlearn.audit.figures import lost_by_class
+
+#: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
+FORGET_TARGET = 1.0
+#: points that a single retained class may lose, and of how many samples one weighs no more than that
+CLASS_DROP = 2.0
+CLASS_SAMPLES = round(100 / CLASS_DROP)
+
+
+class Dearest(NamedTuple):
+    """The retained class that an edit costs most. lost, limit: points. beyond: of them, above the limit and
+    what is put down to chance."""
+
+    which: int
+    lost: float
+    limit: float
+    beyond: float
+
+
+def tolerance(budget: float, retained: int) -> float:
+    """Points of retain accuracy that may be lost on `retained` samples: the budget, but at least one sample.
+
+    With few probes a single one weighs more than the budget, and alone it is no evidence.
+    """
+    return max(budget, 100 / retained) if retained else budget
+
+
+def exceeds(before: Figures, after: Figures, budget: float, deviations: float = 0) -> bool:
+    """Whether retain accuracy fell by more than the tolerance; False where it could not be measured.
+
+    deviations: so many standard deviations of what chance does are tolerated, too: where m more samples
+    turned wrong than right, that of m is at least √m.
+    """
+    if before.retain is None or after.retain is None:
+        return False
+    return _beyond(before.retain - after.retain, budget, before.samples[1], deviations) > 0
+
+
+def dearest_class(
+    before: Figures,
+    after: Figures,
+    counts: np.ndarray,
+    forget: Sequence[int],
+    least: int = 1,
+    deviations: float = 0,
+) -> Dearest | None:
+    """The retained class that lost most beyond the tolerance for CLASS_DROP; None where no class is left.
+
+    counts: samples of each class. least: classes with fewer are left out. deviations: as in `exceeds`.
+    """
+    found = []
+    for c, lost in lost_by_class(before, after, forget).items():
+        if counts[c] >= least:
+            samples = int(counts[c])
+            beyond = _beyond(lost, CLASS_DROP, samples, deviations)
+            found.append(Dearest(c, lost, tolerance(CLASS_DROP, samples), beyond))
+    return max(found, key=lambda entry: entry.beyond, default=None)
+
+
+def _beyond(lost: float, budget: float, samples: int, deviations: float) -> float:
+    sample = 100 / samples
+    chance = sample * math.sqrt(max(0.0, lost / sample))
+    return lost - tolerance(budget, samples) - deviations * chance - 1e-9
