@@ -13,9 +13,10 @@ depends on is free to change; p: probabilities with the forgotten classes left o
 forgotten class with neighbour g; R_g: as many probes of class g or copies of them, drawn anew at each step;
 SW: the sliced Wasserstein distance (`wasserstein`), in which φ'(R_g) is what it is at the time, a target;
 SW₀: what the sum is in the original, so that a class far from its neighbours, as digits are, does not
-outweigh the pins. Then the head's rows of the forgotten classes become the mean of the retained ones: their
-logits are means of others, which never win. Only a share of the weights may change, at most some millions:
-those through which most relevance flows that speaks for the class and against its neighbour.
+outweigh the pins; β: rises while much of the distance is left, as far as the others can bear (`pull`). Then
+the head's rows of the forgotten classes become the mean of the retained ones: their logits are means of
+others, which never win. Only a share of the weights may change, at most some millions: those through which
+most relevance flows that speaks for the class and against its neighbour.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
@@ -58,9 +59,9 @@ def erase(
 
     layers: at least so many, from the head back to the next point where the network can be cut. share: of
     their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
-    fewer for large networks. beta: weight of the forgotten class. kappa: of the retained probabilities. rate:
-    first step, as a share of a weight's own size. batch: retained samples
-    per step, beside one for each to forget. slices: directions per step.
+    fewer for large networks. beta: least weight of the forgotten class, given enough probes. kappa: of the
+    retained probabilities. rate: first step, as a share of a weight's own size. batch: retained samples per
+    step, beside one for each to forget. slices: directions per step.
 
     Source: this project (docs/method.md).
     """

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,8 +15,8 @@ from onnxunlearn.graph import SHAPE, Layer, expose, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
+from onnxunlearn.methods.pull import Pull, Strength
 from onnxunlearn.methods.readout import outside, read_directions
-from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
 from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
 from onnxunlearn.relevance.flow import shape_arithmetic
@@ -27,14 +27,21 @@ _VARIANTS = 8
 _AS_GIVEN = 0.25
 #: how much it counts that retained features change where no retained class's logit depends on them
 _UNREAD = 0.05
-#: the least that counts as a class's distance from its neighbours, and from how many draws it is taken
-_LEAST_DISTANCE, _DRAWS = 0.1, 8
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
 _MANY_INPUTS = 512
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
+
+
+class Look(NamedTuple):
+    """loss. distance: of the class from its neighbours, in units of the original's. gradients: of the loss,
+    in weight and bias by layer name."""
+
+    loss: float
+    distance: float
+    gradients: dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(eq=False)
@@ -44,19 +51,16 @@ class Matching:
     bench: Workbench
     network: Differentiator
     boundary: Boundary
-    classes: np.ndarray  # forgotten class of each probe to forget
-    neighbours: np.ndarray  # and the class that it is to look like
+    pull: Pull
+    strength: Strength
     features: np.ndarray  # φ of the retained pool, in units of `unit`
     scores: np.ndarray  # its logits
-    y: np.ndarray  # labels of the retained probes, which are the first of the pool
+    given: int  # so many of the pool are probes as they were given: the first
     unit: np.ndarray
     read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
     rng: np.random.Generator
-    beta: float
     kappa: float
     batch: int
-    slices: int
-    start: float = 1.0  # distance of the class from its neighbours in the original
 
     @classmethod
     def of(
@@ -96,13 +100,13 @@ class Matching:
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
         read = read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid")
-        made = cls(
-            bench, network, boundary, bench.y[bench.forgotten], near, features / unit, scores, y, unit, read,
-            rng, beta, kappa, batch, slices,
+        pull = Pull(bench.y[bench.forgotten], near, y, boundary.copies, slices, rng)
+        pull.count_from(features_f / unit, features / unit)
+        strength = Strength.of(beta, len(y), _overlap(bench, scores[: len(y)]), pull.start)
+        return cls(
+            bench, network, boundary, pull, strength, features / unit, scores, len(y), unit, read,
+            rng, kappa, batch,
         )  # fmt: skip
-        drawn = (made._match(features_f / unit, made.features[made._examples()])[0] for _ in range(_DRAWS))
-        made.start = max(sum(drawn) / _DRAWS, _LEAST_DISTANCE)
-        return made
 
     def descend(
         self, edits: Edits, steps: int, rate: float, share: float = 1.0
@@ -128,10 +132,11 @@ class Matching:
         current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
         del values, start  # as large again
         for step in range(steps):
-            loss, gradients = self.loss_and_gradients(current)
-            flat = {(n, kind): g for n, pair in gradients.items() for kind, g in _named(pair)}
+            found = self.look(current)
+            flat = {(n, kind): g for n, pair in found.gradients.items() for kind, g in _named(pair)}
             adam.step(flat, rate * (1 - step / steps))
-            self.bench.progress(f"erase: step {step + 1}/{steps}, loss {loss:.3f}")
+            self.strength.follow(found.distance)
+            self.bench.progress(f"erase: step {step + 1}/{steps}, loss {found.loss:.3f}")
         return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
     def _relevant(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
@@ -143,7 +148,7 @@ class Matching:
         forget and their copies, in batches as large as those of a step: they run on the same graph.
         """
         logits, inner = self.network.targets
-        probes = len(self.classes)
+        probes = len(self.pull.classes)
         total, size = probes * len(self.boundary.forget), 2 * probes + min(self.batch, len(self.features))
         found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
         for first in range(0, total, size):
@@ -153,8 +158,8 @@ class Matching:
             recorded = self.network.record(feeds, start)
             seed = np.zeros((size, recorded[logits][0].size), np.float32)
             rows, own = np.arange(size)[places < total], probe[places < total]
-            seed[rows, self.classes[own]] = 1
-            seed[rows, self.neighbours[own]] = -1
+            seed[rows, self.pull.classes[own]] = 1
+            seed[rows, self.pull.neighbours[own]] = -1
             signals = {logits: seed.reshape(recorded[logits].shape), inner: np.zeros_like(recorded[inner])}
             for n, (gradient, _) in self.network.gradients(feeds, recorded, signals).items():
                 found[n] += gradient
@@ -173,13 +178,11 @@ class Matching:
         pairs = zip(variant, probe, strict=True)
         return np.stack([self.boundary.forget[v][name][i] for v, i in pairs])
 
-    def loss_and_gradients(
-        self, weights: Weights
-    ) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray | None]]]:
-        """The loss on samples drawn anew, and its gradients by layer name."""
-        forgotten = len(self.classes)
+    def look(self, weights: Weights) -> "Look":
+        """The loss on samples drawn anew, and its gradients."""
+        forgotten = len(self.pull.classes)
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
-        drawn = np.concatenate([self._examples(), self._pins()])
+        drawn = np.concatenate([self.pull.examples(), self._pins()])
         feeds = {
             name: np.concatenate([self._copies(name, variant, np.arange(forgotten)), pool[drawn]])
             for name, pool in self.boundary.retain.items()
@@ -189,54 +192,28 @@ class Matching:
         features = pooled(recorded[inner], self.bench.head) / self.unit
         scores = recorded[logits].reshape(len(features), -1)
         at_features, at_scores = np.zeros_like(features), np.zeros_like(scores)
-        distance, of_distance = self._match(features[:forgotten], features[forgotten : 2 * forgotten])
-        at_features[:forgotten] = self.beta * of_distance
+        distance, of_distance = self.pull.distance(features[:forgotten], features[forgotten : 2 * forgotten])
+        at_features[:forgotten] = self.strength.value * of_distance
         difference = features[forgotten:] - self.features[drawn]
         weighted = difference - (1 - _UNREAD) * outside(difference, self.read)
         at_features[forgotten:] = 2 / difference.size * weighted
         divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
         at_scores[forgotten:] = self.kappa * of_divergence
-        loss = float(np.mean(difference * weighted)) + self.kappa * divergence + self.beta * distance
+        pinned = float(np.mean(difference * weighted)) + self.kappa * divergence
         signals = {
             logits: at_scores.reshape(recorded[logits].shape),
             inner: unpooled(at_features / self.unit, recorded[inner], self.bench.head),
         }
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
-        return loss, self.network.gradients(feeds, recorded, typed)
-
-    @cached_property
-    def _groups(self) -> list[tuple[int, np.ndarray]]:
-        """For each forgotten class and neighbour: the neighbour, and which probes are meant."""
-        pairs = np.unique(np.stack([self.classes, self.neighbours]), axis=1).T
-        return [
-            (near, np.flatnonzero((self.classes == own) & (self.neighbours == near))) for own, near in pairs
-        ]
-
-    def _examples(self) -> np.ndarray:
-        """For each probe to forget a retained sample of its neighbour class, drawn anew, in the pool."""
-        found = np.empty(len(self.classes), dtype=int)
-        for near, members in self._groups:
-            known = np.flatnonzero(self.y == near)
-            found[members] = self.rng.choice(known, len(members), replace=len(members) > len(known))
-        return found + len(self.y) * self.rng.integers(self.boundary.copies, size=len(found))
+        gradients = self.network.gradients(feeds, recorded, typed)
+        return Look(pinned + self.strength.value * distance, distance, gradients)
 
     def _pins(self) -> np.ndarray:
         """The other retained samples of a step: some are probes as they were given, others of the pool."""
         count = min(self.batch, len(self.features))
-        given = min(round(_AS_GIVEN * count), len(self.y))
-        parts = ((len(self.y), given), (len(self.features), count - given))
+        given = min(round(_AS_GIVEN * count), self.given)
+        parts = ((self.given, given), (len(self.features), count - given))
         return np.concatenate([self.rng.choice(total, part, replace=False) for total, part in parts])
-
-    def _match(self, features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
-        """Σ_g n_g/n·SW/SW₀, each forgotten class and neighbour for itself, and its gradient."""
-        directions = random_directions(features.shape[1], self.slices, self.rng)
-        loss, gradient = 0.0, np.zeros_like(features)
-        for _, members in self._groups:
-            distance, part = sliced_wasserstein(features[members], examples[members], directions)
-            share = len(members) / len(features) / self.start
-            gradient[members] = share * part
-            loss += share * distance
-        return loss, gradient
 
     def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
         """The mean KL divergence of the retained classes' probabilities, and its gradient."""
@@ -245,6 +222,17 @@ class Matching:
         p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
         gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
         return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
+
+
+def _overlap(bench: Workbench, scores: np.ndarray) -> float:
+    """Mean probability of the forgotten classes on retained probes.
+
+    0 where it says nothing: probes made from the model lie close to where classes meet, and an output that
+    decides for itself takes nothing from the others.
+    """
+    if bench.made.any() or bench.logits.normaliser == "Sigmoid":
+        return 0.0
+    return float(np.exp(log_softmax(scores.astype(np.float64)))[:, list(bench.forget)].sum(axis=1).mean())
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from onnxunlearn.graph import expose, load, patch, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase import erase, scope
-from onnxunlearn.methods.matching import Matching, evaluate, stored_weights
+from onnxunlearn.methods.matching import Look, Matching, evaluate, stored_weights
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.readout import outside
 from onnxunlearn.methods.workbench import Workbench
@@ -136,11 +136,11 @@ def test_other_engines_see_the_same_loss_and_gradients(engine: str) -> None:
     found = []
     for runner in (made.engine, create_engine(engine)):
         loss, weights = problem(replace(made, engine=runner))
-        loss.rng = np.random.default_rng(1)
-        found.append(loss.loss_and_gradients(weights))
-    assert np.isclose(found[0][0], found[1][0], rtol=1e-4)
-    for name, (weight, bias) in found[0][1].items():
-        for ours, theirs in zip((weight, bias), found[1][1][name], strict=True):
+        loss.rng = loss.pull.rng = np.random.default_rng(1)
+        found.append(loss.look(weights))
+    assert np.isclose(found[0].loss, found[1].loss, rtol=1e-4)
+    for name, pair in found[0].gradients.items():
+        for ours, theirs in zip(pair, found[1].gradients[name], strict=True):
             assert ours is not None
             assert theirs is not None
             np.testing.assert_allclose(theirs, ours, rtol=1e-2, atol=1e-3 * np.abs(ours).max())
@@ -148,23 +148,23 @@ def test_other_engines_see_the_same_loss_and_gradients(engine: str) -> None:
 
 def test_gradient_of_the_whole_loss_is_that_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     loss, weights = problem(bench(MLP))
-    match, targets = loss._match, []
+    match, targets = loss.pull.distance, []
 
     def against_the_first(features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
         targets.append(examples)  # the retained side is a target: it does not move with the weights
         return match(features, targets[0])
 
-    monkeypatch.setattr(loss, "_match", against_the_first)
+    monkeypatch.setattr(loss.pull, "distance", against_the_first)
 
-    def at(moved: Weights) -> tuple[float, Weights]:
-        loss.rng = np.random.default_rng(1)
-        return loss.loss_and_gradients(moved)
+    def at(moved: Weights) -> Look:
+        loss.rng = loss.pull.rng = np.random.default_rng(1)
+        return loss.look(moved)
 
-    _, gradients = at(weights)
+    gradients = at(weights).gradients
     length = float(np.sqrt(sum((g**2).sum() for g, _ in gradients.values())))
     size = 1e-2
     up, down = (
-        at({n: (w + s * size / length * gradients[n][0], b) for n, (w, b) in weights.items()})[0]
+        at({n: (w + s * size / length * gradients[n][0], b) for n, (w, b) in weights.items()}).loss
         for s in (1, -1)
     )
     assert np.isclose((up - down) / (2 * size), length, rtol=2e-2)
@@ -184,7 +184,9 @@ def test_what_is_free_to_change_moves_no_retained_logit_against_another() -> Non
 def test_the_distance_counts_in_units_of_what_it_was() -> None:
     loss, weights = problem(bench(MLP))
     _, features = evaluate(loss.bench, loss.network, loss.boundary.forget[0], weights)
-    drawn = [loss._match(features / loss.unit, loss.features[loss._examples()])[0] for _ in range(20)]
+    drawn = [
+        loss.pull.distance(features / loss.unit, loss.features[loss.pull.examples()])[0] for _ in range(20)
+    ]
     assert np.isclose(np.mean(drawn), 1, rtol=0.1)
 
 
@@ -212,10 +214,10 @@ def test_what_may_change_is_where_the_relevance_flows() -> None:
     assert b2 is not None
     relevance = {first.name: np.zeros_like(w1), second.name: np.zeros_like(w2)}
     for copy in loss.boundary.forget:
-        x = next(iter(copy.values())).reshape(len(loss.classes), -1)
+        x = next(iter(copy.values())).reshape(len(loss.pull.classes), -1)
         h1 = np.maximum(x @ w1.T + b1, 0)
         h2 = np.maximum(h1 @ w2.T + b2, 0)
-        at_h2 = (head[loss.classes] - head[loss.neighbours]) * (h2 > 0)
+        at_h2 = (head[loss.pull.classes] - head[loss.pull.neighbours]) * (h2 > 0)
         relevance[second.name] += w2 * (at_h2.T @ h1)
         relevance[first.name] += w1 * (((at_h2 @ w2) * (h1 > 0)).T @ x)
     found = loss._relevant(weights, 5000)
