@@ -9,11 +9,10 @@ from typing import Any
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
-from onnxunlearn.methods.limits import FORGET_TARGET, exceeds, tolerance
+from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 __all__ = [
-    "FORGET_TARGET",
     "Outcome",
     "Workbench",
     "auto",
@@ -30,7 +29,6 @@ __all__ = [
     "run_method",
     "ssd",
     "svd",
-    "tolerance",
 ]
 
 

@@ -59,9 +59,9 @@ def erase(
 
     layers: at least so many, from the head back to the next point where the network can be cut. share: of
     their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
-    fewer for large networks. beta: least weight of the forgotten class, given enough probes. kappa: of the
-    retained probabilities. rate: first step, as a share of a weight's own size. batch: retained samples per
-    step, beside one for each to forget. slices: directions per step.
+    fewer for large networks. beta: least weight of the forgotten class, given enough probes; never above 0.8
+    of its distance. kappa: of the retained probabilities. rate: first step, as a share of a weight's own
+    size. batch: retained samples per step, beside one for each to forget. slices: directions per step.
 
     Source: this project (docs/method.md).
     """

@@ -11,9 +11,10 @@ from onnxunlearn.audit.figures import lost_by_class
 
 #: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
 FORGET_TARGET = 1.0
-#: points that a single retained class may lose, and of how many samples one weighs no more than that
+#: points that a single retained class may lose
 CLASS_DROP = 2.0
-CLASS_SAMPLES = round(100 / CLASS_DROP)
+#: the number of samples of which one weighs no more than that
+CLASS_SAMPLES = math.ceil(100 / CLASS_DROP)
 
 
 class Dearest(NamedTuple):
@@ -40,7 +41,7 @@ def exceeds(before: Figures, after: Figures, budget: float, deviations: float = 
     deviations: so many standard deviations of what chance does are tolerated, too: where m more samples
     turned wrong than right, that of m is at least √m.
     """
-    if before.retain is None or after.retain is None:
+    if before.retain is None or after.retain is None or not before.samples[1]:
         return False
     return _beyond(before.retain - after.retain, budget, before.samples[1], deviations) > 0
 

@@ -15,7 +15,7 @@ from onnxunlearn.graph import SHAPE, Layer, expose, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
-from onnxunlearn.methods.pull import Pull, Strength
+from onnxunlearn.methods.pull import Groups, Strength
 from onnxunlearn.methods.readout import outside, read_directions
 from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
@@ -35,7 +35,7 @@ _MANY_INPUTS = 512
 _MOST = 1 << 22
 
 
-class Look(NamedTuple):
+class Step(NamedTuple):
     """loss. distance: of the class from its neighbours, in units of the original's. gradients: of the loss,
     in weight and bias by layer name."""
 
@@ -51,7 +51,7 @@ class Matching:
     bench: Workbench
     network: Differentiator
     boundary: Boundary
-    pull: Pull
+    groups: Groups
     strength: Strength
     features: np.ndarray  # φ of the retained pool, in units of `unit`
     scores: np.ndarray  # its logits
@@ -96,15 +96,16 @@ class Matching:
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
         rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
-        if not (np.isfinite(unit).all() and np.isfinite(rows).all()):
+        finite = all(np.isfinite(values).all() for values in (unit, rows))
+        if not (finite and (scores < np.inf).all() and (scores_f < np.inf).all()):  # −∞: a hidden class
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
         read = read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid")
-        pull = Pull(bench.y[bench.forgotten], near, y, boundary.copies, slices, rng)
-        pull.count_from(features_f / unit, features / unit)
-        strength = Strength.of(beta, len(y), _overlap(bench, scores[: len(y)]), pull.start)
+        groups = Groups(bench.y[bench.forgotten], near, y, boundary.copies, slices, rng)
+        groups.count_from(features_f / unit, features / unit)
+        strength = Strength.of(beta, len(y), _overlap(bench, scores[: len(y)]), groups.start)
         return cls(
-            bench, network, boundary, pull, strength, features / unit, scores, len(y), unit, read,
+            bench, network, boundary, groups, strength, features / unit, scores, len(y), unit, read,
             rng, kappa, batch,
         )  # fmt: skip
 
@@ -132,7 +133,7 @@ class Matching:
         current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
         del values, start  # as large again
         for step in range(steps):
-            found = self.look(current)
+            found = self.loss_and_gradients(current)
             flat = {(n, kind): g for n, pair in found.gradients.items() for kind, g in _named(pair)}
             adam.step(flat, rate * (1 - step / steps))
             self.strength.follow(found.distance)
@@ -148,7 +149,7 @@ class Matching:
         forget and their copies, in batches as large as those of a step: they run on the same graph.
         """
         logits, inner = self.network.targets
-        probes = len(self.pull.classes)
+        probes = len(self.groups.classes)
         total, size = probes * len(self.boundary.forget), 2 * probes + min(self.batch, len(self.features))
         found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
         for first in range(0, total, size):
@@ -158,8 +159,8 @@ class Matching:
             recorded = self.network.record(feeds, start)
             seed = np.zeros((size, recorded[logits][0].size), np.float32)
             rows, own = np.arange(size)[places < total], probe[places < total]
-            seed[rows, self.pull.classes[own]] = 1
-            seed[rows, self.pull.neighbours[own]] = -1
+            seed[rows, self.groups.classes[own]] = 1
+            seed[rows, self.groups.neighbours[own]] = -1
             signals = {logits: seed.reshape(recorded[logits].shape), inner: np.zeros_like(recorded[inner])}
             for n, (gradient, _) in self.network.gradients(feeds, recorded, signals).items():
                 found[n] += gradient
@@ -178,11 +179,11 @@ class Matching:
         pairs = zip(variant, probe, strict=True)
         return np.stack([self.boundary.forget[v][name][i] for v, i in pairs])
 
-    def look(self, weights: Weights) -> "Look":
+    def loss_and_gradients(self, weights: Weights) -> Step:
         """The loss on samples drawn anew, and its gradients."""
-        forgotten = len(self.pull.classes)
+        forgotten = len(self.groups.classes)
         variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
-        drawn = np.concatenate([self.pull.examples(), self._pins()])
+        drawn = np.concatenate([self.groups.examples(), self._pins()])
         feeds = {
             name: np.concatenate([self._copies(name, variant, np.arange(forgotten)), pool[drawn]])
             for name, pool in self.boundary.retain.items()
@@ -192,7 +193,9 @@ class Matching:
         features = pooled(recorded[inner], self.bench.head) / self.unit
         scores = recorded[logits].reshape(len(features), -1)
         at_features, at_scores = np.zeros_like(features), np.zeros_like(scores)
-        distance, of_distance = self.pull.distance(features[:forgotten], features[forgotten : 2 * forgotten])
+        distance, of_distance = self.groups.distance(
+            features[:forgotten], features[forgotten : 2 * forgotten]
+        )
         at_features[:forgotten] = self.strength.value * of_distance
         difference = features[forgotten:] - self.features[drawn]
         weighted = difference - (1 - _UNREAD) * outside(difference, self.read)
@@ -206,7 +209,7 @@ class Matching:
         }
         typed = {name: signal.astype(np.float32) for name, signal in signals.items()}
         gradients = self.network.gradients(feeds, recorded, typed)
-        return Look(pinned + self.strength.value * distance, distance, gradients)
+        return Step(pinned + self.strength.value * distance, distance, gradients)
 
     def _pins(self) -> np.ndarray:
         """The other retained samples of a step: some are probes as they were given, others of the pool."""

@@ -13,15 +13,19 @@ _LEAST_DISTANCE, _DRAWS = 0.1, 8
 _ENOUGH = 200
 #: mean probability that retained probes are given of the class at which it may be drawn twice as hard
 _OVERLAP = 0.02
-#: share of the distance up to which it is; what a step has of the past in it; how fast the strength follows
-_LEFT, _MEMORY, _PACE = 0.25, 0.9, 0.02
+#: at most so many times its probability in units of that counts; measured up to three
+_ROOM = 3.0
+#: share of the distance above which the strength rises and below which it falls, how fast, and how much of
+#: the past is in the running mean of the distance. Of a class known from few probes two draws are as far
+#: apart as that: there it rises to the most.
+_LEFT, _PACE, _MEMORY = 0.25, 0.02, 0.9
 #: the most that a squared distance may count beside that of the pins: more, and both sides run away together
 _MOST = 0.8
 
 
 @dataclass
 class Strength:
-    """How much the distance counts: `least`, and up to `most` while more than `_LEFT` of it is left.
+    """How much the distance counts: `least`, and up to `most` while more than a quarter of it is left.
 
     A multiplier that is raised while a constraint does not hold (dual ascent), within bounds: a class that
     lies apart from the others is matched soon, one that overlaps with them is not, and has more to give.
@@ -39,9 +43,10 @@ class Strength:
     @classmethod
     def of(cls, beta: float, retained: int, overlap: float, start: float) -> "Strength":
         """beta: for a class that overlaps with no other and enough probes. retained: how many probes.
-        overlap: their mean probability of a forgotten class. start: the class's squared distance."""
+        overlap: their mean probability of the forgotten classes. start: the class's squared distance."""
         least = beta * min(1.0, retained / _ENOUGH)
-        return cls(*(min(b, _MOST * start) for b in (least, least * (1 + overlap / _OVERLAP))))
+        most = least * (1 + min(overlap / _OVERLAP, _ROOM))
+        return cls(*(min(b, _MOST * start) for b in (least, most)))
 
     def follow(self, distance: float) -> None:
         """One step; distance: what is left, in units of that at the start."""
@@ -50,7 +55,7 @@ class Strength:
         self.value = min(max(self.value * math.exp(_PACE * missing), self.least), self.most)
 
 
-class Pull:
+class Groups:
     """Samples to forget, in groups of one class and one neighbour, and what each group is matched to.
 
     classes, neighbours: of each probe to forget. y: labels of the retained probes, the first of a pool that
@@ -76,6 +81,7 @@ class Pull:
 
     def count_from(self, features: np.ndarray, pool: np.ndarray) -> None:
         """From now on distances count in units of that between these features and the pool's."""
+        self.start = 1.0
         drawn = (self.distance(features, pool[self.examples()])[0] for _ in range(_DRAWS))
         self.start = max(sum(drawn) / _DRAWS, _LEAST_DISTANCE)
 

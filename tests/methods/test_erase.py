@@ -16,10 +16,11 @@ from onnxunlearn.graph import expose, load, patch, pooled, unpooled
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase import erase, scope
-from onnxunlearn.methods.matching import Look, Matching, evaluate, stored_weights
+from onnxunlearn.methods.matching import Matching, Step, _overlap, evaluate, stored_weights
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.readout import outside
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.probes import Probes
 from onnxunlearn.relevance.differentiate import Weights
 from onnxunlearn.relevance.flow import shape_arithmetic
 
@@ -136,8 +137,8 @@ def test_other_engines_see_the_same_loss_and_gradients(engine: str) -> None:
     found = []
     for runner in (made.engine, create_engine(engine)):
         loss, weights = problem(replace(made, engine=runner))
-        loss.rng = loss.pull.rng = np.random.default_rng(1)
-        found.append(loss.look(weights))
+        loss.rng = loss.groups.rng = np.random.default_rng(1)
+        found.append(loss.loss_and_gradients(weights))
     assert np.isclose(found[0].loss, found[1].loss, rtol=1e-4)
     for name, pair in found[0].gradients.items():
         for ours, theirs in zip(pair, found[1].gradients[name], strict=True):
@@ -148,17 +149,17 @@ def test_other_engines_see_the_same_loss_and_gradients(engine: str) -> None:
 
 def test_gradient_of_the_whole_loss_is_that_of_finite_differences(monkeypatch: pytest.MonkeyPatch) -> None:
     loss, weights = problem(bench(MLP))
-    match, targets = loss.pull.distance, []
+    match, targets = loss.groups.distance, []
 
     def against_the_first(features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
         targets.append(examples)  # the retained side is a target: it does not move with the weights
         return match(features, targets[0])
 
-    monkeypatch.setattr(loss.pull, "distance", against_the_first)
+    monkeypatch.setattr(loss.groups, "distance", against_the_first)
 
-    def at(moved: Weights) -> Look:
-        loss.rng = loss.pull.rng = np.random.default_rng(1)
-        return loss.look(moved)
+    def at(moved: Weights) -> Step:
+        loss.rng = loss.groups.rng = np.random.default_rng(1)
+        return loss.loss_and_gradients(moved)
 
     gradients = at(weights).gradients
     length = float(np.sqrt(sum((g**2).sum() for g, _ in gradients.values())))
@@ -181,11 +182,31 @@ def test_what_is_free_to_change_moves_no_retained_logit_against_another() -> Non
     assert len(loss.read) == len(rows) - 1
 
 
+def test_the_strength_follows_what_is_left() -> None:
+    made = bench(MLP)
+    loss, _ = problem(made)
+    loss.descend(Edits(made.model), steps=3, rate=0.05)
+    assert 0.5 < loss.strength.left < 1
+    assert loss.strength.left != 1
+    assert loss.strength.value > loss.strength.least
+
+
+def test_how_much_of_the_class_the_retained_probes_hold() -> None:
+    made = bench(MLP, (3, 5))
+    scores = np.log(np.array([[0.02] * 10, [0.01] * 10])) + np.array([[5.0], [-5.0]])
+    scores[:, 0] += np.log(np.array([41, 91]))  # 0.02 of 1 and 0.01 of 1 remain for each of the others
+    assert np.isclose(_overlap(made, scores), (2 * 0.02 + 2 * 0.01) / 2)
+    assert _overlap(replace(made, logits=replace(made.logits, normaliser="Sigmoid")), scores) == 0
+    some = Probes(made.probes.feeds, made.y, "made", made=np.arange(len(made.y)) == 1)
+    assert _overlap(replace(made, probes=some), scores) == 0
+
+
 def test_the_distance_counts_in_units_of_what_it_was() -> None:
     loss, weights = problem(bench(MLP))
     _, features = evaluate(loss.bench, loss.network, loss.boundary.forget[0], weights)
     drawn = [
-        loss.pull.distance(features / loss.unit, loss.features[loss.pull.examples()])[0] for _ in range(20)
+        loss.groups.distance(features / loss.unit, loss.features[loss.groups.examples()])[0]
+        for _ in range(20)
     ]
     assert np.isclose(np.mean(drawn), 1, rtol=0.1)
 
@@ -214,10 +235,10 @@ def test_what_may_change_is_where_the_relevance_flows() -> None:
     assert b2 is not None
     relevance = {first.name: np.zeros_like(w1), second.name: np.zeros_like(w2)}
     for copy in loss.boundary.forget:
-        x = next(iter(copy.values())).reshape(len(loss.pull.classes), -1)
+        x = next(iter(copy.values())).reshape(len(loss.groups.classes), -1)
         h1 = np.maximum(x @ w1.T + b1, 0)
         h2 = np.maximum(h1 @ w2.T + b2, 0)
-        at_h2 = (head[loss.pull.classes] - head[loss.pull.neighbours]) * (h2 > 0)
+        at_h2 = (head[loss.groups.classes] - head[loss.groups.neighbours]) * (h2 > 0)
         relevance[second.name] += w2 * (at_h2.T @ h1)
         relevance[first.name] += w1 * (((at_h2 @ w2) * (h1 > 0)).T @ x)
     found = loss._relevant(weights, 5000)

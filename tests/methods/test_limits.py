@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.audit import measure
+from onnxunlearn.audit import measure, measure_labels
 from onnxunlearn.methods.limits import CLASS_SAMPLES, Dearest, dearest_class, exceeds, tolerance
 
 
@@ -35,6 +35,11 @@ def test_what_chance_does_may_be_forgiven(wrong: int, expected: bool) -> None:
 def test_nothing_is_exceeded_without_retain_samples() -> None:
     y = np.full(5, 3)
     assert not exceeds(measure(y, y, (3,), 10), measure(y * 0, y, (3,), 10), budget=0)
+    labels = np.eye(4, dtype=bool)[
+        [3, 3, 3]
+    ]  # each output decides for itself: retain is a figure all the same
+    before, after = (measure_labels(found, labels, (3,)) for found in (labels, ~labels))
+    assert not exceeds(before, after, budget=0)
 
 
 def test_the_dearest_class_is_the_one_furthest_beyond_what_it_may_lose() -> None:

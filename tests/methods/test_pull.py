@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.methods.pull import Pull, Strength
+from onnxunlearn.methods.pull import Groups, Strength
 
 
 def test_the_strength_rises_while_much_is_left_and_falls_back_to_where_it_began() -> None:
@@ -26,15 +26,17 @@ def test_what_leaves_no_room_or_is_known_from_few_probes_is_drawn_less() -> None
     assert apart.least == apart.most == 0.1
     few = Strength.of(0.1, 50, overlap=0.02, start=1.0)
     assert (few.least, few.most) == pytest.approx((0.025, 0.05))
+    weak = Strength.of(0.1, 1000, overlap=0.5, start=10.0)
+    assert weak.most == pytest.approx(0.4)
     near = Strength.of(0.5, 1000, overlap=0.1, start=0.2)
     assert near.least == near.most < 0.2
 
 
-def pulled(seed: int = 0) -> tuple[Pull, np.ndarray]:
+def pulled(seed: int = 0) -> tuple[Groups, np.ndarray]:
     """Two classes, three pairs of class and neighbour; a pool of 40 retained samples, twice."""
     classes, neighbours = np.array([0] * 6 + [1] * 4), np.array([3, 3, 3, 4, 4, 4, 4, 4, 4, 4])
     y = np.repeat([2, 3, 4, 5], [10, 2, 18, 10])
-    return Pull(classes, neighbours, y, 2, 64, np.random.default_rng(seed)), y
+    return Groups(classes, neighbours, y, 2, 64, np.random.default_rng(seed)), y
 
 
 def test_examples_are_of_the_neighbour_and_of_all_copies() -> None:
