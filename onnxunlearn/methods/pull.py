@@ -1,7 +1,7 @@
 """What draws a forgotten class's features to its neighbours', and how hard."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,10 +11,9 @@ from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstei
 _LEAST_DISTANCE, _DRAWS = 0.1, 8
 #: retained probes from which on the given strength holds; fewer pin less, and it falls with their number
 _ENOUGH = 200
-#: mean probability that retained probes are given of the class at which it may be drawn twice as hard
-_OVERLAP = 0.02
-#: at most so many times its probability in units of that counts; measured up to three
-_ROOM = 3.0
+#: mean probability of the class on retained probes at which it may be drawn twice as hard, and how often that
+#: counts at most: as far as it was measured
+_OVERLAP, _ROOM = 0.02, 3.0
 #: share of the distance above which the strength rises and below which it falls, how fast, and how much of
 #: the past is in the running mean of the distance. Of a class known from few probes two draws are as far
 #: apart as that: there it rises to the most.
@@ -35,7 +34,8 @@ class Strength:
 
     least: float
     most: float
-    left: float = 1.0  # of the distance at the start, a running mean
+    value: float = field(init=False)
+    left: float = field(init=False, default=1.0)  # of the distance at the start, a running mean
 
     def __post_init__(self) -> None:
         self.value = self.least
