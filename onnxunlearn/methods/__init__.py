@@ -9,7 +9,6 @@ from typing import Any
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
-from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
 __all__ = [
@@ -19,7 +18,6 @@ __all__ = [
     "damp",
     "erase",
     "esc",
-    "exceeds",
     "head",
     "lra_npp",
     "mask",

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxunlearn.adam import Adam
+from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
@@ -235,7 +236,7 @@ def _overlap(bench: Workbench, scores: np.ndarray) -> float:
     """
     if bench.made.any() or bench.logits.normaliser == "Sigmoid":
         return 0.0
-    return float(np.exp(log_softmax(scores.astype(np.float64)))[:, list(bench.forget)].sum(axis=1).mean())
+    return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
 
 
 def _largest(values: np.ndarray, count: int) -> np.ndarray:

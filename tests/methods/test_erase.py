@@ -215,13 +215,16 @@ def test_classes_without_probes_and_weights_that_are_not_numbers() -> None:
     x, y = images("mnist_probes")
     some = ~np.isin(y, [5, 8])  # two of the 3's neighbours
     assert unlearn(MLP, 3, {"x": x[some], "y": y[some]}, method="erase").report["targets"][0]["met"]
-    model = onnx.load(MLP)
-    head = next(t for t in model.graph.initializer if t.name == bench(MLP).head.weight.name)
-    values = onnx.numpy_helper.to_array(head).copy()
-    values.flat[0] = np.nan
-    head.CopyFrom(onnx.numpy_helper.from_array(values, head.name))
-    with pytest.raises(UnsupportedError, match="needs features and weights of the head that are finite"):
-        unlearn(model.SerializeToString(), 3, {"x": x, "y": y}, method="erase")
+    head = bench(MLP).head
+    assert head.bias is not None
+    for stored in (head.weight, head.bias):  # of the bias it is the logits that show it
+        model = onnx.load(MLP)
+        tensor = next(t for t in model.graph.initializer if t.name == stored.name)
+        values = onnx.numpy_helper.to_array(tensor).copy()
+        values.flat[0] = np.nan
+        tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
+        with pytest.raises(UnsupportedError, match="needs features and weights of the head that are finite"):
+            unlearn(model.SerializeToString(), 3, {"x": x, "y": y}, method="erase")
 
 
 def test_what_may_change_is_where_the_relevance_flows() -> None:

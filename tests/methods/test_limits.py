@@ -35,9 +35,7 @@ def test_what_chance_does_may_be_forgiven(wrong: int, expected: bool) -> None:
 def test_nothing_is_exceeded_without_retain_samples() -> None:
     y = np.full(5, 3)
     assert not exceeds(measure(y, y, (3,), 10), measure(y * 0, y, (3,), 10), budget=0)
-    labels = np.eye(4, dtype=bool)[
-        [3, 3, 3]
-    ]  # each output decides for itself: retain is a figure all the same
+    labels = np.eye(4, dtype=bool)[[3, 3, 3]]  # several labels: retain is a figure all the same
     before, after = (measure_labels(found, labels, (3,)) for found in (labels, ~labels))
     assert not exceeds(before, after, budget=0)
 

@@ -32,7 +32,7 @@ def test_what_leaves_no_room_or_is_known_from_few_probes_is_drawn_less() -> None
     assert near.least == near.most < 0.2
 
 
-def pulled(seed: int = 0) -> tuple[Groups, np.ndarray]:
+def grouped(seed: int = 0) -> tuple[Groups, np.ndarray]:
     """Two classes, three pairs of class and neighbour; a pool of 40 retained samples, twice."""
     classes, neighbours = np.array([0] * 6 + [1] * 4), np.array([3, 3, 3, 4, 4, 4, 4, 4, 4, 4])
     y = np.repeat([2, 3, 4, 5], [10, 2, 18, 10])
@@ -40,26 +40,26 @@ def pulled(seed: int = 0) -> tuple[Groups, np.ndarray]:
 
 
 def test_examples_are_of_the_neighbour_and_of_all_copies() -> None:
-    pull, y = pulled()
-    drawn = np.stack([pull.examples() for _ in range(50)])
-    assert (y[drawn % 40] == pull.neighbours).all()
+    groups, y = grouped()
+    drawn = np.stack([groups.examples() for _ in range(50)])
+    assert (y[drawn % 40] == groups.neighbours).all()
     assert drawn.max() >= 40
     assert len(np.unique(drawn[:, 0])) == 4  # both samples of class 3, in two copies
 
 
 def test_the_distance_is_in_units_of_the_start_and_its_gradient_is_right() -> None:
-    pull, _ = pulled()
+    groups, _ = grouped()
     rng = np.random.default_rng(1)
     features, pool = rng.normal(size=(10, 5)), rng.normal(3, size=(80, 5))
-    pull.count_from(features, pool)
-    drawn = [pull.distance(features, pool[pull.examples()])[0] for _ in range(100)]
+    groups.count_from(features, pool)
+    drawn = [groups.distance(features, pool[groups.examples()])[0] for _ in range(100)]
     assert np.mean(drawn) == pytest.approx(1, rel=0.15)
-    examples, moved = pool[pull.examples()], np.zeros_like(features)
+    examples, moved = pool[groups.examples()], np.zeros_like(features)
     moved[7, 2] = 1e-6
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
-        pull.rng = np.random.default_rng(2)
-        return pull.distance(x, examples)
+        groups.rng = np.random.default_rng(2)
+        return groups.distance(x, examples)
 
     slope = (at(features + moved)[0] - at(features - moved)[0]) / 2e-6
     assert slope == pytest.approx(at(features)[1][7, 2], rel=1e-2)

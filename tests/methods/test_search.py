@@ -3,7 +3,8 @@
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.methods import Workbench, exceeds
+from onnxunlearn.methods import Workbench
+from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.search import best
 
 from .benches import bench

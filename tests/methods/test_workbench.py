@@ -14,7 +14,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
-from onnxunlearn.methods import exceeds
+from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Trial, largest, logsumexp
 from onnxunlearn.probes import Probes
 
@@ -94,7 +94,7 @@ def test_a_loss_of_confidence_is_not_affordable_though_accuracy_holds() -> None:
 def test_one_class_may_not_pay_for_all(probes: int, wrong: int, affordable: bool) -> None:
     """Two points, and two deviations of what chance does; 49 probes tell nothing of a class."""
     made, (x, y) = bench(), images("mnist_test")
-    right = bench().engine.session(made.model.proto).run({"x": x})["logits"].argmax(axis=1) == y
+    right = made.engine.session(made.model.proto).run({"x": x})["logits"].argmax(axis=1) == y
     kept = np.concatenate([np.flatnonzero(right & (y == c))[: probes if c == 7 else 100] for c in range(10)])
     y = y[kept]
     wide = replace(made, probes=Probes({"x": x[kept]}, y, "mnist"), budget=5.0)
