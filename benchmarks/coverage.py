@@ -43,9 +43,9 @@ from zoo.store import Store
 from onnxunlearn.engines.onnxruntime import OnnxRuntimeEngine
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, Node, find_logits, load
+from onnxunlearn.graph.flow import data_inputs
+from onnxunlearn.lowering import lower
 from onnxunlearn.relevance import Propagator, adjoint, parse_composite
-from onnxunlearn.relevance.flow import data_inputs
-from onnxunlearn.relevance.lowering import lower
 
 CACHE = Path(__file__).parents[1] / ".data" / "coverage"
 #: largest difference from torch, relative to the largest magnitude, that counts as agreement

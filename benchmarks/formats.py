@@ -25,12 +25,12 @@ from conversions import FORMATS
 from rich.console import Console
 from rich.table import Table
 
-from onnxunlearn import audit, load, unlearn
-from onnxunlearn.audit import Figures
+from onnxunlearn import judge, load, unlearn
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, find_logits
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.judge import Figures
+from onnxunlearn.lowering import lower
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 MODELS = ("mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile")
@@ -76,8 +76,8 @@ def in_type_of(model: Model, x: np.ndarray) -> np.ndarray:
 def figures(path: Path, test: dict[str, np.ndarray], engine: Engine) -> Figures:
     model = load(path)
     logits = find_logits(model)
-    scores = audit.scores(model, logits, engine, {"x": in_type_of(model, test["x"])}, 200)
-    return audit.measure(scores.argmax(axis=1), test["y"], [FORGET], logits.classes)
+    scores = judge.scores(model, logits, engine, {"x": in_type_of(model, test["x"])}, 200)
+    return judge.measure(scores.argmax(axis=1), test["y"], [FORGET], logits.classes)
 
 
 def engine_for(model: Model) -> Engine:
@@ -105,7 +105,7 @@ def rows(name: str, folder: Path) -> Iterator[Row]:
             data = {"x": in_type_of(model, probes["x"]), "y": probes["y"]}
             result = unlearn(model, FORGET, data, method=method, engine=engine.name)
             out = result.save(path.with_name(f"{method}.onnx"))
-            after, changes = figures(out, test, engine), audit.diff(model, load(out), lower(model))
+            after, changes = figures(out, test, engine), judge.diff(model, load(out), lower(model))
             assert before.forget is not None and before.retain is not None  # noqa: PT018
             assert after.forget is not None and after.retain is not None  # noqa: PT018
             yield Row(

@@ -10,11 +10,11 @@ from references import DATA, trained_path
 from trained.recipes import CLASSES, TRAINED, data_of
 
 from onnxunlearn import load
-from onnxunlearn.audit.attacks import membership_inference, relearn
-from onnxunlearn.audit.distributions import softmax
 from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.batching import run_batched
 from onnxunlearn.graph import expose, find_head, find_logits
+from onnxunlearn.judge.attacks import membership_inference, relearn
+from onnxunlearn.judge.distributions import softmax
 
 Row = dict[str, Any]
 

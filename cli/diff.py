@@ -5,10 +5,10 @@ from pathlib import Path
 
 import click
 
-from onnxunlearn.audit import Diff
-from onnxunlearn.audit import diff as compare
 from onnxunlearn.graph import load
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.judge import Diff
+from onnxunlearn.judge import diff as compare
+from onnxunlearn.lowering import lower
 
 from . import console, options
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from onnxunlearn.audit.report import Target
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, replacing
+from onnxunlearn.judge.report import Target
 from onnxunlearn.unlearn import unlearn
 
 from . import console, options

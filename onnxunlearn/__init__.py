@@ -5,12 +5,12 @@ result.save("model.unlearned.onnx")
 print(result.report["figures"])
 """
 
-from onnxunlearn.audit import diff
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.examine import Examination, examine
 from onnxunlearn.explain import explain
 from onnxunlearn.graph import load
 from onnxunlearn.inspection import inspect
+from onnxunlearn.judge import diff
 from onnxunlearn.probes import load_probes
 from onnxunlearn.unlearn import Result, unlearn
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit.report import SCHEMA_VERSION, Target, describe, versions
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
+from onnxunlearn.judge.report import SCHEMA_VERSION, Target, describe, versions
 from onnxunlearn.probes import Probes, Source, load_probes
 from onnxunlearn.targets import accuracy_targets, class_target
 from onnxunlearn.unlearn import chosen_classes, with_classes
@@ -37,9 +37,9 @@ class Examination:
     samples: int
     labels: str
     models: Mapping[str, Mapping[str, Any]]
-    likeness: audit.Likeness
+    likeness: judge.Likeness
     compared_to: str
-    layers: Sequence[audit.LayerLikeness]
+    layers: Sequence[judge.LayerLikeness]
     targets: Sequence[Target]
     not_judged: Mapping[str, str]
 
@@ -110,11 +110,11 @@ def examine(
             source, models["original"], count, preprocess=preprocess, labels=labels, several=several
         )
 
-    def run(probes: Probes) -> dict[str, audit.Subject]:
+    def run(probes: Probes) -> dict[str, judge.Subject]:
         found = {}
         for name, model in models.items():
             progress(f"running the {name}")
-            found[name] = audit.Subject.of(model, logits[name], runner, probes.feeds, batch_size)
+            found[name] = judge.Subject.of(model, logits[name], runner, probes.feeds, batch_size)
         return found
 
     probes = read(data)
@@ -130,10 +130,10 @@ def examine(
         raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
     progress("attacking")
     said = {name: subject.scores for name, subject in subjects.items()}
-    said["mask"] = audit.hidden(said["original"], classes)
-    figures = {n: audit.figures_of(s, y, probes.labels, classes, threshold=0.5) for n, s in said.items()}
+    said["mask"] = judge.hidden(said["original"], classes)
+    figures = {n: judge.figures_of(s, y, probes.labels, classes, threshold=0.5) for n, s in said.items()}
     relearned = {
-        name: None if s.features is None else audit.relearn(s.features, y, classes, seed=seed)
+        name: None if s.features is None else judge.relearn(s.features, y, classes, seed=seed)
         for name, s in subjects.items()
     }
     relearned["mask"] = relearned["original"]  # hiding a logit leaves the features as they are
@@ -147,8 +147,8 @@ def examine(
     if by_layer:
         progress("probing every layer")
         pair = models["original"], models["edited"]
-        layers = audit.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
-    alike = audit.likeness(subjects["edited"], subjects[compared_to], y, classes)
+        layers = judge.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
+    alike = judge.likeness(subjects["edited"], subjects[compared_to], y, classes)
     counts = probes.counts(logits["original"].classes)
     reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
     return Examination(
@@ -195,18 +195,18 @@ def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> No
 
 
 def membership(
-    subjects: Mapping[str, audit.Subject],
-    trained: Mapping[str, audit.Subject],
+    subjects: Mapping[str, judge.Subject],
+    trained: Mapping[str, judge.Subject],
     y: np.ndarray,
     training: Probes,
     forget: Sequence[int],
 ) -> dict[str, float | None]:
-    """`audit.membership_inference` of each model: training samples of the forgotten classes are asked about,
+    """`judge.membership_inference` of each model: training samples of the forgotten classes are asked about,
     those of the others are members, and retained samples of the data are what training never saw."""
     assert training.y is not None
     asked, unseen = np.isin(training.y, forget), ~np.isin(y, forget)
     return {
-        name: audit.membership_inference(
+        name: judge.membership_inference(
             trained[name].probabilities[~asked],
             subject.probabilities[unseen],
             trained[name].probabilities[asked],
@@ -216,10 +216,10 @@ def membership(
 
 
 def verdict(
-    figures: Mapping[str, audit.Figures],
-    relearned: Mapping[str, audit.Relearned | None],
+    figures: Mapping[str, judge.Figures],
+    relearned: Mapping[str, judge.Relearned | None],
     members: Mapping[str, float | None],
-    alike: audit.Likeness,
+    alike: judge.Likeness,
     counts: np.ndarray,
     forget: Sequence[int],
     max_retain_drop: float,

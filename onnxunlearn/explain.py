@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, find_logits, load
+from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
 from onnxunlearn.relevance import Propagator, parse_composite, path_between
-from onnxunlearn.relevance.flow import carriers, sources
-from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 
@@ -59,7 +59,7 @@ def explain(
             probes,
             logits.classes,
             labels,
-            lambda: audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
+            lambda: judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
         )
     share_out = seeds.choose(seed)
     names = tensors_on_the_way(lower(model), logits.tensor, tensors)

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import onnx
 
-from onnxunlearn.audit.report import declared_shape, sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import (
@@ -22,13 +21,14 @@ from onnxunlearn.graph import (
     load,
     not_finite,
 )
+from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.judge.report import declared_shape, sha256
+from onnxunlearn.lowering import lower
+from onnxunlearn.lowering.bodies import OPEN
+from onnxunlearn.lowering.settle import settle
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
-from onnxunlearn.relevance.flow import carriers, sources
-from onnxunlearn.relevance.lowering import lower
-from onnxunlearn.relevance.lowering.bodies import OPEN
-from onnxunlearn.relevance.lowering.settle import settle
 
 _QUANTISED = (
     "QuantizeLinear",

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnxunlearn.audit import Figures
-from onnxunlearn.audit.report import Target
+from onnxunlearn.judge import Figures
+from onnxunlearn.judge.report import Target
 from onnxunlearn.methods.limits import CLASS_SAMPLES, FORGET_TARGET, dearest_class, exceeds, tolerance
 
 

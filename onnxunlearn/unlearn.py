@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit.report import build_report
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Edited, Logits, ModelSource, find_logits, load, not_finite
+from onnxunlearn.judge.report import build_report
+from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import (
     Maker,
@@ -28,13 +29,12 @@ from onnxunlearn.probes import (
     with_made,
 )
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.relevance.lowering import lower
 from onnxunlearn.targets import judged_by_probes
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. report: JSON-ready, see `audit.report`."""
+    """What `unlearn` made. report: JSON-ready, see `judge.report`."""
 
     edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
@@ -56,7 +56,7 @@ class Result:
         Raises InputError if something is in the way or the disk is full.
         """
         out, *others = self.edited.save(path, overwrite=overwrite)
-        self.report["edited"] = audit.describe_files(out, others)
+        self.report["edited"] = judge.describe_files(out, others)
         return out
 
 
@@ -112,7 +112,7 @@ def unlearn(
             probes = maker.from_noise(classes)
 
     def scores(probes: Probes) -> np.ndarray:
-        return audit.scores(model, logits, runner, probes.feeds, batch_size)
+        return judge.scores(model, logits, runner, probes.feeds, batch_size)
 
     with clock("original"):
         progress("running the original")
@@ -147,19 +147,19 @@ def unlearn(
         progress("judging the edited model")
         edited_model = edited.model()
         original_scores = scores(judging)
-        edited_scores = audit.scores(edited_model, logits, runner, judging.feeds, batch_size)
+        edited_scores = judge.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert choosing.y is not None
         assert judging.y is not None
-        hidden = audit.hidden(original_scores, classes)
+        hidden = judge.hidden(original_scores, classes)
         figures = {
-            name: audit.figures_of(said, judging.y, judging.labels, classes, threshold=0.5)
+            name: judge.figures_of(said, judging.y, judging.labels, classes, threshold=0.5)
             for name, said in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
         }
         # what is fitted on made probes says nothing of what real ones would bring back
         recovered = (
             None
             if choosing.made is not None
-            else audit.recover(
+            else judge.recover(
                 {"original": seen, "edited": lower(edited_model)},
                 logits,
                 runner,
@@ -170,7 +170,7 @@ def unlearn(
                 seed=seed,
             )
         )
-        changes = audit.diff(model, edited_model, seen)
+        changes = judge.diff(model, edited_model, seen)
     counts = judging.counts(logits.classes)
     reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop)
     report = build_report(

@@ -18,12 +18,12 @@ pytest.importorskip("onnxruntime")
 from conversions import FORMATS
 
 from onnxunlearn import unlearn
-from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.graph import Edited, Model, Quantised, expose, external, find_layers, find_logits, load
+from onnxunlearn.judge import diff
+from onnxunlearn.lowering import lower
 from onnxunlearn.relevance import Propagator, parse_composite
-from onnxunlearn.relevance.lowering import lower
 
 from .sample_paths import SAMPLES, images
 

@@ -8,12 +8,12 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn import unlearn
-from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Edited, Model, find_layers, load
 from onnxunlearn.inspection import inspect
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.judge import diff
+from onnxunlearn.lowering import lower
 
 RNG = np.random.default_rng(0)
 

@@ -7,9 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn import examine, unlearn
-from onnxunlearn.audit import measure_labels
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
+from onnxunlearn.judge import measure_labels
 from onnxunlearn.probes import load_probes
 
 from .odd_models import node

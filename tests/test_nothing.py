@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from onnxunlearn import InputError, Result, audit, load, unlearn
+from onnxunlearn import InputError, Result, judge, load, unlearn
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits
 
@@ -18,8 +18,8 @@ def on_unseen(result: Result, path: Path, forget: int) -> tuple[float, float]:
     x, y = images("fashion_test" if path == MOBILE else "mnist_test")
     figures = []
     for model in (load(path), load(result.model_bytes)):
-        scores = audit.scores(model, find_logits(model), create_engine(), {"x": x}, 100)
-        figures.append(audit.measure(scores.argmax(axis=1), y, (forget,), 10))
+        scores = judge.scores(model, find_logits(model), create_engine(), {"x": x}, 100)
+        figures.append(judge.measure(scores.argmax(axis=1), y, (forget,), 10))
     before, after = figures
     assert before.retain is not None
     assert after.retain is not None

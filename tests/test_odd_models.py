@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn import unlearn
-from onnxunlearn.audit import diff
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Model, find_logits, load
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.judge import diff
+from onnxunlearn.lowering import lower
 from onnxunlearn.unlearn import Result
 
 from .odd_models import KINDS, REBUILT, Feeds, append, node, sample, sparse, store

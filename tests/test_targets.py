@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from onnxunlearn import unlearn
-from onnxunlearn.audit import Figures, measure
+from onnxunlearn.judge import Figures, measure
 from onnxunlearn.targets import class_target, judged_by_probes
 
 from .sample_paths import MLP, images

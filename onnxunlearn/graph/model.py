@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
 
 #: `producer_name` of lowered models: what they say of floats is meant, and no engine may quantise it again
-LOWERED = "onnxunlearn.relevance.lowering"
+LOWERED = "onnxunlearn.lowering"
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +89,7 @@ class Model:
 
     data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
 
-    A model that was made in memory of a loaded one (see `relevance.lowering`) has no bytes. origin: the
+    A model that was made in memory of a loaded one (see `lowering`) has no bytes. origin: the
     loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
     have the name of a stored tensor are that tensor, maybe in a wider type. lent: kept for external tensors
     that stand for something else than the file holds, see `external.lend`.

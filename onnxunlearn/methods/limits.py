@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.audit import Figures
-from onnxunlearn.audit.figures import lost_by_class
+from onnxunlearn.judge import Figures
+from onnxunlearn.judge.figures import lost_by_class
 
 #: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
 FORGET_TARGET = 1.0

@@ -8,19 +8,19 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxunlearn.adam import Adam
-from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import SHAPE, Layer, expose, pooled, unpooled
+from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.judge import softmax
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.pull import Groups, Strength
 from onnxunlearn.methods.readout import outside, read_directions
 from onnxunlearn.methods.workbench import Workbench, logsumexp
 from onnxunlearn.relevance.differentiate import Differentiator, Weights
-from onnxunlearn.relevance.flow import shape_arithmetic
 
 #: copies of each image or sequence, itself included
 _VARIANTS = 8

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
+from onnxunlearn.judge import softmax
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import output_rows

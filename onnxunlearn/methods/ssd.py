@@ -23,9 +23,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
+from onnxunlearn.judge import softmax
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import from_weight_rows, input_rows
 from onnxunlearn.methods.search import best

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.audit import Figures, measure, measure_labels
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.judge import Figures, measure, measure_labels
 from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry

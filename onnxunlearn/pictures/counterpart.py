@@ -1,8 +1,8 @@
 """The edited model that pictures compare the original with."""
 
-from onnxunlearn.audit.report import declared_shape
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
+from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.pictures.subject import Subject, find_subject
 
 

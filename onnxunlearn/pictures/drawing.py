@@ -8,12 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
-from onnxunlearn.audit.report import sha256, versions
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource, find_logits, load
+from onnxunlearn.judge.report import sha256, versions
 from onnxunlearn.pictures.choose import choose
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.counterpart import counterpart, file_name
@@ -89,7 +89,7 @@ def draw(
 
     def predict() -> np.ndarray:
         progress("running the model")
-        return np.asarray(audit.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1))
+        return np.asarray(judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1))
 
     chosen = choose(probes, target, samples, logits.classes, labels, predict)
     gatherer = Gatherer(runner, rules, share_out, probes, batch_size, progress)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.engines import Engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
@@ -53,7 +53,7 @@ class Gatherer:
         layers = drawn_layers(model, logits, subject)
         names = [subject.tensor, *(layer.output for layer in layers)]
         feeds, total = chosen.probes.feeds, len(chosen.probes)
-        scores = audit.scores(model, logits, self.engine, feeds, self.batch_size)
+        scores = judge.scores(model, logits, self.engine, feeds, self.batch_size)
         propagator = Propagator(model, logits, self.engine, self.composite, names)
         if self.composite.needs_patterns:
             self.progress("estimating patterns")

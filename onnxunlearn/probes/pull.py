@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnxunlearn.audit import softmax
 from onnxunlearn.engines import Engine
 from onnxunlearn.graph import Logits, Model
+from onnxunlearn.judge import softmax
 from onnxunlearn.relevance import Propagator, parse_composite
 
 #: probability of a sample's class in its soft target, drawn between these

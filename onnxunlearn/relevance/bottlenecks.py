@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from onnxunlearn.graph import Model
+from onnxunlearn.graph.flow import carriers
 from onnxunlearn.relevance.compile import path_between
-from onnxunlearn.relevance.flow import carriers
 
 
 def bottlenecks(model: Model, logits: str) -> Iterator[tuple[str, int]]:

@@ -13,10 +13,11 @@ import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError, blamed_on
 from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph.flow import carriers
+from onnxunlearn.lowering.bodies import OPEN
 from onnxunlearn.relevance.adjoints import Site, adjoint
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.expression import Emitter, Value
-from onnxunlearn.relevance.flow import carriers
 from onnxunlearn.relevance.local_map import (
     Attention,
     Linear,
@@ -26,7 +27,6 @@ from onnxunlearn.relevance.local_map import (
     ResponseNormalisation,
     Softmax,
 )
-from onnxunlearn.relevance.lowering.bodies import OPEN
 from onnxunlearn.relevance.merge import LINEAR, Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.relevance.signs import nonnegative_tensors

@@ -6,8 +6,8 @@ import onnx
 from onnx.reference.op_run import RuntimeImplementationError
 from onnx.reference.ops import load_op
 
+from onnxunlearn.lowering import bodies, contrib, quantised
 from onnxunlearn.relevance import adjoint
-from onnxunlearn.relevance.lowering import bodies, contrib, quantised
 
 _HEAD = """# Ops that relevance can pass
 
@@ -25,7 +25,7 @@ network of the benchmark is that old, so it rests on its own test.
 _LOWERED = """
 ## Seen as the plain ops they stand for
 
-These are replaced, in memory, before relevance is compiled (`relevance/lowering`); any engine that runs what
+These are replaced, in memory, before relevance is compiled (`lowering`); any engine that runs what
 takes their place passes relevance. Local functions are inlined, float16 and bfloat16 are seen as float32.
 
 | op | seen as | in |

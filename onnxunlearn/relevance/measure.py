@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import SHAPE, Model, expose
-from onnxunlearn.relevance.flow import shape_arithmetic
+from onnxunlearn.graph.flow import shape_arithmetic
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -16,6 +16,8 @@ from onnxunlearn.engines.batching import (
     without_padding,
 )
 from onnxunlearn.graph import Logits, Model, expose
+from onnxunlearn.lowering import lower
+from onnxunlearn.lowering.settle import settle
 from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
     SEED,
@@ -25,8 +27,6 @@ from onnxunlearn.relevance.compile import (
     path_between,
 )
 from onnxunlearn.relevance.composites import Composite
-from onnxunlearn.relevance.lowering import lower
-from onnxunlearn.relevance.lowering.settle import settle
 from onnxunlearn.relevance.measure import Measure, Shapes
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
 from onnxunlearn.relevance.recognise import recognise

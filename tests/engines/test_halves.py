@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.engines.halves import with_casts
 from onnxunlearn.graph import Model, expose, load
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.lowering import lower
 from tests.graph.models import build, numbers, tensor, value
 
 A, B = (numbers(4, 4, seed=s).astype(np.float16) for s in (0, 1))
@@ -147,7 +147,7 @@ from pathlib import Path
 import numpy as np
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.graph import load
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.lowering import lower
 
 def most():  # of this process alone; ru_maxrss knows its parent's, too
     status = Path("/proc/self/status").read_text()

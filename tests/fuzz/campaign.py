@@ -22,10 +22,10 @@ from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from onnxunlearn.audit import diff
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import load
 from onnxunlearn.inspection import inspect
+from onnxunlearn.judge import diff
 
 from .mutate import mutated
 from .seeds import DATA, DATA_FILE, seeds

@@ -12,14 +12,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxunlearn.audit import diff
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine, onnxruntime
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Edited, Model, check_outputs, external, find_layers, load
 from onnxunlearn.graph.external import lend, place
 from onnxunlearn.graph.tensors import external_tensors
-from onnxunlearn.relevance.lowering import lower
+from onnxunlearn.judge import diff
+from onnxunlearn.lowering import lower
 
 from .models import assert_one_line, build, numbers, run, tensor, value
 

@@ -5,12 +5,12 @@ from dataclasses import replace
 import numpy as np
 
 from onnxunlearn.graph import expose, find_logits, load
+from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.boundary import record_boundary
 from onnxunlearn.methods.erase import scope
 from onnxunlearn.methods.matching import multiplications
 from onnxunlearn.probes import Probes
-from onnxunlearn.relevance.flow import shape_arithmetic
 
 from ..odd_models import KINDS
 from ..sample_paths import MLP, RESNET

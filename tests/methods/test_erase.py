@@ -13,6 +13,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import expose, load, patch, pooled, unpooled
+from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase import erase, scope
@@ -22,7 +23,6 @@ from onnxunlearn.methods.readout import outside
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance.differentiate import Weights
-from onnxunlearn.relevance.flow import shape_arithmetic
 
 from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images
 from .benches import bench

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.audit import measure, measure_labels
+from onnxunlearn.judge import measure, measure_labels
 from onnxunlearn.methods.limits import CLASS_SAMPLES, Dearest, dearest_class, exceeds, tolerance
 
 

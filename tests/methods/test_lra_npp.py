@@ -9,10 +9,10 @@ import onnx
 import pytest
 
 from onnxunlearn import InputError, Result, UnsupportedError, explain, unlearn
-from onnxunlearn.audit import measure
 from onnxunlearn.edits import perturbation
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_layers, load
+from onnxunlearn.judge import measure
 from onnxunlearn.probes import Probes, split
 
 from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images, mlp, probes

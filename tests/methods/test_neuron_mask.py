@@ -6,8 +6,8 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxunlearn.audit import softmax
 from onnxunlearn.edits import Edits
+from onnxunlearn.judge import softmax
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.neuron_mask import gate_gradients, gated

@@ -8,10 +8,10 @@ import onnx
 import pytest
 
 from onnxunlearn import InputError, unlearn
-from onnxunlearn.audit import Figures, measure
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
+from onnxunlearn.judge import Figures, measure
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import Probes
 

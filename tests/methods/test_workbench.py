@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.audit import measure
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
+from onnxunlearn.judge import measure
 from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Trial, largest, logsumexp
 from onnxunlearn.probes import Probes

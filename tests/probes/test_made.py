@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from onnx import TensorProto as T
 
-from onnxunlearn import audit
+from onnxunlearn import judge
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, find_logits, load
@@ -23,7 +23,7 @@ def maker(model: Model, seed: int = 0) -> Maker:
 
 
 def taken_for(model: Model, feeds: dict[str, np.ndarray]) -> np.ndarray:
-    return np.asarray(audit.scores(model, find_logits(model), create_engine(), feeds, 32).argmax(axis=1))
+    return np.asarray(judge.scores(model, find_logits(model), create_engine(), feeds, 32).argmax(axis=1))
 
 
 @pytest.mark.parametrize("path", [MLP, pytest.param(CNN, marks=pytest.mark.slow)])
@@ -52,7 +52,7 @@ def test_beside_given_ones_the_retained_classes_get_samples_close_to_them() -> N
     model = load(MLP)
     arrays = probes()
     given = Probes({"x": arrays["x"]}, arrays["y"], "digits").of([3])
-    scores = audit.scores(model, find_logits(model), create_engine(), given.feeds, 32)
+    scores = judge.scores(model, find_logits(model), create_engine(), given.feeds, 32)
     made = maker(model).beside(given, scores, (3,))
     found = taken_for(model, made.feeds)
     counts = np.bincount(found, minlength=10)

@@ -12,11 +12,11 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.torch import import_model
 from onnxunlearn.graph import Model, expose, find_layers, find_logits, load
+from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.lowering import lower
 from onnxunlearn.relevance.bottlenecks import bottlenecks
 from onnxunlearn.relevance.differentiate import Differentiator
-from onnxunlearn.relevance.flow import shape_arithmetic
-from onnxunlearn.relevance.lowering import lower
 from tests.sample_paths import SAMPLES
 
 ENGINES = ("onnxruntime", "torch", "numpy")

@@ -8,9 +8,9 @@ import pytest
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Model, as_float64, expose, find_layers, find_logits, load
+from onnxunlearn.graph.flow import sources
 from onnxunlearn.neurons import neuron_relevance
 from onnxunlearn.relevance import SEED, Propagator, parse_composite, seeds
-from onnxunlearn.relevance.flow import sources
 from tests.relevance.networks import networks
 from tests.sample_paths import SAMPLES
 

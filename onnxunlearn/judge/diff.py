@@ -1,0 +1,162 @@
+"""What differs between two model files, down to rows and bytes, and proof that nothing else does."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import onnx
+
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph.save import relocated
+from onnxunlearn.judge.data_files import data_files_differ, data_size, moved
+
+
+@dataclass(frozen=True)
+class TensorDiff:
+    """A stored tensor with other values. layer, rows: where it belongs to a layer (rows: its neurons)."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    elements: int
+    bytes: int
+    layer: str | None
+    role: str | None
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Diff:
+    """tensors: those that differ. others: everything else that differs, named; empty after `run`.
+
+    bytes: differing bytes in the files. sizes: of both. Data files count too. renamed: data files of the
+    edited model that have another name than those of the original.
+    """
+
+    tensors: tuple[TensorDiff, ...]
+    others: tuple[str, ...]
+    bytes: int
+    sizes: tuple[int, int]
+    renamed: tuple[tuple[str, str], ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
+    """Compare two models. `others` is empty only if writing the differing tensors into the original gives
+    the edited file and its data files, byte for byte but for the data files' names. seen: the original
+    lowered, in which quantised layers are found too."""
+    seen = seen or original
+    layers = find_layers(seen)
+    changed: dict[str, np.ndarray] = {}
+    tensors = []
+    outside = 0
+    for name in original.stored:
+        if _comparable(original, edited, name):
+            before, after = original.array(name), edited.array(name)
+            if not np.array_equal(_bits(before), _bits(after)):
+                found = _tensor_diff(seen, layers, name, before, after)
+                tensors.append(found)
+                if original.stored[name].data_location == onnx.TensorProto.EXTERNAL:
+                    outside += found.bytes
+                else:
+                    changed[name] = after
+    names = moved(original, edited)
+    explained = relocated(_written(original, changed), original.proto, names)
+    others = [] if explained == edited.data else _other_differences(explained, edited)
+    others += data_files_differ(original, edited, [t.name for t in tensors])
+    sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
+    return Diff(
+        tuple(tensors),
+        tuple(others),
+        _differing_bytes(original.data, edited.data) + outside,
+        (sizes[0], sizes[1]),
+        tuple((before, after) for before, after in names.items() if before != after),
+    )
+
+
+def _comparable(original: Model, edited: Model, name: str) -> bool:
+    """Whether both models store numbers of one type and shape under `name`, which may differ."""
+    tensor, other = original.stored[name], edited.stored.get(name)
+    if other is None or (tensor == other and original.folder == edited.folder):
+        return False
+    same_kind = (tensor.data_type, list(tensor.dims)) == (other.data_type, list(other.dims))
+    return same_kind and tensor.data_type != onnx.TensorProto.STRING
+
+
+def _written(original: Model, changed: dict[str, np.ndarray]) -> bytes:
+    try:
+        return patch(original, changed)
+    except UnsupportedError:
+        return original.data  # no edit of ours: then the tensors are among the other differences, too
+
+
+def _differing_bytes(a: bytes, b: bytes) -> int:
+    shared = min(len(a), len(b))
+    left, right = (np.frombuffer(x, np.uint8, shared) for x in (a, b))
+    return int((left != right).sum()) + abs(len(a) - len(b))
+
+
+def _bits(array: np.ndarray) -> np.ndarray:
+    """The bytes, without a copy where that is possible."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _tensor_diff(
+    seen: Model, layers: Sequence[Layer], name: str, before: np.ndarray, after: np.ndarray
+) -> TensorDiff:
+    width = before.dtype.itemsize
+    differs = (_bits(before) != _bits(after)).reshape(-1, width)
+    elements = differs.any(axis=1)
+    layer, role, rows = _place(seen, layers, name, elements.reshape(before.shape))
+    return TensorDiff(
+        name, before.shape, str(before.dtype), int(elements.sum()), int(differs.sum()), layer, role, rows
+    )
+
+
+def _place(
+    seen: Model, layers: Sequence[Layer], name: str, differs: np.ndarray
+) -> tuple[str | None, str | None, tuple[int, ...]]:
+    """The layer a tensor belongs to, and which of its neurons (rows) differ; the first of several."""
+    found: tuple[str | None, str | None, tuple[int, ...]] = None, None, ()
+    for layer in layers:
+        for role, tensor in (("weight", layer.weight), ("bias", layer.bias)):
+            if tensor is None:
+                continue
+            encoding = seen.encodings.get(tensor.name)
+            names = {tensor.name} if encoding is None else {part.name for part in encoding.parts}
+            if name not in names:
+                continue
+            own = differs
+            if encoding is not None:
+                own = np.broadcast_to(encoding.touched(name, differs), tensor.stored_shape)
+            rows = tensor.arrange(own).reshape(layer.neurons, -1).any(axis=1)
+            found = layer.name, role, tuple(int(i) for i in np.flatnonzero(rows))
+            if found[2]:  # else another layer has the part of the tensor that differs
+                return found
+    return found
+
+
+def _other_differences(explained: bytes, edited: Model) -> list[str]:
+    """Name the parts that are not equal once the original has the edited tensors' values."""
+    expected = onnx.load_model_from_string(explained)
+    found = []
+    for label, a, b in (("model", expected, edited.proto), ("graph", expected.graph, edited.graph)):
+        for field in a.DESCRIPTOR.fields:
+            if field.name not in {"graph", "initializer"} and getattr(a, field.name) != getattr(
+                b, field.name
+            ):
+                found.append(f"{label}.{field.name}")
+    ours, theirs = {t.name: t for t in expected.graph.initializer}, edited.initializers
+    found += [f"initializer {n!r} only in the original" for n in sorted(ours.keys() - theirs.keys())]
+    found += [f"initializer {n!r} only in the edited model" for n in sorted(theirs.keys() - ours.keys())]
+    for name in sorted(ours.keys() & theirs.keys()):
+        before, after = ours[name], theirs[name]
+        if (before.data_type, list(before.dims)) != (after.data_type, list(after.dims)):
+            found.append(f"initializer {name!r} has another type or shape")
+        elif before != after:
+            found.append(f"initializer {name!r} is stored or described in another way")
+    return found or ["how the files are serialized"]

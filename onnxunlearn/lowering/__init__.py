@@ -1,0 +1,34 @@
+"""Lowering: a model of fused, quantised, sparse or half nodes as plain float ops with the same values.
+
+lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
+recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
+never the lowered one.
+"""
+
+from collections.abc import Callable
+
+from onnxunlearn.graph import Model
+from onnxunlearn.lowering.bodies import unroll
+from onnxunlearn.lowering.contrib import lower_contrib
+from onnxunlearn.lowering.fold import fold
+from onnxunlearn.lowering.functions import inline
+from onnxunlearn.lowering.half import widen
+from onnxunlearn.lowering.quantised import dequantise
+from onnxunlearn.lowering.sparse import densify
+
+#: in this order: bodies before what is in them, types before the constants that must fit them
+PASSES: tuple[Callable[[Model], Model], ...] = (densify, inline, unroll, widen, lower_contrib, dequantise)
+
+__all__ = ["PASSES", "densify", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
+
+
+def lower(model: Model) -> Model:
+    """The model in plain float ops; the model itself if it already is.
+
+    Requires: a loaded model. Ensures: the same inputs and outputs by name (float16 outputs become float32),
+    and the same values up to rounding; lowering it again changes nothing. Nodes that no pass knows are left
+    as they are: the compile step names those that relevance cannot pass.
+    """
+    for each in PASSES:
+        model = each(model)
+    return model
