@@ -1,19 +1,35 @@
-"""The one registry idiom: `@rule("epsilon")`, `@adjoint("Conv")`, `@method("lra-npp")`."""
+"""The one registry idiom: `@rule("epsilon")`, `@adjoint("Conv")`, `@method("lra-npp")`.
 
+Other packages add entries of their own by an entry point: a package that declares
+
+    [project.entry-points."onnxunlearn.methods"]
+    forget-softly = "their_package.soft:forget_softly"
+
+has its function in `onnxunlearn methods` and `run --method forget-softly` as soon as it is installed. Nothing of
+such a package is imported before a name is asked for that is not ours, or all names are.
+"""
+
+import logging
 from collections.abc import Callable, Iterator, Mapping
+from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 
 T = TypeVar("T")
 
 
 class Registry(Mapping[str, T], Generic[T]):
-    """Names -> entries of one kind. Calling it with names gives the decorator that registers under them."""
+    """Names -> entries of one kind. Calling it with names gives the decorator that registers under them.
 
-    def __init__(self, kind: str) -> None:
+    group: of the entry points by which other packages add to it; None: by none.
+    """
+
+    def __init__(self, kind: str, group: str | None = None) -> None:
         self.kind = kind
+        self.group = group
         self._entries: dict[str, T] = {}
+        self._plugged = group is None
 
     def __call__(self, *names: str) -> Callable[[T], T]:
         def register(entry: T) -> T:
@@ -27,16 +43,38 @@ class Registry(Mapping[str, T], Generic[T]):
 
     def __getitem__(self, name: str) -> T:
         """The entry called `name`. Raises KeyError; see `choose` for names that a user typed."""
+        if name not in self._entries:
+            self._plug_in()
         return self._entries[name]
 
     def __iter__(self) -> Iterator[str]:
+        self._plug_in()
         return iter(self._entries)
 
     def __len__(self) -> int:
+        self._plug_in()
         return len(self._entries)
 
     def choose(self, name: str) -> T:
         """The entry a user asked for. Raises InputError that lists what there is."""
-        if name not in self._entries:
-            raise InputError(f"unknown {self.kind} {name!r}; known: {', '.join(sorted(self._entries))}")
-        return self._entries[name]
+        if name not in self:
+            raise InputError(f"unknown {self.kind} {name!r}; known: {', '.join(sorted(self))}")
+        return self[name]
+
+    def _plug_in(self) -> None:
+        """Register what other packages offer, once. What cannot be imported, or takes a name that is in use,
+        is said and left out: one broken package must not take the command away."""
+        if self._plugged or self.group is None:
+            return
+        self._plugged = True
+        for point in entry_points(group=self.group):
+            try:
+                entry = point.load()  # which may register itself, under this name or others
+                if self._entries.get(point.name, entry) is not entry:
+                    raise ValueError(f"{self.kind} {point.name!r} is registered twice")
+                self._entries[point.name] = entry
+            except Exception as error:
+                made_by = point.dist.name if point.dist else point.value
+                logging.getLogger(__name__).warning(
+                    "%s %r of the package %s is left out: %s", self.kind, point.name, made_by, one_line(error)
+                )

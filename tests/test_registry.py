@@ -1,7 +1,17 @@
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
+from tests.sample_paths import MLP, MNIST_PROBES
+
+ROOT = Path(__file__).parents[1]
 
 
 def test_entries_are_found_under_every_name() -> None:
@@ -29,3 +39,56 @@ def test_a_user_is_told_what_there_is() -> None:
         colours.choose("green")
     with pytest.raises(KeyError):
         colours["green"]
+
+
+@pytest.fixture
+def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder as pip leaves it: a module, and metadata that name its entry points."""
+    info = tmp_path / "theirs-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[onnxunlearn.colours]\ngreen = their_colours:GREEN\nred = their_colours:RED\nbroken = their_colours:X\n"
+        "[onnxunlearn.methods]\nforget-nothing = their_colours:forget_nothing\n"
+    )
+    (tmp_path / "their_colours.py").write_text(
+        "from onnxunlearn.edits import Edits\n"
+        "from onnxunlearn.methods import Outcome, Workbench\n"
+        "GREEN, RED = 9, 10\n"
+        "def forget_nothing(bench: Workbench, *, softly: int = 1) -> Outcome:\n"
+        '    """Changes nothing.\n\n    softly: how.\n    """\n'
+        "    return Outcome(Edits(bench.model), {'softly': softly})\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    yield tmp_path
+    sys.modules.pop("their_colours", None)
+
+
+@pytest.mark.usefixtures("their_package")
+def test_other_packages_add_entries_and_a_broken_one_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    colours: Registry[int] = Registry("colour", group="onnxunlearn.colours")
+    colours("red")(7)
+    assert colours["red"] == 7
+    assert "their_colours" not in sys.modules  # ours need nothing of theirs
+    assert colours.choose("green") == 9
+    assert list(colours) == ["red", "green"]
+    assert [record.getMessage().split(" is left out: ")[0] for record in caplog.records] == [
+        "colour 'red' of the package theirs",
+        "colour 'broken' of the package theirs",
+    ]
+    assert colours["red"] == 7
+
+
+def test_a_method_of_another_package_is_one_of_the_command_line(their_package: Path) -> None:
+    """In a process of its own: what is registered stays."""
+    environment = {**os.environ, "PYTHONPATH": str(their_package)}
+
+    def ran(*arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "onnxunlearn", *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
+
+    assert "forget-nothing: Changes nothing.\n    --set softly=1  how" in ran("methods").stdout
+    run = ("run", MLP, "--forget", 3, "--data", MNIST_PROBES, "--dry-run", "--json", "--set", "softly=2")
+    report = json.loads(ran(*run, "--method", "forget-nothing").stdout)
+    assert report["method"]["details"] == {"softly": 2}
+    assert report["changes"]["tensors"] == []

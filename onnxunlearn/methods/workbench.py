@@ -268,7 +268,7 @@ def logsumexp(scores: np.ndarray) -> np.ndarray:
 
 Method = Callable[..., Outcome]
 #: name -> function (workbench, **parameters) -> outcome
-method: Registry[Method] = Registry("method")
+method: Registry[Method] = Registry("method", group="onnxunlearn.methods")
 
 
 def largest(count: int, holds: Callable[[int], bool]) -> int:

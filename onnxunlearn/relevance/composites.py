@@ -98,7 +98,7 @@ BASE: tuple[tuple[str, RuleSpec], ...] = (
 
 #: parameters -> the rules of the linear nodes. A rule's name is a composite, too: that rule on all of them.
 Recipe = Callable[..., list[tuple[str, RuleSpec]]]
-composite: Registry[Recipe] = Registry("composite")
+composite: Registry[Recipe] = Registry("composite", group="onnxunlearn.composites")
 
 
 @composite("epsilon_plus")

@@ -26,7 +26,7 @@ from onnxunlearn.relevance.local_map import (
 )
 
 Rule = Callable[..., Sequence[Value]]
-rule: Registry[Rule] = Registry("rule")
+rule: Registry[Rule] = Registry("rule", group="onnxunlearn.rules")
 
 
 @rule("gradient")

@@ -126,7 +126,7 @@ class Site:
 
 Adjoint = Callable[[Site], LocalMap]
 #: op -> how a signal goes back through it. Ops of other domains are registered as "domain::Op".
-adjoint: Registry[Adjoint] = Registry("adjoint")
+adjoint: Registry[Adjoint] = Registry("adjoint", group="onnxunlearn.adjoints")
 
 
 def unbroadcast(signal: Value, from_shape: Sequence[int], to_shape: Sequence[int]) -> Value:
