@@ -1,5 +1,7 @@
-"""What pyproject.toml cannot say: cli/ lies beside the package but is installed inside it, as `onnxunlearn.cli`,
-so that nobody else's `import cli` is shadowed."""
+"""What pyproject.toml cannot say: cli/ lies beside the package but is installed inside it.
+
+It is `onnxunlearn.cli`, so that nobody else's `import cli` is shadowed.
+"""
 
 from setuptools import find_packages, setup
 

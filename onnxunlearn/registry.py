@@ -5,8 +5,8 @@ Other packages add entries of their own by an entry point: a package that declar
     [project.entry-points."onnxunlearn.methods"]
     forget-softly = "their_package.soft:forget_softly"
 
-has its function in `onnxunlearn methods` and `run --method forget-softly` as soon as it is installed. Nothing of
-such a package is imported before a name is asked for that is not ours, or all names are.
+has its function in `onnxunlearn methods` and `run --method forget-softly` as soon as it is installed. Nothing
+of such a package is imported before a name is asked for that is not ours, or all names are.
 """
 
 import logging

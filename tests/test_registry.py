@@ -48,7 +48,8 @@ def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        "[onnxunlearn.colours]\ngreen = their_colours:GREEN\nred = their_colours:RED\nbroken = their_colours:X\n"
+        "[onnxunlearn.colours]\n"
+        "green = their_colours:GREEN\nred = their_colours:RED\nbroken = their_colours:X\n"
         "[onnxunlearn.methods]\nforget-nothing = their_colours:forget_nothing\n"
     )
     (tmp_path / "their_colours.py").write_text(
