@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test check fuzz fix clean
+.PHONY: demo test check docs coverage fuzz fix clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -18,6 +18,10 @@ check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# The site, in build/site; a dead link or a name that is gone fails
+docs: .venv/docs.stamp
+	$(BIN)/mkdocs build --quiet --site-dir build/site
 
 # 100,000 damaged models; what is found is kept in fuzz-findings/
 fuzz: .venv/test.stamp
@@ -36,6 +40,10 @@ fix: .venv/test.stamp
 
 .venv/test.stamp: pyproject.toml | .venv/bin/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+.venv/docs.stamp: pyproject.toml | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,docs]'
 	@touch $@
 
 clean:
