@@ -45,7 +45,8 @@ from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import Logits, Model, Node, find_logits, load
 from onnxunlearn.graph.flow import data_inputs
 from onnxunlearn.lowering import lower
-from onnxunlearn.relevance import Propagator, adjoint, parse_composite
+from onnxunlearn.relevance import Propagator, parse_composite
+from onnxunlearn.reverse import adjoint
 
 CACHE = Path(__file__).parents[1] / ".data" / "coverage"
 #: largest difference from torch, relative to the largest magnitude, that counts as agreement

@@ -14,9 +14,10 @@ from onnxunlearn.graph import Model, ModelSource, find_logits, load
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
-from onnxunlearn.relevance import Propagator, parse_composite, path_between
+from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.reverse import path_between
 
 
 def explain(

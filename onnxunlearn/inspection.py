@@ -28,7 +28,8 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.lowering.bodies import OPEN
 from onnxunlearn.lowering.settle import settle
 from onnxunlearn.probes.inputs import declared_inputs
-from onnxunlearn.relevance import Composite, Propagator, adjoint, parse_composite, path_between
+from onnxunlearn.relevance import Composite, Propagator, parse_composite
+from onnxunlearn.reverse import adjoint, path_between
 
 _QUANTISED = (
     "QuantizeLinear",

@@ -19,7 +19,7 @@ others, which never win. Only a share of the weights may change, at most some mi
 most relevance flows that speaks for the class and against its neighbour.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
-(`relevance.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
+(`reverse.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
 
 Source: this project; the distance is that of Bonneel et al. 2015.
 """
@@ -34,7 +34,7 @@ from onnxunlearn.graph import Layer
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.matching import Matching, multiplications
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
-from onnxunlearn.relevance.bottlenecks import bottlenecks
+from onnxunlearn.reverse.bottlenecks import bottlenecks
 
 #: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
 _STEPS, _FEWEST, _WORK = 500, 150, 4e12

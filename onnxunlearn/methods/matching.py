@@ -20,7 +20,7 @@ from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.pull import Groups, Strength
 from onnxunlearn.methods.readout import outside, read_directions
 from onnxunlearn.methods.workbench import Workbench, logsumexp
-from onnxunlearn.relevance.differentiate import Differentiator, Weights
+from onnxunlearn.reverse.differentiate import Differentiator, Weights
 
 #: copies of each image or sequence, itself included
 _VARIANTS = 8

@@ -17,7 +17,7 @@ from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
-from onnxunlearn.relevance.compile import path_between
+from onnxunlearn.reverse import path_between
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,9 @@ from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.subject import Subject, relevance_map
 from onnxunlearn.probes import Probes
-from onnxunlearn.relevance import Composite, Propagator, path_between
+from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.relevance.seeds import Seed
+from onnxunlearn.reverse import path_between
 
 
 @dataclass(frozen=True, eq=False)

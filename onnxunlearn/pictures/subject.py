@@ -8,7 +8,7 @@ import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model
-from onnxunlearn.relevance import path_between
+from onnxunlearn.reverse import path_between
 
 Kind = Literal["image", "series", "table", "tokens"]
 

@@ -1,7 +1,6 @@
-"""Layer-wise Relevance Propagation as a graph transformation."""
+"""Layer-wise Relevance Propagation as a graph transformation: rules over the reverse walk (`reverse`)."""
 
-from onnxunlearn.relevance.adjoints import adjoint
-from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance, path_between
+from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance
 from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, parse_composite
 from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch
 from onnxunlearn.relevance.rules import rule
@@ -13,10 +12,8 @@ __all__ = [
     "RelevanceBatch",
     "RelevanceGraph",
     "RuleSpec",
-    "adjoint",
     "compile_relevance",
     "composite",
     "parse_composite",
-    "path_between",
     "rule",
 ]

@@ -7,7 +7,7 @@ from onnx.reference.op_run import RuntimeImplementationError
 from onnx.reference.ops import load_op
 
 from onnxunlearn.lowering import bodies, contrib, quantised
-from onnxunlearn.relevance import adjoint
+from onnxunlearn.reverse import adjoint
 
 _HEAD = """# Ops that relevance can pass
 

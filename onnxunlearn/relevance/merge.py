@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxunlearn.graph import Model, Node
-from onnxunlearn.relevance.adjoints import Site
-from onnxunlearn.relevance.adjoints.arithmetic import scale_and_shift
+from onnxunlearn.reverse.adjoints import Site
+from onnxunlearn.reverse.adjoints.arithmetic import scale_and_shift
 
 LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
 #: those into which a scale and shift of the channels can be merged

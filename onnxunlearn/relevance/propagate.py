@@ -24,13 +24,13 @@ from onnxunlearn.relevance.compile import (
     RelevanceGraph,
     compile_relevance,
     linear_weights,
-    path_between,
 )
 from onnxunlearn.relevance.composites import Composite
-from onnxunlearn.relevance.measure import Measure, Shapes
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
-from onnxunlearn.relevance.recognise import recognise
 from onnxunlearn.relevance.seeds import Seed
+from onnxunlearn.reverse import path_between
+from onnxunlearn.reverse.measure import Measure, Shapes
+from onnxunlearn.reverse.recognise import recognise
 
 
 @dataclass(frozen=True)

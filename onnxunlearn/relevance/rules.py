@@ -14,8 +14,8 @@ import numpy as np
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
-from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import (
+from onnxunlearn.reverse.expression import Value, stab
+from onnxunlearn.reverse.local_map import (
     Attention,
     Linear,
     LocalMap,

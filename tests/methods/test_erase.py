@@ -22,7 +22,7 @@ from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.readout import outside
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
-from onnxunlearn.relevance.differentiate import Weights
+from onnxunlearn.reverse.differentiate import Weights
 
 from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images
 from .benches import bench

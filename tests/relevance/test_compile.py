@@ -14,11 +14,11 @@ from onnxunlearn.relevance import (
     RelevanceGraph,
     compile_relevance,
     parse_composite,
-    path_between,
     rule,
 )
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import Linear
+from onnxunlearn.reverse import path_between
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import Linear
 from tests.relevance.layers import model_of
 from tests.sample_paths import SAMPLES
 
@@ -276,7 +276,7 @@ def test_large_constants_are_fed(monkeypatch: pytest.MonkeyPatch) -> None:
     for composite in ("epsilon_plus", "gradient"):
         expected, none = relevance(composite)
         with monkeypatch.context() as patched:
-            patched.setattr("onnxunlearn.relevance.expression.LARGE", 1000)
+            patched.setattr("onnxunlearn.reverse.expression.LARGE", 1000)
             found, some = relevance(composite)
         assert (none, some > 1) == (0, True)
         np.testing.assert_allclose(found, expected, atol=1e-7)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from onnxunlearn.relevance import adjoint
 from onnxunlearn.relevance.coverage import coverage_table
+from onnxunlearn.reverse import adjoint
 
 pytest.importorskip("torch")
 PAGE = Path(__file__).parents[2] / "docs" / "coverage.md"

@@ -15,11 +15,13 @@ from onnx import helper
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, as_float64
-from onnxunlearn.relevance import Composite, Propagator, RuleSpec, adjoint, rule
+from onnxunlearn.relevance import Composite, Propagator, RuleSpec, rule
 from onnxunlearn.relevance.composites import BASE
-from tests.relevance import test_adjoints, test_rules
+from onnxunlearn.reverse import adjoint
+from tests.relevance import test_rules
 from tests.relevance.dense_rules import stab
 from tests.relevance.layers import flattened, model_of
+from tests.reverse import test_adjoints
 
 Array = np.ndarray
 #: restated in test_attention_rules.py, test_attention.py, test_recurrent.py and test_patterns.py

@@ -13,8 +13,9 @@ from onnx import helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, as_float64
-from onnxunlearn.relevance import Composite, Propagator, RuleSpec, adjoint, rule
+from onnxunlearn.relevance import Composite, Propagator, RuleSpec, rule
 from onnxunlearn.relevance.composites import BASE
+from onnxunlearn.reverse import adjoint
 from tests.relevance.dense_rules import (
     Dense,
     dense_alpha2_beta1,

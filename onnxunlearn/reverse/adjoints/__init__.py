@@ -2,10 +2,10 @@
 
 One function an op, registered with `@adjoint("Op")`: it reads the node through a `Site` and returns a
 `LocalMap` (a `Linear` for nodes with a weight). What each rule makes of it is in `relevance.rules`. A line in
-`CASES` of tests/relevance/test_adjoints.py tries it against finite differences on every engine.
+`CASES` of tests/reverse/test_adjoints.py tries it against finite differences on every engine.
 """
 
-from onnxunlearn.relevance.adjoints import (
+from onnxunlearn.reverse.adjoints import (
     activations,
     arithmetic,
     attention,
@@ -16,7 +16,7 @@ from onnxunlearn.relevance.adjoints import (
     recurrent,
     scatter,
 )
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
 
 __all__ = [
     "Site",

@@ -3,7 +3,7 @@
 import numpy as np
 from onnx import helper
 
-from onnxunlearn.relevance.signs import nonnegative_tensors
+from onnxunlearn.reverse.signs import nonnegative_tensors
 from tests.relevance.layers import model_of
 
 

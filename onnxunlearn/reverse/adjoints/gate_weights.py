@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.site import Site
-from onnxunlearn.relevance.expression import Value
+from onnxunlearn.reverse.adjoints.site import Site
+from onnxunlearn.reverse.expression import Value
 
 #: pre-activations, or signals at them, by the letter of their gate
 Gates = Mapping[str, Value]

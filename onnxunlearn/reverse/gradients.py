@@ -8,11 +8,10 @@ import numpy as np
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model
 from onnxunlearn.graph.tail import BIAS, WEIGHT
-from onnxunlearn.relevance.adjoints import adjoint
-from onnxunlearn.relevance.compile import RelevanceGraph, _Walk
-from onnxunlearn.relevance.composites import parse_composite
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import Linear
+from onnxunlearn.reverse.adjoints import adjoint
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import Linear
+from onnxunlearn.reverse.walk import ReverseGraph, Walk
 
 #: prefix of the inputs that hold the gradient of a loss with respect to a tensor, before its name
 SIGNAL = "gradient at "
@@ -25,7 +24,7 @@ def compile_gradients(
     shapes: Mapping[str, tuple[int, ...]],
     computed: Mapping[str, np.ndarray],
     dtype: np.dtype[Any] | type = np.float32,
-) -> RelevanceGraph:
+) -> ReverseGraph:
     """The graph from ∂loss/∂target, for each of `targets`, to ∂loss/∂weight and ∂loss/∂bias of `layers`.
 
     targets: the first is reached by all others. Its inputs are recorded activations, the layers' weights
@@ -33,16 +32,14 @@ def compile_gradients(
     `R:bias of …` [outputs]. Raises UnsupportedError where a layer or a node on the way is not covered.
     """
     outputs = [layer.node.outputs[0] for layer in layers]
-    walk = _Walk(
+    walk = Walk(
         model,
         targets[0],
         shapes,
-        parse_composite("gradient"),
         [*outputs, *targets[1:]],
         dtype,
         computed,
-        {},
-        seeds={name: SIGNAL + name for name in targets},
+        signals={name: SIGNAL + name for name in targets},
         fed=frozenset(outputs),
     )
     signals = walk.run()

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxunlearn.graph.recurrent import cell_activations, runs_backwards
-from onnxunlearn.relevance.adjoints.gate_weights import Gates, Weights, vectors
-from onnxunlearn.relevance.adjoints.gates import Gate, gate_of
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import Recurrent
+from onnxunlearn.reverse.adjoints.gate_weights import Gates, Weights, vectors
+from onnxunlearn.reverse.adjoints.gates import Gate, gate_of
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.expression import Value, stab
+from onnxunlearn.reverse.local_map import Recurrent
 
 #: the hidden state and, of an LSTM, the cell state; each [1, N, hidden]
 State = tuple[Value, ...]

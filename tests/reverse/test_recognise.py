@@ -9,7 +9,7 @@ import pytest
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, Model, load
 from onnxunlearn.relevance import Propagator, parse_composite
-from onnxunlearn.relevance.recognise import recognise
+from onnxunlearn.reverse.recognise import recognise
 
 torch = pytest.importorskip("torch")
 nn = torch.nn

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
-from onnxunlearn.relevance.adjoints.window import Window
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import Linear, LocalMap
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.reverse.adjoints.window import Window
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import Linear, LocalMap
 
 Product = Callable[[Value, Value], Value]
 

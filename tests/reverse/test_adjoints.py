@@ -9,7 +9,8 @@ from onnx import TensorProto, helper
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, as_float64
-from onnxunlearn.relevance import Propagator, adjoint, parse_composite
+from onnxunlearn.relevance import Propagator, parse_composite
+from onnxunlearn.reverse import adjoint
 from tests.relevance.layers import flattened
 
 IMAGE, LINE, ROW, CUBE = (2, 4, 7, 6), (2, 4, 9), (2, 6), (2, 2, 5, 4, 5)

@@ -10,9 +10,9 @@ from math import prod
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap, Normalisation, ResponseNormalisation, Softmax
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import LocalMap, Normalisation, ResponseNormalisation, Softmax
 
 
 def _mean(x: Value, axes: Sequence[int]) -> Value:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.flow import carriers
-from onnxunlearn.relevance.compile import path_between
+from onnxunlearn.reverse.walk import path_between
 
 
 def bottlenecks(model: Model, logits: str) -> Iterator[tuple[str, int]]:

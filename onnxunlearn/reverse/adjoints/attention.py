@@ -6,9 +6,9 @@ from math import sqrt
 import numpy as np
 import onnx
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
-from onnxunlearn.relevance.expression import Value, stab
-from onnxunlearn.relevance.local_map import Attention
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.reverse.expression import Value, stab
+from onnxunlearn.reverse.local_map import Attention
 
 
 @adjoint("Attention")

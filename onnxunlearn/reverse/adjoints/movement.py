@@ -8,9 +8,9 @@ import onnx
 
 from onnxunlearn.graph import Node
 from onnxunlearn.graph.folding import evaluate
-from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
-from onnxunlearn.relevance.expression import Emitter, Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.reverse.expression import Emitter, Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 
 @adjoint("com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear")  # 16 bits before opset 21

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxunlearn.graph.recurrent import CellActivation
-from onnxunlearn.relevance.expression import Value
+from onnxunlearn.reverse.expression import Value
 
 
 @dataclass(frozen=True)

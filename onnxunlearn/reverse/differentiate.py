@@ -9,10 +9,10 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
-from onnxunlearn.relevance.compile import RelevanceGraph, path_between
-from onnxunlearn.relevance.gradients import SIGNAL, compile_gradients
-from onnxunlearn.relevance.measure import Measure
-from onnxunlearn.relevance.recognise import recognise
+from onnxunlearn.reverse.gradients import SIGNAL, compile_gradients
+from onnxunlearn.reverse.measure import Measure
+from onnxunlearn.reverse.recognise import recognise
+from onnxunlearn.reverse.walk import ReverseGraph, path_between
 
 #: layer name -> (weight in canonical layout, bias [outputs] or None)
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
@@ -20,7 +20,7 @@ Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 @dataclass(frozen=True)
 class _Prepared:
-    graph: RelevanceGraph
+    graph: ReverseGraph
     forward: Session
     backward: Session
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.engines.windows import Windows
-from onnxunlearn.relevance.adjoints.site import Site
-from onnxunlearn.relevance.expression import Value
+from onnxunlearn.reverse.adjoints.site import Site
+from onnxunlearn.reverse.expression import Value
 
 #: from so many input channels on, a weight's gradient is faster by cells of the kernel
 _MANY = 8

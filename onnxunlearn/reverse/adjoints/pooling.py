@@ -4,11 +4,11 @@ from math import prod
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.movement import zeros
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.adjoints.window import Window
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.adjoints.movement import zeros
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.adjoints.window import Window
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 
 @adjoint("AveragePool")

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint, unbroadcast
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 
 @adjoint("Add", "Sub")

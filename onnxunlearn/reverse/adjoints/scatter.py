@@ -5,10 +5,10 @@ from math import prod
 import numpy as np
 
 from onnxunlearn.graph.folding import evaluate
-from onnxunlearn.relevance.adjoints.movement import crop, scatter_add
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.adjoints.movement import crop, scatter_add
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 
 @adjoint("ScatterND", "ScatterElements")

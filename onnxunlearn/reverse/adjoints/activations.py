@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from onnxunlearn.relevance.adjoints.site import Site, adjoint
-from onnxunlearn.relevance.expression import Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.expression import Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 
 def activation(site: Site, slope: Callable[[], Value]) -> LocalMap:

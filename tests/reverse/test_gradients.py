@@ -15,8 +15,8 @@ from onnxunlearn.graph import Model, expose, find_layers, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.lowering import lower
-from onnxunlearn.relevance.bottlenecks import bottlenecks
-from onnxunlearn.relevance.differentiate import Differentiator
+from onnxunlearn.reverse.bottlenecks import bottlenecks
+from onnxunlearn.reverse.differentiate import Differentiator
 from tests.sample_paths import SAMPLES
 
 ENGINES = ("onnxruntime", "torch", "numpy")
@@ -156,7 +156,7 @@ def test_large_constants_are_fed_to_the_gradient_graph(monkeypatch: pytest.Monke
     x = np.load(SAMPLES / "mnist_probes.npz")["x"][::40]
     logits = find_logits(model).tensor
     expected = gradients_of(model, [logits, inner], x, "onnxruntime", but=logits)[1]
-    monkeypatch.setattr("onnxunlearn.relevance.expression.LARGE", 64)
+    monkeypatch.setattr("onnxunlearn.reverse.expression.LARGE", 64)
     found = gradients_of(model, [logits, inner], x, "onnxruntime", but=logits)[1]
     for name, (weight, _) in expected.items():
         np.testing.assert_array_equal(found[name][0], weight)

@@ -10,8 +10,8 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.graph.tail import WEIGHT
 from onnxunlearn.registry import Registry
-from onnxunlearn.relevance.expression import Emitter, Value
-from onnxunlearn.relevance.local_map import LocalMap
+from onnxunlearn.reverse.expression import Emitter, Value
+from onnxunlearn.reverse.local_map import LocalMap
 
 M = TypeVar("M", bound=LocalMap)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from onnxunlearn.relevance.expression import Value
+from onnxunlearn.reverse.expression import Value
 
 
 @dataclass(frozen=True, kw_only=True)

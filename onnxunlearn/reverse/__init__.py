@@ -1,0 +1,33 @@
+"""The reverse walk over a forward graph: adjoints and what they are written in.
+
+`Walk` goes from the logits (or any tensor) back, node by node, and emits a second ONNX graph: recorded
+activations and signals in, what arrives at a tensor out. With plain adjoints that is the gradient, with
+respect to activations (`Walk`) and to weights (`Differentiator`); `relevance` shares by LRP rules instead.
+Stands on graph, lowering and engines; knows nothing of relevance.
+"""
+
+from onnxunlearn.reverse.adjoints import Site, adjoint
+from onnxunlearn.reverse.bottlenecks import bottlenecks
+from onnxunlearn.reverse.differentiate import Differentiator, Weights
+from onnxunlearn.reverse.expression import Emitter, Value
+from onnxunlearn.reverse.gradients import compile_gradients
+from onnxunlearn.reverse.local_map import Linear, LocalMap
+from onnxunlearn.reverse.recognise import recognise
+from onnxunlearn.reverse.walk import ReverseGraph, Walk, path_between
+
+__all__ = [
+    "Differentiator",
+    "Emitter",
+    "Linear",
+    "LocalMap",
+    "ReverseGraph",
+    "Site",
+    "Value",
+    "Walk",
+    "Weights",
+    "adjoint",
+    "bottlenecks",
+    "compile_gradients",
+    "path_between",
+    "recognise",
+]
