@@ -5,7 +5,7 @@ No rule, method or metric knows which engine it is on. Adding one: a module with
 stands on stays optional.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Protocol
@@ -13,20 +13,25 @@ from typing import Protocol
 import numpy as np
 import onnx
 
+from onnxunlearn.engines.sessions import Sessions
+from onnxunlearn.engines.tensor import Tensor, Values
 from onnxunlearn.errors import InputError
 
 
 class Session(Protocol):
     """A graph ready to run."""
 
-    def run(
-        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Values of `outputs` (names of graph outputs; default: all of them).
+    def compute(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Values of `outputs` (names of graph outputs; default: all of them), where the engine has them.
 
         `feeds` holds every graph input; a graph input that is also an initializer may be left out
-        (its stored value holds) or fed (the fed value holds): that is how a trial edit is run.
+        (its stored value holds) or fed (the fed value holds): that is how a trial edit is run. Arrays must
+        not be changed before what was computed from them is read.
         """
+        ...
+
+    def run(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """`compute`, with what it gives as arrays."""
         ...
 
 
@@ -36,12 +41,18 @@ class Engine(Protocol):
     name: str
     #: what really runs, as the runtime reports it, e.g. ("CPUExecutionProvider",)
     providers: tuple[str, ...]
+    #: those that will be asked for again
+    sessions: Sessions
 
     def session(self, model: onnx.ModelProto, folder: Path | None = None) -> Session:
         """Prepare `model`. `folder` is where external data lies, None if there is none.
 
         Raises UnsupportedError naming node, op and opset if the engine lacks an op.
         """
+        ...
+
+    def tensor(self, value: np.ndarray | Tensor) -> Tensor:
+        """The value on the engine's device: what several sessions read goes there once. Not to be changed."""
         ...
 
 

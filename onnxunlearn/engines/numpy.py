@@ -1,7 +1,7 @@
 """The engine that needs no runtime: ONNX's reference evaluator with fast, exact replacements for some ops."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,9 @@ from onnx.reference.op_run import RuntimeContextError
 
 from onnxunlearn.engines.numpy_ops import OPS
 from onnxunlearn.engines.schedule import Step, schedule
+from onnxunlearn.engines.sessions import Sessions
 from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
+from onnxunlearn.engines.tensor import HostTensor, Tensor, Values, array_of
 from onnxunlearn.engines.weights import embedded
 from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 
@@ -31,6 +33,7 @@ class NumpyEngine:
         if "cuda" in providers:
             log.warning("engine numpy: CUDA was asked for, but numpy has none; running on the CPU")
         self.providers: tuple[str, ...] = ("cpu",)
+        self.sessions = Sessions()
 
     def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "NumpySession":
         """Prepare `model`; `folder` is where its external data lies.
@@ -38,6 +41,10 @@ class NumpyEngine:
         Raises UnsupportedError naming node, op and opset if an op is missing.
         """
         return NumpySession(embedded(model, folder))
+
+    def tensor(self, value: np.ndarray | Tensor) -> Tensor:
+        """The value itself."""
+        return HostTensor(value) if isinstance(value, np.ndarray) else value
 
 
 class NumpySession:
@@ -50,14 +57,17 @@ class NumpySession:
         self._evaluator = _Evaluator(model)
         self._schedules: dict[tuple[str, ...], list[Step]] = {}
 
-    def run(
-        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    def compute(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """As `run`: this engine has its values as arrays."""
+        return {name: HostTensor(value) for name, value in self.run(feeds, outputs).items()}
+
+    def run(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
         names = self._signature.check(feeds, outputs)
         if names not in self._schedules:
             self._schedules[names] = schedule(self._nodes, names)
-        values: dict[str, Any] = {"": None, **self._evaluator.rt_inits_, **feeds}
+        fed = {name: array_of(value) for name, value in feeds.items()}
+        values: dict[str, Any] = {"": None, **self._evaluator.rt_inits_, **fed}
         # Unlike the evaluator's own loop: only what `names` need, and no value is kept longer than needed.
         with np.errstate(all="ignore"):
             for step in self._schedules[names]:

@@ -1,8 +1,9 @@
 """The default engine: ONNX Runtime, on the CPU or on CUDA."""
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from math import prod
 from pathlib import Path
 from threading import Timer
@@ -14,7 +15,9 @@ from onnx import external_data_helper
 
 from onnxunlearn.engines import endless
 from onnxunlearn.engines.halves import with_casts
+from onnxunlearn.engines.sessions import Sessions
 from onnxunlearn.engines.signature import Signature, opsets, unsupported
+from onnxunlearn.engines.tensor import Tensor, Values, array_of
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import is_lent, move_out, place, read
@@ -65,6 +68,7 @@ class OnnxRuntimeEngine:
             )
         self._threads = threads
         self.providers: tuple[str, ...] = _working(providers)
+        self.sessions = Sessions()
         if "cuda" in providers and _CUDA not in self.providers:
             log.warning("engine onnxruntime: CUDA was asked for but is not available; running on the CPU")
 
@@ -103,41 +107,104 @@ class OnnxRuntimeEngine:
             raise _refused(model, error) from error
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
         shared = [*given, kept] if lent else []  # else copied, now that the session is made
-        return OnnxRuntimeSession(session, Signature.of(model), shared, endless.LONGEST if loops else None)
+        limit = endless.LONGEST if loops else None
+        return OnnxRuntimeSession(session, Signature.of(model), shared, limit, self._device)
+
+    def tensor(self, value: np.ndarray | Tensor) -> Tensor:
+        """The value on the device; on the CPU it stays where it lies."""
+        return value if isinstance(value, OrtTensor) else OrtTensor.of(array_of(value), self._device)
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if self.providers[0] == _CUDA else "cpu"
 
 
 class OnnxRuntimeSession:
     """A graph in ONNX Runtime; made by `OnnxRuntimeEngine.session`."""
 
     def __init__(
-        self, session: Any, signature: Signature, shared: Sequence[Any], limit: float | None = None
+        self,
+        session: Any,
+        signature: Signature,
+        shared: Sequence[Any],
+        limit: float | None = None,
+        device: str = "cpu",
     ) -> None:
-        """limit: seconds that a run may take."""
+        """limit: seconds that a run may take. device: where what is computed stays."""
         self._session = session
         self._signature = signature
         self._limit = limit
+        self._device = device
         self._shared = shared  # weights that must live as long as the session
 
-    def run(
-        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
+    def run(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
         """Values of `outputs` (default: all).
 
         Raises InputError if the feeds do not fit the graph, UnsupportedError if a Loop in it does not end.
         """
+        if not all(isinstance(value, np.ndarray) for value in feeds.values()):
+            return {name: value.numpy() for name, value in self.compute(feeds, outputs).items()}
         names = self._signature.check(feeds, outputs)
+        with self._running() as options:
+            values = self._session.run(list(names), dict(feeds), options)
+        return dict(zip(names, values, strict=True))
+
+    def compute(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, Tensor]:
+        """Values of `outputs` (default: all), on the device; raises as `run` does.
+
+        Arrays of the host's are read where they lie; on CUDA they are copied there.
+        """
+        names = self._signature.check(feeds, outputs)
+        binding = self._session.io_binding()
+        with self._running() as options:
+            for name, value in feeds.items():
+                kept = value if isinstance(value, OrtTensor) else OrtTensor.of(array_of(value), "cpu")
+                binding.bind_ortvalue_input(name, kept.value)
+            for name in names:
+                binding.bind_output(name, self._device)
+            self._session.run_with_iobinding(binding, options)
+            if self._device != "cpu":  # other sessions have streams of their own
+                binding.synchronize_outputs()
+            values = binding.get_outputs()
+        return {name: OrtTensor(value) for name, value in zip(names, values, strict=True)}
+
+    @contextmanager
+    def _running(self) -> Iterator[Any]:
+        """Options for one run; what goes wrong in it is said as our errors."""
         options = ort.RunOptions()
         options.log_severity_level = _FATAL
         try:
             with _stopping(options, self._limit):
-                values = self._session.run(list(names), dict(feeds), options)
+                yield options
         except Exception as error:
             if options.terminate and self._limit is not None:
                 raise endless.stopped("onnxruntime", self._limit) from error
             raise InputError(
                 f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
             ) from error
-        return dict(zip(names, values, strict=True))
+
+
+@dataclass(frozen=True, eq=False)
+class OrtTensor:
+    """A tensor where ONNX Runtime has it."""
+
+    value: Any = field(repr=False)
+
+    @classmethod
+    def of(cls, array: np.ndarray, device: str) -> "OrtTensor":
+        """On the CPU it reads the array where it lies, and keeps it alive."""
+        return cls(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device))
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return onnx.helper.tensor_dtype_to_np_dtype(self.value.element_type())
+
+    def numpy(self) -> np.ndarray:
+        return np.asarray(self.value.numpy())
 
 
 def _tensor_bytes(model: onnx.ModelProto) -> int:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
+from onnxunlearn.engines.tensor import Tensor, Values
 from onnxunlearn.errors import InputError, UnsupportedError
 
 #: since this IR version an initializer that is also a graph input is a default value, not a constant
@@ -35,7 +36,7 @@ class Signature:
             tuple(o.name for o in model.graph.output),
         )
 
-    def check(self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None) -> tuple[str, ...]:
+    def check(self, feeds: Values, outputs: Sequence[str] | None) -> tuple[str, ...]:
         """The outputs to compute. Raises InputError if a feed or an output does not fit the graph."""
         takes = {**self.inputs, **self.overridable}
         if missing := [name for name in self.inputs if name not in feeds]:
@@ -74,7 +75,7 @@ def unsupported(node: onnx.NodeProto, versions: Mapping[str, int], engine: str) 
     return UnsupportedError(f"{describe(node, versions)} is not in the {engine} engine; try another --engine")
 
 
-def _check_value(info: onnx.ValueInfoProto, value: np.ndarray) -> None:
+def _check_value(info: onnx.ValueInfoProto, value: np.ndarray | Tensor) -> None:
     tensor = info.type.tensor_type
     if not tensor.elem_type:  # a graph built without types says nothing to check
         return
@@ -84,7 +85,7 @@ def _check_value(info: onnx.ValueInfoProto, value: np.ndarray) -> None:
     if not tensor.HasField("shape"):
         return
     sizes = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
-    fits = len(sizes) == value.ndim and all(
+    fits = len(sizes) == len(value.shape) and all(
         want in (None, have) for want, have in zip(sizes, value.shape, strict=True)
     )
     if not fits:

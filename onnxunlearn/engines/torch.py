@@ -2,13 +2,18 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 
+from onnxunlearn.engines.sessions import Sessions
 from onnxunlearn.engines.signature import Signature
+from onnxunlearn.engines.tensor import Tensor as Kept
+from onnxunlearn.engines.tensor import Values, array_of
 from onnxunlearn.engines.weights import embedded
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import load
@@ -26,6 +31,8 @@ from onnxunlearn.engines.torch_module import OnnxModule
 from onnxunlearn.engines.torch_ops import tensor_of
 
 log = logging.getLogger(__name__)
+
+_BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)
 
 
 def import_model(source: str | os.PathLike[str] | onnx.ModelProto) -> OnnxModule:
@@ -52,6 +59,7 @@ class TorchEngine:
         if "cuda" in providers and "cuda" not in available:
             log.warning("engine torch: CUDA was asked for but is not available; running on the CPU")
         self.providers: tuple[str, ...] = (available[0],) if available else ("cpu",)
+        self.sessions = Sessions()
 
     def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "TorchSession":
         """Prepare `model`; `folder` is where its external data lies.
@@ -60,6 +68,10 @@ class TorchEngine:
         """
         module = OnnxModule(embedded(model, folder)).requires_grad_(False)
         return TorchSession(module, Signature.of(model), self.providers[0])
+
+    def tensor(self, value: np.ndarray | Kept) -> Kept:
+        """The value on the device."""
+        return TorchTensor(tensor_on(self.providers[0], value))
 
 
 class TorchSession:
@@ -70,21 +82,42 @@ class TorchSession:
         self._signature = signature
         self._device = device
 
-    def run(
-        self, feeds: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
-    ) -> dict[str, np.ndarray]:
-        """Values of `outputs` (default: all). Raises InputError if the feeds do not fit the graph."""
+    def compute(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, Kept]:
+        """Values of `outputs` (default: all), on the device. Raises InputError if the feeds do not fit."""
         names = self._signature.check(feeds, outputs)
-        tensors = {name: tensor_of(value).to(self._device) for name, value in feeds.items()}
+        tensors = {name: tensor_on(self._device, value) for name, value in feeds.items()}
         # Full float32 and repeatable on CUDA; on the CPU the flags mean nothing.
         with torch.no_grad(), torch.backends.cudnn.flags(deterministic=True, allow_tf32=False):
             results = self._module.run(tensors, names)
-        return {name: _array_of(value) for name, value in results.items()}
+        return {name: TorchTensor(value) for name, value in results.items()}
+
+    def run(self, feeds: Values, outputs: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """`compute`, with what it gives as arrays."""
+        return {name: value.numpy() for name, value in self.compute(feeds, outputs).items()}
 
 
-def _array_of(value: Tensor) -> np.ndarray:
-    value = value.detach().cpu()
-    if value.dtype == torch.bfloat16:
-        dtype = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)
-        return value.contiguous().view(torch.int16).numpy().view(dtype)
-    return value.numpy()
+def tensor_on(device: str, value: np.ndarray | Kept) -> Tensor:
+    """The value as torch's tensor, where it is if it is there already."""
+    return (value.value if isinstance(value, TorchTensor) else tensor_of(array_of(value))).to(device)
+
+
+@dataclass(frozen=True, eq=False)
+class TorchTensor:
+    """A tensor on torch's device."""
+
+    value: Tensor = field(repr=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.value.shape)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        bfloat16 = self.value.dtype == torch.bfloat16  # which numpy has through an extension alone
+        return _BFLOAT16 if bfloat16 else torch.empty(0, dtype=self.value.dtype).numpy().dtype
+
+    def numpy(self) -> np.ndarray:
+        value = self.value.detach().cpu()
+        if value.dtype == torch.bfloat16:
+            return value.contiguous().view(torch.int16).numpy().view(_BFLOAT16)
+        return value.numpy()

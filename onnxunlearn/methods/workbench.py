@@ -65,7 +65,6 @@ class Workbench:
     seed: int
     progress: Callable[[str], None] = lambda _: None
     trials: int = field(default=0, init=False)
-    _sessions: dict[tuple[str, ...], Session] = field(default_factory=dict, init=False)
 
     @cached_property
     def layers(self) -> list[Layer]:
@@ -203,12 +202,14 @@ class Workbench:
         return replace(self, model=edits.applied())
 
     def _session(self, tensors: Sequence[str], edits: Edits) -> Session:
-        """Gives `tensors` and takes the edited weights; made once for each set of them."""
+        """Gives `tensors` and takes the edited weights."""
         names = (*tensors, "", *sorted(edits.feeds))
-        if names not in self._sessions:
+
+        def make() -> Session:
             copy = expose(self.model, tensors, fed=sorted(edits.feeds))
-            self._sessions[names] = self.engine.session(copy, self.model.folder)
-        return self._sessions[names]
+            return self.engine.session(copy, self.model.folder)
+
+        return self.engine.sessions.get((self.model, *names), make)
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""

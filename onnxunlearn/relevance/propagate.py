@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from onnxunlearn.engines.batching import (
     sample_axes,
     without_padding,
 )
+from onnxunlearn.engines.tensor import Tensor, array_of, typed
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
 from onnxunlearn.lowering.settle import settle
@@ -51,11 +53,13 @@ class _Seen:
     view: Model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Prepared:
+    """model: what is recorded on. recorded: what for."""
+
     graph: RelevanceGraph
-    record: Session
-    propagate: Session
+    model: Model
+    recorded: tuple[str, ...]
 
 
 class Propagator:
@@ -95,21 +99,34 @@ class Propagator:
         """
         for batch in batches(feeds, batch_size(feeds, size, self.model.batch_size)):
             prepared = self._prepare(batch.feeds)
-            recorded = {**prepared.record.run(batch.feeds), **batch.feeds}
-            scores = recorded[self.logits.tensor]
+            recorded: dict[str, np.ndarray | Tensor] = {
+                name: self.engine.tensor(value) for name, value in batch.feeds.items()
+            }
+            recorded |= self._recording(prepared).compute(recorded)
+            scores = array_of(recorded[self.logits.tensor])
             flat = scores.reshape(len(scores), -1).astype(self.dtype, copy=False)
             # The last batch may be padded; what the padding is asked for does not matter.
             wanted = targets[batch.start : batch.start + batch.count]
             wanted = np.resize(wanted, (len(scores), *targets.shape[1:]))
             recorded[SEED] = (wanted if wanted.ndim > 1 else seed(flat, wanted)).reshape(scores.shape)
-            records = {n: recorded[n].astype(self.dtype, copy=False) for n in prepared.graph.records}
-            values = prepared.propagate.run({**records, **prepared.graph.fed})
+            records = {n: typed(recorded[n], self.dtype) for n in prepared.graph.records}
+            values = self._propagating(prepared).run({**records, **prepared.graph.fed})
             yield RelevanceBatch(
                 batch.start,
                 batch.count,
                 flat[: batch.count],
                 self._without_padding({name: values[f"R:{name}"] for name in self.tensors}, batch),
             )
+
+    def _recording(self, prepared: _Prepared) -> Session:
+        def make() -> Session:
+            return self.engine.session(expose(prepared.model, prepared.recorded), self.model.folder)
+
+        return self.engine.sessions.get((prepared.model, *prepared.recorded), make)
+
+    def _propagating(self, prepared: _Prepared) -> Session:
+        make = partial(self.engine.session, prepared.graph.model)
+        return self.engine.sessions.get(prepared, make)
 
     def compiled(self, feeds: Feeds) -> RelevanceGraph:
         """The relevance graph for a batch of these shapes, with the rules that it uses."""
@@ -148,11 +165,7 @@ class Propagator:
             )
             inputs = {i.name for i in self.model.inputs}
             exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]
-            self._prepared[key] = _Prepared(
-                graph,
-                self.engine.session(expose(seen.model, exposed), self.model.folder),
-                self.engine.session(graph.model),
-            )
+            self._prepared[key] = _Prepared(graph, seen.model, tuple(exposed))
         return self._prepared[key]
 
     def sample_axes(self, feeds: Feeds) -> dict[str, int | None]:

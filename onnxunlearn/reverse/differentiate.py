@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
+import onnx
 
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.engines.tensor import Tensor, Values, typed
 from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
 from onnxunlearn.reverse.gradients import SIGNAL, compile_gradients
@@ -19,10 +22,23 @@ Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
+class Recorded:
+    """What a run gave. `recorded[name]` is a target as an array. kept: all that the reverse walk reads, where
+    the engine has it."""
+
+    targets: Mapping[str, np.ndarray]
+    kept: Values
+
+    def __getitem__(self, target: str) -> np.ndarray:
+        return self.targets[target]
+
+
+@dataclass(frozen=True, eq=False)
 class _Prepared:
+    """forward: gives all that the graph reads, and the targets."""
+
     graph: ReverseGraph
-    forward: Session
-    backward: Session
+    forward: onnx.ModelProto
 
 
 class Differentiator:
@@ -36,37 +52,40 @@ class Differentiator:
         self.tail, self.targets, self.engine = tail, tuple(targets), engine
         self.view = recognise(tail.model, keep=[*targets, *(la.node.outputs[0] for la in tail.layers)])
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
-        self._forward: Session | None = None
 
     def values(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
         """The targets alone, by name. batch: the tail's boundary."""
-        if self._forward is None:
-            copy = expose(self.tail.as_model(batch), self.targets)
-            self._forward = self.engine.session(copy, self.tail.model.folder)
-        return self._forward.run({**batch, **self.tail.feeds(weights)})
 
-    def record(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
-        """The targets, and all that `gradients` needs."""
+        def make() -> Session:
+            copy = expose(self.tail.as_model(batch), self.targets)
+            return self.engine.session(copy, self.tail.model.folder)
+
+        session = self.engine.sessions.get((self, "values"), make)
+        return session.run({**batch, **self.tail.feeds(weights)})
+
+    def record(self, batch: Feeds, weights: Weights) -> Recorded:
+        """Run a batch for its targets, and for what `gradients` needs."""
         prepared = self._prepare(batch, weights)
-        fed = {**batch, **self.tail.feeds(weights)}
-        return {**fed, **prepared.forward.run(fed)}
+        fed = {n: self.engine.tensor(v) for n, v in {**batch, **self.tail.feeds(weights)}.items()}
+        make = partial(self.engine.session, prepared.forward, self.tail.model.folder)
+        made = self.engine.sessions.get((prepared, "forward"), make).compute(fed)
+        return Recorded({name: made[name].numpy() for name in self.targets}, {**fed, **made})
 
     def gradients(
-        self, batch: Feeds, recorded: Mapping[str, np.ndarray], signals: Mapping[str, np.ndarray]
+        self, batch: Feeds, recorded: Recorded, signals: Mapping[str, np.ndarray]
     ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target, by target, shaped as it is."""
         prepared = self._prepared[_key(batch)]
-        known = {
-            **recorded,
+        known: dict[str, np.ndarray | Tensor] = {
+            **recorded.kept,
             **prepared.graph.fed,
             **{SIGNAL + name: value for name, value in signals.items()},
         }
         asked = (*prepared.graph.records, *prepared.graph.fed)
         # Whatever the file computes in, integers or doubles: gradients are float32.
-        fed = {
-            n: known[n] if n in prepared.graph.fed else known[n].astype(np.float32, copy=False) for n in asked
-        }
-        values = prepared.backward.run(fed)
+        fed = {n: known[n] if n in prepared.graph.fed else typed(known[n], np.float32) for n in asked}
+        make = partial(self.engine.session, prepared.graph.model)
+        values = self.engine.sessions.get((prepared, "backward"), make).run(fed)
         found = {}
         for layer in self.tail.layers:
             name = layer.node.outputs[0]
@@ -82,8 +101,7 @@ class Differentiator:
             graph = compile_gradients(self.view, self.targets, self.tail.layers, shapes, computed)
             fed = {i.name for i in model.inputs}
             made = [n for n in graph.records if n not in fed and not n.startswith(SIGNAL)]
-            forward = self.engine.session(expose(model, [*made, *self.targets]), model.folder)
-            self._prepared[key] = _Prepared(graph, forward, self.engine.session(graph.model))
+            self._prepared[key] = _Prepared(graph, expose(model, [*made, *self.targets]))
         return self._prepared[key]
 
     def _activations(self) -> set[str]:
