@@ -68,7 +68,7 @@ class Edits:
         """The model with the edits in its own constants; in memory only."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.model.proto)
-        made = Model(b"", proto, self.model.path, self.file, self.model.encodings, self.model.lent)
+        made = Model(b"", proto, self.model.path, self.model.lent, self.file, self.model.encodings)
         for name, values in self.feeds.items():
             made.stored[name].CopyFrom(numpy_helper.from_array(values, made.stored[name].name))
         return made

@@ -22,8 +22,8 @@ from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.external import is_lent, move_out, place, read
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.model import LOWERED
 from onnxunlearn.graph.tensors import HALVES, element_bits
+from onnxunlearn.graph.view import LOWERED
 
 try:
     import onnxruntime as ort

@@ -8,12 +8,13 @@ from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
 from onnxunlearn.graph.logits import Logits, find_logits
-from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.view import Model
 
 __all__ = [
     "SHAPE",

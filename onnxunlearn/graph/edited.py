@@ -12,9 +12,9 @@ import onnx
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.atomic import replacing
 from onnxunlearn.graph.external import copy_patched, lend, patches_of, renamed
-from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
+from onnxunlearn.graph.view import Model
 
 
 @dataclass(frozen=True)

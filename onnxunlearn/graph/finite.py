@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 
-from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.view import Model
 
 _FLOATS = frozenset(
     {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}

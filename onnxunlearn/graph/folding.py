@@ -3,14 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-if TYPE_CHECKING:
-    from onnxunlearn.graph.model import Node
+from onnxunlearn.graph.node import Node
 
 #: elements that one folded tensor may have, if NumPy makes them at once, and if the evaluator loops in Python
 MOST_ELEMENTS, MOST_LOOPED = 2**26, 2**16
@@ -113,7 +111,7 @@ class TooLarge(ValueError):
     """The result would be out of proportion; its value counts as not known."""
 
 
-def fold(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+def fold(node: Node, operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
     """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
     node = _of_inference(node)
     check_foldable(node, operands)
@@ -122,7 +120,7 @@ def fold(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray
     return evaluate(node, operands)
 
 
-def evaluate(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+def evaluate(node: Node, operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
     """Run one node of the standard domain on known operands."""
     from onnx.reference import ReferenceEvaluator
 
@@ -139,7 +137,7 @@ def evaluate(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.nda
     return [np.asarray(next(values)) if o else np.empty(0) for o in node.outputs]
 
 
-def _of_inference(node: "Node") -> "Node":
+def _of_inference(node: Node) -> Node:
     """An older BatchNormalization as opset 14 has it: the evaluator would mix in the batch's statistics."""
     if node.kind != "BatchNormalization" or node.opset >= 14:
         return node
@@ -148,7 +146,7 @@ def _of_inference(node: "Node") -> "Node":
     return replace(node, proto=today, opset=14)
 
 
-def _flattened(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
+def _flattened(node: Node, operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
     """Before opset 13 all axes from `axis` on are one, for which the evaluator takes `axis` alone."""
     (x,) = operands
     assert x is not None
@@ -159,7 +157,7 @@ def _flattened(node: "Node", operands: Sequence[np.ndarray | None]) -> list[np.n
     return [made.reshape(x.shape)]
 
 
-def check_foldable(node: "Node", operands: Sequence[np.ndarray | None]) -> None:
+def check_foldable(node: Node, operands: Sequence[np.ndarray | None]) -> None:
     """Raises TooLarge if the node's outputs would be, or if nobody can say; nothing is computed for it."""
     given = {n: np.asarray(v) for n, v in zip(node.inputs, operands, strict=True) if v is not None}
     if node.op in _NEVER or any(v.dtype.kind in "OUS" for v in given.values()):
@@ -170,7 +168,7 @@ def check_foldable(node: "Node", operands: Sequence[np.ndarray | None]) -> None:
         raise TooLarge(f"{node} would make more than {limit:,} elements")
 
 
-def _elements(node: "Node", given: dict[str, np.ndarray], read: int) -> int | None:
+def _elements(node: Node, given: dict[str, np.ndarray], read: int) -> int | None:
     """How many elements the node makes of these operands; None if shape inference cannot say."""
     if node.op in _FEWER:
         return read * max((v.ndim for v in given.values()), default=0)

@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.logits import Logits
-from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.view import Model
 
 
 def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = None) -> Layer:

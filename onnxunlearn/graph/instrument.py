@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import onnx
 
-from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.view import Model
 
 #: prefix of the outputs that hold a tensor's shape
 SHAPE = "shape of "

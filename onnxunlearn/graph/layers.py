@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from onnxunlearn.graph.logits import OPAQUE
-from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.view import Model
 
 
 @dataclass(frozen=True, eq=False)

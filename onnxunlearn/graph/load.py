@@ -11,10 +11,10 @@ from google.protobuf.message import DecodeError
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.runtime_ops import checkable
 from onnxunlearn.graph.structure import check_structure
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
+from onnxunlearn.graph.view import Model
 
 #: protobuf's own limit, in bytes
 _LARGEST_FILE = 2**31 - 1

@@ -6,8 +6,8 @@ from math import prod
 import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.normalisers import decomposed
+from onnxunlearn.graph.view import Model
 
 #: what exporters put behind the logits and what does not change which class is largest
 NORMALISERS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})

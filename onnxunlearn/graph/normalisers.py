@@ -4,7 +4,8 @@ e / Σe, e · 1/Σe      with e = exp(z) or exp(z − max z)
 z − log Σe            also as ReduceLogSumExp, also of z − max z
 """
 
-from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.view import Model
 
 
 def decomposed(model: Model, last: Node) -> tuple[str, str] | None:

@@ -5,7 +5,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.view import Model
 
 _FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
 

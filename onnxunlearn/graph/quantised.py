@@ -14,8 +14,9 @@ import ml_dtypes
 import numpy as np
 import onnx
 
-from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.view import Model
 
 #: values of a stored tensor by name
 Lookup = Callable[[str], np.ndarray]

@@ -10,8 +10,8 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.messages import located
-from onnxunlearn.graph.model import Model
 from onnxunlearn.graph.tensors import external_tensors
+from onnxunlearn.graph.view import Model
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
 # Field numbers of onnx.proto

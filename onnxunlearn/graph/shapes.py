@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph.model import Model
+from onnxunlearn.graph.view import Model
 
 
 def parse_shapes(texts: Iterable[str]) -> dict[str, tuple[int, ...]]:

@@ -7,7 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from onnxunlearn.graph.folding import evaluate
-from onnxunlearn.graph.model import LAYOUT_OPS, Model, Node
+from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.view import LAYOUT_OPS, Model
 
 #: rearranges an array of any type: every element is used once, unmixed
 Step = Callable[[np.ndarray], np.ndarray]

@@ -11,7 +11,8 @@ import numpy as np
 import onnx
 
 from onnxunlearn.graph.layers import Layer
-from onnxunlearn.graph.model import Model, Node
+from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.view import Model
 
 #: prefixes of the inputs that take a layer's weight and bias, before the name of its node's output
 WEIGHT, BIAS = "weight of ", "bias of "

@@ -10,7 +10,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, Node, Quantised
 from onnxunlearn.graph.external import move_out
-from onnxunlearn.graph.model import LOWERED
+from onnxunlearn.graph.view import LOWERED
 
 
 class Declined(Exception):
@@ -198,4 +198,4 @@ def in_memory(
     proto, moved = move_out(proto)
     known = {**model.encodings, **(encodings or {})}
     kept = {**model.lent, **(lent or {}), **moved}
-    return Model(b"", proto, model.path, model.origin or model, known, kept)
+    return Model(b"", proto, model.path, kept, model.origin or model, known)

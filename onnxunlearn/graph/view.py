@@ -1,25 +1,18 @@
-"""An ONNX file as a graph: who makes a tensor, who reads it, which values are constant.
-
-The protobuf is only ever looked at; `graph.save` writes the original's bytes with patches.
-"""
+"""A model as a graph: who makes a tensor, who reads it, which values are constant."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
-from onnx import numpy_helper
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.graph.external import is_lent, move_out, narrow, read
+from onnxunlearn.graph.external import move_out, narrow
+from onnxunlearn.graph.file import ModelFile
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
-from onnxunlearn.graph.local_functions import constants_of
-from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.wire import FieldPath
+from onnxunlearn.graph.node import Node
 
 if TYPE_CHECKING:
     from onnxunlearn.graph.quantised import Quantised
@@ -31,89 +24,17 @@ LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "
 LOWERED = "onnxunlearn.lowering"
 
 
-@dataclass(frozen=True, eq=False)
-class Node:
-    """One node of the forward graph, its attributes decoded."""
-
-    index: int
-    proto: onnx.NodeProto = field(repr=False)
-    opset: int
-
-    @property
-    def op(self) -> str:
-        return self.proto.op_type
-
-    @property
-    def domain(self) -> str:
-        return "" if self.proto.domain == "ai.onnx" else self.proto.domain
-
-    @cached_property
-    def kind(self) -> str:
-        """The op as rules and tables know it: `Conv`, `com.microsoft::FusedConv`."""
-        return f"{self.domain}::{self.op}" if self.domain else self.op
-
-    @property
-    def name(self) -> str:
-        return self.proto.name or f"{self.op}_{self.index}"
-
-    @cached_property
-    def inputs(self) -> tuple[str, ...]:
-        """Input tensor names; an omitted optional input is the empty string."""
-        return tuple(self.proto.input)
-
-    @cached_property
-    def outputs(self) -> tuple[str, ...]:
-        return tuple(self.proto.output)
-
-    @cached_property
-    def captured(self) -> tuple[str, ...]:
-        """What the node's subgraphs (If, Loop, Scan) read, among it what they take from the outer graph."""
-        inner = [name for node in messages(self.proto, onnx.NodeProto) for name in node.input]
-        return (*inner, *(o.name for graph in messages(self.proto, onnx.GraphProto) for o in graph.output))
-
-    @cached_property
-    def attributes(self) -> Mapping[str, Any]:
-        return {a.name: onnx.helper.get_attribute_value(a) for a in self.proto.attribute}
-
-    def attribute(self, name: str, default: Any = None) -> Any:
-        value = self.attributes.get(name, default)
-        return value.decode() if isinstance(value, bytes) else value
-
-    def __str__(self) -> str:
-        return f"node {self.name!r}, op {self.kind}, opset {self.opset}"
-
-
 @dataclass(eq=False)
-class Model:
+class Model(ModelFile):
     """A loaded and checked model; make one with `graph.load`.
-
-    data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
 
     A model that was made in memory of a loaded one (see `lowering`) has no bytes. origin: the
     loaded one. encodings: of its constants, how they are made of the origin's stored tensors; those that
-    have the name of a stored tensor are that tensor, maybe in a wider type. lent: kept for external tensors
-    that stand for something else than the file holds, see `external.lend`.
+    have the name of a stored tensor are that tensor, maybe in a wider type.
     """
 
-    data: bytes = field(repr=False)
-    proto: onnx.ModelProto = field(repr=False)
-    path: Path | None = None
     origin: "Model | None" = field(default=None, repr=False)
     encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
-    lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
-
-    @property
-    def folder(self) -> Path | None:
-        return self.path.parent if self.path else None
-
-    @property
-    def graph(self) -> onnx.GraphProto:
-        return self.proto.graph
-
-    @cached_property
-    def opsets(self) -> dict[str, int]:
-        """Domain -> version; the standard domain is the empty string."""
-        return {"" if o.domain == "ai.onnx" else o.domain: o.version for o in self.proto.opset_import}
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:
@@ -121,24 +42,6 @@ class Model:
             return self.opsets.get("" if proto.domain == "ai.onnx" else proto.domain, 1)
 
         return tuple(Node(i, proto, version(proto)) for i, proto in enumerate(self.graph.node))
-
-    @cached_property
-    def initializers(self) -> dict[str, onnx.TensorProto]:
-        return {t.name: t for t in self.graph.initializer}
-
-    @cached_property
-    def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
-        """The graph's inputs without those that are initializers (IR 3 lists them too)."""
-        return tuple(i for i in self.graph.input if i.name not in self.initializers)
-
-    @property
-    def batch_size(self) -> int | None:
-        """The batch size if it is baked into the inputs; None if it is free."""
-        for info in self.inputs:
-            dims = info.type.tensor_type.shape.dim
-            if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
-                return int(dims[0].dim_value)
-        return None
 
     @cached_property
     def producer(self) -> dict[str, Node]:
@@ -172,21 +75,6 @@ class Model:
     @cached_property
     def _readers(self) -> dict[str, tuple[Node, ...]]:
         return {}
-
-    @cached_property
-    def stored(self) -> dict[str, onnx.TensorProto]:
-        """Tensors whose values lie in the file: initializers and outputs of Constant nodes; of those in local
-        functions, too, under names of their own (see `constants_of`)."""
-        tensors = {name: tensor for name, (_, tensor) in self.function_constants.items()}
-        tensors |= self.initializers
-        for node in self.nodes:
-            if node.kind == "Constant" and isinstance(node.attribute("value"), onnx.TensorProto):
-                tensors[node.outputs[0]] = node.attribute("value")
-        return tensors
-
-    @cached_property
-    def function_constants(self) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
-        return constants_of(self.proto)
 
     @cached_property
     def activations(self) -> frozenset[str]:
@@ -225,19 +113,6 @@ class Model:
         """Declared and inferred element types (onnx.TensorProto.FLOAT …)."""
         known = {i.name: i.type.tensor_type.elem_type for i in self._declared}
         return {**known, **{name: tensor.data_type for name, tensor in self.stored.items()}}
-
-    def array(self, name: str) -> np.ndarray:
-        """The stored tensor's values, in its own layout and dtype.
-
-        Raises InputError if they lie in another file that does not hold them.
-        """
-        tensor = self.stored[name]
-        try:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL and (self.folder or is_lent(tensor)):
-                return read(tensor, self.folder or Path())
-            return np.asarray(numpy_helper.to_array(tensor))
-        except (OSError, ValueError) as error:
-            raise InputError(f"tensor {name!r} cannot be read ({error}); export the model again") from None
 
     def constant(self, name: str) -> np.ndarray | None:
         """The value of a tensor that does not depend on the inputs; None if it does, or is not known."""
