@@ -14,7 +14,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.batching import run_batched
 from onnxunlearn.graph import expose, find_head, find_logits
 from onnxunlearn.judge.attacks import membership_inference, relearn
-from onnxunlearn.judge.distributions import softmax
+from onnxunlearn.numerics import softmax
 
 Row = dict[str, Any]
 

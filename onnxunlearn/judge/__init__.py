@@ -3,7 +3,7 @@
 from onnxunlearn.judge.attacks import Relearned, membership_inference, relearn
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff
-from onnxunlearn.judge.distributions import entropy, probabilities, softmax
+from onnxunlearn.judge.distributions import probabilities
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import (
     Figures,
@@ -34,7 +34,6 @@ __all__ = [
     "describe_files",
     "diff",
     "divergence",
-    "entropy",
     "features",
     "figures_of",
     "hidden",
@@ -47,6 +46,5 @@ __all__ = [
     "redistribution",
     "relearn",
     "scores",
-    "softmax",
     "worst_class",
 ]

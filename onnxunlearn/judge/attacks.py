@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.judge.distributions import entropy
+from onnxunlearn.numerics import entropy
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxunlearn.judge.distributions import entropy
+from onnxunlearn.numerics import entropy
 
 
 def redistribution(

@@ -1,6 +1,8 @@
-"""Class scores as probabilities, and how spread out they are."""
+"""Class scores as probabilities."""
 
 import numpy as np
+
+from onnxunlearn.numerics import softmax
 
 
 def probabilities(scores: np.ndarray, normaliser: str | None) -> np.ndarray:
@@ -14,15 +16,3 @@ def probabilities(scores: np.ndarray, normaliser: str | None) -> np.ndarray:
     if normaliser == "Softmax":
         return values
     return softmax(values)  # of log-probabilities, too
-
-
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
-    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
-
-
-def entropy(probabilities: np.ndarray) -> np.ndarray:
-    """Of the last axis, in bits."""
-    p = probabilities.astype(np.float64)
-    return np.asarray(-(p * np.log2(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=-1))

@@ -14,12 +14,12 @@ from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import SHAPE, Layer, expose, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.judge import softmax
 from onnxunlearn.methods.boundary import Boundary, record_boundary
 from onnxunlearn.methods.neighbours import neighbouring_class
 from onnxunlearn.methods.pull import Groups, Strength
 from onnxunlearn.methods.readout import outside, read_directions
-from onnxunlearn.methods.workbench import Workbench, logsumexp
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 
 #: copies of each image or sequence, itself included
@@ -288,8 +288,3 @@ def evaluate(
         features.append(pooled(values[inner], bench.head))
         scores.append(values[logits].reshape(len(features[-1]), -1))
     return np.concatenate(scores), np.concatenate(features)
-
-
-def log_softmax(scores: np.ndarray) -> np.ndarray:
-    """Over the last axis."""
-    return np.asarray(scores - logsumexp(scores)[..., None])

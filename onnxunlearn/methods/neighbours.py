@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from onnxunlearn.methods.workbench import logsumexp
+from onnxunlearn.numerics import logsumexp
 
 #: retained samples that have a say
 _VOTERS = 15

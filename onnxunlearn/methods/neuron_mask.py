@@ -21,12 +21,12 @@ import numpy as np
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
-from onnxunlearn.judge import softmax
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import output_rows
 from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.numerics import softmax
 
 #: how far the strongest neuron's gate closes in the first round
 STEP = 0.1

@@ -25,11 +25,11 @@ import numpy as np
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
-from onnxunlearn.judge import softmax
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import from_weight_rows, input_rows
 from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.numerics import softmax
 
 #: tried where none is given: how many times more a weight must matter to the class
 ALPHAS = 9.0, 6.0, 4.0, 3.0, 2.0, 1.0, 0.3, 0.1, 0.03, 0.01

@@ -14,6 +14,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
 from onnxunlearn.judge import Figures, measure, measure_labels
 from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
+from onnxunlearn.numerics import logsumexp
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
@@ -259,12 +260,6 @@ class Workbench:
             and not exceeds(*figures, self.budget, deviations)
             and (dearest is None or dearest.beyond <= 0)
         )
-
-
-def logsumexp(scores: np.ndarray) -> np.ndarray:
-    """log Σ exp over the last axis."""
-    top = scores.max(axis=-1)
-    return np.asarray(top + np.log(np.exp(scores - top[..., None]).sum(axis=-1)))
 
 
 Method = Callable[..., Outcome]

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.graph import Logits, Model
-from onnxunlearn.judge import softmax
+from onnxunlearn.numerics import softmax
 from onnxunlearn.relevance import Propagator, parse_composite
 
 #: probability of a sample's class in its soft target, drawn between these

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from onnxunlearn.judge import agreement, cka, divergence, entropy, probabilities, redistribution, softmax
+from onnxunlearn.judge import agreement, cka, divergence, probabilities, redistribution
+from onnxunlearn.numerics import softmax
 
 Y = np.array([0, 0, 0, 0, 1, 1, 2, 2])
 
@@ -45,10 +46,6 @@ def test_divergence_of_what_has_nothing_in_common_is_one_bit() -> None:
     assert half == pytest.approx(1.5 - 0.75 * np.log2(3))
     assert divergence(np.empty((0, 2)), np.empty((0, 2))) is None
     assert divergence(np.array([[np.nan, 0.0]]), np.array([[0.5, 0.5]])) is None
-
-
-def test_entropy_in_bits() -> None:
-    assert entropy(np.array([[0.5, 0.5], [1.0, 0.0]])).tolist() == [1, 0]
 
 
 def test_agreement() -> None:

@@ -7,10 +7,10 @@ import onnx
 import pytest
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.judge import softmax
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.neuron_mask import gate_gradients, gated
+from onnxunlearn.numerics import softmax
 
 from .tiny import convolutional, tiny_bench, tokens_first
 

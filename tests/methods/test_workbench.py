@@ -15,7 +15,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
 from onnxunlearn.judge import measure
 from onnxunlearn.methods.limits import exceeds
-from onnxunlearn.methods.workbench import Trial, largest, logsumexp
+from onnxunlearn.methods.workbench import Trial, largest
 from onnxunlearn.probes import Probes
 
 from ..sample_paths import CNN, MLP, RESNET, images, mlp
@@ -32,13 +32,6 @@ def test_largest_is_what_a_linear_scan_finds(count: int, threshold: int) -> None
     assert found == max(n for n in range(count + 1) if holds(n))
     assert len(asked) <= 10
     assert 0 not in asked
-
-
-@given(st.lists(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3), min_size=1))
-def test_logsumexp_does_not_overflow(rows: list[list[float]]) -> None:
-    scores = np.array(rows)
-    expected = np.logaddexp.reduce(scores, axis=1)
-    np.testing.assert_allclose(logsumexp(scores), expected, atol=1e-9)
 
 
 def test_a_trial_says_what_the_written_file_does() -> None:
