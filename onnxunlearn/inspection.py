@@ -26,10 +26,10 @@ from onnxunlearn.graph.messages import messages
 from onnxunlearn.judge.report import declared_shape, sha256
 from onnxunlearn.lowering import lower
 from onnxunlearn.lowering.bodies import OPEN
-from onnxunlearn.lowering.settle import settle
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
+from onnxunlearn.reverse.settle import settle
 
 _QUANTISED = (
     "QuantizeLinear",

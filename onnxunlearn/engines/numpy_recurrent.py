@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from onnx.reference.op_run import OpRun
 
-from onnxunlearn.graph.recurrent import CellActivation, cell_activations, runs_backwards
+from onnxunlearn.graph.cells import CellActivation, cell_activations, runs_backwards
 
 Array = np.ndarray
 State = tuple[Array, ...]

@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from onnxunlearn.engines.torch_ops import Op, Result, torch_op
-from onnxunlearn.graph.recurrent import CellActivation, cell_activations, runs_backwards
+from onnxunlearn.graph.cells import CellActivation, cell_activations, runs_backwards
 
 State = tuple[Tensor, ...]
 Function = Callable[[Tensor], Tensor]

@@ -13,7 +13,7 @@ from onnxunlearn.lowering.contrib import lower_contrib
 from onnxunlearn.lowering.fold import fold
 from onnxunlearn.lowering.functions import inline
 from onnxunlearn.lowering.half import widen
-from onnxunlearn.lowering.quantised import dequantise
+from onnxunlearn.lowering.integers import dequantise
 from onnxunlearn.lowering.sparse import densify
 
 #: in this order: bodies before what is in them, types before the constants that must fit them

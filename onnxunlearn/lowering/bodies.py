@@ -5,8 +5,8 @@
     y, s = Scan(a, x; body)         becomes      the same over slices of x
 
 if c, n and the length of x are constant, or depend only on sizes that are fixed (an exporter's "squeeze if
-the size is 1"). What depends on sizes that only a batch tells is settled for that batch, see `settle`.
-The rest is left alone.
+the size is 1"). What depends on sizes that only a batch tells is settled for that batch, see
+`reverse.settle`. The rest is left alone.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

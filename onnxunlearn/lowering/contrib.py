@@ -7,7 +7,7 @@ SkipLayerNormalization          LayerNormalization(x + bias + skip), Simplified:
 EmbedLayerNormalization         LayerNormalization(words[ids] + positions[0…] + segments[ids])
 BiasAdd                         x + bias + skip
 Gelu, BiasGelu, FastGelu, QuickGelu     x·Φ(x), its tanh approximation, x·sigmoid(alpha·x)
-Attention, MultiHeadAttention   see `lowering.attention`
+Attention, MultiHeadAttention   see `lowering.fused_attention`
 
 And the standard's Gemm where it has no constant weight: alpha · a' @ b' + beta · c.
 """
@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.graph import Model
-from onnxunlearn.lowering.attention import attention, multi_head_attention
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
+from onnxunlearn.lowering.fused_attention import attention, multi_head_attention
 
 
 def lower_contrib(model: Model) -> Model:

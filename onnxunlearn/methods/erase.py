@@ -19,7 +19,7 @@ others, which never win. Only a share of the weights may change, at most some mi
 most relevance flows that speaks for the class and against its neighbour.
 
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
-(`reverse.gradients`). Why distributions and not means, and what else was tried: docs/method.md.
+(`reverse.weight_gradients`). Why distributions and not means, and what else was tried: docs/method.md.
 
 Source: this project; the distance is that of Bonneel et al. 2015.
 """

@@ -6,7 +6,7 @@ import onnx
 from onnx.reference.op_run import RuntimeImplementationError
 from onnx.reference.ops import load_op
 
-from onnxunlearn.lowering import bodies, contrib, quantised
+from onnxunlearn.lowering import bodies, contrib, integers
 from onnxunlearn.reverse import adjoint
 
 _HEAD = """# Ops that relevance can pass
@@ -43,8 +43,8 @@ def _lowered() -> Iterator[tuple[str, ...]]:
     seen = dict.fromkeys(contrib.LOWERINGS, ("contrib", "float ops"))
     seen["Gemm"] = ("contrib", "MatMul and Add, where an activation stands for the weight or bias")
     seen["LayerNormalization"] = ("contrib", "its parts, before opset 17")
-    integers = {*quantised.LOWERINGS, "MatMulInteger", "ConvInteger"} - {"Mul"}  # those end in a Mul
-    seen |= dict.fromkeys(integers, ("quantised", "float ops between DequantizeLinear and QuantizeLinear"))
+    ops = {*integers.LOWERINGS, "MatMulInteger", "ConvInteger"} - {"Mul"}  # those end in a Mul
+    seen |= dict.fromkeys(ops, ("integers", "float ops between DequantizeLinear and QuantizeLinear"))
     seen |= {kind: ("bodies", f"its body, unless {why}") for kind, why in bodies.OPEN.items()}
     for kind in sorted(seen):
         place, what = seen[kind]

@@ -19,7 +19,6 @@ from onnxunlearn.engines.batching import (
 from onnxunlearn.engines.tensor import Tensor, array_of, typed
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
-from onnxunlearn.lowering.settle import settle
 from onnxunlearn.relevance import seeds
 from onnxunlearn.relevance.compile import (
     SEED,
@@ -33,6 +32,7 @@ from onnxunlearn.relevance.seeds import Seed
 from onnxunlearn.reverse import path_between
 from onnxunlearn.reverse.measure import Measure, Shapes
 from onnxunlearn.reverse.recognise import recognise
+from onnxunlearn.reverse.settle import settle
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,10 @@ from onnxunlearn.reverse.adjoints import Site, adjoint
 from onnxunlearn.reverse.bottlenecks import bottlenecks
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.expression import Emitter, Value
-from onnxunlearn.reverse.gradients import compile_gradients
 from onnxunlearn.reverse.local_map import Linear, LocalMap
 from onnxunlearn.reverse.recognise import recognise
 from onnxunlearn.reverse.walk import ReverseGraph, Walk, path_between
+from onnxunlearn.reverse.weight_gradients import compile_gradients
 
 __all__ = [
     "Differentiator",

@@ -12,10 +12,10 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.engines.tensor import Tensor, Values, typed
 from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
-from onnxunlearn.reverse.gradients import SIGNAL, compile_gradients
 from onnxunlearn.reverse.measure import Measure
 from onnxunlearn.reverse.recognise import recognise
 from onnxunlearn.reverse.walk import ReverseGraph, path_between
+from onnxunlearn.reverse.weight_gradients import SIGNAL, compile_gradients
 
 #: layer name -> (weight in canonical layout, bias [outputs] or None)
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]

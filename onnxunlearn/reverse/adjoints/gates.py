@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.graph.recurrent import CellActivation
+from onnxunlearn.graph.cells import CellActivation
 from onnxunlearn.reverse.expression import Value
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.graph.recurrent import cell_activations, runs_backwards
+from onnxunlearn.graph.cells import cell_activations, runs_backwards
 from onnxunlearn.reverse.adjoints.gate_weights import Gates, Weights, vectors
 from onnxunlearn.reverse.adjoints.gates import Gate, gate_of
 from onnxunlearn.reverse.adjoints.site import Site, adjoint

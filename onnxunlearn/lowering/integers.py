@@ -18,7 +18,6 @@ import numpy as np
 import onnx
 
 from onnxunlearn.graph import Model, Node
-from onnxunlearn.lowering.attention import attend
 from onnxunlearn.lowering.blocks import (
     dynamic_quantize_lstm,
     floats_of,
@@ -27,6 +26,7 @@ from onnxunlearn.lowering.blocks import (
     stored_floats,
 )
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
+from onnxunlearn.lowering.fused_attention import attend
 
 #: of a step
 _TINY = 2.0**-10
