@@ -9,7 +9,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Model, StoredTensor
+from onnxunlearn.graph import Layer, Model, StoredTensor, counts_bytes, may_grow
 from onnxunlearn.registry import Registry
 
 #: (weights, random generator) -> perturbed weights of the same shape
@@ -150,7 +150,7 @@ class Edits:
         """Store `wanted` as integers. Constants that share a scale which grows keep their values."""
         encoding, encodings = self.model.encodings[name], self.model.encodings
         written = encoding.encode(
-            self._stored, wanted, encoding.may_grow(self.file), encoding.counts_bytes(self.file)
+            self._stored, wanted, may_grow(self.file, encoding), counts_bytes(self.file, encoding)
         )
         scales = {s.name for s in encoding.scales} & written.arrays.keys()
         others = [n for n, e in encodings.items() if n != name and scales & {s.name for s in e.scales}]

@@ -13,7 +13,8 @@ from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
-from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.storage import counts_bytes, may_grow, stored_tensor
+from onnxunlearn.graph.stored import StoredTensor
 from onnxunlearn.graph.view import Model
 
 __all__ = [
@@ -30,11 +31,13 @@ __all__ = [
     "as_float64",
     "check_output",
     "check_outputs",
+    "counts_bytes",
     "expose",
     "find_head",
     "find_layers",
     "find_logits",
     "load",
+    "may_grow",
     "not_finite",
     "obstacle",
     "parse_shapes",

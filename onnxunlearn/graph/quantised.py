@@ -8,15 +8,12 @@ integers.
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import ml_dtypes
 import numpy as np
-import onnx
 
-from onnxunlearn.graph.node import Node
-from onnxunlearn.graph.stored import StoredTensor, stored_tensor
-from onnxunlearn.graph.view import Model
+from onnxunlearn.graph.stored import StoredTensor
 
 #: values of a stored tensor by name
 Lookup = Callable[[str], np.ndarray]
@@ -44,6 +41,8 @@ class Quantised:
     values where they are not stored.
     """
 
+    #: whether the file holds floats, and the graph rounds them
+    by_the_graph: ClassVar[bool] = False
     integers: StoredTensor
     scales: tuple[StoredTensor, ...]
     zero: StoredTensor | np.ndarray = field(repr=False)
@@ -53,25 +52,6 @@ class Quantised:
         """The stored tensors it is made of."""
         stored_zero = [self.zero] if isinstance(self.zero, StoredTensor) else []
         return [self.integers, *self.scales, *stored_zero]
-
-    def readers(self, file: Model) -> tuple[Node, ...]:
-        """The nodes of the file that read the integers."""
-        found = stored_tensor(file, self.integers.name)
-        return found.readers if found else ()
-
-    def may_grow(self, file: Model) -> bool:
-        """Whether scale and zero point are this tensor's alone, and not those of an accumulator."""
-        if len(self.scales) != 1 or file.stored[self.integers.name].data_type == onnx.TensorProto.INT32:
-            return False
-        others = [stored_tensor(file, part.name) for part in self.parts[1:]]
-        return all(part is not None and not part.shared for part in others)
-
-    def counts_bytes(self, file: Model) -> bool:
-        """Whether the zero points lie in a list of numbers that take as many bytes as each needs."""
-        if not isinstance(self.zero, StoredTensor):
-            return False
-        tensor = file.stored[self.zero.name]
-        return bool(tensor.int32_data)
 
     def part(self, start: int, stop: int) -> "Quantised":
         """Those of the floats from `start` to `stop` along the last axis, as a constant of its own."""
@@ -218,10 +198,8 @@ class FakeQuantised(Quantised):
     integers: those floats, which is where an edit is written. dtype: of the integers they are rounded to.
     """
 
+    by_the_graph: ClassVar[bool] = True
     dtype: np.dtype[Any] = field(default_factory=lambda: np.dtype(np.int8))
-
-    def may_grow(self, file: Model) -> bool:
-        return False
 
     def decode(self, stored: Lookup) -> np.ndarray:
         floats = self.integers.arrange(stored(self.integers.name)).astype(np.float64)

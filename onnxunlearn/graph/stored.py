@@ -6,9 +6,7 @@ from functools import cached_property
 
 import numpy as np
 
-from onnxunlearn.graph.folding import evaluate
 from onnxunlearn.graph.node import Node
-from onnxunlearn.graph.view import LAYOUT_OPS, Model
 
 #: rearranges an array of any type: every element is used once, unmixed
 Step = Callable[[np.ndarray], np.ndarray]
@@ -83,33 +81,3 @@ class StoredTensor:
 
 def _halves(stored: np.ndarray) -> np.ndarray:
     return np.stack([stored & 0xF, stored >> 4], axis=-1).reshape(-1)
-
-
-def stored_tensor(model: Model, name: str) -> StoredTensor | None:
-    """Where the values of a constant tensor are stored; None if they are computed or not in the file."""
-    chain: list[Node] = []
-    while name not in model.stored:
-        node = model.producer.get(name)
-        if node is None or node.kind not in LAYOUT_OPS:
-            return None
-        chain.append(node)
-        name = node.inputs[0]
-    steps: list[Step] = []
-    for node in reversed(chain):
-        if node.kind not in {"Cast", "Identity"}:
-            operands = [model.constant(n) for n in node.inputs[1:]]
-            if any(operand is None for operand in operands):
-                return None
-            steps.append(_step(node, operands))
-    found = StoredTensor(name, tuple(model.stored[name].dims), model.readers(name), tuple(steps))
-    try:
-        return found if found.shape is not None else None
-    except Exception:  # a layout op that does not fit its operand: nobody can run it
-        return None
-
-
-def _step(node: Node, operands: list[np.ndarray | None]) -> Step:
-    if node.kind == "Transpose":
-        order = node.attribute("perm")
-        return lambda array: array.transpose(order)
-    return lambda array: evaluate(node, [array, *operands])[0]

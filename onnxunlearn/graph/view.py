@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx
@@ -13,9 +12,7 @@ from onnxunlearn.graph.external import move_out, narrow
 from onnxunlearn.graph.file import ModelFile
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.node import Node
-
-if TYPE_CHECKING:
-    from onnxunlearn.graph.quantised import Quantised
+from onnxunlearn.graph.quantised import Quantised
 
 #: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
 LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
@@ -34,7 +31,7 @@ class Model(ModelFile):
     """
 
     origin: "Model | None" = field(default=None, repr=False)
-    encodings: "Mapping[str, Quantised]" = field(default_factory=dict, repr=False)
+    encodings: Mapping[str, Quantised] = field(default_factory=dict, repr=False)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

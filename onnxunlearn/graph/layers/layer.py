@@ -6,13 +6,14 @@ stored tensor. A quantised, half or fused layer is found in the lowered model, w
 what stored tensors they are made of (`Model.encodings`).
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from onnxunlearn.graph.logits import OPAQUE
 from onnxunlearn.graph.node import Node
-from onnxunlearn.graph.stored import StoredTensor, stored_tensor
+from onnxunlearn.graph.storage import editable, in_the_file
+from onnxunlearn.graph.stored import StoredTensor
 from onnxunlearn.graph.view import Model
 
 
@@ -70,31 +71,20 @@ def obstacle(model: Model, tensor: str) -> str:
 
 
 def _why(model: Model, node: Node) -> str:
-    name = _in_the_file(model, node.inputs[1])
+    name = in_the_file(model, node.inputs[1])
     if node.inputs[1] in model.activations:
         return f"its weight {name!r} is computed while the model runs"
     if any(t.values.name == name for t in (model.origin or model).graph.sparse_initializer):
         return f"its weight {name!r} is stored as a sparse tensor, which is only read"
-    if _editable(model, node.inputs[1]) is None:
+    if editable(model, node.inputs[1]) is None:
         return f"its weight {name!r} is computed from other values when the model is loaded"
     return f"its weight {name!r} has no row for each class"
-
-
-def _in_the_file(model: Model, name: str) -> str:
-    """The tensor of the file that lowering made `name` of; `name` itself if it is one."""
-    file = model.origin or model
-    while name not in file.producer and name not in file.stored:
-        maker = model.producer.get(name)
-        if maker is None or not maker.inputs:
-            break
-        name = maker.inputs[0]
-    return name
 
 
 def _layer(model: Model, node: Node) -> Layer | None:
     if node.inputs[0] not in model.activations or node.inputs[1] in model.activations:
         return None
-    weight = _editable(model, node.inputs[1])
+    weight = editable(model, node.inputs[1])
     if weight is None:
         return None
     if node.kind != "Conv":
@@ -120,26 +110,10 @@ def _layer(model: Model, node: Node) -> Layer | None:
 
 def _bias(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTensor | None:
     """The stored tensor behind `name` if it is one number a neuron, `trailing` axes from the last."""
-    found = _editable(model, name)
+    found = editable(model, name)
     if found is None:
         return None
     axis = len(found.shape) - 1 - trailing
     if axis < 0 or found.shape[axis] != neurons or int(np.prod(found.shape)) != neurons:
         return None
     return found.then(lambda array: array.reshape(neurons))
-
-
-def _editable(model: Model, name: str) -> StoredTensor | None:
-    """Where the values lie, if the file holds them or what they are made of."""
-    found = stored_tensor(model, name)
-    if found is None or model.origin is None:
-        return found
-    encoding = model.encodings.get(found.name)
-    parts = [found] if encoding is None else encoding.parts
-    for part in parts:
-        tensor = model.origin.stored.get(part.name)
-        if tensor is None or tuple(tensor.dims) != part.stored_shape:
-            return None
-    # Each reader of stored integers has floats of its own in the lowered model.
-    readers = found.readers if encoding is None else encoding.readers(model.origin)
-    return replace(found, readers=readers) if len(readers) > len(found.readers) else found
