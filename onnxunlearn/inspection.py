@@ -175,7 +175,7 @@ def _seen(model: Model, engine: str) -> Model:
 def _weighted(seen: Model, node: Node) -> bool:
     """Whether the node has a weight, known or computed; a product of two activations has none."""
     product = node.kind == "MatMul" and all(name in seen.activations for name in node.inputs)
-    return node.kind in {"Conv", "Gemm", "MatMul"} and not product
+    return node.traits.linear and not product
 
 
 def _stored_as(seen: Model, layer: Layer) -> str:

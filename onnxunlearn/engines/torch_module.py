@@ -17,8 +17,9 @@ from onnxunlearn.engines import (  # noqa: F401  (they register ops)
 )
 from onnxunlearn.engines.schedule import Step, schedule
 from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
-from onnxunlearn.engines.torch_ops import READS_NUMBERS, Op, Result, tensor_of, torch_op
+from onnxunlearn.engines.torch_ops import Op, Result, tensor_of, torch_op
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError, one_line
+from onnxunlearn.graph.traits import traits
 
 #: integer tensors up to this size are kept on the CPU: they are shapes and axes, read as Python numbers
 _SMALL = 64
@@ -181,8 +182,7 @@ def _placed(node: onnx.NodeProto, operands: list[Tensor | None], device: torch.d
 
     What is on the CPU altogether is arithmetic on shapes, and stays there.
     """
-    reads_numbers = node.op_type in READS_NUMBERS or node.op_type.startswith("Reduce")
-    if reads_numbers or all(x is None or x.device.type == "cpu" for x in operands):
+    if traits(node.op_type).numbers or all(x is None or x.device.type == "cpu" for x in operands):
         return operands
     return [x if x is None else x.to(device) for x in operands]
 

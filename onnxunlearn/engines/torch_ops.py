@@ -46,24 +46,6 @@ class Op:
 
 torch_op: Registry[Callable[..., Result]] = Registry("torch op")
 
-#: ops that, like the reductions, read shapes, axes or pads as Python numbers: those may stay on the CPU
-READS_NUMBERS = frozenset(
-    [
-        "ConstantOfShape",
-        "CumSum",
-        "Expand",
-        "Pad",
-        "Range",
-        "Reshape",
-        "Slice",
-        "Split",
-        "Squeeze",
-        "Tile",
-        "Trilu",
-        "Unsqueeze",
-    ]
-)
-
 DTYPES: dict[int, torch.dtype] = {
     onnx.TensorProto.FLOAT: torch.float32,
     onnx.TensorProto.DOUBLE: torch.float64,

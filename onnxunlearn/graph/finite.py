@@ -1,13 +1,9 @@
 """Weights that are not numbers: a model may be run with them, but whoever runs it should know."""
 
 import numpy as np
-import onnx
 
+from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
-
-_FLOATS = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
-)
 
 
 def not_finite(model: Model) -> list[str]:
@@ -17,7 +13,7 @@ def not_finite(model: Model) -> list[str]:
     """
     lines = []
     for name, tensor in model.stored.items():
-        if tensor.data_type not in _FLOATS:
+        if tensor.data_type not in FLOATS:
             continue
         values = model.array(name)
         finite = np.isfinite(values)

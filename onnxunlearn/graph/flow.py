@@ -6,63 +6,18 @@ Shapes, indices, masks and comparisons depend on the inputs, too, but nothing fl
 from collections.abc import Iterable
 
 import numpy as np
-import onnx
 
-from onnxunlearn.graph import Model, Node
-
-#: nothing flows back through these
-_STEPS = frozenset(
-    {"Shape", "Size", "ConstantOfShape", "NonZero", "Range", "OneHot", "EyeLike", "RandomNormalLike"}
-    | {
-        "Equal",
-        "Less",
-        "LessOrEqual",
-        "Greater",
-        "GreaterOrEqual",
-        "Not",
-        "And",
-        "Or",
-        "Xor",
-        "IsNaN",
-        "IsInf",
-    }
-    | {"ArgMax", "ArgMin", "Sign", "Floor", "Ceil", "Round"}
-)
-#: only the first input is data; the others are shapes, axes, indices, bounds or parameters
-_FIRST = frozenset(
-    {"Reshape", "Expand", "Slice", "Tile", "Gather", "GatherND", "GatherElements", "Squeeze", "Unsqueeze"}
-    | {
-        "Pad",
-        "CastLike",
-        "Resize",
-        "Upsample",
-        "Split",
-        "Clip",
-        "Dropout",
-        "CumSum",
-        "Trilu",
-        "LSTM",
-        "GRU",
-        "RNN",
-    }
-    | {"ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL1", "ReduceL2", "ReduceProd"}
-    | {"QuantizeLinear", "DequantizeLinear"}
-    | {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"}
-)
-_FLOATS = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
-)
+from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.tensors import FLOATS
+from onnxunlearn.graph.view import Model
 
 
 def data_inputs(node: Node) -> tuple[str, ...]:
     """The inputs through which a signal could flow back."""
-    if node.kind in _STEPS or (node.kind == "Cast" and node.attribute("to") not in _FLOATS):
+    if node.kind == "Cast" and node.attribute("to") not in FLOATS:
         return ()
-    if node.kind == "Where":
-        return node.inputs[1:3]
-    if node.kind in {"ScatterND", "ScatterElements"}:
-        return (node.inputs[0], node.inputs[2])
-    return node.inputs[:1] if node.kind in _FIRST else node.inputs
+    numbers = node.traits.data
+    return node.inputs if numbers is None else tuple(node.inputs[i] for i in numbers if i < len(node.inputs))
 
 
 def sources(model: Model) -> list[str]:
@@ -70,7 +25,7 @@ def sources(model: Model) -> list[str]:
 
     Not what is looked up by position alone: that is the same for every sample.
     """
-    found = [i.name for i in model.inputs if i.type.tensor_type.elem_type in _FLOATS]
+    found = [i.name for i in model.inputs if i.type.tensor_type.elem_type in FLOATS]
     by_data = model.activations - shape_arithmetic(model)
     for node in model.nodes:
         looks_up = node.kind == "Gather" and node.inputs[0] not in model.activations
@@ -93,7 +48,7 @@ def shape_arithmetic(model: Model) -> frozenset[str]:
     """Tensors that depend on the inputs' shapes, but not on their values: known once a batch is given."""
     found: set[str] = set()
     for node in model.nodes:
-        if node.kind in {"Shape", "Size"}:
+        if node.traits.of_shape:
             found.update(node.outputs)
             continue
         read = [name for name in node.inputs if name in model.activations]

@@ -9,102 +9,13 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.traits import Folds
 
 #: elements that one folded tensor may have, if NumPy makes them at once, and if the evaluator loops in Python
 MOST_ELEMENTS, MOST_LOOPED = 2**26, 2**16
 
 #: what inference needs the values of, rather than the shape: sizes, repeats, pads
 _SMALL = 2**12
-
-#: ops that the reference evaluator hands to NumPy whole
-_VECTORISED = frozenset(
-    {
-        "Abs",
-        "Add",
-        "And",
-        "BatchNormalization",
-        "Cast",
-        "CastLike",
-        "Ceil",
-        "Clip",
-        "Concat",
-        "Constant",
-        "ConstantOfShape",
-        "Cos",
-    }
-    | {
-        "DequantizeLinear",
-        "Div",
-        "DynamicQuantizeLinear",
-        "Equal",
-        "Exp",
-        "Expand",
-        "EyeLike",
-        "Flatten",
-        "Floor",
-    }
-    | {
-        "Gather",
-        "Gemm",
-        "Greater",
-        "GreaterOrEqual",
-        "Identity",
-        "IsInf",
-        "IsNaN",
-        "Less",
-        "LessOrEqual",
-        "Log",
-    }
-    | {
-        "MatMul",
-        "MatMulInteger",
-        "Max",
-        "Mean",
-        "Min",
-        "Mod",
-        "Mul",
-        "Neg",
-        "Not",
-        "OneHot",
-        "Or",
-        "Pad",
-        "Pow",
-    }
-    | {
-        "QuantizeLinear",
-        "Range",
-        "Reciprocal",
-        "ReduceMax",
-        "ReduceMean",
-        "ReduceMin",
-        "ReduceProd",
-        "ReduceSum",
-    }
-    | {
-        "Relu",
-        "Reshape",
-        "Round",
-        "Shape",
-        "Sigmoid",
-        "Sign",
-        "Sin",
-        "Size",
-        "Slice",
-        "Softmax",
-        "Split",
-        "Sqrt",
-    }
-    | {"Squeeze", "Sub", "Sum", "Tanh", "Tile", "Transpose", "Trilu", "Unsqueeze", "Where", "Xor"}
-)
-#: another value each time, or a decoder for files from strangers
-_NEVER = frozenset(
-    {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Bernoulli", "Multinomial"}
-    | {"Dropout", "ImageDecoder"}
-)
-#: normalise over one axis, or over all that follow it
-_FLATTENING = frozenset({"Softmax", "LogSoftmax", "Hardmax"})
-#: the sizes of their outputs depend on values; at most one index for each axis of each element
-_FEWER = frozenset({"NonZero", "Compress", "Unique"})
 
 
 class TooLarge(ValueError):
@@ -115,7 +26,7 @@ def fold(node: Node, operands: Sequence[np.ndarray | None]) -> list[np.ndarray]:
     """`evaluate` for whatever a file holds. Raises TooLarge for what would be out of proportion."""
     node = _of_inference(node)
     check_foldable(node, operands)
-    if node.kind in _FLATTENING and node.opset < 13:
+    if node.traits.flattened and node.opset < 13:
         return _flattened(node, operands)
     return evaluate(node, operands)
 
@@ -160,9 +71,9 @@ def _flattened(node: Node, operands: Sequence[np.ndarray | None]) -> list[np.nda
 def check_foldable(node: Node, operands: Sequence[np.ndarray | None]) -> None:
     """Raises TooLarge if the node's outputs would be, or if nobody can say; nothing is computed for it."""
     given = {n: np.asarray(v) for n, v in zip(node.inputs, operands, strict=True) if v is not None}
-    if node.op in _NEVER or any(v.dtype.kind in "OUS" for v in given.values()):
+    if node.traits.folds is Folds.NEVER or any(v.dtype.kind in "OUS" for v in given.values()):
         raise TooLarge(f"{node} is not folded")
-    limit = MOST_ELEMENTS if node.op in _VECTORISED else MOST_LOOPED
+    limit = MOST_ELEMENTS if node.traits.folds is Folds.WHOLE else MOST_LOOPED
     read = sum(v.size for v in given.values())
     if read > limit or (made := _elements(node, given, read)) is None or made > limit:
         raise TooLarge(f"{node} would make more than {limit:,} elements")
@@ -170,7 +81,7 @@ def check_foldable(node: Node, operands: Sequence[np.ndarray | None]) -> None:
 
 def _elements(node: Node, given: dict[str, np.ndarray], read: int) -> int | None:
     """How many elements the node makes of these operands; None if shape inference cannot say."""
-    if node.op in _FEWER:
+    if node.traits.sized_by_values:  # at most one index for each axis of each element
         return read * max((v.ndim for v in given.values()), default=0)
     kind = onnx.helper.np_dtype_to_tensor_dtype
     made = onnx.shape_inference.infer_node_outputs(

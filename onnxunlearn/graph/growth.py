@@ -10,16 +10,12 @@ import onnx
 
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.structure import Key, callees_first, key_of
+from onnxunlearn.graph.traits import traits
 
 #: sizes in a list that is computed from other lists; real ones have as many as a tensor has axes
 _LONGEST = 2**20
 #: what one that nobody declares may have at most
 _AXES = 64
-#: ops through which inference follows the values of such lists
-_FOLLOWED = frozenset(
-    {"Add", "Cast", "Div", "Gather", "Identity", "Max", "Min", "Mul", "Neg", "Reshape", "Slice", "Squeeze"}
-    | {"Sub", "Unsqueeze"}
-)
 _INTEGERS = (onnx.TensorProto.INT32, onnx.TensorProto.INT64)
 
 
@@ -64,7 +60,7 @@ def _lengths(
                 for g in inner
             )
         else:
-            length = max(read, default=0) if node.op_type in _FOLLOWED else 0
+            length = max(read, default=0) if traits(node.op_type).lists else 0
         found.update((output, length) for output in node.output)
     return found
 

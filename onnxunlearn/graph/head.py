@@ -20,7 +20,7 @@ def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = Non
         for output in node.outputs:
             if output in by_output and by_output[output].neurons == logits.classes:
                 return by_output[output]
-        if node.kind in {"Conv", "Gemm", "MatMul"}:
+        if node.traits.linear:
             break
     why = obstacle(model, logits.tensor)
     raise UnsupportedError(f"the layer that makes the logits {logits.tensor!r} cannot be edited: {why}")

@@ -7,23 +7,11 @@ import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.normalisers import decomposed
+from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
 
-#: what exporters put behind the logits and what does not change which class is largest
-NORMALISERS = frozenset({"Softmax", "LogSoftmax", "Sigmoid"})
-_RESHAPERS = frozenset(
-    {"Reshape", "Flatten", "Squeeze", "Identity", "Cast", "QuantizeLinear", "DequantizeLinear"}
-)
 #: what turns class scores into a map from class to score, as exporters of scikit-learn do
 _MAP = "ai.onnx.ml::ZipMap"
-#: ops of ai.onnx.ml that are a whole classifier
-OPAQUE = frozenset(
-    {"TreeEnsembleClassifier", "TreeEnsembleRegressor", "TreeEnsemble", "LinearClassifier", "LinearRegressor"}
-    | {"SVMClassifier", "SVMRegressor"}
-)
-_FLOATS = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
-)
 
 
 @dataclass(frozen=True)
@@ -76,25 +64,25 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
 
 def _refuse_trees(model: Model) -> None:
     for node in model.nodes:
-        if node.op in OPAQUE:
+        if node.traits.opaque:
             raise UnsupportedError(f"{node} keeps what it knows in its attributes, not in weights")
 
 
 def _trace(model: Model, output: onnx.ValueInfoProto) -> Logits | None:
-    if output.type.tensor_type.elem_type not in _FLOATS | {onnx.TensorProto.UNDEFINED}:
+    if output.type.tensor_type.elem_type not in FLOATS | {onnx.TensorProto.UNDEFINED}:
         return None
     end = model.producer.get(output.name)
     name = end.inputs[0] if end is not None and end.kind == _MAP else output.name
     scores = tensor = name
     normaliser = None
     while (node := model.producer.get(name)) is not None:
-        if node.kind in NORMALISERS:
+        if node.traits.normaliser:
             name = tensor = node.inputs[0]
             normaliser = node.kind
         elif (found := decomposed(model, node)) is not None:
             normaliser, name = found
             tensor = name
-        elif node.kind in _RESHAPERS:
+        elif node.traits.keeps_scores:
             name = node.inputs[0]
         else:
             break
@@ -118,12 +106,14 @@ def _classes(model: Model, tensor: str) -> int | None:
             return classes if classes >= 2 else None
     # Shape inference gave up (or an exporter lost the sizes): the layer that makes the scores knows.
     for node in model.upstream(tensor):
-        if node.kind in {"Gemm", "MatMul", "Conv"}:
+        if node.traits.linear:
             weight = model.constant(node.inputs[1])
             if weight is None or weight.ndim < 2:
                 return None
+            if node.kind == "ConvTranspose":
+                return int(weight.shape[1] * node.attribute("group", 1))
             rows_are_outputs = node.kind == "Conv" or bool(node.attribute("transB", 0))
             return int(weight.shape[0 if rows_are_outputs else -1])
-        if node.kind not in _RESHAPERS | {"Add", "GlobalAveragePool", "ReduceMean", "AveragePool"}:
+        if not (node.traits.keeps_scores or node.traits.averages or node.kind == "Add"):
             return None
     return None

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.traits import Traits, traits
 
 #: the standard domain's names
 STANDARD = ("", "ai.onnx")
@@ -33,6 +34,11 @@ class Node:
     def kind(self) -> str:
         """The op as rules and tables know it: `Conv`, `com.microsoft::FusedConv`."""
         return f"{self.domain}::{self.op}" if self.domain else self.op
+
+    @cached_property
+    def traits(self) -> Traits:
+        """What is known of the op."""
+        return traits(self.kind)
 
     @property
     def name(self) -> str:

@@ -5,12 +5,10 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import TYPE_ATTRIBUTES
 from onnxunlearn.graph.view import Model
 
 _FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
-
-#: attributes that name the element type a node makes or computes in
-_TYPES = frozenset({"to", "dtype", "output_datatype", "softmax_precision"})
 
 
 def as_float64(model: Model) -> Model:
@@ -32,7 +30,7 @@ def as_float64(model: Model) -> Model:
 
 def _widen(node: onnx.NodeProto, opset: int) -> None:
     for attribute in node.attribute:
-        if attribute.name in _TYPES and attribute.i == _FLOAT:
+        if attribute.name in TYPE_ATTRIBUTES and attribute.i == _FLOAT:
             attribute.i = _DOUBLE
         if node.op_type == "Constant" and attribute.name in {"value_float", "value_floats"}:
             values = attribute.f if attribute.name == "value_float" else list(attribute.floats)

@@ -9,7 +9,7 @@ from onnxunlearn.graph.folding import evaluate
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.quantised import Quantised
 from onnxunlearn.graph.stored import Step, StoredTensor
-from onnxunlearn.graph.view import LAYOUT_OPS, Model
+from onnxunlearn.graph.view import Model
 
 
 def stored_tensor(model: Model, name: str) -> StoredTensor | None:
@@ -17,7 +17,7 @@ def stored_tensor(model: Model, name: str) -> StoredTensor | None:
     chain: list[Node] = []
     while name not in model.stored:
         node = model.producer.get(name)
-        if node is None or node.kind not in LAYOUT_OPS:
+        if node is None or not node.traits.layout:
             return None
         chain.append(node)
         name = node.inputs[0]

@@ -14,6 +14,10 @@ from onnxunlearn.graph.messages import messages
 
 #: floats of two bytes, which CPUs compute with as float32
 HALVES = frozenset({onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16})
+#: floats that networks compute with
+FLOATS = HALVES | {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
+#: attributes that name the element type a node makes or computes in
+TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
 _EXTERNAL = onnx.TensorProto.EXTERNAL
 _MOST_AXES = 32  # NumPy's own limit up to 1.26
 _LARGEST = 2**62  # bits; larger sizes cannot even be computed with

@@ -14,9 +14,6 @@ from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.quantised import Quantised
 
-#: ops that only rename, retype or rearrange a constant: each stored element is used exactly once, unmixed
-LAYOUT_OPS = frozenset({"Identity", "Transpose", "Reshape", "Cast", "Squeeze", "Unsqueeze", "Flatten"})
-
 #: `producer_name` of lowered models: what they say of floats is meant, and no engine may quantise it again
 LOWERED = "onnxunlearn.lowering"
 
@@ -62,9 +59,9 @@ class Model(ModelFile):
             while waiting:  # no recursion: chains may be long
                 part = waiting.pop()
                 for node in self.consumers.get(part, ()):
-                    if node.kind in LAYOUT_OPS and node.inputs[0] == part:
+                    if node.traits.layout and node.inputs[0] == part:
                         waiting.append(node.outputs[0])
-                    elif node.kind not in {"Shape", "Size"}:
+                    elif not node.traits.of_shape:
                         found.append(node)
             self._readers[name] = tuple(found)
         return self._readers[name]

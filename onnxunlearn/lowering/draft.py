@@ -10,6 +10,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, Node, Quantised
 from onnxunlearn.graph.external import move_out
+from onnxunlearn.graph.traits import traits
 from onnxunlearn.graph.view import LOWERED
 
 
@@ -82,7 +83,7 @@ class Draft:
         names = [first, *(f"{first} {i}" for i in range(1, outputs))]
         given = {k: v for k, v in attributes.items() if v is not None}
         name = f"{first} ({kind})"
-        if kind in {"Conv", "Gemm", "MatMul"} and all(made.name != self.layer_name for made in self.made):
+        if traits(kind).linear and all(made.name != self.layer_name for made in self.made):
             name = self.layer_name  # a layer keeps the name that its user knows
         self.made.append(onnx.helper.make_node(kind, list(inputs), names, name=name, **given))
         return first

@@ -14,12 +14,10 @@ from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, external
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.tensors import HALVES
+from onnxunlearn.graph.tensors import HALVES, TYPE_ATTRIBUTES
 from onnxunlearn.lowering.draft import in_memory
 
 _FLOAT = onnx.TensorProto.FLOAT
-#: attributes that name an element type
-_TYPES = frozenset({"to", "dtype", "output_dtype"})
 
 
 def widen(model: Model) -> Model:
@@ -57,7 +55,7 @@ def _half(
     """Everything that says float16 or bfloat16: values, types to cast to, declared types but of `inputs`."""
     yield from (t for t in messages(proto, onnx.TensorProto) if t.data_type in HALVES)
     for attribute in messages(proto, onnx.AttributeProto):
-        if attribute.name in _TYPES and attribute.i in HALVES:
+        if attribute.name in TYPE_ATTRIBUTES and attribute.i in HALVES:
             yield attribute
     for info in messages(proto, onnx.ValueInfoProto):
         if info.type.tensor_type.elem_type in HALVES and info.name not in inputs:

@@ -9,8 +9,6 @@ from onnxunlearn.graph.folding import fold
 
 #: a size that is not fixed
 _FREE = -1
-#: these pick sizes, so that a free one among the others does not matter
-_PICKS = frozenset({"Gather", "Slice", "Squeeze", "Unsqueeze", "Reshape", "Identity", "Concat"})
 
 
 def static(model: Model, name: str) -> np.ndarray | None:
@@ -54,7 +52,7 @@ def _size(model: Model, name: str, sizes: Mapping[str, np.ndarray | None]) -> np
         bounds = slice(node.attribute("start", 0), node.attribute("end"))
         return np.array([_FREE if size is None else size for size in shape], np.int64)[bounds]
     read = [sizes.get(n) for n in node.inputs if n]
-    operands = read if node.kind in _PICKS else [_fixed(value) for value in read]
+    operands = read if node.traits.picks else [_fixed(value) for value in read]
     if not operands or len(operands) != len(node.inputs) or any(v is None for v in operands):
         return None
     try:

@@ -25,13 +25,6 @@ from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
-#: nodes through which channel i of the input is channel i of the output
-_CHANNELWISE = frozenset(
-    {"Relu", "LeakyRelu", "Clip", "HardSwish", "HardSigmoid", "Sigmoid", "Tanh", "BatchNormalization"}
-    | {"Identity", "Dropout", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
-    | {"Squeeze", "QuantizeLinear", "DequantizeLinear", "Cast"}
-    | {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"}
-)
 #: forget class -> neurons of one layer
 Neurons = Mapping[int, np.ndarray]
 
@@ -143,7 +136,7 @@ def _before(model: Model, layers: list[Layer], layer: Layer) -> Layer | None:
             own = before.neurons == layer.weight.shape[1] and not shared
             return before if own else None
         node = model.producer.get(name)
-        if node is None or node.kind not in _CHANNELWISE:
+        if node is None or not node.traits.channelwise:
             return None
         name = node.inputs[0]
     return None

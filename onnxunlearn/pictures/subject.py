@@ -8,14 +8,12 @@ import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.reverse import path_between
 
 Kind = Literal["image", "series", "table", "tokens"]
 
 _KINDS: dict[int, Kind] = {4: "image", 3: "series", 2: "table", 1: "table"}
-_FLOATS = frozenset(
-    {onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16, onnx.TensorProto.DOUBLE}
-)
 
 
 @dataclass(frozen=True)
@@ -55,8 +53,8 @@ def find_subject(model: Model, logits: Logits, name: str | None = None) -> Subje
 def starts_with_conv(model: Model, subject: Subject, logits: Logits) -> bool:
     """Whether a convolution is the first node with a weight behind the input."""
     for node in path_between(model, [subject.tensor], logits.tensor):
-        if node.kind in {"Conv", "Gemm", "MatMul"}:
-            return node.kind == "Conv"
+        if node.traits.linear:
+            return node.traits.channels == 1
     return False
 
 
@@ -84,7 +82,7 @@ def relevance_map(subject: Subject, relevance: np.ndarray) -> np.ndarray:
 
 def _subject(model: Model, info: onnx.ValueInfoProto, logits: Logits) -> Subject | None:
     rank = len(info.type.tensor_type.shape.dim)
-    is_float = info.type.tensor_type.elem_type in _FLOATS
+    is_float = info.type.tensor_type.elem_type in FLOATS
     embedded = None if is_float else _embedding(model, info.name)
     tensor = info.name if is_float else embedded
     if tensor is None and rank > 2:  # a mask is [N, T]; what has more axes and becomes float is pixels
@@ -120,7 +118,7 @@ def _table_rows(model: Model, embedding: str) -> int:
 def _converted(model: Model, name: str) -> str | None:
     """The float tensor of the same shape that a Cast or DequantizeLinear makes of integers."""
     for node in model.consumers.get(name, ()):
-        if node.kind == "DequantizeLinear" or (node.kind == "Cast" and node.attribute("to") in _FLOATS):
+        if node.kind == "DequantizeLinear" or (node.kind == "Cast" and node.attribute("to") in FLOATS):
             return node.outputs[0]
         if node.kind == "Identity" and (found := _converted(model, node.outputs[0])):
             return found

@@ -9,7 +9,7 @@ import numpy as np
 from onnxunlearn.errors import InputError, blamed_on
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.composites import Composite
-from onnxunlearn.relevance.merge import LINEAR, Merged, merge_behind
+from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.reverse import Linear, LocalMap, ReverseGraph, Site, Value, Walk, adjoint
 from onnxunlearn.reverse.local_map import (
@@ -124,7 +124,7 @@ class _LrpWalk(Walk):
                         self.merges[node.index] = merged
         self.merged = {i for m in self.merges.values() for i in m.nodes}
         self.first = _first_linear_nodes(model)
-        self.depth = {node.index: i for i, node in enumerate(n for n in model.nodes if n.kind in LINEAR)}
+        self.depth = {node.index: i for i, node in enumerate(n for n in model.nodes if n.traits.linear)}
         self.rules: list[RuleAt] = []
 
     def shares(self, node: Node, local: LocalMap, signals: Sequence[Value]) -> Sequence[Value]:
@@ -132,7 +132,7 @@ class _LrpWalk(Walk):
             self.rules.append(RuleAt(node.name, node.kind, local.kind, "merged"))
             return signals
         spec = self.composite.choose(
-            self.traits(node, local),
+            self.labels(node, local),
             node.name,
             self.depth.get(node.index),
             lambda name: isinstance(local, _NEEDS.get(name, Linear)),
@@ -146,12 +146,13 @@ class _LrpWalk(Walk):
             )
         return rule[spec.name](local, *signals, **spec.parameters)
 
-    def traits(self, node: Node, local: LocalMap) -> list[str]:
-        traits = [f"{local.kind} {node.kind}", local.kind, node.kind, "any"]
+    def labels(self, node: Node, local: LocalMap) -> list[str]:
+        """What a composite may call the node, the most exact first."""
+        labels = [f"{local.kind} {node.kind}", local.kind, node.kind, "any"]
         if isinstance(local, Linear):
-            traits.append("linear")
-            traits += [name for name, index in self.first.items() if index == node.index]
-        return traits
+            labels.append("linear")
+            labels += [name for name, index in self.first.items() if index == node.index]
+        return labels
 
     def site(self, node: Node) -> Site:
         site = replace(super().site(node), patterns=self.patterns.get(node.index))
@@ -161,7 +162,7 @@ class _LrpWalk(Walk):
 
 
 def _first_linear_nodes(model: Model) -> dict[str, int]:
-    linear = [n for n in model.nodes if n.kind in LINEAR and n.inputs[0] in model.activations]
+    linear = [n for n in model.nodes if n.traits.linear and n.inputs[0] in model.activations]
     first = {"first linear": linear[0].index} if linear else {}
-    convolutions = [n for n in linear if n.kind == "Conv"]
+    convolutions = [n for n in linear if n.traits.channels == 1]
     return {**first, "first conv": convolutions[0].index} if convolutions else first

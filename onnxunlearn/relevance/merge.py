@@ -12,11 +12,6 @@ from onnxunlearn.graph import Model, Node
 from onnxunlearn.reverse.adjoints import Site
 from onnxunlearn.reverse.adjoints.arithmetic import scale_and_shift
 
-LINEAR = frozenset({"Conv", "Gemm", "MatMul"})
-#: those into which a scale and shift of the channels can be merged
-_TAKING = LINEAR | {"ConvTranspose"}
-_AFFINE = frozenset({"BatchNormalization", "Mul", "Div", "Add", "Sub"})
-
 
 @dataclass(frozen=True)
 class Merged:
@@ -33,18 +28,19 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
 
     Stops at the tensor `stop` (the logits). None if there is nothing to merge.
     """
-    if node.kind not in _TAKING or sum(name in model.activations for name in node.inputs) != 1:
+    channels = node.traits.channels
+    if channels is None or sum(name in model.activations for name in node.inputs) != 1:
         return None  # a product of two activations has no weight to merge into
     output, nodes = node.outputs[0], list[int]()
     scale, shift = np.ones(()), np.zeros(())
     while output != stop:
         readers = model.consumers.get(output, [])
-        if len(readers) != 1 or readers[0].kind not in _AFFINE:
+        if len(readers) != 1 or not readers[0].traits.affine:
             break
         reader = readers[0]
         if sum(name in model.activations for name in reader.inputs) != 1:
             break
-        parts = _per_channel(site_of(reader), axis=1 if node.kind in {"Conv", "ConvTranspose"} else -1)
+        parts = _per_channel(site_of(reader), channels)
         if parts is None:
             break
         scale, shift = scale * parts[0], shift * parts[0] + parts[1]

@@ -16,6 +16,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import blamed_on
 from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph.traits import traits
 
 #: tensor names (and constants) that a pattern's letters stand for
 Bindings = dict[str, str]
@@ -118,7 +119,7 @@ class Matcher:
                 used.add(node.index)
                 return self.match("d", node.inputs[0], bound, used)
             return None
-        orders = [operands, operands[::-1]] if op in {"Add", "Mul"} and len(operands) == 2 else [operands]
+        orders = [operands, operands[::-1]] if traits(op).commutative and len(operands) == 2 else [operands]
         given = self._operands(node)
         for order in orders:
             trial, seen = dict(bound), set(used)

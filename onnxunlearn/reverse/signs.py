@@ -1,13 +1,8 @@
 """Which tensors are provably ≥ 0. There the x⁻ branch of every rule vanishes: half the work, nothing lost."""
 
 from onnxunlearn.graph import Model, Node
-
-_ALWAYS = frozenset({"Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs"})
-#: outputs are ≥ 0 if all activations that go in are
-_KEEP = frozenset(
-    {"MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool", "ReduceMean", "Flatten", "Reshape"}
-    | {"Transpose", "Squeeze", "Unsqueeze", "Identity", "Dropout", "Concat", "Add", "HardSwish", "LeakyRelu"}
-)
+from onnxunlearn.graph.flow import data_inputs
+from onnxunlearn.graph.traits import Sign
 
 
 def nonnegative_tensors(model: Model) -> frozenset[str]:
@@ -21,12 +16,10 @@ def nonnegative_tensors(model: Model) -> frozenset[str]:
         return value is not None and value.dtype.kind == "f" and bool((value >= 0).all())
 
     for node in model.nodes:
-        if node.kind in _ALWAYS or _clips_at_zero(model, node):
+        sign = node.traits.sign
+        kept = sign is Sign.KEPT and all(map(holds, data_inputs(node)))
+        if sign is Sign.NEVER_NEGATIVE or kept or _clips_at_zero(model, node):
             known.update(node.outputs[:1])
-        elif node.kind in _KEEP:
-            operands = node.inputs if node.kind in {"Concat", "Add"} else node.inputs[:1]
-            if all(map(holds, operands)):
-                known.update(node.outputs[:1])
     return frozenset(known)
 
 

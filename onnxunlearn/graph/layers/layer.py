@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.graph.logits import OPAQUE
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.storage import editable, in_the_file
 from onnxunlearn.graph.stored import StoredTensor
@@ -65,7 +64,7 @@ def obstacle(model: Model, tensor: str) -> str:
     for node in model.upstream(tensor):
         if node.kind in {"Conv", "Gemm", "MatMul"}:
             return f"{node}: {_why(model, node)}"
-        if node.op in OPAQUE:
+        if node.traits.opaque:
             return f"{node} keeps what it knows in its attributes, not in weights"
     return f"no layer makes {tensor!r}"
 
