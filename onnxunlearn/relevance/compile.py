@@ -12,26 +12,9 @@ from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.reverse import Linear, LocalMap, ReverseGraph, Site, Value, Walk, adjoint
-from onnxunlearn.reverse.local_map import (
-    Attention,
-    Normalisation,
-    Recurrent,
-    ResponseNormalisation,
-    Softmax,
-)
 
 #: name of the relevance graph's input that holds the relevance at the logits
 SEED = "relevance seed"
-#: rules -> the maps they are for, where that is not `Linear`
-_NEEDS: dict[str, type[LocalMap]] = {
-    **dict.fromkeys(("gradient", "pass", "norm", "uniform", "numerator", "constant"), LocalMap),
-    "softmax": Softmax,
-    "normalisation": Normalisation,
-    "lrn": ResponseNormalisation,
-    "attention": Attention,
-    "signal_take_all": Recurrent,
-}
-
 
 #: node index -> weight
 Weights = Mapping[int, np.ndarray]
@@ -135,9 +118,9 @@ class _LrpWalk(Walk):
             self.labels(node, local),
             node.name,
             self.depth.get(node.index),
-            lambda name: isinstance(local, _NEEDS.get(name, Linear)),
+            lambda name: isinstance(local, rule.needs(name)),
         )
-        needed = _NEEDS.get(spec.name, Linear)
+        needed = rule.needs(spec.name)
         self.rules.append(RuleAt(node.name, node.kind, local.kind, str(spec)))
         if not isinstance(local, needed):
             raise InputError(

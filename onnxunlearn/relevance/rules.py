@@ -1,8 +1,8 @@
 """LRP rules: how a node's relevance is shared among its inputs.
 
 A rule is one function (op, R, **parameters) -> relevance of each input. To add one, write the formula with
-the values of `op` (see `Linear`), register its name, and restate it in tests/relevance/dense_rules.py for
-`CASES` of test_rules.py, which tries it on every linear op.
+the values of `op` (see `Linear`), register its name (and the map it `needs`, if that is another), and restate
+it in tests/relevance/dense_rules.py for `CASES` of test_rules.py, which tries it on every linear op.
 Notation: F(w, x) is `op.forward`, Fᵀ(w, s) is `op.adjoint`; ⁺ and ⁻ clamp at 0; the bias stands in the
 denominator only, so its share is absorbed (`bias=False` leaves it out and conserves).
 """
@@ -26,10 +26,31 @@ from onnxunlearn.reverse.local_map import (
 )
 
 Rule = Callable[..., Sequence[Value]]
-rule: Registry[Rule] = Registry("rule", group="onnxunlearn.rules")
 
 
-@rule("gradient")
+class Rules(Registry[Rule]):
+    """The registry of rules. needs: which map a rule is for; `Linear` unless it says something else."""
+
+    def __init__(self) -> None:
+        super().__init__("rule", group="onnxunlearn.rules")
+        self._needs: dict[str, type[LocalMap]] = {}
+
+    def __call__(self, *names: str, needs: type[LocalMap] = Linear) -> Callable[[Rule], Rule]:
+        def register(entry: Rule) -> Rule:
+            super(Rules, self).__call__(*names)(entry)
+            self._needs |= dict.fromkeys(names, needs)
+            return entry
+
+        return register
+
+    def needs(self, name: str) -> type[LocalMap]:
+        return self._needs.get(name, Linear)
+
+
+rule = Rules()
+
+
+@rule("gradient", needs=LocalMap)
 def gradient(op: LocalMap, *R: Value) -> Sequence[Value]:
     """Jᵀ R: the plain adjoint. All through a graph it gives gradients; on a router it moves relevance.
 
@@ -37,13 +58,13 @@ def gradient(op: LocalMap, *R: Value) -> Sequence[Value]:
     return op.vjp(*R)
 
 
-@rule("pass")
+@rule("pass", needs=LocalMap)
 def pass_(op: LocalMap, R: Value) -> Sequence[Value]:
     """R as it is: for activations and merged BatchNormalization. The node must keep its input's shape."""
     return [R]
 
 
-@rule("norm")
+@rule("norm", needs=LocalMap)
 def norm(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)): epsilon with the op's own weights, for Add, averages, lone BatchNorm."""
     return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y, epsilon)), strict=True)]
@@ -153,20 +174,20 @@ def _like(x: Value, number: float) -> Value:
     return x.emitter.constant(number).expand(shape)
 
 
-@rule("uniform")
+@rule("uniform", needs=LocalMap)
 def uniform(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(2y)): each factor of a product gets half (AttnLRP, Achtibat et al. 2024)."""
     return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y * 2.0, epsilon)), strict=True)]
 
 
-@rule("numerator")
+@rule("numerator", needs=LocalMap)
 def numerator(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)) for the first operand of a quotient, nothing for the divisor: it only scales."""
     first, *others = op.vjp(R / stab(op.y, epsilon))
     return [op.xs[0] * first, *[first.emitter.zero for _ in others]]
 
 
-@rule("softmax")
+@rule("softmax", needs=Softmax)
 def softmax(op: Softmax, R: Value) -> Sequence[Value]:
     """x ⊙ (R − s·ΣR) for s = softmax(x) (AttnLRP, Achtibat et al. 2024); 0 where x is −∞ (a mask)."""
     (x,) = op.xs
@@ -177,19 +198,19 @@ def softmax(op: Softmax, R: Value) -> Sequence[Value]:
     return [finite * (R - op.probabilities * total)]
 
 
-@rule("constant")
+@rule("constant", needs=LocalMap)
 def constant(op: LocalMap, R: Value) -> Sequence[Value]:
     """Nothing goes back: the node's output counts as a constant (the softmax in CP-LRP, Ali et al. 2022)."""
     return [R.emitter.zero for _ in op.xs]
 
 
-@rule("normalisation")
+@rule("normalisation", needs=Normalisation)
 def normalisation(op: Normalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)) with the std held constant (AttnLRP): u = γ/std·R/y, x ⊙ (u − mean u)."""
     return [x * s for x, s in zip(op.xs, op.frozen(R / stab(op.y, epsilon)), strict=True)]
 
 
-@rule("attention")
+@rule("attention", needs=Attention)
 def attention(
     op: Attention, R: Value, *, epsilon: float = 1e-6, constant_weights: bool = False
 ) -> Sequence[Value]:
@@ -199,7 +220,7 @@ def attention(
     return op.share(R, epsilon, constant_weights)
 
 
-@rule("lrn")
+@rule("lrn", needs=ResponseNormalisation)
 def lrn(op: ResponseNormalisation, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """First-order shares of a local response normalisation (Binder et al. 2016).
 
@@ -249,7 +270,7 @@ def _pattern(op: Linear, kind: str) -> Value:
     return op.w.emitter.constant(op.patterns[kind])
 
 
-@rule("signal_take_all")
+@rule("signal_take_all", needs=Recurrent)
 def signal_take_all(op: Recurrent, *R: Value, epsilon: float = 1e-6) -> Sequence[Value]:
     """Through every step of an LSTM, GRU or RNN with its gates held constant (Arras et al. 2017, sec. 2.3).
 

@@ -15,7 +15,8 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, as_float64
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, rule
 from onnxunlearn.relevance.composites import BASE
-from onnxunlearn.reverse import adjoint
+from onnxunlearn.reverse import Linear, LocalMap, adjoint
+from onnxunlearn.reverse.local_map import Softmax
 from tests.relevance.dense_rules import (
     Dense,
     dense_alpha2_beta1,
@@ -180,3 +181,11 @@ def test_by_hand(engine: str) -> None:
     w[0, 0] = -2
     np.testing.assert_allclose(run(w, "gamma(gamma=1)"), [28 / 3, 104 / 3, 52], rtol=1e-5)
     np.testing.assert_allclose(run(w, "alpha1beta0"), [12, 33.6, 50.4], rtol=1e-5)
+
+
+def test_a_name_that_is_taken_keeps_the_map_it_needs() -> None:
+    with pytest.raises(ValueError, match="'pass' is registered twice"):
+        rule("pass")(lambda op, R: [R])
+    assert rule.needs("pass") is LocalMap
+    assert rule.needs("softmax") is Softmax
+    assert rule.needs("epsilon") is Linear
