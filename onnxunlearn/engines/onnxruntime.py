@@ -20,6 +20,7 @@ from onnxunlearn.engines.signature import Signature, opsets, unsupported
 from onnxunlearn.engines.tensor import Tensor, Values, array_of
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import is_lent, move_out, place, read
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.tensors import HALVES, element_bits
@@ -209,8 +210,8 @@ class OrtTensor:
 
 def _tensor_bytes(model: onnx.ModelProto) -> int:
     """Of its weights, and of inputs of a fixed size, which weights that are fed are."""
-    fixed = (i.type.tensor_type.shape.dim for i in model.graph.input)
-    inputs = 4 * sum(prod(d.dim_value for d in dims) for dims in fixed)
+    fixed = (sizes for i in model.graph.input if None not in (sizes := sizes_of(i)))
+    inputs = 4 * sum(prod(size or 1 for size in sizes) for sizes in fixed)
     return inputs + sum((element_bits(t.data_type) or 0) * prod(t.dims) // 8 for t in model.graph.initializer)
 
 

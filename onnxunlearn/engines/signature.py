@@ -8,6 +8,7 @@ import onnx
 
 from onnxunlearn.engines.tensor import Tensor, Values
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.dimensions import sizes_of
 
 #: since this IR version an initializer that is also a graph input is a default value, not a constant
 OVERRIDABLE_SINCE = 4
@@ -84,7 +85,7 @@ def _check_value(info: onnx.ValueInfoProto, value: np.ndarray | Tensor) -> None:
         raise InputError(f"input {info.name!r} has dtype {value.dtype}, the graph takes {dtype}; convert it")
     if not tensor.HasField("shape"):
         return
-    sizes = [d.dim_value if d.HasField("dim_value") else None for d in tensor.shape.dim]
+    sizes = sizes_of(info)
     fits = len(sizes) == len(value.shape) and all(
         want in (None, have) for want, have in zip(sizes, value.shape, strict=True)
     )

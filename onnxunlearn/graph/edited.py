@@ -11,6 +11,7 @@ import onnx
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.atomic import replacing
+from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.external import copy_patched, lend, patches_of, renamed
 from onnxunlearn.graph.save import check_output, input_files, patch, relocated
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
@@ -38,7 +39,9 @@ class Edited:
     def model(self) -> Model:
         """To run it before it is written: the edited tensors from memory, the others where the original has
         them."""
-        made = Model(self.data, onnx.load_model_from_string(self.data), self.original.path, lent=self.outside)
+        proto = onnx.load_model_from_string(self.data)
+        free_sizes(proto)
+        made = Model(self.data, proto, self.original.path, lent=self.outside)
         for name, values in self.outside.items():
             lend(made.stored[name], values)
         return made

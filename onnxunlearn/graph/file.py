@@ -13,6 +13,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import is_lent, read
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.node import STANDARD
@@ -21,8 +22,8 @@ from onnxunlearn.graph.wire import FieldPath
 
 @dataclass(eq=False)
 class ModelFile:
-    """data: the file's bytes, exactly. proto: the same, parsed; external tensors stay on disk, in `folder`.
-    lent: kept for external tensors that stand for something else than the file holds, see `external.lend`.
+    """data: the file's bytes, exactly. proto: the same, parsed, with sizes of −1 or 0 left open (`dimensions`);
+    external tensors stay on disk, in `folder`. lent: kept for external tensors that stand for something else than the file holds, see `external.lend`.
     """
 
     data: bytes = field(repr=False)
@@ -50,15 +51,15 @@ class ModelFile:
     @cached_property
     def inputs(self) -> tuple[onnx.ValueInfoProto, ...]:
         """The graph's inputs without those that are initializers (IR 3 lists them too)."""
-        return tuple(i for i in self.graph.input if i.name not in self.initializers)
+        sparse = {t.values.name for t in self.graph.sparse_initializer}
+        return tuple(i for i in self.graph.input if i.name not in self.initializers and i.name not in sparse)
 
     @property
     def batch_size(self) -> int | None:
         """The batch size if it is baked into the inputs; None if it is free."""
         for info in self.inputs:
-            dims = info.type.tensor_type.shape.dim
-            if dims and dims[0].HasField("dim_value") and dims[0].dim_value > 0:
-                return int(dims[0].dim_value)
+            if (size := next(iter(sizes_of(info)), None)) is not None:
+                return size
         return None
 
     @cached_property

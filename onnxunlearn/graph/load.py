@@ -9,6 +9,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.runtime_ops import checkable
@@ -94,6 +95,7 @@ def _parse(data: bytes, name: str, path: Path | None = None) -> onnx.ModelProto:
         raise InputError(
             f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file"
         )
+    free_sizes(proto)
     return proto
 
 

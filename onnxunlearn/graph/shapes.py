@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 import onnx
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.view import Model
 
 
@@ -33,12 +34,13 @@ def with_input_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> Mo
         return model
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
-    inputs = {i.name: i for i in proto.graph.input if i.name not in model.initializers}
+    fed = {i.name for i in model.inputs}
+    inputs = {i.name: i for i in proto.graph.input if i.name in fed}
     for name, sizes in shapes.items():
         if name not in inputs:
             raise InputError(f"input shape for {name!r}: the model's inputs are {', '.join(inputs)}")
         dims = inputs[name].type.tensor_type.shape.dim
-        declared = [d.dim_value if d.dim_value > 0 else None for d in dims]
+        declared = sizes_of(inputs[name])
         fits = len(declared) == len(sizes)
         if not fits or any(d not in (None, s) for d, s in zip(declared[1:], sizes[1:], strict=True)):
             known = ", ".join(str(d or "?") for d in declared)

@@ -11,6 +11,7 @@ import onnx
 from google.protobuf.message import Message
 
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.messages import messages
 
 #: nodes that a model may have once its functions are written out, and how deep these may call each other
@@ -85,8 +86,11 @@ def _check_unique(names: list[str], what: str, name: str) -> None:
 def _check_inputs(graph: onnx.GraphProto, name: str) -> None:
     _check_unique([i.name for i in graph.input], "inputs", name)
     _check_unique([o.name for o in graph.output], "outputs", name)
+    stored = {tensor.name for tensor in graph.initializer}
     for info in graph.input:
-        sizes = [d.dim_value for d in info.type.tensor_type.shape.dim if d.dim_value > 0]
+        if info.name in stored:  # IR 3 lists weights, too, which may be larger
+            continue
+        sizes = [size for size in sizes_of(info) if size is not None]
         if prod(sizes) > _LARGEST_INPUT:
             raise InputError(
                 f"{name}: input {info.name!r} is declared with {' × '.join(map(str, sizes))} values; "

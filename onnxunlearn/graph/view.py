@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 import onnx
 
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import move_out, narrow
 from onnxunlearn.graph.file import ModelFile
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
@@ -92,15 +93,7 @@ class Model(ModelFile):
     @cached_property
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Declared and inferred shapes where the rank is known; None for a free or unknown size."""
-        known: dict[str, tuple[int | None, ...]] = {}
-        for info in self._declared:
-            if info.type.tensor_type.HasField("shape"):
-                dims = info.type.tensor_type.shape.dim
-                # Some exporters write a free size as -1.
-                known[info.name] = tuple(
-                    d.dim_value if d.HasField("dim_value") and d.dim_value >= 0 else None for d in dims
-                )
-        return known
+        return {i.name: sizes_of(i) for i in self._declared if i.type.tensor_type.HasField("shape")}
 
     @cached_property
     def element_types(self) -> dict[str, int]:

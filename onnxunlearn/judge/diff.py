@@ -142,9 +142,9 @@ def _place(
 
 def _other_differences(explained: bytes, edited: Model) -> list[str]:
     """Name the parts that are not equal once the original has the edited tensors' values."""
-    expected = onnx.load_model_from_string(explained)
+    expected, actual = onnx.load_model_from_string(explained), onnx.load_model_from_string(edited.data)
     found = []
-    for label, a, b in (("model", expected, edited.proto), ("graph", expected.graph, edited.graph)):
+    for label, a, b in (("model", expected, actual), ("graph", expected.graph, actual.graph)):
         for field in a.DESCRIPTOR.fields:
             if field.name not in {"graph", "initializer"} and getattr(a, field.name) != getattr(
                 b, field.name

@@ -11,6 +11,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
 from onnxunlearn.judge.figures import Figures, worst_class
 
@@ -81,11 +82,9 @@ def describe(model: Model, logits: Logits) -> dict[str, Any]:
 
 
 def declared_shape(info: onnx.ValueInfoProto) -> list[int | str]:
-    """As in the file: numbers, names of free dimensions, `?` for unnamed ones."""
-    return [
-        d.dim_value if d.HasField("dim_value") else d.dim_param or "?"
-        for d in info.type.tensor_type.shape.dim
-    ]
+    """Numbers, names of free dimensions, `?` for unnamed ones."""
+    names = (d.dim_param or "?" for d in info.type.tensor_type.shape.dim)
+    return [name if size is None else size for name, size in zip(names, sizes_of(info), strict=True)]
 
 
 def build_report(

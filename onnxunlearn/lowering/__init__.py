@@ -14,12 +14,33 @@ from onnxunlearn.lowering.fold import fold
 from onnxunlearn.lowering.functions import inline
 from onnxunlearn.lowering.half import widen
 from onnxunlearn.lowering.integers import dequantise
+from onnxunlearn.lowering.listed_inputs import unlist
 from onnxunlearn.lowering.sparse import densify
 
-#: in this order: bodies before what is in them, types before the constants that must fit them
-PASSES: tuple[Callable[[Model], Model], ...] = (densify, inline, unroll, widen, lower_contrib, dequantise)
+#: in this order: inputs before what adds weights, bodies before what is in them, types before the constants
+#: that must fit them
+PASSES: tuple[Callable[[Model], Model], ...] = (
+    unlist,
+    densify,
+    inline,
+    unroll,
+    widen,
+    lower_contrib,
+    dequantise,
+)
 
-__all__ = ["PASSES", "densify", "dequantise", "fold", "inline", "lower", "lower_contrib", "unroll", "widen"]
+__all__ = [
+    "PASSES",
+    "densify",
+    "dequantise",
+    "fold",
+    "inline",
+    "lower",
+    "lower_contrib",
+    "unlist",
+    "unroll",
+    "widen",
+]
 
 
 def lower(model: Model) -> Model:

@@ -9,6 +9,7 @@ import onnx
 
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Model
+from onnxunlearn.graph.dimensions import sizes_of
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"
@@ -101,7 +102,7 @@ def _declared(info: onnx.ValueInfoProto) -> Input:
         raise UnsupportedError(
             f"{what} takes {kind} values; probes can only feed floats, integers and booleans"
         )
-    sizes = tuple(d.dim_value if d.dim_value > 0 else None for d in tensor.shape.dim)
+    sizes = sizes_of(info)
     if not sizes:
         raise UnsupportedError(f"{what} is a scalar; probes need a first axis that counts samples")
     return Input(info.name, dtype, sizes)
