@@ -28,9 +28,9 @@ def inspect(
     as_json: bool,
 ) -> None:
     """Show inputs, logits, editable layers and covered ops."""
-    found = inspect_model(
-        options.load_model(model, input_shapes), output_name, composite=composite, engine=engine
-    )
+    loaded = options.read_model(model, input_shapes)
+    found = inspect_model(loaded, output_name, composite=composite, engine=engine)
+    options.warn(model, found.warnings)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

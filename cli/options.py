@@ -4,7 +4,7 @@ Those of `data_options` and `engine_options`, but for --data, are called as the 
 it takes: a command gets them as `**shared` and hands them on.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -89,10 +89,20 @@ def shapes_option(function: F) -> F:
 
 def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     """Load a model with the sizes given by --input-shapes; stderr names weights that are not numbers."""
-    model = with_input_shapes(load(path), parse_shapes(input_shapes))
-    for line in not_finite(model):
-        click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
+    model = read_model(path, input_shapes)
+    warn(path, not_finite(model))
     return model
+
+
+def read_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
+    """The same without a warning."""
+    return with_input_shapes(load(path), parse_shapes(input_shapes))
+
+
+def warn(path: Path, lines: Iterable[str]) -> None:
+    """Say these things of a model on stderr."""
+    for line in lines:
+        click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
 
 
 def max_retain_drop_option(function: F) -> F:

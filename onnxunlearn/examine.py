@@ -11,8 +11,9 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
+from onnxunlearn.graph import Logits, Model, ModelSource, check_inference, find_logits, load
 from onnxunlearn.judge.report import SCHEMA_VERSION, Target, describe, versions
+from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, load_probes
 from onnxunlearn.targets import accuracy_targets, class_target
 from onnxunlearn.unlearn import chosen_classes, with_classes
@@ -100,6 +101,8 @@ def examine(
     models = {name: load(source) for name, source in sources.items() if source is not None}
     logits = {name: find_logits(model, output_name) for name, model in models.items()}
     check_alike(models, logits)
+    for name, model in models.items():
+        check_inference(lower(model), logits[name])
     classes = chosen_classes(forget, logits["original"], labels)
     runner = create_engine(engine, providers)
     several = logits["original"].normaliser == "Sigmoid"  # each output decides for itself

@@ -10,7 +10,7 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, ModelSource, find_logits, load
+from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, load
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
@@ -49,6 +49,7 @@ def explain(
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
     logits = find_logits(model, output_name)
+    check_inference(lower(model), logits)
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
     probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)

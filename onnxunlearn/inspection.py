@@ -18,6 +18,7 @@ from onnxunlearn.graph import (
     Node,
     find_layers,
     find_logits,
+    in_training,
     load,
     not_finite,
 )
@@ -74,7 +75,8 @@ class Inspection:
     """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
 
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
-    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers.
+    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, and
+    on nodes in training mode.
     """
 
     path: str | None
@@ -159,7 +161,7 @@ def inspect(
         composite=composite,
         rules=rules,
         obstacle=obstacle,
-        warnings=tuple(not_finite(model)),
+        warnings=(*not_finite(model), *in_training(seen, logits)),
     )
 
 

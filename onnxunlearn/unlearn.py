@@ -14,7 +14,7 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Edited, Logits, ModelSource, find_logits, load, not_finite
+from onnxunlearn.graph import Edited, Logits, ModelSource, check_inference, find_logits, load, not_finite
 from onnxunlearn.judge.report import build_report
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
@@ -98,6 +98,7 @@ def unlearn(
         model = load(model)
         seen = lower(model)  # float ops, whatever the file stores: what methods work on
         logits = find_logits(seen, output_name)
+        check_inference(seen, logits)
         classes = chosen_classes(forget, logits, labels)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)

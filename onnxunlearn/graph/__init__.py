@@ -15,6 +15,7 @@ from onnxunlearn.graph.save import check_output, patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.storage import counts_bytes, may_grow, stored_tensor
 from onnxunlearn.graph.stored import StoredTensor
+from onnxunlearn.graph.training import check_inference, in_training
 from onnxunlearn.graph.view import Model
 
 __all__ = [
@@ -29,6 +30,7 @@ __all__ = [
     "Quantised",
     "StoredTensor",
     "as_float64",
+    "check_inference",
     "check_output",
     "check_outputs",
     "counts_bytes",
@@ -36,6 +38,7 @@ __all__ = [
     "find_head",
     "find_layers",
     "find_logits",
+    "in_training",
     "load",
     "may_grow",
     "not_finite",

@@ -12,8 +12,9 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import ModelSource, find_logits, load
+from onnxunlearn.graph import ModelSource, check_inference, find_logits, load
 from onnxunlearn.judge.report import sha256, versions
+from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.choose import choose
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.counterpart import counterpart, file_name
@@ -78,6 +79,7 @@ def draw(
     progress("loading")
     model = load(model)
     logits = find_logits(model, output_name)
+    check_inference(lower(model), logits)
     subject = find_subject(model, logits, input_name)
     other = None if compare is None else counterpart(compare, model, logits, subject)
     if composite is None:
