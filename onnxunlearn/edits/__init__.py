@@ -1,0 +1,7 @@
+"""What becomes of weights, and the plan that holds all of it. May import graph and what is below it."""
+
+from onnxunlearn.edits.edits import Edits
+from onnxunlearn.edits.perturbations import Perturbation, flip, halve, noise, perturbation, zero
+from onnxunlearn.edits.plan import Change, Plan
+
+__all__ = ["Change", "Edits", "Perturbation", "Plan", "flip", "halve", "noise", "perturbation", "zero"]
