@@ -77,8 +77,8 @@ class Plan:
             stored = model.stored.get(change.tensor)
             if stored is None or (_kind(stored), tuple(stored.dims)) != (change.kind, change.shape):
                 raise InputError(
-                    f"the plan changes a tensor {change.tensor!r} of another type or shape than the model has "
-                    "that it says it is for; make it again"
+                    f"the plan changes a tensor {change.tensor!r} of another type or shape than the model has"
+                    ", which it says it is for; make it again"
                 )
             values = np.array(model.array(change.tensor))
             values.reshape(-1)[change.places] = change.values
