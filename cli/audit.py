@@ -9,7 +9,7 @@ import click
 
 from onnxunlearn.examine import Examination, examine
 
-from . import console, options
+from . import console, options, reading
 
 
 @click.command()
@@ -21,10 +21,11 @@ from . import console, options
 )
 @options.data_options(required=True)
 @click.option(
-    "--reference", type=options.PATH, metavar="RETRAINED", help="A model retrained without the class."
+    "--reference", type=reading.FILE, metavar="RETRAINED", help="A model retrained without the class."
 )
 @click.option(
     "--training",
+    type=reading.DATA,
     metavar="PATH",
     help="Labelled samples that ORIGINAL was trained on, in any form of --data: for membership inference.",
 )

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from onnxunlearn.graph import load
 from onnxunlearn.judge import Diff
 from onnxunlearn.judge import diff as compare
 from onnxunlearn.lowering import lower
@@ -22,8 +21,8 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
 
     Which tensors, rows and bytes, and whether anything else does.
     """
-    before = load(original)
-    found = compare(before, load(edited), lower(before))
+    before, after = (options.read_model(path, ()) for path in (original, edited))
+    found = compare(before, after, lower(before))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

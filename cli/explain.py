@@ -8,7 +8,7 @@ import click
 from onnxunlearn.pictures import draw
 from onnxunlearn.relevance.seeds import seed as seeds
 
-from . import console, options
+from . import console, options, reading
 
 
 @click.command()
@@ -18,6 +18,7 @@ from . import console, options
 @click.option("--target", required=True, metavar="CLASS|label|predicted", help="Whose logit is explained.")
 @click.option(
     "--composite",
+    type=reading.COMPOSITE,
     help="LRP rules by name, or a single rule.  [default: epsilon_plus_flat where a convolution comes first, "
     "else epsilon_plus]",
 )
@@ -29,15 +30,15 @@ from . import console, options
     help="Explain the class's logit, or its lead over the strongest (or the mean) of the others.",
 )
 @click.option(
-    "--compare", type=options.PATH, metavar="EDITED", help="An edited copy of MODEL: draw before and after."
+    "--compare", type=reading.FILE, metavar="EDITED", help="An edited copy of MODEL: draw before and after."
 )
 @click.option(
     "--samples", type=click.IntRange(min=1), default=8, show_default=True, help="How many of each class."
 )
 @click.option("--input", "input_name", metavar="NAME", help="Which input is drawn, if there are several.")
-@click.option("--vocabulary", type=options.PATH, metavar="FILE", help="For token inputs: one token a line.")
+@click.option("--vocabulary", type=reading.FILE, metavar="FILE", help="For token inputs: one token a line.")
 @click.option(
-    "-o", "--output", type=options.PATH, required=True, metavar="DIR", help="Folder of the pictures."
+    "-o", "--output", type=options.OUTPUT, required=True, metavar="DIR", help="Folder of the pictures."
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures in DIR.")
 @options.engine_options
@@ -68,7 +69,8 @@ def explain(
             data,
             output,
             target,
-            compare=compare,
+            compare=None if compare is None else options.load_model(compare, input_shapes),
+            keep=reading.noted(),
             composite=composite,
             seed=seed,
             samples=samples,

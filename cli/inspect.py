@@ -9,14 +9,20 @@ from onnxunlearn.engines import ENGINES
 from onnxunlearn.inspection import Inspection
 from onnxunlearn.inspection import inspect as inspect_model
 
-from . import console, options
+from . import console, options, reading
 
 
 @click.command()
 @options.model_argument()
 @options.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
-@click.option("--composite", default="epsilon_plus", show_default=True, help="Show which rule it uses where.")
+@click.option(
+    "--composite",
+    type=reading.COMPOSITE,
+    default="epsilon_plus",
+    show_default=True,
+    help="Show which rule it uses where.",
+)
 @click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True)
 @options.json_option
 def inspect(

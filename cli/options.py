@@ -12,19 +12,21 @@ import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_shapes
+from onnxunlearn.graph import Model, input_files, load, not_finite, parse_shapes, with_input_shapes
+from onnxunlearn.judge import foreign_report
 from onnxunlearn.probes import read_labels
 
-from . import console
+from . import console, reading
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: paths are checked by the package, whose messages say more than click's
-PATH = click.Path(path_type=Path)
+#: a file or folder that is written; checked by the package, whose messages say more than click's. What is
+#: read has a type of `reading`
+OUTPUT = click.Path(path_type=Path, readable=False)
 
 
 def model_argument(name: str = "model") -> Callable[[F], F]:
-    return click.argument(name, type=PATH)
+    return click.argument(name, type=reading.FILE)
 
 
 def data_options(required: bool) -> Callable[[F], F]:
@@ -33,17 +35,21 @@ def data_options(required: bool) -> Callable[[F], F]:
     def add(function: F) -> F:
         for option in (
             click.option(
-                "--preprocess", type=PATH, metavar="FILE", help="JSON: how to turn images into inputs."
+                "--preprocess",
+                type=reading.FILE,
+                metavar="FILE",
+                help="JSON: how to turn images into inputs.",
             ),
             click.option(
                 "--labels",
-                type=PATH,
+                type=reading.FILE,
                 callback=_labels,
                 metavar="FILE",
                 help="Class names, one a line or a JSON list.",
             ),
             click.option(
                 "--data",
+                type=reading.DATA,
                 metavar="PATH",
                 required=required,
                 help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function"
@@ -88,15 +94,20 @@ def shapes_option(function: F) -> F:
 
 
 def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
-    """Load a model with the sizes given by --input-shapes; stderr names weights that are not numbers."""
+    """As `read_model`; stderr names weights that are not numbers, too."""
     model = read_model(path, input_shapes)
     warn(path, not_finite(model))
     return model
 
 
 def read_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
-    """The same without a warning."""
-    return with_input_shapes(load(path), parse_shapes(input_shapes))
+    """Load a model, which nothing may be written over, with the sizes given by --input-shapes. stderr names a
+    report beside it that is about another model."""
+    model = with_input_shapes(load(path), parse_shapes(input_shapes))
+    reading.note(input_files(model))
+    if (foreign := foreign_report(model)) is not None:
+        warn(path, [foreign])
+    return model
 
 
 def warn(path: Path, lines: Iterable[str]) -> None:

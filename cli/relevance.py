@@ -18,7 +18,7 @@ from onnxunlearn.relevance import composite as composites
 from onnxunlearn.relevance import rule as rules
 from onnxunlearn.relevance.seeds import seed as seeds
 
-from . import console, options
+from . import console, options, reading
 
 
 def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
@@ -52,12 +52,17 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @options.data_options(required=True)
 @click.option(
     "--target",
+    type=reading.TARGET,
     required=True,
     metavar="CLASS|label|predicted|SEED.npy",
     help="Whose logit is shared out; an .npy is the seed itself, [N, classes].",
 )
 @click.option(
-    "--composite", default="epsilon_plus", show_default=True, help="LRP rules by name, or a single rule."
+    "--composite",
+    type=reading.COMPOSITE,
+    default="epsilon_plus",
+    show_default=True,
+    help="LRP rules by name, or a single rule.",
 )
 @click.option(
     "--seed",
@@ -67,7 +72,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Share out the class's logit, or its lead over the strongest (or the mean) of the others.",
 )
 @click.option("--tensors", default="inputs", show_default=True, metavar="inputs|all|NAME,...")
-@click.option("-o", "--output", type=options.PATH, required=True, metavar="OUT.npz")
+@click.option("-o", "--output", type=options.OUTPUT, required=True, metavar="OUT.npz")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.engine_options
 @options.quiet_option
@@ -89,7 +94,7 @@ def relevance(
     OUT.npz gets one array per tensor, of the activation's shape.
     """
     loaded = options.load_model(model, input_shapes)
-    out = check_output(loaded, output, overwrite)
+    out = check_output(output, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         found = explain(
             loaded,

@@ -8,11 +8,12 @@ from typing import Any
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, check_outputs, replacing
+from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
+from onnxunlearn.judge import report_path
 from onnxunlearn.judge.report import Target
 from onnxunlearn.unlearn import unlearn
 
-from . import console, options
+from . import console, options, reading
 
 
 @click.command()
@@ -23,7 +24,7 @@ from . import console, options
 )
 @options.data_options(required=False)
 @click.option(
-    "-o", "--output", type=options.PATH, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
+    "-o", "--output", type=options.OUTPUT, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option(
@@ -42,6 +43,7 @@ from . import console, options
 )
 @click.option(
     "--composite",
+    type=reading.COMPOSITE,
     default="lra_npp",
     show_default=True,
     help="LRP rules of the methods that use relevance (lra-npp, pxp), e.g. epsilon_plus or "
@@ -51,7 +53,7 @@ from . import console, options
 @options.max_retain_drop_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--report", type=options.PATH, metavar="DIR", help="Folder for the report; default: beside OUT."
+    "--report", type=options.OUTPUT, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
 @options.json_option
 @click.option("--dry-run", is_flag=True, help="Do everything but write files.")
@@ -79,10 +81,10 @@ def run(
     """Write a copy of MODEL that no longer knows the class. MODEL itself is never written."""
     loaded = options.load_model(model, input_shapes)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
-    report_path = (report or out.parent) / f"{out.stem}.report.json"
+    report_file = report_path(out, report)
     if not dry_run:
-        check_outputs(loaded, out, overwrite)
-        check_output(loaded, report_path, overwrite)
+        check_outputs(loaded, out, overwrite, reading.noted())
+        check_output(report_file, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         result = unlearn(
             loaded,
@@ -97,10 +99,12 @@ def run(
             **shared,
         )
     if not dry_run:
-        with replacing(report_path) as file:  # both or neither: room for the report is taken first
+        # As private as the model. Both or neither: room for the report is taken first.
+        with replacing(report_file, permissions_of(loaded.path) & 0o666) as file:
             file.write((json.dumps(result.report, indent=2) + " " * 65536).encode())
             file.flush()
-            result.save(out, overwrite=overwrite)
+            result.save(out, overwrite=overwrite, keep=reading.noted())
+            result.report["written"] = [*_names(result.report["edited"]), report_file.name]
             file.seek(0)
             file.truncate()
             file.write((json.dumps(result.report, indent=2) + "\n").encode())
@@ -110,12 +114,22 @@ def run(
         _show_accuracies(result.report, shared["labels"], verbose)
         _show_run(result.report, verbose)
         if not dry_run:
-            console.out.print(f"written: {out}  sha256 {result.report['edited']['sha256'][:16]}…")
-            console.out.print(f"report:  {report_path}")
+            _show_written(result.report["edited"], out.parent)
+            console.out.print(f"report:  {report_file}")
         for target in result.report["targets"]:
             console.show_target(Target(**target))
         console.show_not_judged(result.report["not_judged"])
     sys.exit(0 if result.met else 1)
+
+
+def _names(edited: dict[str, Any]) -> list[str]:
+    return [file["path"] for file in (edited, *edited.get("data", ()))]
+
+
+def _show_written(edited: dict[str, Any], folder: Path) -> None:
+    """Every file but the report, in `folder`."""
+    for title, file in [("written:", edited), *(("data:   ", data) for data in edited.get("data", ()))]:
+        console.out.print(f"{title} {folder / file['path']}  sha256 {file['sha256'][:16]}…")
 
 
 def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:

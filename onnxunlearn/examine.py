@@ -1,6 +1,5 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,10 +10,10 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, ModelSource, check_inference, find_logits, load
+from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.judge.report import SCHEMA_VERSION, Target, describe, versions
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes, Source, load_probes
+from onnxunlearn.probes import Preprocessing, Probes, Source, load_probes, read_settings
 from onnxunlearn.targets import accuracy_targets, class_target
 from onnxunlearn.unlearn import chosen_classes, with_classes
 
@@ -27,13 +26,15 @@ RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
 class Examination:
     """What `examine` found.
 
-    models: JSON-ready, by "original", "edited", "mask" (the original with the class's output hidden) and
-    "reference": accuracies, `relearn`, `membership`. likeness: of the edited model to `compared_to`.
-    layers: original (first) and edited (second). targets: those that could be measured. not_judged: the
-    others, each with what it would take. forget: class indices. labels: "given" or "from the original".
+    data: where the samples come from, by "judging" and "training", see `probes.origin`. models: JSON-ready,
+    by "original", "edited", "mask" (the original with the class's output hidden) and "reference": accuracies,
+    `relearn`, `membership`. likeness: of the edited model to `compared_to`. layers: original (first) and
+    edited (second). targets: those that could be measured. not_judged: the others, each with what it would
+    take. forget: class indices. labels: "given" or "from the original".
     """
 
     described: Mapping[str, Mapping[str, Any]]
+    data: Mapping[str, Mapping[str, Any]]
     forget: tuple[int, ...]
     samples: int
     labels: str
@@ -54,6 +55,7 @@ class Examination:
         return {
             "schema": SCHEMA_VERSION,
             "files": {name: dict(found) for name, found in self.described.items()},
+            "data": {name: dict(found) for name, found in self.data.items()},
             "forget": list(self.forget),
             "samples": self.samples,
             "labels": self.labels,
@@ -81,7 +83,7 @@ def examine(
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
     labels: Sequence[str] | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
+    preprocess: Preprocessing | None = None,
     batch_size: int = 32,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
@@ -99,12 +101,15 @@ def examine(
     check_number("seed", seed, 0, whole=True)
     sources = {"original": original, "edited": edited, "reference": reference}
     models = {name: load(source) for name, source in sources.items() if source is not None}
+    files = {name: Snapshot.of(model) for name, model in models.items()}
     logits = {name: find_logits(model, output_name) for name, model in models.items()}
     check_alike(models, logits)
     for name, model in models.items():
         check_inference(lower(model), logits[name])
     classes = chosen_classes(forget, logits["original"], labels)
     runner = create_engine(engine, providers)
+    if preprocess is not None and training is not None:  # a pipe can be read only once
+        preprocess = read_settings(preprocess)
     several = logits["original"].normaliser == "Sigmoid"  # each output decides for itself
 
     def read(source: Source) -> Probes:
@@ -155,7 +160,8 @@ def examine(
     counts = probes.counts(logits["original"].classes)
     reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
     return Examination(
-        described={name: describe(model, logits[name]) for name, model in models.items()},
+        described={name: describe(found, logits[name]) for name, found in files.items()},
+        data={n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None},
         forget=classes,
         samples=len(probes),
         labels="given" if given else "from the original",

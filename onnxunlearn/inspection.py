@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph import (
@@ -24,7 +25,7 @@ from onnxunlearn.graph import (
 )
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.judge.report import declared_shape, sha256
+from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.lowering.bodies import OPEN
 from onnxunlearn.probes.inputs import declared_inputs
@@ -125,7 +126,7 @@ def inspect(
     editable = {layer.name for layer in layers}
     rules, obstacle = ((), hindrance) if hindrance else _rules(model, seen, logits, rules_for, engine)
     return Inspection(
-        path=None if model.path is None else str(model.path),
+        path=None if model.path is None else model.path.name,
         sha256=sha256(model.data),
         bytes=len(model.data),
         ir_version=model.proto.ir_version,
@@ -158,7 +159,7 @@ def inspect(
         missing={op: n for op, n in sorted(ops.items()) if op not in adjoint},
         dtypes=dict(Counter(_dtype(t.data_type) for t in model.stored.values())),
         quantised=any(node.op.startswith(_QUANTISED) for node in model.nodes),
-        composite=composite,
+        composite=rules_for.name,
         rules=rules,
         obstacle=obstacle,
         warnings=(*not_finite(model), *in_training(seen, logits)),

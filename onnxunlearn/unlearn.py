@@ -14,7 +14,17 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Edited, Logits, ModelSource, check_inference, find_logits, load, not_finite
+from onnxunlearn.graph import (
+    Edited,
+    Inputs,
+    Logits,
+    ModelSource,
+    Snapshot,
+    check_inference,
+    find_logits,
+    load,
+    not_finite,
+)
 from onnxunlearn.judge.report import build_report
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
@@ -29,15 +39,18 @@ from onnxunlearn.probes import (
     with_made,
 )
 from onnxunlearn.relevance import parse_composite
+from onnxunlearn.sources import files_read
 from onnxunlearn.targets import judged_by_probes
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. report: JSON-ready, see `judge.report`."""
+    """What `unlearn` made. report: JSON-ready, see `judge.report`. inputs: the files it was made from, but
+    for the model's."""
 
     edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
+    inputs: Inputs = field(default_factory=dict, repr=False)
 
     @property
     def model_bytes(self) -> bytes:
@@ -49,13 +62,17 @@ class Result:
         """Whether no target was missed, of those that could be measured."""
         return bool(self.report["targets_met"])
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(
+        self, path: str | os.PathLike[str], *, overwrite: bool = False, keep: Inputs | None = None
+    ) -> Path:
         """Write the edited model, with data files of its own if the original has some, whole or not at all;
-        the original is never written. The report then says where it is, and what sums it has.
+        what it was made from is never written. The report then says what the files are called, and what sums
+        they have.
 
-        Raises InputError if something is in the way or the disk is full.
+        keep: more files that must not be written, each with what it is. Raises InputError if something is in
+        the way, the disk is full, or the original is no longer what it was.
         """
-        out, *others = self.edited.save(path, overwrite=overwrite)
+        out, *others = self.edited.save(path, overwrite, {**self.inputs, **(keep or {})})
         self.report["edited"] = judge.describe_files(out, others)
         return out
 
@@ -96,6 +113,7 @@ def unlearn(
     with clock("load"):
         progress("loading")
         model = load(model)
+        files = Snapshot.of(model)  # before anything is read from them
         seen = lower(model)  # float ops, whatever the file stores: what methods work on
         logits = find_logits(seen, output_name)
         check_inference(seen, logits)
@@ -143,7 +161,7 @@ def unlearn(
     )
     with clock("search"):
         outcome = run_method(method, bench, dict(parameters or {}))
-        edited = Edited.of(model, outcome.edits.arrays)
+        edited = Edited.of(model, outcome.edits.arrays, files)
     with clock("judge"):
         progress("judging the edited model")
         edited_model = edited.model()
@@ -175,7 +193,7 @@ def unlearn(
     counts = judging.counts(logits.classes)
     reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop)
     report = build_report(
-        model=model,
+        files=files,
         logits=logits,
         edited=edited.data,
         forget=classes,
@@ -183,16 +201,16 @@ def unlearn(
         options={
             "method": method,
             "parameters": dict(parameters or {}),
-            "composite": composite,
+            "composite": rules.name,
             "max_retain_drop": max_retain_drop,
             "output_name": output_name,
-            "preprocess": None if preprocess is None else str(preprocess),
+            "preprocess": None if preprocess is None else Path(preprocess).name,
             "batch_size": batch_size,
             "seed": seed,
         },
         engine={"name": runner.name, "providers": list(runner.providers)},
         probes={
-            "source": probes.source,
+            **probes.origin,
             "labels": "given" if given else "from the model",
             "choosing": len(choosing),
             "judging": len(judging),
@@ -208,7 +226,7 @@ def unlearn(
         warnings=not_finite(model),
         seconds=clock.seconds,
     )
-    return Result(edited, report)
+    return Result(edited, report, files_read(data, preprocess, composite))
 
 
 def chosen_classes(

@@ -34,7 +34,7 @@ def lra_npp(proto: onnx.ModelProto) -> Result:
 def test_a_model_may_be_a_path_bytes_or_loaded(given: Callable[[Path], Any], plain: Result) -> None:
     result = unlearn(given(MLP), 3, probes(), method="lra-npp")
     assert result.model_bytes == plain.model_bytes
-    assert result.report["model"]["path"] == (None if given is Path.read_bytes else str(MLP))
+    assert result.report["model"]["path"] == (None if given is Path.read_bytes else MLP.name)
 
 
 @pytest.mark.parametrize("forget", ["3", [3], (3, 3), np.int64(3), np.array([3]), "three"])
@@ -348,7 +348,7 @@ def test_weights_in_another_file(tmp_path: Path, plain: Result) -> None:
     result.save(tmp_path / "out.onnx")
     assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data", "out.onnx", "out.onnx.data"]
     assert (tmp_path / "m.onnx.data").read_bytes() == before
-    assert [Path(f["path"]).name for f in result.report["edited"]["data"]] == ["out.onnx.data"]
+    assert [f["path"] for f in result.report["edited"]["data"]] == ["out.onnx.data"]
     onnxruntime.InferenceSession(tmp_path / "out.onnx")
 
 
@@ -359,8 +359,8 @@ def test_what_is_in_the_file_can_be_edited_and_saved_beside_the_rest(tmp_path: P
     assert result.report["changes"]["others"] == ()
     (tmp_path / "elsewhere").mkdir()
     result.save(tmp_path / "elsewhere" / "out.onnx")
-    with pytest.raises(InputError, match="is the input model"):
+    with pytest.raises(InputError, match="is part of the input model"):
         result.save(tmp_path / "m.onnx.data", overwrite=True)
-    assert sorted(os.listdir(tmp_path / "elsewhere")) == ["m.onnx.data", "out.onnx"]
+    assert sorted(os.listdir(tmp_path / "elsewhere")) == ["out.onnx", "out.onnx.data"]
     out = result.save(tmp_path / "out.onnx")
     onnxruntime.InferenceSession(out)

@@ -1,7 +1,7 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
-from onnxunlearn.graph.atomic import replacing, write_atomically
-from onnxunlearn.graph.edited import Edited, check_outputs
+from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
+from onnxunlearn.graph.edited import Edited
 from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled, unpooled
 from onnxunlearn.graph.instrument import SHAPE, expose
@@ -9,10 +9,12 @@ from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
 from onnxunlearn.graph.logits import Logits, find_logits
 from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import FakeQuantised, Quantised
-from onnxunlearn.graph.save import check_output, patch
+from onnxunlearn.graph.save import patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
+from onnxunlearn.graph.snapshot import Snapshot
 from onnxunlearn.graph.storage import counts_bytes, may_grow, stored_tensor
 from onnxunlearn.graph.stored import StoredTensor
 from onnxunlearn.graph.training import check_inference, in_training
@@ -22,12 +24,14 @@ __all__ = [
     "SHAPE",
     "Edited",
     "FakeQuantised",
+    "Inputs",
     "Layer",
     "Logits",
     "Model",
     "ModelSource",
     "Node",
     "Quantised",
+    "Snapshot",
     "StoredTensor",
     "as_float64",
     "check_inference",
@@ -39,12 +43,14 @@ __all__ = [
     "find_layers",
     "find_logits",
     "in_training",
+    "input_files",
     "load",
     "may_grow",
     "not_finite",
     "obstacle",
     "parse_shapes",
     "patch",
+    "permissions_of",
     "pooled",
     "replacing",
     "stored_tensor",

@@ -9,32 +9,35 @@ from pathlib import Path
 import numpy as np
 import onnx
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.graph.atomic import replacing
+from onnxunlearn.graph.atomic import permissions_of, replacing
+from onnxunlearn.graph.data_copies import copy_names, copy_patched, patches_of
 from onnxunlearn.graph.dimensions import free_sizes
-from onnxunlearn.graph.external import copy_patched, lend, patches_of, renamed
-from onnxunlearn.graph.save import check_output, input_files, patch, relocated
-from onnxunlearn.graph.tensors import check_tensor, external_tensors
+from onnxunlearn.graph.external import data_file, lend
+from onnxunlearn.graph.outputs import NOTHING, Inputs, check_outputs
+from onnxunlearn.graph.save import patch, relocated
+from onnxunlearn.graph.snapshot import Snapshot, changed
 from onnxunlearn.graph.view import Model
 
 
 @dataclass(frozen=True)
 class Edited:
     """data: the edited model file's bytes, in which data files still have the original's names. outside: new
-    values of tensors that lie in data files."""
+    values of tensors that lie in data files. began: the original's files when work on them began."""
 
     original: Model = field(repr=False)
     data: bytes = field(repr=False)
     outside: Mapping[str, np.ndarray] = field(repr=False)
+    began: Snapshot = field(repr=False)
 
     @classmethod
-    def of(cls, model: Model, edits: Mapping[str, np.ndarray]) -> "Edited":
-        """Raises UnsupportedError for a tensor that is stored in a way that cannot be patched."""
+    def of(cls, model: Model, edits: Mapping[str, np.ndarray], began: Snapshot | None = None) -> "Edited":
+        """began: default, the files as they are now. Raises UnsupportedError for a tensor that is stored in a
+        way that cannot be patched."""
         outside = {n for n in edits if model.stored[n].data_location == onnx.TensorProto.EXTERNAL}
         inside = {name: values for name, values in edits.items() if name not in outside}
         values = {name: edits[name] for name in edits if name in outside}
         patches_of(model.stored, values)  # refuses what does not fit now, not when the work is done
-        return cls(model, patch(model, inside), values)
+        return cls(model, patch(model, inside), values, began or Snapshot.of(model))
 
     def model(self) -> Model:
         """To run it before it is written: the edited tensors from memory, the others where the original has
@@ -46,46 +49,38 @@ class Edited:
             lend(made.stored[name], values)
         return made
 
-    def save(self, out: str | os.PathLike[str], overwrite: bool = False) -> list[Path]:
-        """Write the model, and its data files beside it: all or none. Returns the paths, the model's first.
+    def save(
+        self, out: str | os.PathLike[str], overwrite: bool = False, inputs: Inputs = NOTHING
+    ) -> list[Path]:
+        """Write the model, and its data files beside it: all or none. Each has the permissions of the file
+        that it is a copy of. Returns the paths, the model's first.
 
-        Raises InputError if something is in the way, a data file was cut short, or the disk is full.
+        inputs: files that must not be written, besides the original's. Raises InputError if something is in
+        the way, the disk is full, or a file of the original is no longer what it was when work on it began.
         """
-        path = check_outputs(self.original, out, overwrite)
-        names = self._locations(path)
-        targets = {location: path.parent / name for location, name in names.items()}
+        path = check_outputs(self.original, out, overwrite, inputs)
+        names = copy_names(self.original, path.name)
         data = relocated(self.data, onnx.ModelProto.FromString(self.data), names)
-        patches = patches_of(self.original.stored, self.outside)
-        folder = self.original.folder
-        for tensor in external_tensors(self.original.proto):  # they may have become shorter meanwhile
-            check_tensor(tensor, str(self.original.path), folder)
+        self.began.check()
         with ExitStack() as stack:
             # Left in reverse order: the model, which makes the files a whole, takes its place last.
-            stack.enter_context(replacing(path)).write(data)
-            for location, target in targets.items():
-                assert folder is not None
-                target.parent.mkdir(parents=True, exist_ok=True)
-                file = stack.enter_context(replacing(target))
-                copy_patched(folder / location, file, patches.get(location, []))
+            stack.enter_context(replacing(path, permissions_of(self.original.path))).write(data)
+            targets = self._copy_data(path.parent, names, stack)
             if targets:  # an older model must not be found with parts of this one
                 path.unlink(missing_ok=True)
-        return [path, *targets.values()]
+        return [path, *targets]
 
-    def _locations(self, out: Path) -> dict[str, str]:
-        model = self.original
-        return renamed(model.proto, model.path, out) if model.path else {}
-
-
-def check_outputs(model: Model, out: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """`out` as a path at which the edited model may be written, with its data files. Raises InputError if
-    one of them is an input, or exists."""
-    path = check_output(model, out, overwrite)
-    if model.path is None or not any(external_tensors(model.proto)):
-        return path
-    for name in renamed(model.proto, model.path, path).values():
-        target = path.parent / name
-        if target.exists() and any(target.samefile(file) for file in input_files(model) if file.exists()):
-            raise InputError(f"{target}: is part of the input model, which is never written; give another -o")
-        if target.exists() and not overwrite:
-            raise InputError(f"{target}: exists already; add --overwrite or give another path with -o")
-    return path
+    def _copy_data(self, folder: Path, names: Mapping[str, str], stack: ExitStack) -> list[Path]:
+        """Into files that take their place when the stack is left."""
+        patches = patches_of(self.original.stored, self.outside)
+        written = []
+        for name in dict.fromkeys(names.values()):
+            same = [location for location, copy in names.items() if copy == name]
+            assert self.original.folder is not None
+            source = data_file(self.original.folder, same[0])
+            file = stack.enter_context(replacing(folder / name, permissions_of(source)))
+            copied = copy_patched(source, file, [p for location in same for p in patches.get(location, [])])
+            if copied != self.began.data[same[0]].sha256:
+                raise changed(str(self.original.folder / same[0]))
+            written.append(folder / name)
+        return written

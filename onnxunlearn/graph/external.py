@@ -1,18 +1,9 @@
-"""Weights that lie in other files than the model: read where they lie, copied and patched with the model.
-
-An edited model never shares a data file with the original. Its copy keeps the location that the model
-names, if the model is written into another folder; beside the original it is called after the edited model:
-
-    model.onnx, model.onnx.data, weights.bin    →    out.onnx, out.onnx.data, out.weights.bin
-
-and those locations are, besides the edited values, all that differs in the edited model.
-"""
+"""Weights that lie in other files than the model, read where they lie."""
 
 import os
-from collections.abc import Iterable, Mapping
 from io import FileIO
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 from weakref import WeakValueDictionary
 
@@ -20,11 +11,8 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.tensors import element_bits, external_tensors
 
-#: bytes that are copied at a time
-_CHUNK = 1 << 26
 #: bytes that a message may have, a quarter of what protobuf can write; and a tensor that need not leave it
 _MESSAGE, _SMALL = 1 << 29, 1 << 16
 
@@ -44,6 +32,18 @@ def place(tensor: onnx.TensorProto) -> Place:
     return Place(entries["location"], int(entries.get("offset") or 0), length)
 
 
+def data_file(folder: Path, location: str) -> Path:
+    """The file at `location`, without links. Raises OSError if it lies outside the model's folder: `load` has
+    checked it, but links may change."""
+    try:
+        path = (folder / location).resolve()
+    except RuntimeError:  # links in a circle
+        raise OSError(0, f"its data file {location!r} cannot be found") from None
+    if not path.is_relative_to(folder.resolve()):
+        raise OSError(0, f"its data file {location!r} lies outside the model's folder")
+    return path
+
+
 def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     """The tensor's values; not to be written to. All who read a tensor share one copy, as long as it is used.
 
@@ -60,10 +60,7 @@ def read(tensor: onnx.TensorProto, folder: Path) -> np.ndarray:
     shape, at, size = tuple(tensor.dims), place(tensor), _bytes(tensor)
     if size != dtype.itemsize * int(np.prod(shape)) or not size:  # packed, or empty
         return np.asarray(numpy_helper.to_array(tensor, str(folder)))
-    path = (folder / at.location).resolve()
-    if not path.is_relative_to(folder.resolve()):  # `load` has checked it, but links may change
-        raise OSError(0, f"its data file {at.location!r} lies outside the model's folder")
-    with open(path, "rb", buffering=0) as file:
+    with open(data_file(folder, at.location), "rb", buffering=0) as file:
         status = os.fstat(file.fileno())
         key = status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, at.offset, size
         content = _contents.get(key)
@@ -156,66 +153,6 @@ def _content(file: FileIO, offset: int, size: int) -> np.ndarray:
 def locations(proto: onnx.ModelProto) -> list[str]:
     """The data files of a model, each once."""
     return list(dict.fromkeys(place(tensor).location for tensor in external_tensors(proto)))
-
-
-def renamed(proto: onnx.ModelProto, path: Path, out: Path) -> dict[str, str]:
-    """Location in the original at `path` -> in the edited model at `out`."""
-    if not out.parent.samefile(path.parent):
-        return {location: location for location in locations(proto)}
-    return {location: _named_after(location, path.name, out.name) for location in locations(proto)}
-
-
-def _named_after(location: str, original: str, out: str) -> str:
-    folder, name = os.path.split(location)
-    stem = Path(out).stem
-    new = out + name.removeprefix(original) if name.startswith(original) else f"{stem}.{name}"
-    return os.path.join(folder, new)
-
-
-def copy_patched(source: Path, target: BinaryIO, patches: Iterable[tuple[int, bytes]]) -> None:
-    """Copy `source` into an empty file, sharing its blocks where the file system can, and replace bytes at
-    the given offsets.
-
-    Never a link: writing to one file never changes the other. Raises OSError.
-    """
-    with open(source, "rb") as original:
-        _copy(original.fileno(), target.fileno(), os.fstat(original.fileno()).st_size)
-    for offset, data in patches:
-        target.seek(offset)
-        target.write(data)
-
-
-def _copy(source: int, target: int, size: int) -> None:
-    done = 0
-    try:
-        while done < size and hasattr(os, "copy_file_range"):
-            if not (moved := os.copy_file_range(source, target, min(_CHUNK, size - done), done, done)):
-                break
-            done += moved
-    except OSError:  # another file system, an old kernel: as bytes then, which says what is really wrong
-        pass
-    while done < size:
-        chunk = os.pread(source, min(_CHUNK, size - done), done)
-        if not chunk:
-            raise OSError(0, "it became shorter while it was copied")
-        os.pwrite(target, chunk, done)
-        done += len(chunk)
-
-
-def patches_of(
-    tensors: Mapping[str, onnx.TensorProto], values: Mapping[str, np.ndarray]
-) -> dict[str, list[tuple[int, bytes]]]:
-    """Data file -> what to write at which offset. Raises UnsupportedError for values of another length."""
-    patches: dict[str, list[tuple[int, bytes]]] = {}
-    for name, array in values.items():
-        at, data = place(tensors[name]), numpy_helper.from_array(array).raw_data
-        if len(data) != at.length:
-            raise UnsupportedError(
-                f"tensor {name!r} has {at.length:,} bytes in {at.location!r}, but its shape needs "
-                f"{len(data):,}; export the model again"
-            )
-        patches.setdefault(at.location, []).append((at.offset, data))
-    return patches
 
 
 def _bytes(tensor: onnx.TensorProto) -> int:

@@ -1,16 +1,13 @@
 """Write an edited model: the original's bytes with only the selected tensors' bytes replaced."""
 
-import os
-from collections.abc import Iterator, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.messages import located
-from onnxunlearn.graph.tensors import external_tensors
 from onnxunlearn.graph.view import Model
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
@@ -98,35 +95,3 @@ def _path(model: Model, name: str) -> FieldPath:
     node = model.producer[name]
     attribute = next(i for i, a in enumerate(node.proto.attribute) if a.name == "value")
     return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, node.index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))
-
-
-def check_output(model: Model, out: str | os.PathLike[str], overwrite: bool = False) -> Path:
-    """`out` as a path that may be written. Raises InputError if it is the input, exists or has no folder."""
-    path = Path(out)
-    try:
-        exists = path.exists()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror}); give another path with -o") from None
-    if exists and any(path.samefile(file) for file in input_files(model) if file.exists()):
-        raise InputError(f"{path}: is the input model, which is never written; give another path with -o")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder; give the path of the file to write")
-    if exists and not path.is_file():
-        raise InputError(f"{path}: is a device or a pipe; give the path of the file to write")
-    if exists and not overwrite:
-        raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
-    if not path.parent.is_dir():
-        if path.parent.exists():
-            raise InputError(f"{path}: {path.parent} is no folder; give another path")
-        raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise InputError(f"{path}: the folder {path.parent} cannot be written; give another path with -o")
-    return path
-
-
-def input_files(model: Model) -> Iterator[Path]:
-    """The model's file, and those that hold its external data."""
-    if model.path is not None:
-        yield model.path
-        for tensor in external_tensors(model.proto):
-            yield from (model.path.parent / e.value for e in tensor.external_data if e.key == "location")

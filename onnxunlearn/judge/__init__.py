@@ -17,6 +17,7 @@ from onnxunlearn.judge.judge import scores
 from onnxunlearn.judge.layers import LayerLikeness, compare_layers
 from onnxunlearn.judge.recovery import recover
 from onnxunlearn.judge.report import describe_files
+from onnxunlearn.judge.report_file import foreign_report, report_path
 from onnxunlearn.judge.subject import Likeness, Subject, likeness
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "divergence",
     "features",
     "figures_of",
+    "foreign_report",
     "hidden",
     "likeness",
     "measure",
@@ -45,6 +47,7 @@ __all__ = [
     "recover",
     "redistribution",
     "relearn",
+    "report_path",
     "scores",
     "worst_class",
 ]

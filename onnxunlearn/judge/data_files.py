@@ -3,8 +3,6 @@
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-import onnx
-
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.external import locations, place
 from onnxunlearn.graph.tensors import external_tensors
@@ -14,12 +12,15 @@ _CHUNK = 1 << 24
 
 
 def moved(original: Model, edited: Model) -> dict[str, str]:
-    """Location in the original -> in the edited model, for tensors that have data files in both."""
-    return {
-        place(before).location: place(edited.stored[name]).location
-        for name, before in original.stored.items()
-        if _outside(before) and name in edited.stored and _outside(edited.stored[name])
-    }
+    """Location in the original -> in the edited model, of tensors that have data files in both: one by one if
+    these are the same tensors (in subgraphs, too, where names need not be unique), else by name."""
+    before, after = (list(external_tensors(model.proto)) for model in (original, edited))
+    if [t.name for t in before] == [t.name for t in after]:
+        pairs = list(zip(before, after, strict=True))
+    else:
+        named = {t.name: t for t in after}
+        pairs = [(t, named[t.name]) for t in before if t.name in named]
+    return {place(one).location: place(other).location for one, other in pairs}
 
 
 def data_size(model: Model) -> int:
@@ -47,10 +48,6 @@ def data_files_differ(original: Model, edited: Model, tensors: Collection[str]) 
         elif any(_differ(one, two, *span) for span in _gaps(known.get(before, []), one.stat().st_size)):
             found.append(f"data files {before!r} and {after!r} differ outside the tensors")
     return found
-
-
-def _outside(tensor: onnx.TensorProto) -> bool:
-    return tensor.data_location == onnx.TensorProto.EXTERNAL
 
 
 def _gaps(spans: list[tuple[int, int]], size: int) -> Iterator[tuple[int, int]]:

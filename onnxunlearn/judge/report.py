@@ -1,6 +1,5 @@
 """The report of a run: everything needed to judge the edited file, and to make it again."""
 
-import hashlib
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +9,8 @@ from typing import Any
 
 import onnx
 
-from onnxunlearn.graph import Logits, Model
+from onnxunlearn.digests import sha256, sha256_of
+from onnxunlearn.graph import Logits, Snapshot
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
 from onnxunlearn.judge.figures import Figures, worst_class
@@ -30,19 +30,11 @@ class Target:
     unit: str = "percent"
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def sha256_of(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
-    """What the report says of the edited model as it was written. others: its data files."""
-    data = [{"path": str(p), "sha256": sha256_of(p), "bytes": p.stat().st_size} for p in others]
-    found = {"path": str(model), "sha256": sha256_of(model), "bytes": model.stat().st_size}
+    """What the report says of the edited model as it was written. others: its data files. Folders are
+    nobody's business: a path is a name."""
+    data = [{"path": p.name, "sha256": sha256_of(p), "bytes": p.stat().st_size} for p in others]
+    found = {"path": model.name, "sha256": sha256_of(model), "bytes": model.stat().st_size}
     return {**found, "data": data} if data else found
 
 
@@ -65,12 +57,15 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(model: Model, logits: Logits) -> dict[str, Any]:
-    """What the report says of the original."""
+def describe(files: Snapshot, logits: Logits) -> dict[str, Any]:
+    """What the report says of the original. Its data files are called as it calls them."""
+    model = files.model
+    data = [{"path": name, "sha256": f.sha256, "bytes": f.bytes} for name, f in files.data.items()]
     return {
-        "path": None if model.path is None else str(model.path),
+        "path": None if model.path is None else model.path.name,
         "sha256": sha256(model.data),
         "bytes": len(model.data),
+        **({"data": data} if data else {}),
         "ir_version": model.proto.ir_version,
         "opsets": model.opsets,
         "producer": f"{model.proto.producer_name} {model.proto.producer_version}".strip(),
@@ -89,7 +84,7 @@ def declared_shape(info: onnx.ValueInfoProto) -> list[int | str]:
 
 def build_report(
     *,
-    model: Model,
+    files: Snapshot,
     logits: Logits,
     edited: bytes,
     forget: Sequence[int],
@@ -109,13 +104,13 @@ def build_report(
 ) -> dict[str, Any]:
     """The report as JSON-ready data; accuracies in percent, times in seconds.
 
-    not_judged: by target that the probes cannot tell, what it would take. notes: by tensor, what a stored
-    type could not hold as it was meant.
+    files: the original's. not_judged: by target that the probes cannot tell, what it would take. notes: by
+    tensor, what a stored type could not hold as it was meant.
     """
     worst = worst_class(figures["original"], figures["edited"], forget)
     return {
         "schema": SCHEMA_VERSION,
-        "model": describe(model, logits),
+        "model": describe(files, logits),
         "edited": {"sha256": sha256(edited), "bytes": len(edited)},
         "forget": {"classes": list(forget), "names": [labels[c] for c in forget] if labels else None},
         "options": dict(options),

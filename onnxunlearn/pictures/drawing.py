@@ -10,10 +10,11 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
+from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import ModelSource, check_inference, find_logits, load
-from onnxunlearn.judge.report import sha256, versions
+from onnxunlearn.graph import Inputs, ModelSource, check_inference, find_logits, input_files, load
+from onnxunlearn.judge.report import versions
 from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.choose import choose
 from onnxunlearn.pictures.concentration import LayerRelevance
@@ -25,6 +26,7 @@ from onnxunlearn.pictures.vocabulary import read_vocabulary
 from onnxunlearn.probes import Source, load_probes
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.sources import files_read
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,7 @@ def draw(
     labels: Sequence[str] | None = None,
     preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
+    keep: Inputs | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Drawing:
     """Draw what in the inputs, and which neurons inside, speak for a class; write it to `directory`.
@@ -66,14 +69,14 @@ def draw(
     gets a sheet `class_3.png` of its first `samples` samples. compare: an edited model, drawn beside the
     original for the same samples and targets, on the same scale. composite: default `epsilon_plus_flat` where
     a convolution comes first, else `epsilon_plus`. seed: as in `explain`. input_name: what to draw if the
-    model has several inputs. vocabulary: tokens by id, or a file with one a line.
+    model has several inputs. vocabulary: tokens by id, or a file with one a line. keep: more files that
+    must not be written, each with what it is.
 
     Raises InputError for bad input, a missing matplotlib or Jinja2, or a directory that must not be written
     to (then nothing is written); UnsupportedError for inputs that cannot be drawn and where relevance cannot
     pass a node.
     """
     _require_packages()
-    folder = check_folder(directory, overwrite)
     check_number("samples", samples, 1, whole=True)
     check_number("batch_size", batch_size, 1, whole=True)
     progress("loading")
@@ -82,6 +85,10 @@ def draw(
     check_inference(lower(model), logits)
     subject = find_subject(model, logits, input_name)
     other = None if compare is None else counterpart(compare, model, logits, subject)
+    inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **input_files(model)}
+    if other is not None:
+        inputs |= input_files(other[0])
+    folder = check_folder(directory, overwrite, inputs)
     if composite is None:
         composite = "epsilon_plus_flat" if starts_with_conv(model, subject, logits) else "epsilon_plus"
     rules, share_out = parse_composite(composite), seeds.choose(seed)
@@ -108,7 +115,7 @@ def draw(
         "model": name,
         "sha256": sha256(model.data),
         **({} if other is None else {"edited": file_name(other[0]), "edited sha256": sha256(other[0].data)}),
-        "composite": composite,
+        "composite": rules.name,
         "seed": seed,
         "target": str(target),
         "samples": f"{len(chosen.probes)}: {chosen.note}",
@@ -118,9 +125,9 @@ def draw(
         "engine": f"{runner.name}, {', '.join(runner.providers)}",
         "made by": f"onnxunlearn {versions().get('onnxunlearn', '')}",
     }
-    story = Story(title, subject, chosen, before, after, layers, labels, words, composite, facts)
-    files = write_folder(folder, render(story, progress), model)
-    return Drawing(folder, tuple(files), tuple(chosen.classes), tuple(layers), composite)
+    story = Story(title, subject, chosen, before, after, layers, labels, words, rules.name, facts)
+    files = write_folder(folder, render(story, progress), inputs)
+    return Drawing(folder, tuple(files), tuple(chosen.classes), tuple(layers), rules.name)
 
 
 def _require_packages() -> None:

@@ -2,11 +2,13 @@
 
 import os
 import re
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, check_output, write_atomically
+from onnxunlearn.graph import Inputs, check_output, write_atomically
+from onnxunlearn.graph.outputs import NOTHING, check_not_read, status_of
 
 PAGE, LAYERS = "index.html", "layers.png"
 _SHEET = re.compile(r"class_\d+\.png")
@@ -18,22 +20,29 @@ def sheet_name(c: int) -> str:
     return f"class_{c}.png"
 
 
-def check_folder(directory: str | os.PathLike[str], overwrite: bool) -> Path:
+def check_folder(directory: str | os.PathLike[str], overwrite: bool, inputs: Inputs = NOTHING) -> Path:
     """`directory` as a folder that pictures may be written to; it is not made yet.
 
-    Raises InputError if it is a file, lies in no folder, or holds such files and `overwrite` is not set.
+    Raises InputError if it is a file, lies in no folder, or holds such files and `overwrite` is not set, or
+    one of them is an input.
     """
     path = Path(directory)
-    if path.exists() and not path.is_dir():
+    found = status_of(path)
+    if found is not None and not stat.S_ISDIR(found.st_mode):
         raise InputError(f"{path}: is a file; give a folder for the pictures with -o")
-    if not path.exists() and not path.parent.is_dir():
+    if found is None and not path.parent.is_dir():
         raise InputError(f"{path}: the folder {path.parent} does not exist; create it first")
-    if not overwrite and (found := sorted(_ours(path))):
-        raise InputError(f"{path}: holds {found[0]} already; add --overwrite or give another folder with -o")
+    earlier = sorted(_ours(path))
+    if earlier and not overwrite:
+        raise InputError(
+            f"{path}: holds {earlier[0]} already; add --overwrite or give another folder with -o"
+        )
+    for name in earlier:
+        check_not_read(path / name, inputs)
     return path
 
 
-def write_folder(path: Path, files: Mapping[str, bytes], model: Model) -> list[Path]:
+def write_folder(path: Path, files: Mapping[str, bytes], inputs: Inputs = NOTHING) -> list[Path]:
     """Write all files; the page comes last. Sheets of an earlier page of ours are removed.
 
     Raises InputError if something cannot be written; then a folder that was made here is gone again.
@@ -45,7 +54,7 @@ def write_folder(path: Path, files: Mapping[str, bytes], model: Model) -> list[P
         if made:
             path.mkdir()
         for name in sorted(files, key=lambda name: (name == PAGE, name)):
-            out = check_output(model, path / name, overwrite=True)  # never the model itself
+            out = check_output(path / name, inputs, overwrite=True)
             existed = out.exists()
             write_atomically(out, files[name])
             written += [] if existed else [out]
@@ -72,6 +81,9 @@ def _ours(path: Path) -> set[str]:
 
 def _is_our_page(page: Path) -> bool:
     try:
-        return MARK in page.read_text(encoding="utf-8")[:2000]
-    except (OSError, UnicodeDecodeError):
+        if not page.is_file():  # reading a pipe could take for ever
+            return False
+        with page.open("rb") as file:
+            return MARK.encode() in file.read(2000)
+    except OSError:
         return False

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes.text import read_text
+from onnxunlearn.text import read_text
 
 
 def read_vocabulary(path: str | os.PathLike[str]) -> list[str]:

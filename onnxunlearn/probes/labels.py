@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes.text import parse_json, read_text
+from onnxunlearn.text import parse_json, read_text
 
 _INDEX = re.compile(r"[0-9]{1,18}")
 

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ from onnxunlearn.probes.check import (
 from onnxunlearn.probes.images import labelled_files, read_images
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import check_labels
-from onnxunlearn.probes.preprocess_file import read_preprocess
+from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
+from onnxunlearn.probes.preprocess_file import Preprocessing, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
 
@@ -37,7 +39,7 @@ def load_probes(
     model: Model,
     classes: int,
     *,
-    preprocess: str | os.PathLike[str] | None = None,
+    preprocess: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     several: bool = False,
 ) -> Probes:
@@ -65,7 +67,7 @@ def _loaded(
     source: Source,
     inputs: Sequence[Input],
     classes: int,
-    preprocess: str | os.PathLike[str] | None,
+    preprocess: Preprocessing | None,
     labels: Sequence[str] | None,
 ) -> Probes:
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -79,11 +81,12 @@ def _loaded(
         return _from_path(text, inputs, classes)
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
-        return checked_probes(source.feeds, y, inputs, classes, source.source)
+        checked = checked_probes(source.feeds, y, inputs, classes, source.source)
+        return from_memory(replace(checked, origin=source.origin))
     if isinstance(source, Mapping):
-        return named_probes(source, inputs, classes, "arrays in memory")
+        return from_memory(named_probes(source, inputs, classes, "arrays in memory"))
     if isinstance(source, np.ndarray):
-        return single_probes(source, inputs, classes, "array in memory")
+        return from_memory(single_probes(source, inputs, classes, "array in memory"))
     raise InputError(f"probes cannot be a {type(source).__name__}; give arrays, or {_KINDS}")
 
 
@@ -92,7 +95,8 @@ def _from_path(text: str, inputs: Sequence[Input], classes: int) -> Probes:
     if (script := script_parts(text)) is not None:
         batches = enumerate(run_script(*script))
         with redirect_stdout(sys.stderr):  # stdout is for our results: what a script prints must not mix in
-            return joined((named_probes(b, inputs, classes, f"{text} batch {i}") for i, b in batches), text)
+            made = joined((named_probes(b, inputs, classes, f"{text} batch {i}") for i, b in batches), text)
+        return from_script(made, *script)
     if not text or not os.path.exists(text):
         raise InputError(f"{text!r}: no such file; give {_KINDS}")
     if path.suffix == ".py":
@@ -101,21 +105,30 @@ def _from_path(text: str, inputs: Sequence[Input], classes: int) -> Probes:
         raise InputError(f"{text}: unknown kind of file {path.suffix!r}; give {_KINDS}")
     content = read_arrays(path)
     if isinstance(content, np.ndarray):
-        return single_probes(content, inputs, classes, text)
-    return named_probes(content, inputs, classes, text)
+        return from_file(single_probes(content, inputs, classes, text), path)
+    return from_file(named_probes(content, inputs, classes, text), path)
 
 
 def _from_folder(
     folder: Path,
     inputs: Sequence[Input],
     classes: int,
-    preprocess: str | os.PathLike[str] | None,
+    preprocess: Preprocessing | None,
     labels: Sequence[str] | None,
 ) -> Probes:
     source = str(folder)
     model_input = only_input(inputs, f"{source}: a folder of images", "give an .npz with one array per input")
-    steps = read_preprocess(None if preprocess is None else Path(preprocess), model_input)
+    steps = read_preprocess(preprocess, model_input)
     files = labelled_files(folder, classes, labels)
-    samples = read_images([path for path, _ in files], steps)
-    y = np.array([label for _, label in files])
-    return checked_probes({model_input.name: samples}, y, inputs, classes, source)
+    paths = [path for path, _ in files]
+    samples, y = read_images(paths, steps), np.array([label for _, label in files])
+    checked = checked_probes({model_input.name: samples}, y, inputs, classes, source)
+    return from_folder(checked, folder, paths)
+
+
+def source_files(source: Source | None) -> list[Path]:
+    """The files and folders that probes are read from; none if they are in memory."""
+    if not isinstance(source, str | os.PathLike):
+        return []
+    script = script_parts(os.fspath(source))
+    return [Path(source) if script is None else script[0]]

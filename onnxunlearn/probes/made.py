@@ -13,6 +13,7 @@ from onnxunlearn.graph import Logits, Model
 from onnxunlearn.probes.flips import Lookup, exchange, lookups
 from onnxunlearn.probes.impressions import climb
 from onnxunlearn.probes.inputs import declared_inputs
+from onnxunlearn.probes.origin import from_memory
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.pull import Pull, soft_targets
 
@@ -135,7 +136,8 @@ def _spread(
 
 
 def _made(feeds: dict[str, np.ndarray]) -> Probes:
-    return Probes(feeds, None, MADE, made=np.ones(len(next(iter(feeds.values()))), dtype=bool))
+    every = np.ones(len(next(iter(feeds.values()))), dtype=bool)
+    return from_memory(Probes(feeds, None, MADE, made=every))
 
 
 def lacks_retained(probes: Probes, forget: Sequence[int], classes: int) -> bool:
@@ -155,4 +157,4 @@ def with_made(given: Probes, made: Probes, forget: Sequence[int]) -> Probes:
     feeds = {name: np.concatenate([value, kept.feeds[name]]) for name, value in given.feeds.items()}
     y = np.concatenate([given.y, kept.y])
     flags = np.repeat([False, True], [len(given), len(kept)])
-    return Probes(feeds, y, given.source, made=flags)
+    return Probes(feeds, y, given.source, made=flags, origin=given.origin)

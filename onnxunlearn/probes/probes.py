@@ -1,7 +1,8 @@
 """Probes: inputs of the model, sample by sample, with or without their classes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -12,7 +13,8 @@ class Probes:
     """Inputs that the tool may look at; make them with `load_probes`.
 
     feeds: input name -> array, axis 0 counts samples. y: int64 [N] class of each sample, or None.
-    source: what the user gave, as messages and reports name it. labels: bool [N, classes], where a sample may
+    source: what the user gave, as messages name it. origin: the same for reports, JSON-ready, without folders
+    and with digests, see `probes.origin`. labels: bool [N, classes], where a sample may
     have several classes or none; y is then None until `focused`. made: bool [N], which samples no user gave
     but were made from the model (`probes.made`); None: no sample.
     """
@@ -22,6 +24,7 @@ class Probes:
     source: str
     labels: np.ndarray | None = None
     made: np.ndarray | None = None
+    origin: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         """The number of samples, N."""
@@ -42,7 +45,7 @@ class Probes:
             index = index.astype(np.intp)  # an empty list is float to numpy
         feeds = {name: array[index] for name, array in self.feeds.items()}
         y, labels, made = (None if a is None else a[index] for a in (self.y, self.labels, self.made))
-        return Probes(feeds, y, self.source, labels, made)
+        return replace(self, feeds=feeds, y=y, labels=labels, made=made)
 
     def of(self, classes: Sequence[int]) -> "Probes":
         """The samples of these classes; y must be known."""

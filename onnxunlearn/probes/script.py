@@ -1,6 +1,7 @@
 """Probes from a user's own loader: `script.py:function`, which yields or returns dicts of arrays."""
 
 import importlib.util
+import os
 import sys
 import traceback
 from collections.abc import Iterator, Mapping
@@ -23,7 +24,7 @@ def run_script(path: Path, function: str) -> Iterator[Mapping[str, Any]]:
     The user's own code runs, with all of this process's rights. Raises InputError if file or function is
     missing, if anything but dicts comes out, or if the script itself raises, naming the line.
     """
-    if not path.is_file():
+    if not os.path.isfile(path):  # unlike Path.is_file, also where nothing can be called that
         raise InputError(f"{path}: no such script; give script.py:function")
     source = f"{path}:{function}"
     path = path.absolute()  # as importlib and tracebacks have it

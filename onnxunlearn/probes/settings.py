@@ -19,6 +19,9 @@ class Settings:
         self.values = values
         self.path = path
 
+    def __str__(self) -> str:
+        return str(self.path)
+
     def error(self, key: str, expected: str) -> InputError:
         return InputError(
             f"{self.path}: {key!r} is {self.values.get(key)!r}, expected {expected}; correct it"

@@ -1,7 +1,7 @@
 """Layer-wise Relevance Propagation as a graph transformation: rules over the reverse walk (`reverse`)."""
 
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance
-from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, parse_composite
+from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, composite_file, parse_composite
 from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch
 from onnxunlearn.relevance.rules import rule
 
@@ -14,6 +14,7 @@ __all__ = [
     "RuleSpec",
     "compile_relevance",
     "composite",
+    "composite_file",
     "parse_composite",
     "rule",
 ]

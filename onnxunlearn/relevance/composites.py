@@ -19,6 +19,7 @@ from typing import Any
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.rules import rule
+from onnxunlearn.text import read_text
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,12 @@ def cp_lrp(epsilon: float = 1e-6) -> list[tuple[str, RuleSpec]]:
 
 def parse_composite(text: str) -> Composite:
     """A composite, or a single rule for all linear nodes, from e.g. `epsilon_plus` or `gamma(gamma=0.1)`; or
-    a composite from a YAML file, see `read_composite`.
+    a composite from a YAML file or a pipe, see `read_composite`.
 
     Raises InputError that names what is unknown and what there is.
     """
-    if text.endswith((".yaml", ".yml")):
-        return read_composite(text)
+    if (path := composite_file(text)) is not None:
+        return read_composite(path)
     name, parameters = _call(text)
     if name in composite:
         recipe = composite[name]
@@ -188,6 +189,12 @@ def parse_composite(text: str) -> Composite:
     )
 
 
+def composite_file(text: str) -> Path | None:
+    """The file that a composite is to be read from; None for the name of a composite or rule, which is never
+    written with a slash."""
+    return Path(text) if text.endswith((".yaml", ".yml")) or os.sep in text else None
+
+
 def read_composite(path: str | os.PathLike[str]) -> Composite:
     """A composite from a YAML file: a list of `match: rule` lines, tried in order, before what every
     composite has (`BASE`); linear nodes that nothing matches get epsilon.
@@ -202,9 +209,7 @@ def read_composite(path: str | os.PathLike[str]) -> Composite:
     except ModuleNotFoundError:
         raise InputError(f"{path}: reading YAML needs PyYAML; pip install 'onnxunlearn[yaml]'") from None
     try:
-        lines = yaml.safe_load(Path(path).read_text())
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from None
+        lines = yaml.safe_load(read_text(path))
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(lines, list) or not all(isinstance(line, dict) and len(line) == 1 for line in lines):
@@ -218,7 +223,7 @@ def read_composite(path: str | os.PathLike[str]) -> Composite:
             raise InputError(f"{path}: unknown rule {name!r}; known: {', '.join(rule)}")
         _check_parameters(str(text), rule[name], parameters)
         rules.append((str(match), RuleSpec(name, parameters)))
-    return Composite(str(path), (*rules, *BASE, ("linear", RuleSpec("epsilon"))))
+    return Composite(Path(path).name, (*rules, *BASE, ("linear", RuleSpec("epsilon"))))
 
 
 def _check_match(match: str, path: str | os.PathLike[str]) -> None:

@@ -1,6 +1,5 @@
 """The saved file is the original's bytes with only the selected tensors' replaced, and whole or not there."""
 
-import os
 from pathlib import Path
 
 import ml_dtypes
@@ -11,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Model, check_output, load, patch
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Model, load, patch
 from onnxunlearn.graph.wire import varint
 
 from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, run, tensor, value
@@ -228,79 +227,3 @@ def test_values_in_pieces(payload: bytes) -> None:
     with pytest.raises(UnsupportedError) as caught:
         patch(by_hand(payload), {"w": -numbers(4, 3)})
     assert_one_line(caught.value, "'w' is stored in pieces", "load and save the model once")
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Model:
-    path = tmp_path / "m.onnx"
-    path.write_bytes(dense(tensor("w", numbers(4, 3))).SerializeToString())
-    return load(path)
-
-
-def refused(model: Model, out: Path, overwrite: bool, *parts: object) -> None:
-    with pytest.raises(InputError) as caught:
-        check_output(model, out, overwrite)
-    assert_one_line(caught.value, out, *parts)
-
-
-def test_a_new_file(model: Model, tmp_path: Path) -> None:
-    assert check_output(model, tmp_path / "out.onnx") == tmp_path / "out.onnx"
-    assert check_output(model, str(tmp_path / "out.onnx")) == tmp_path / "out.onnx"
-    assert not (tmp_path / "out.onnx").exists()
-
-
-def test_what_is_no_file(model: Model, tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe")
-    refused(model, tmp_path / "pipe", True, "is a device or a pipe")
-    refused(model, Path(os.devnull), True, "is a device or a pipe")
-
-
-def test_a_folder_without_permission(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
-    refused(model, tmp_path / "out.onnx", False, f"the folder {tmp_path} cannot be written")
-
-
-def test_a_new_file_for_a_model_of_bytes(tmp_path: Path) -> None:
-    check_output(load((SAMPLES / "mnist_mlp.onnx").read_bytes()), tmp_path / "out.onnx")
-
-
-@pytest.mark.parametrize("way", ["itself", "roundabout", "symlink", "hard link"])
-def test_the_input_is_never_written(model: Model, tmp_path: Path, way: str) -> None:
-    assert model.path is not None
-    out = tmp_path / ("m.onnx" if way == "itself" else "out.onnx")
-    if way == "roundabout":
-        (tmp_path / "below").mkdir()
-        out = tmp_path / "below" / ".." / "m.onnx"
-    elif way == "symlink":
-        out.symlink_to("m.onnx")
-    elif way == "hard link":
-        os.link(model.path, out)
-    refused(model, out, True, "is the input model, which is never written")
-
-
-def test_the_inputs_external_data_is_never_written(tmp_path: Path) -> None:
-    (tmp_path / "w.bin").write_bytes(numbers(4, 3).tobytes())
-    (tmp_path / "m.onnx").write_bytes(dense(external("w", "w.bin", [4, 3])).SerializeToString())
-    refused(load(tmp_path / "m.onnx"), tmp_path / "w.bin", True, "is the input model")
-
-
-def test_an_existing_file_needs_overwrite(model: Model, tmp_path: Path) -> None:
-    out = tmp_path / "out.onnx"
-    out.touch()
-    refused(model, out, False, "exists already", "--overwrite")
-    assert check_output(model, out, overwrite=True) == out
-
-
-def test_an_input_that_is_gone(model: Model, tmp_path: Path) -> None:
-    assert model.path is not None
-    model.path.unlink()
-    (tmp_path / "out.onnx").touch()
-    check_output(model, tmp_path / "out.onnx", overwrite=True)
-
-
-def test_what_cannot_be_written(model: Model, tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    refused(model, tmp_path, True, "is a folder")
-    refused(model, tmp_path / "missing" / "out.onnx", True, tmp_path / "missing", "does not exist")
-    refused(model, tmp_path / "file" / "out.onnx", True, "is no folder")
-    refused(model, tmp_path / ("m" * 300), True, "cannot be written")

@@ -62,7 +62,7 @@ def test_the_files_are_identified(result: Result) -> None:
     assert model["sha256"] == hashlib.sha256(MLP.read_bytes()).hexdigest()
     assert edited["sha256"] == hashlib.sha256(result.model_bytes).hexdigest()
     assert model["bytes"] == edited["bytes"] == 438_290
-    assert model["path"] == str(MLP)
+    assert model["path"] == MLP.name
     assert model["inputs"] == {"x": ["batch", 1, 28, 28]}
     assert (model["output"], model["logits"], model["classes"]) == ("logits", "logits", 10)
     assert (model["opsets"], model["ir_version"]) == ({"": 17}, 8)

@@ -5,26 +5,21 @@ from pathlib import Path
 import pytest
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load
+from onnxunlearn.graph import input_files, load
 from onnxunlearn.pictures.folder import MARK, check_folder, sheet_name, write_folder
 from tests.pictures.models import table_model
 
 PAGE = f"<html>{MARK}".encode()
 
 
-@pytest.fixture
-def model() -> Model:
-    return load(table_model())
-
-
 def names(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir())
 
 
-def test_a_folder_is_made(tmp_path: Path, model: Model) -> None:
+def test_a_folder_is_made(tmp_path: Path) -> None:
     folder = check_folder(tmp_path / "new", overwrite=False)
     assert not folder.exists()
-    written = write_folder(folder, {"index.html": PAGE, sheet_name(3): b"png"}, model)
+    written = write_folder(folder, {"index.html": PAGE, sheet_name(3): b"png"}, {})
     assert names(folder) == ["class_3.png", "index.html"]
     assert [p.read_bytes() for p in written] == [PAGE, b"png"]
 
@@ -51,24 +46,22 @@ def test_other_files_do_not_matter(tmp_path: Path) -> None:
     assert check_folder(tmp_path, overwrite=False) == tmp_path
 
 
-def test_an_overwrite_removes_sheets_of_our_earlier_page(tmp_path: Path, model: Model) -> None:
-    write_folder(tmp_path, {"index.html": PAGE, "class_1.png": b"1", "class_2.png": b"2"}, model)
+def test_an_overwrite_removes_sheets_of_our_earlier_page(tmp_path: Path) -> None:
+    write_folder(tmp_path, {"index.html": PAGE, "class_1.png": b"1", "class_2.png": b"2"}, {})
     (tmp_path / "notes.txt").write_text("mine")
-    write_folder(tmp_path, {"index.html": PAGE, "class_2.png": b"new"}, model)
+    write_folder(tmp_path, {"index.html": PAGE, "class_2.png": b"new"}, {})
     assert names(tmp_path) == ["class_2.png", "index.html", "notes.txt"]
     assert (tmp_path / "class_2.png").read_bytes() == b"new"
 
 
-def test_an_overwrite_removes_nothing_beside_a_page_of_someone_else(tmp_path: Path, model: Model) -> None:
+def test_an_overwrite_removes_nothing_beside_a_page_of_someone_else(tmp_path: Path) -> None:
     (tmp_path / "index.html").write_text("<html>mine")
     (tmp_path / "class_1.png").write_bytes(b"mine")
-    write_folder(tmp_path, {"index.html": PAGE}, model)
+    write_folder(tmp_path, {"index.html": PAGE}, {})
     assert names(tmp_path) == ["class_1.png", "index.html"]
 
 
-def test_a_failure_leaves_nothing_behind(
-    tmp_path: Path, model: Model, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failure_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from onnxunlearn.pictures import folder
 
     def fails_on_page(path: Path, data: bytes) -> None:
@@ -78,7 +71,7 @@ def test_a_failure_leaves_nothing_behind(
 
     monkeypatch.setattr(folder, "write_atomically", fails_on_page)
     with pytest.raises(InputError, match="No space"):
-        write_folder(tmp_path / "new", {"index.html": PAGE, "class_1.png": b"1"}, model)
+        write_folder(tmp_path / "new", {"index.html": PAGE, "class_1.png": b"1"}, {})
     assert names(tmp_path) == []
 
 
@@ -86,5 +79,5 @@ def test_the_model_is_never_written(tmp_path: Path) -> None:
     path = tmp_path / "class_1.png"
     path.write_bytes(table_model())
     with pytest.raises(InputError, match="input model"):
-        write_folder(tmp_path, {"class_1.png": b"png"}, load(path))
+        write_folder(tmp_path, {"class_1.png": b"png"}, input_files(load(path)))
     assert path.read_bytes() == table_model()

@@ -1,0 +1,54 @@
+"""The report as a file beside the edited model: what it is called, and whether it is about that model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from onnxunlearn.digests import sha256
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, Snapshot
+from onnxunlearn.text import read_text
+
+
+def report_path(model: Path, folder: Path | None = None) -> Path:
+    """Where the report on an edited model lies; folder: default, beside it."""
+    return (folder or model.parent) / f"{model.stem}.report.json"
+
+
+def foreign_report(model: Model) -> str | None:
+    """In one line, that the report beside a model is about another one; None if it is about this one, or if
+    there is none.
+
+    They do not belong together if one of them was replaced, copied or renamed alone, or if the process was
+    killed between the renames that put both into place.
+    """
+    if model.path is None:
+        return None
+    path = report_path(model.path)
+    about = _edited(path)
+    if about is None or (
+        about.get("sha256") == sha256(model.data) and _is_data(about.get("data", []), model)
+    ):
+        return None
+    return (
+        f"{path.name} beside it is the report on another model, not on this one (their SHA-256 differ); "
+        "do not go by it, run again"
+    )
+
+
+def _edited(path: Path) -> dict[str, Any] | None:
+    """What a report says of the edited model's files; None if there is no report of ours."""
+    try:
+        report = json.loads(read_text(path)) if path.is_file() else None
+    except (InputError, OSError, ValueError, RecursionError):  # a stranger's file, or none that can be read
+        return None
+    found = report.get("edited") if isinstance(report, dict) else None
+    return found if isinstance(found, dict) and isinstance(found.get("sha256"), str) else None
+
+
+def _is_data(reported: Any, model: Model) -> bool:
+    """Whether the model's data files are the reported ones, by name and digest."""
+    if not isinstance(reported, list) or not all(isinstance(file, dict) for file in reported):
+        return False
+    said = {Path(str(file.get("path"))).name: file.get("sha256") for file in reported}
+    return said == {name: file.sha256 for name, file in Snapshot.of(model).data.items()}

@@ -1,0 +1,63 @@
+"""Where probes come from, as reports say it: names without folders, and digests to know them again by.
+
+| source | what is said |
+|---|---|
+| a file | `sha256` and `bytes` of it |
+| a folder | how many `files` (images) are in it, and the `sha256` of their list, see `sha256_of_folder` |
+| `script.py:function` | `sha256` and `bytes` of the script, and `arrays` |
+| arrays in memory, or made from the model | `arrays` |
+
+`arrays` is the digest of what the model is fed with and, under the empty name, of the samples' classes, see
+`sha256_of_arrays`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from onnxunlearn.digests import sha256_of, sha256_of_arrays, sha256_of_folder
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.probes import Probes
+
+
+def from_file(probes: Probes, path: Path) -> Probes:
+    """Raises InputError if the file is gone."""
+    return replace(probes, origin=_file(path))
+
+
+def from_folder(probes: Probes, folder: Path, files: Sequence[Path]) -> Probes:
+    """files: the images. Raises InputError if one is gone."""
+    try:
+        digest = sha256_of_folder(folder, files)
+    except OSError as error:
+        raise _unreadable(folder, error) from None
+    return replace(probes, origin={"source": folder.absolute().name, "sha256": digest, "files": len(files)})
+
+
+def from_script(probes: Probes, path: Path, function: str) -> Probes:
+    """Raises InputError if the script is gone."""
+    said = {**_file(path), "source": f"{path.name}:{function}", "arrays": _arrays(probes)}
+    return replace(probes, origin=said)
+
+
+def from_memory(probes: Probes) -> Probes:
+    """Or from where they say, if they know it."""
+    source = probes.source.replace("\\", "/").rpartition("/")[2]
+    return replace(probes, origin=probes.origin or {"source": source, "arrays": _arrays(probes)})
+
+
+def _file(path: Path) -> dict[str, Any]:
+    try:
+        return {"source": path.name, "sha256": sha256_of(path), "bytes": path.stat().st_size}
+    except OSError as error:
+        raise _unreadable(path, error) from None
+
+
+def _arrays(probes: Probes) -> str:
+    classes = probes.y if probes.labels is None else probes.labels
+    return sha256_of_arrays(probes.feeds if classes is None else {**probes.feeds, "": classes})
+
+
+def _unreadable(path: Path, error: OSError) -> InputError:
+    return InputError(f"{path}: cannot be read ({error.strerror}); check name and permissions")
