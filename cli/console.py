@@ -11,12 +11,13 @@ from rich.text import Text
 
 from onnxunlearn.judge.report import Target
 
-_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+#: control characters; and bytes of file names that are not UTF-8, which no stream takes
+_UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 def visible(text: str) -> str:
     """`text` with control characters as escapes: names from strangers must not steer the terminal."""
-    return _CONTROL.sub(lambda found: repr(found[0])[1:-1], text)
+    return _UNPRINTABLE.sub(lambda found: repr(found[0])[1:-1], text)
 
 
 class _Console(Console):

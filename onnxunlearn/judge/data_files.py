@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from onnxunlearn.graph import Model
-from onnxunlearn.graph.external import locations, place
+from onnxunlearn.graph.external import data_file, locations, place
 from onnxunlearn.graph.tensors import external_tensors
 
 #: bytes that are compared at a time
@@ -24,28 +24,30 @@ def moved(original: Model, edited: Model) -> dict[str, str]:
 
 
 def data_size(model: Model) -> int:
-    """Bytes of all data files."""
-    folder = model.folder
-    return sum((folder / name).stat().st_size for name in locations(model.proto)) if folder else 0
+    """Bytes of all data files, each once, in however many ways the model names it."""
+    files = {data_file(model.folder, name) for name in locations(model.proto)} if model.folder else set()
+    return sum(file.stat().st_size for file in files)
 
 
 def data_files_differ(original: Model, edited: Model, tensors: Collection[str]) -> list[str]:
     """The data files that differ in more than the bytes of these tensors."""
-    known: dict[str, list[tuple[int, int]]] = {}
+    known: dict[Path, list[tuple[int, int]]] = {}
     for tensor in external_tensors(original.proto):
         if tensor.name in tensors:
             at = place(tensor)
-            known.setdefault(at.location, []).append((at.offset, at.offset + at.length))
+            assert original.folder is not None  # it has data files
+            file = data_file(original.folder, at.location)
+            known.setdefault(file, []).append((at.offset, at.offset + at.length))
     found = []
     for before, after in moved(original, edited).items():
-        assert original.folder is not None  # it has data files
+        assert original.folder is not None
         assert edited.folder is not None
-        one, two = original.folder / before, edited.folder / after
+        one, two = data_file(original.folder, before), data_file(edited.folder, after)
         if one.samefile(two):
             continue
         if one.stat().st_size != two.stat().st_size:
             found.append(f"data files {before!r} and {after!r} have different sizes")
-        elif any(_differ(one, two, *span) for span in _gaps(known.get(before, []), one.stat().st_size)):
+        elif any(_differ(one, two, *span) for span in _gaps(known.get(one, []), one.stat().st_size)):
             found.append(f"data files {before!r} and {after!r} differ outside the tensors")
     return found
 

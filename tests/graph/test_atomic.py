@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import replacing, write_atomically
+from onnxunlearn.graph import permissions_of, replacing, write_atomically
 
 from .models import assert_one_line
 
@@ -73,6 +73,46 @@ def test_the_files_mode_honours_the_umask(tmp_path: Path, mask: int, mode: int) 
     write_atomically(tmp_path / "out.onnx", b"")
     assert stat.S_IMODE((tmp_path / "out.onnx").stat().st_mode) == mode
     assert os.umask(mask) == mask, "it must stay as it was"
+
+
+@pytest.mark.usefixtures("umask")
+@pytest.mark.parametrize(
+    ("asked", "mask", "mode"),
+    [
+        (0o600, 0o022, 0o600),
+        (0o640, 0o022, 0o640),
+        (0o664, 0o022, 0o644),
+        (0o400, 0, 0o400),
+        (0o644, 0o077, 0o600),
+    ],
+)
+def test_no_more_permissions_than_asked_for_at_any_time(
+    tmp_path: Path, asked: int, mask: int, mode: int
+) -> None:
+    os.umask(mask)
+    with replacing(tmp_path / "out.onnx", asked) as file:
+        (temporary,) = tmp_path.iterdir()
+        assert stat.S_IMODE(temporary.stat().st_mode) == mode
+        file.write(b"x")
+    assert stat.S_IMODE((tmp_path / "out.onnx").stat().st_mode) == mode
+
+
+@pytest.mark.usefixtures("umask")
+def test_what_others_could_not_read_they_cannot_read_now(tmp_path: Path) -> None:
+    out = tmp_path / "out.onnx"
+    out.touch(0o600)
+    write_atomically(out, b"new")
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    (tmp_path / "link").symlink_to(out)
+    write_atomically(tmp_path / "link", b"new")
+    assert stat.S_IMODE((tmp_path / "link").stat().st_mode) == 0o666, "a link has no permissions of its own"
+
+
+def test_permissions_of_what_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "m.onnx").touch()
+    (tmp_path / "m.onnx").chmod(0o4750)
+    assert permissions_of(tmp_path / "m.onnx") == 0o750
+    assert permissions_of(tmp_path / "gone") == permissions_of(None) == 0o666
 
 
 def test_the_name_appears_last(tmp_path: Path) -> None:

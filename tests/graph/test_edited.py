@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -95,6 +96,27 @@ def test_the_copy_is_no_link(model: Model, tmp_path: Path) -> None:
     assert paths[1].stat().st_nlink == 1
     assert model.folder is not None
     assert (model.folder / "m.onnx.data").stat().st_size == 71
+
+
+@pytest.mark.parametrize("modes", [(0o600, 0o600), (0o644, 0o600), (0o640, 0o440)])
+def test_what_was_private_stays_private(model: Model, tmp_path: Path, modes: tuple[int, int]) -> None:
+    """Each file as the one that it is a copy of, also where it lies before it has its name."""
+    for name, mode in zip(("m.onnx", "m.onnx.data"), modes, strict=True):
+        (tmp_path / "in" / name).chmod(mode)
+    before = os.umask(0o022)
+    seen: list[int] = []
+    replace = os.replace
+
+    def watched(source: Path, target: Path) -> None:
+        seen.append(stat.S_IMODE(os.stat(source).st_mode))
+        replace(source, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "replace", watched)
+        paths = Edited.of(model, {"w": -W}).save(tmp_path / "out.onnx")
+    os.umask(before)
+    assert tuple(stat.S_IMODE(p.stat().st_mode) for p in paths) == modes
+    assert sorted(seen) == sorted(modes)
 
 
 def test_before_it_is_written_it_runs_with_the_new_values(model: Model) -> None:

@@ -1,0 +1,22 @@
+"""Every file that a call reads is known, so that nothing is written over it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from onnxunlearn.sources import files_read
+
+
+def test_all_of_them() -> None:
+    assert files_read("p.npz", "pre.json", "rules.yaml", "vocabulary.txt") == {
+        Path("p.npz"): "the probes",
+        Path("pre.json"): "the preprocessing file",
+        Path("rules.yaml"): "the composite",
+        Path("vocabulary.txt"): "the vocabulary",
+    }
+    assert set(files_read("load.py:make", None, "/dev/fd/63")) == {Path("load.py"), Path("/dev/fd/63")}
+
+
+def test_what_is_no_file() -> None:
+    assert files_read(np.zeros(3), None, "gamma(gamma=0.1)", ["a", "b"]) == {}
+    assert files_read(None, None, None) == {}
