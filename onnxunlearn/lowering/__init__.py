@@ -2,13 +2,13 @@
 
 lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
 recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
-never the lowered one.
+never the lowered one. Each pass says what it requires and ensures, which is checked (`contract`). The room
+stands on graph alone.
 """
-
-from collections.abc import Callable
 
 from onnxunlearn.graph import Model
 from onnxunlearn.lowering.bodies import unroll
+from onnxunlearn.lowering.contract import Pass
 from onnxunlearn.lowering.contrib import lower_contrib
 from onnxunlearn.lowering.fold import fold
 from onnxunlearn.lowering.functions import inline
@@ -19,7 +19,7 @@ from onnxunlearn.lowering.sparse import densify
 
 #: in this order: inputs before what adds weights, bodies before what is in them, types before the constants
 #: that must fit them
-PASSES: tuple[Callable[[Model], Model], ...] = (
+PASSES: tuple[Pass, ...] = (
     unlist,
     densify,
     inline,

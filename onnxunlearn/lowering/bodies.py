@@ -21,12 +21,18 @@ from onnx import numpy_helper
 from onnxunlearn.errors import blamed_on
 from onnxunlearn.graph import Model, Node, folding
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Declined, with_nodes
 from onnxunlearn.lowering.fold import fold
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.room import ALL, Room, first_output
 from onnxunlearn.lowering.sizes import static
+from onnxunlearn.lowering.sparse import dense
 
 #: more than this is not unrolled: the relevance graph would grow beyond use
 MOST_STEPS = 1000
+#: nodes that may be left alone because too much would be written
+_MOST_LEFT = 3
 #: op -> why relevance cannot pass those that are left
 OPEN = {
     "If": "its condition is computed from the data",
@@ -35,49 +41,52 @@ OPEN = {
 }
 
 
+@lowering_pass("unroll", requires=[unlisted, dense])
 def unroll(model: Model) -> Model:
     """The model without Ifs, Loops and Scans that are known; the model itself if it has none.
 
-    Ensures: outputs of the replaced nodes keep their names.
+    Ensures: outputs of the replaced nodes keep their names. A node of which too much would be written is left
+    alone, with all that is in it; if that is so of many, or of all together, the model is left as it is.
     """
     if not any(node.kind in OPEN for node in model.nodes):
         return model
-    model, room = fold(model), _Room()
+    left: set[str] = set()
+    while len(left) <= _MOST_LEFT:
+        room = Room(left)
+        made = _unroll_all(model, room)
+        if room.exceeded is None:
+            return made
+        if room.exceeded == ALL:
+            break
+        left.add(room.exceeded)
+    return model
+
+
+def _unroll_all(model: Model, room: Room) -> Model:
+    """But for what is to be left alone; half done if the room is exceeded."""
+    model = fold(model)
     while (simpler := _once(model, room)) is not model:  # a body may hold further ones
         model = fold(simpler)
     return model
 
 
-@dataclass
-class _Room:
-    """What may still be written for one model: bodies within bodies multiply, and a body may hold weights."""
-
-    nodes: int = 20_000
-    bytes: int = 2**28
-
-    def take(self, nodes: int, size: int = 0) -> None:
-        """Raises Declined if there is not that much."""
-        self.nodes, self.bytes = self.nodes - nodes, self.bytes - size
-        if self.nodes < 0 or self.bytes < 0:
-            raise Declined("too much would be written")
-
-
-def _once(model: Model, room: _Room) -> Model:
+def _once(model: Model, room: Room) -> Model:
     nodes: list[onnx.NodeProto] = []
     constants: list[onnx.TensorProto] = []
     changed = False
     for node in model.nodes:
-        unrolled = _unrolled(model, node, room) if node.kind in OPEN else None
+        unrolled = _unrolled(model, node, room) if node.kind in OPEN and room.open_to(node) else None
         if unrolled is None:
             nodes.append(node.proto)
             continue
         changed = True
+        room.wrote(node, unrolled.nodes)
         nodes += unrolled.nodes
         constants += unrolled.constants
     return with_nodes(model, nodes, constants) if changed else model
 
 
-def _unrolled(model: Model, node: Node, room: _Room) -> "_Unrolled | None":
+def _unrolled(model: Model, node: Node, room: Room) -> "_Unrolled | None":
     """None if it is to be left alone. Raises UnsupportedError if the node makes no sense."""
     unrolled = _Unrolled(model, node, room)
     with blamed_on(node):
@@ -97,7 +106,7 @@ class _Unrolled:
 
     model: Model
     node: Node
-    room: _Room
+    room: Room
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     constants: list[onnx.TensorProto] = field(default_factory=list)
     copies: int = 0
@@ -192,14 +201,16 @@ class _Unrolled:
 
         What it stores is written once, however often it runs.
         """
-        first = self._first()
+        first = first_output(self.node)
         stored = {tensor.name: f"{first} / stored / {tensor.name}" for tensor in body.initializer}
         given = dict(zip((i.name for i in body.input), inputs, strict=True))
-        self.room.take(sum(1 for _ in messages(body, onnx.NodeProto)), sum(n.ByteSize() for n in body.node))
+        self.room.take(
+            self.node, sum(1 for _ in messages(body, onnx.NodeProto)), sum(n.ByteSize() for n in body.node)
+        )
         copy = renamed(body, {**stored, **given}, f"{first} / {next(self.numbers)}")
         self.nodes += copy.node
         if not self.copies:
-            self.room.take(0, sum(tensor.ByteSize() for tensor in body.initializer))
+            self.room.take(self.node, 0, sum(tensor.ByteSize() for tensor in body.initializer))
             self.constants += copy.initializer
             inside = (t for t in copy.initializer if t.data_location != onnx.TensorProto.EXTERNAL)
             self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in inside}
@@ -210,15 +221,15 @@ class _Unrolled:
         return [result.name for result in copy.output]
 
     def constant(self, value: Any) -> str:
-        self.room.take(1)
-        name = f"{self._first()} / constant {next(self.numbers)}"
+        self.room.take(self.node, 1)
+        name = f"{first_output(self.node)} / constant {next(self.numbers)}"
         self.values[name] = np.asarray(value)
         self.constants.append(numpy_helper.from_array(self.values[name], name))
         return name
 
     def op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
-        self.room.take(1)
-        made = to or f"{self._first()} / {kind} {next(self.numbers)}"
+        self.room.take(self.node, 1)
+        made = to or f"{first_output(self.node)} / {kind} {next(self.numbers)}"
         self.nodes.append(onnx.helper.make_node(kind, inputs, [made], name=made, **attributes))
         return made
 
@@ -238,9 +249,6 @@ class _Unrolled:
             where = self.constant(np.array([axis], np.int64))
             lifted = [self.op("Unsqueeze", [part, where]) for part in parts]
         self.op("Concat", lifted, to=output, axis=axis)
-
-    def _first(self) -> str:
-        return next(o for o in self.node.outputs if o)
 
 
 def _evaluated(maker: Node, operands: list[np.ndarray | None], name: str) -> np.ndarray:

@@ -19,10 +19,15 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.graph import Model
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
 from onnxunlearn.lowering.fused_attention import attention, multi_head_attention
+from onnxunlearn.lowering.half import single
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 
+@lowering_pass("lower_contrib", requires=[unlisted, dense, single])
 def lower_contrib(model: Model) -> Model:
     """The model without fused nodes; the model itself if it has none.
 

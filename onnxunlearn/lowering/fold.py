@@ -4,9 +4,13 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, Node
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import with_nodes
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 
+@lowering_pass("fold", requires=[unlisted, dense])
 def fold(model: Model) -> Model:
     """The model with computed constants stored, so that shape inference sees their values; the model itself
     if there are none. What `Model.constant` does not know is left as it is."""

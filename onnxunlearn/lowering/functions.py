@@ -13,11 +13,15 @@ import onnx
 from onnxunlearn.graph import Model, Quantised, StoredTensor
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import in_memory
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 log = logging.getLogger(__name__)
 
 
+@lowering_pass("inline", requires=[unlisted, dense])
 def inline(model: Model) -> Model:
     """The model without local functions; the model itself if it has none.
 

@@ -15,16 +15,27 @@ from onnx import numpy_helper
 from onnxunlearn.graph import Model, external
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.tensors import HALVES, TYPE_ATTRIBUTES
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import in_memory
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 _FLOAT = onnx.TensorProto.FLOAT
 
 
+def single(model: Model) -> str:
+    """Nothing is float16 or bfloat16 but the model's inputs."""
+    inputs = {i.name for i in model.inputs}
+    left = next((found for found in _half(model.proto, inputs)), None)
+    return "" if left is None else f"half precision ({type(left).__name__} {left.name!r})"
+
+
+@lowering_pass("widen", requires=[unlisted, dense], ensures=[single])
 def widen(model: Model) -> Model:
     """The model in float32; the model itself if nothing in it is half.
 
-    Requires: half inputs have no default value. Ensures: inputs keep their type (a Cast follows them),
-    outputs and all between are float32; values differ by the half model's own rounding.
+    Inputs keep their type (a Cast follows them), unless they have a default value; outputs and all between
+    are float32; values differ by the half model's own rounding.
     """
     halves = {i.name for i in model.inputs if i.type.tensor_type.elem_type in HALVES}
     fed = [n for n in sorted(halves) if any(reader.kind != "Cast" for reader in model.consumers.get(n, []))]

@@ -25,13 +25,18 @@ from onnxunlearn.lowering.blocks import (
     quantised,
     stored_floats,
 )
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
 from onnxunlearn.lowering.fused_attention import attend
+from onnxunlearn.lowering.half import single
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 #: of a step
 _TINY = 2.0**-10
 
 
+@lowering_pass("dequantise", requires=[unlisted, dense, single])
 def dequantise(model: Model) -> Model:
     """The model in float ops between DequantizeLinear and QuantizeLinear; the model itself if it is float.
 

@@ -7,12 +7,20 @@ weight, would otherwise have to keep both lists in step.
 import onnx
 
 from onnxunlearn.graph import Model
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import in_memory
 
 #: since this IR version an initializer need not be an input
 _SINCE = 4
 
 
+def unlisted(model: Model) -> str:
+    """No initializer is a graph input."""
+    listed = {info.name for info in model.graph.input} - {info.name for info in model.inputs}
+    return f"the initializer {min(listed)!r} among the inputs" if listed else ""
+
+
+@lowering_pass("unlist", ensures=[unlisted])
 def unlist(model: Model) -> Model:
     """The model whose inputs are what is fed; the model itself if no initializer is among them, or has to be.
 

@@ -9,9 +9,18 @@ from onnx import numpy_helper
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.folding import MOST_ELEMENTS
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import in_memory
+from onnxunlearn.lowering.listed_inputs import unlisted
 
 
+def dense(model: Model) -> str:
+    """No initializer is sparse."""
+    left = model.graph.sparse_initializer
+    return f"the sparse tensor {left[0].values.name!r}" if left else ""
+
+
+@lowering_pass("densify", requires=[unlisted], ensures=[dense])
 def densify(model: Model) -> Model:
     """The model without sparse initializers; the model itself if it has none.
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import numpy as np
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Logits, Model, find_logits
+from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.lowering import lower
 from onnxunlearn.relevance import Propagator, parse_composite
 
@@ -108,3 +108,17 @@ ROWS = normal(3, 4)
 
 def digits() -> Feeds:
     return {"x": np.load(SAMPLES / "mnist_probes.npz")["x"][:32]}
+
+
+def halved(model: Model) -> Model:
+    """The model in float16, the way converters write it."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    for tensor in proto.graph.initializer:
+        if tensor.data_type == TensorProto.FLOAT:
+            values = numpy_helper.to_array(tensor).astype(np.float16)
+            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.elem_type = TensorProto.FLOAT16
+    del proto.graph.value_info[:]
+    return load(proto.SerializeToString())

@@ -383,6 +383,31 @@ def test_loops_within_loops_multiply() -> None:
         assert ops & {"Tanh", "Loop"} == {op}
 
 
+@pytest.mark.parametrize(
+    ("most", "unrolled"),
+    [(1000, ["again", "small"]), (300, ["small"]), (20, [])],
+)
+def test_a_loop_that_is_too_large_is_left_whatever_else_there_is(
+    most: int, unrolled: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One writes some 450 nodes, one some 40. What is left is whole: a second run changes nothing."""
+    monkeypatch.setattr("onnxunlearn.lowering.room._NODES", most)
+    small = helper.make_node("Loop", ["times", "", "x"], ["z"], name="small", body=nested(0))
+    model = looping(["times", "", "x"], nested(1), {"times": np.array(10)}, before=[small])
+    lowered = lower(model)
+    loops = {node.name: node for node in lowered.nodes if node.kind == "Loop"}
+    assert sorted({"again", "small"} - loops.keys()) == unrolled
+    assert lower(lowered) is lowered
+    assert all(loop.proto == node.proto for node in model.nodes if (loop := loops.get(node.name)))
+
+
+def test_many_loops_that_are_too_large_together_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxunlearn.lowering.room._NODES", 45)
+    others = [helper.make_node("Loop", ["times", "", "x"], [z], name=z, body=nested(0)) for z in "abc"]
+    model = looping(["times", "", "x"], nested(0), {"times": np.array(10)}, before=others)
+    assert lower(model) is model
+
+
 def test_what_a_body_stores_is_written_once() -> None:
     step = [helper.make_node("MatMul", ["h", "v"], ["p"]), STEP[1]]
     inner = body([ON, *step], ["on", "next"], ITERATION, {"v": normal(4, 4)})

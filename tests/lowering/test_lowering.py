@@ -1,11 +1,10 @@
 """What is half or wrapped computes the same once lowered, and relevance passes it."""
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxunlearn.graph import Logits, Model, load
+from onnxunlearn.graph import Logits, load
 from onnxunlearn.lowering import inline, lower, widen
 from tests.lowering.lowered import (
     ENGINES,
@@ -13,6 +12,7 @@ from tests.lowering.lowered import (
     assert_same,
     correlation,
     digits,
+    halved,
     normal,
     relevance,
     values,
@@ -46,20 +46,6 @@ def test_functions_are_inlined() -> None:
     assert "h" in lowered.activations
     assert_same(model, lowered, feeds, 0)
     assert relevance(model, feeds, ["x", "h"], "epsilon_plus", Logits("logits", "logits", 3, None))
-
-
-def halved(model: Model) -> Model:
-    """The model in float16, the way converters write it."""
-    proto = onnx.ModelProto()
-    proto.CopyFrom(model.proto)
-    for tensor in proto.graph.initializer:
-        if tensor.data_type == TensorProto.FLOAT:
-            values = numpy_helper.to_array(tensor).astype(np.float16)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
-    for info in (*proto.graph.input, *proto.graph.output):
-        info.type.tensor_type.elem_type = TensorProto.FLOAT16
-    del proto.graph.value_info[:]
-    return load(proto.SerializeToString())
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "mnist_resnet", "fashion_mobile"])
