@@ -103,6 +103,7 @@ _PLAIN: dict[str, Callable[..., Tensor]] = {
     "GreaterOrEqual": torch.ge,
     "HardSwish": functional.hardswish,
     "Identity": lambda x: x,
+    "IsNaN": torch.isnan,
     "Less": torch.lt,
     "LessOrEqual": torch.le,
     "Log": torch.log,

@@ -5,6 +5,7 @@ from onnxunlearn.graph.edited import Edited
 from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled, unpooled
 from onnxunlearn.graph.instrument import SHAPE, expose
+from onnxunlearn.graph.label_encoder import label_mapping
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
 from onnxunlearn.graph.logits import Logits, find_logits
@@ -44,6 +45,7 @@ __all__ = [
     "find_logits",
     "in_training",
     "input_files",
+    "label_mapping",
     "load",
     "may_grow",
     "not_finite",

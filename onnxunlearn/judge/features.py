@@ -6,7 +6,8 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, record
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, pooled
+from onnxunlearn.graph import Layer, Logits, Model, find_head, pooled
+from onnxunlearn.judge.judge import session_of
 
 
 def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
@@ -25,7 +26,7 @@ def activations(
     found = {name: pooled(feeds[name], layer) for name, layer in tensors.items() if name in feeds}
     inner = [name for name in tensors if name not in feeds]
     if inner:
-        session = engine.session(expose(model, inner), model.folder)
+        session = session_of(model, inner, engine)
         found |= record(
             session,
             feeds,

@@ -15,6 +15,7 @@ from onnxunlearn.lowering.functions import inline
 from onnxunlearn.lowering.half import widen
 from onnxunlearn.lowering.integers import dequantise
 from onnxunlearn.lowering.listed_inputs import unlist
+from onnxunlearn.lowering.ml_features import lower_ml_features
 from onnxunlearn.lowering.sparse import densify
 
 #: in this order: inputs before what adds weights, bodies before what is in them, types before the constants
@@ -25,6 +26,7 @@ PASSES: tuple[Pass, ...] = (
     inline,
     unroll,
     widen,
+    lower_ml_features,
     lower_contrib,
     dequantise,
 )
@@ -37,6 +39,7 @@ __all__ = [
     "inline",
     "lower",
     "lower_contrib",
+    "lower_ml_features",
     "unlist",
     "unroll",
     "widen",

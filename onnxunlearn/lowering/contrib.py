@@ -125,8 +125,8 @@ def _normalised(draft: Draft, x: str, gamma: str, beta: str, epsilon: float, *, 
     if centred and draft.opset >= 17:
         draft.op("LayerNormalization", x, gamma, *([beta] if beta else []), to=to, axis=-1, epsilon=epsilon)
         return
-    d = draft.op("Sub", x, draft.mean(x)) if centred else x
-    variance = draft.mean(draft.op("Pow", d, draft.constant(2)))
+    d = draft.op("Sub", x, draft.reduce("ReduceMean", x)) if centred else x
+    variance = draft.reduce("ReduceMean", draft.op("Pow", d, draft.constant(2)))
     deviation = draft.op("Sqrt", draft.op("Add", variance, draft.constant(epsilon)))
     y = draft.op("Div", d, deviation)
     y = draft.op("Mul", y, gamma, to="" if beta else to)

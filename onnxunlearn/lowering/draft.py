@@ -110,11 +110,17 @@ class Draft:
     def reshape(self, x: str, shape: list[int], to: str = "") -> str:
         return self.op("Reshape", x, self.constant(shape, np.int64), to=to)
 
-    def mean(self, x: str) -> str:
-        """Over the last axis, which is kept."""
-        if self.opset < 18:
-            return self.op("ReduceMean", x, axes=[-1], keepdims=1)
-        return self.op("ReduceMean", x, self.constant([-1], np.int64), keepdims=1)
+    def reduce(self, kind: str, x: str, keep: bool = True) -> str:
+        """`kind` (ReduceMean, ReduceSum …) over the last axis. keep: whether it stays, as one of length 1."""
+        if self.opset < (13 if kind == "ReduceSum" else 18):
+            return self.op(kind, x, axes=[-1], keepdims=int(keep))
+        return self.op(kind, x, self.constant([-1], np.int64), keepdims=int(keep))
+
+    def unsqueeze(self, x: str, axis: int = -1) -> str:
+        """With a new axis of length 1; a negative number needs opset 11."""
+        if self.opset < 13:
+            return self.op("Unsqueeze", x, axes=[axis])
+        return self.op("Unsqueeze", x, self.constant([axis], np.int64))
 
     def _fresh(self, what: str) -> str:
         count = len(self.made) + len(self.constants)

@@ -1,7 +1,7 @@
 """What the model declares about an input, and how a given array is made to fit it, or refused."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -13,15 +13,22 @@ from onnxunlearn.graph.dimensions import sizes_of
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"
+#: what an exporter takes columns apart with, and puts them together again
+_MOVERS = frozenset(
+    {"Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Unsqueeze"}
+    | {"ai.onnx.ml::ArrayFeatureExtractor", "ai.onnx.ml::FeatureVectorizer"}
+)
 
 
 @dataclass(frozen=True)
 class Input:
-    """One input of the model. sizes: the sample axis first; None for a size that is free."""
+    """One input of the model. sizes: the sample axis first; None for a size that is free. gaps: whether NaN
+    may stand for a missing value, which the model fills in."""
 
     name: str
     dtype: np.dtype[Any]
     sizes: tuple[int | None, ...]
+    gaps: bool = False
 
     @property
     def is_float(self) -> bool:
@@ -60,7 +67,7 @@ class Input:
         if self.is_float and (_is_float(given) or given.kind in _INTEGERS):
             with np.errstate(over="ignore"):
                 cast = array.astype(wanted, copy=False)
-            _check_finite(cast, array, what)
+            _check_finite(cast, array, what, self.gaps)
             return cast
         if wanted.kind in "iu" and given.kind in _INTEGERS:
             limits = np.iinfo(wanted)
@@ -80,7 +87,23 @@ def declared_inputs(model: Model) -> tuple[Input, ...]:
     """The model's inputs. Raises UnsupportedError if there are none, or one that probes cannot be fed to."""
     if not model.inputs:
         raise UnsupportedError("the model has no inputs; probes have nothing to be fed to")
-    return tuple(_declared(info) for info in model.inputs)
+    return tuple(replace(_declared(info), gaps=_fills_gaps(model, info.name)) for info in model.inputs)
+
+
+def _fills_gaps(model: Model, name: str) -> bool:
+    """Whether an Imputer, or whatever asks for NaN, reads the input or columns of it."""
+    waiting, seen = [name], {name}
+    while waiting:
+        for node in model.consumers.get(waiting.pop(), ()):
+            fills = node.kind == "ai.onnx.ml::Imputer" and math.isnan(
+                node.attribute("replaced_value_float", 0)
+            )
+            if fills or node.kind == "IsNaN":
+                return True
+            if node.kind in _MOVERS:
+                waiting += [output for output in node.outputs if output not in seen]
+                seen.update(node.outputs)
+    return False
 
 
 def as_array(value: Any, what: str) -> np.ndarray:
@@ -108,8 +131,8 @@ def _declared(info: onnx.ValueInfoProto) -> Input:
     return Input(info.name, dtype, sizes)
 
 
-def _check_finite(cast: np.ndarray, array: np.ndarray, what: str) -> None:
-    finite = np.isfinite(cast)
+def _check_finite(cast: np.ndarray, array: np.ndarray, what: str, gaps: bool) -> None:
+    finite = np.isfinite(cast) | np.isnan(cast) if gaps else np.isfinite(cast)
     if finite.all():
         return
     where = np.unravel_index(int(np.argmin(finite)), cast.shape)

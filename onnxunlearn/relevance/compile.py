@@ -5,13 +5,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import onnx
 
-from onnxunlearn.errors import InputError, blamed_on
+from onnxunlearn.errors import InputError, UnsupportedError, blamed_on
 from onnxunlearn.graph import Model, Node
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.merge import Merged, merge_behind
 from onnxunlearn.relevance.rules import rule
-from onnxunlearn.reverse import Linear, LocalMap, ReverseGraph, Site, Value, Walk, adjoint
+from onnxunlearn.reverse import Linear, LocalMap, ReverseGraph, Site, Value, Walk, adjoint, path_between
 
 #: name of the relevance graph's input that holds the relevance at the logits
 SEED = "relevance seed"
@@ -98,6 +99,8 @@ class _LrpWalk(Walk):
         patterns: Mapping[int, Mapping[str, np.ndarray]],
     ) -> None:
         super().__init__(model, logits, shapes, tensors, dtype, computed, {logits: SEED})
+        if self.path and logits not in self.carriers:
+            raise UnsupportedError(_cut_off(self))
         self.composite, self.patterns = composite, patterns
         self.merges: dict[int, Merged] = {}
         if composite.merge:
@@ -142,6 +145,19 @@ class _LrpWalk(Walk):
         if (merged := self.merges.get(node.index)) is None:
             return site
         return replace(site, output=merged.output, affine=(merged.scale, merged.shift))
+
+
+def _cut_off(walk: Walk) -> str:
+    """Where it ends that something flows back to the tensors, and what could be asked for instead."""
+    entered = (node for node in walk.path if any(n in walk.carriers for n in node.inputs))
+    step = next(node for node in entered if not any(o in walk.carriers for o in node.outputs))
+    behind = (o for node in path_between(walk.model, step.outputs, walk.end) for o in node.outputs)
+    types = walk.model.element_types
+    first = next((name for name in behind if types.get(name) == onnx.TensorProto.FLOAT), walk.end)
+    return (
+        f"no relevance reaches {', '.join(map(repr, sorted(walk.tensors)))}: {step} is a step, through which "
+        f"nothing flows back; ask for a tensor behind it, such as {first!r}"
+    )
 
 
 def _first_linear_nodes(model: Model) -> dict[str, int]:

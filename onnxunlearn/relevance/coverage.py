@@ -6,7 +6,7 @@ import onnx
 from onnx.reference.op_run import RuntimeImplementationError
 from onnx.reference.ops import load_op
 
-from onnxunlearn.lowering import bodies, contrib, integers
+from onnxunlearn.lowering import bodies, contrib, integers, ml_features
 from onnxunlearn.reverse import adjoint
 
 _HEAD = """# Ops that relevance can pass
@@ -45,6 +45,7 @@ def _lowered() -> Iterator[tuple[str, ...]]:
     seen["LayerNormalization"] = ("contrib", "its parts, before opset 17")
     ops = {*integers.LOWERINGS, "MatMulInteger", "ConvInteger"} - {"Mul"}  # those end in a Mul
     seen |= dict.fromkeys(ops, ("integers", "float ops between DequantizeLinear and QuantizeLinear"))
+    seen |= dict.fromkeys(ml_features.LOWERINGS, ("ml_features", "standard ops"))
     seen |= {kind: ("bodies", f"its body, unless {why}") for kind, why in bodies.OPEN.items()}
     for kind in sorted(seen):
         place, what = seen[kind]

@@ -130,6 +130,7 @@ ELEMENTWISE = [
     *_many("And Or Xor", [TRUTH, OTHER], 7),
     *_many("Not", [TRUTH], 7),
     *_many("Where", [TRUTH, X, _f(5)], 9, 16),
+    *_many("IsNaN", [np.where(TRUTH, X, np.float32("nan"))], 9, 13),
     *_many("Clip", [X], 7, 11),
     *_many("Clip", [X], 10, min=-0.5, max=0.3),
     *_many("Clip", [X, _float(-0.5), _float(0.3)], 11, 13),

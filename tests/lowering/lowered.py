@@ -38,6 +38,7 @@ def one_node(
     outputs: int = 1,
     returned: Sequence[int] = (),
     domain: str = "com.microsoft",
+    ml: int = 3,
     **attributes: Any,
 ) -> tuple[Model, Feeds]:
     """A model of one node; operands whose numbers are `fed` are inputs, the others initializers."""
@@ -56,6 +57,8 @@ def one_node(
     # types of outputs are inferred by the runtimes
     ends = [onnx.ValueInfoProto(name=name) for name in made if name]
     opsets = [helper.make_opsetid("", version), helper.make_opsetid("com.microsoft", 1)]
+    if domain == "ai.onnx.ml":
+        opsets.append(helper.make_opsetid(domain, ml))
     graph = helper.make_graph([node], "one", inputs, ends, stored)
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     feeds = {f"i{i}": v for i, v in enumerate(operands) if i in fed and v is not None}

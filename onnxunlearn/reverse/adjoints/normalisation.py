@@ -10,6 +10,7 @@ from math import prod
 
 import numpy as np
 
+from onnxunlearn.reverse.adjoints.pooling import above_zero
 from onnxunlearn.reverse.adjoints.site import Site, adjoint
 from onnxunlearn.reverse.expression import Value
 from onnxunlearn.reverse.local_map import LocalMap, Normalisation, ResponseNormalisation, Softmax
@@ -132,7 +133,7 @@ def lp_normalization(site: Site) -> LocalMap:
         emitter, x = site.emitter, site.value(site.node.inputs[0])
         size = emitter.op("ReduceL2", x, axis, keepdims=1)
         along = emitter.op("ReduceSum", signal * site.y, axis, keepdims=1)
-        return (signal - site.y * along) / size
+        return (signal - site.y * along) / above_zero(size)
 
     return site.map("activation", back)
 

@@ -44,7 +44,7 @@ def reduce_l2(site: Site) -> LocalMap:
     """√Σx²: with x·Jᵀ(R/y) each element gets its share of the squares."""
     kept, _ = _kept(site)
     x = site.value(site.node.inputs[0])
-    return site.map("average", lambda signal: x * (signal / site.y).reshape(kept))
+    return site.map("average", lambda signal: x * (signal / above_zero(site.y)).reshape(kept))
 
 
 @adjoint("ReduceMax", "ReduceMin")
@@ -71,7 +71,11 @@ def lp_pool(site: Site) -> LocalMap:
     shape = (channels, 1, *window.kernel)
     ones = Value(site.emitter, array=np.ones(shape, site.emitter.dtype))
     x = site.value(site.node.inputs[0])
-    return site.map("average", lambda signal: x * window.adjoint(ones, signal / site.y, channels, shape))
+
+    def back(signal: Value) -> Value:
+        return x * window.adjoint(ones, signal / above_zero(site.y), channels, shape)
+
+    return site.map("average", back)
 
 
 @adjoint("GlobalLpPool")
@@ -79,7 +83,12 @@ def global_lp_pool(site: Site) -> LocalMap:
     if int(site.node.attribute("p", 2)) != 2:
         raise site.unsupported("only p = 2 is covered")
     x = site.value(site.node.inputs[0])
-    return site.map("average", lambda signal: x * (signal / site.y))
+    return site.map("average", lambda signal: x * (signal / above_zero(site.y)))
+
+
+def above_zero(norm: Value) -> Value:
+    """A norm to divide by: where it is 0 all of x is, which nothing flows to."""
+    return norm.emitter.op("Max", norm, np.asarray(1e-30, norm.emitter.dtype))
 
 
 def _kept(site: Site) -> tuple[tuple[int, ...], tuple[int, ...]]:
