@@ -17,7 +17,10 @@ from . import console, options, reading
 @options.model_argument("edited")
 @options.shapes_option
 @click.option(
-    "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
+    "--forget",
+    required=True,
+    metavar="CLASS[,CLASS...]",
+    help="Names of --labels or labels of the model.",
 )
 @options.data_options(required=True)
 @click.option(
@@ -71,18 +74,18 @@ def audit(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
-        _show_models(found, shared["labels"])
+        _show_models(found)
         _show_likeness(found)
         _show_layers(found)
         _show_verdict(found)
     sys.exit(0 if found.met else 1)
 
 
-def _show_models(found: Examination, labels: list[str] | None) -> None:
+def _show_models(found: Examination) -> None:
     shown = [name for name in ("original", "edited", "mask", "reference") if name in found.models]
     titles = {"mask": "mask only"}
     table = console.table(f"accuracy on {found.samples} samples", *(f">{titles.get(n, n)}" for n in shown))
-    forgotten = ", ".join(labels[c] if labels else f"class {c}" for c in found.forget[:5])
+    forgotten = ", ".join(found.names.shown(c) for c in found.forget[:5])
     more = ", …" if len(found.forget) > 5 else ""
 
     def add(title: str, values: list[float | None]) -> None:

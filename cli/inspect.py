@@ -11,6 +11,9 @@ from onnxunlearn.inspection import inspect as inspect_model
 
 from . import console, options, reading
 
+#: so many labels are shown
+_LABELS = 20
+
 
 @click.command()
 @options.model_argument()
@@ -53,6 +56,10 @@ def _show(found: Inspection) -> None:
         say(f"input    {name}: {given['dtype']}, {console.shape(given['shape'])}")
     behind = f", before the {found.normaliser}" if found.normaliser else ""
     say(f"logits   {found.logits}: {found.classes} classes{behind} (output {found.output})")
+    if labels := found.labels:
+        first = ", ".join(labels.shown(c) for c in range(min(len(labels), _LABELS)))
+        more = f", and {len(labels) - _LABELS} more (--json has all)" if len(labels) > _LABELS else ""
+        say(f"labels   {first}{more}: from {labels.source}")
     weights = ", ".join(f"{n} {dtype}" for dtype, n in found.dtypes.items())
     say(f"tensors  {weights}{' (quantised)' if found.quantised else ''}\n")
     table = console.table("layer that can be edited", "op", ">neurons", ">weight", "bias", "stored in")

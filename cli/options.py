@@ -45,7 +45,7 @@ def data_options(required: bool) -> Callable[[F], F]:
                 type=reading.FILE,
                 callback=_labels,
                 metavar="FILE",
-                help="Class names, one a line or a JSON list.",
+                help="Class names, one a line or a JSON list; they win over those of the model.",
             ),
             click.option(
                 "--data",

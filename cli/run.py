@@ -11,6 +11,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
 from onnxunlearn.judge import report_path
 from onnxunlearn.judge.report import Target
+from onnxunlearn.probes import Labels
 from onnxunlearn.unlearn import unlearn
 
 from . import console, options, reading
@@ -20,7 +21,10 @@ from . import console, options, reading
 @options.model_argument()
 @options.shapes_option
 @click.option(
-    "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
+    "--forget",
+    required=True,
+    metavar="CLASS[,CLASS...]",
+    help="Names of --labels or labels of the model.",
 )
 @options.data_options(required=False)
 @click.option(
@@ -111,7 +115,7 @@ def run(
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
-        _show_accuracies(result.report, shared["labels"], verbose)
+        _show_accuracies(result.report, result.labels, verbose)
         _show_run(result.report, verbose)
         if not dry_run:
             _show_written(result.report["edited"], out.parent)
@@ -146,9 +150,9 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     return parameters
 
 
-def _show_accuracies(report: dict[str, Any], labels: list[str] | None, verbose: bool) -> None:
+def _show_accuracies(report: dict[str, Any], labels: Labels, verbose: bool) -> None:
     figures = [report["figures"][name] for name in ("original", "edited", "mask")]
-    forgotten = [labels[c] if labels else f"class {c}" for c in report["forget"]["classes"]]
+    forgotten = [labels.shown(c) for c in report["forget"]["classes"]]
     few = len(forgotten) <= 5
     probes = "made" if report["probes"]["made"]["judging"] else "unseen"
     table = console.table(f"accuracy on {probes} probes", ">original", ">unlearned", ">mask only")
@@ -164,8 +168,7 @@ def _show_accuracies(report: dict[str, Any], labels: list[str] | None, verbose: 
         )
     if verbose:
         for c in range(report["model"]["classes"]):
-            name = f"  class {c} ({labels[c]})" if labels else f"  class {c}"
-            table.add_row(name, *(console.percent(f["per_class"][c]) for f in figures))
+            table.add_row(f"  {labels.shown(c)}", *(console.percent(f["per_class"][c]) for f in figures))
     console.out.print(table)
 
 

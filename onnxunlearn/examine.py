@@ -13,7 +13,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.judge.report import SCHEMA_VERSION, Target, describe, versions
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Preprocessing, Probes, Source, load_probes, read_settings
+from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes, read_settings
 from onnxunlearn.targets import accuracy_targets, class_target
 from onnxunlearn.unlearn import chosen_classes, with_classes
 
@@ -30,12 +30,13 @@ class Examination:
     by "original", "edited", "mask" (the original with the class's output hidden) and "reference": accuracies,
     `relearn`, `membership`. likeness: of the edited model to `compared_to`. layers: original (first) and
     edited (second). targets: those that could be measured. not_judged: the others, each with what it would
-    take. forget: class indices. labels: "given" or "from the original".
+    take. forget: columns. names: what the classes are called. labels: "given" or "from the original".
     """
 
     described: Mapping[str, Mapping[str, Any]]
     data: Mapping[str, Mapping[str, Any]]
     forget: tuple[int, ...]
+    names: Labels
     samples: int
     labels: str
     models: Mapping[str, Mapping[str, Any]]
@@ -57,6 +58,7 @@ class Examination:
             "files": {name: dict(found) for name, found in self.described.items()},
             "data": {name: dict(found) for name, found in self.data.items()},
             "forget": list(self.forget),
+            "names": [self.names.short(c) for c in self.forget] if self.names else None,
             "samples": self.samples,
             "labels": self.labels,
             "versions": versions(),
@@ -106,7 +108,8 @@ def examine(
     check_alike(models, logits)
     for name, model in models.items():
         check_inference(lower(model), logits[name])
-    classes = chosen_classes(forget, logits["original"], labels)
+    names = Labels.of(models["original"], logits["original"], labels).warned()
+    classes = chosen_classes(forget, names)
     runner = create_engine(engine, providers)
     if preprocess is not None and training is not None:  # a pipe can be read only once
         preprocess = read_settings(preprocess)
@@ -115,7 +118,7 @@ def examine(
     def read(source: Source) -> Probes:
         count = logits["original"].classes
         return load_probes(
-            source, models["original"], count, preprocess=preprocess, labels=labels, several=several
+            source, models["original"], count, preprocess=preprocess, labels=names, several=several
         )
 
     def run(probes: Probes) -> dict[str, judge.Subject]:
@@ -135,7 +138,7 @@ def examine(
     y = probes.y
     assert y is not None
     if not np.isin(y, classes).any():
-        raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
+        raise InputError(f"{probes.source}: no sample of {', '.join(map(names.shown, classes))} to judge by")
     progress("attacking")
     said = {name: subject.scores for name, subject in subjects.items()}
     said["mask"] = judge.hidden(said["original"], classes)
@@ -158,11 +161,12 @@ def examine(
         layers = judge.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
     alike = judge.likeness(subjects["edited"], subjects[compared_to], y, classes)
     counts = probes.counts(logits["original"].classes)
-    reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
+    reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop, names)
     return Examination(
-        described={name: describe(found, logits[name]) for name, found in files.items()},
+        described={name: describe(found, logits[name], names) for name, found in files.items()},
         data={n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None},
         forget=classes,
+        names=names,
         samples=len(probes),
         labels="given" if given else "from the original",
         models={
@@ -232,10 +236,11 @@ def verdict(
     counts: np.ndarray,
     forget: Sequence[int],
     max_retain_drop: float,
+    labels: Labels,
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets that can be measured, and what is missing for the others. counts: samples of each class."""
     reached, missing = accuracy_targets(figures, max_retain_drop), {}
-    single = class_target(figures, counts, forget)
+    single = class_target(figures, counts, forget, labels)
     if single is None:
         reached, missing["retain accuracy"] = reached[:1], "samples of other classes"
     else:

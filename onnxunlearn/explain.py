@@ -13,7 +13,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, load
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes, Source, load_probes, parse_classes
+from onnxunlearn.probes import Labels, Probes, Source, load_probes
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
@@ -38,7 +38,7 @@ def explain(
 ) -> dict[str, np.ndarray]:
     """Relevance at the named tensors, each of the activation's shape [N, ...].
 
-    target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted". seed: what is
+    target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted". seed: what is
     shared out: its "logit", the "contrast" with the strongest other class or with the mean of the others
     ("contrast-mean"). An array as target is the seed itself, [N, classes] or [classes].
     tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
@@ -52,39 +52,35 @@ def explain(
     check_inference(lower(model), logits)
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
-    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+    names = Labels.of(model, logits, labels).warned()
+    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=names)
     if isinstance(target, np.ndarray):
         classes = given(target, len(probes), logits.classes)
     else:
         classes = target_classes(
             target,
             probes,
-            logits.classes,
-            labels,
+            names,
             lambda: judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
         )
     share_out = seeds.choose(seed)
-    names = tensors_on_the_way(lower(model), logits.tensor, tensors)
-    parts: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    propagator = Propagator(model, logits, runner, rules, names)
+    wanted = tensors_on_the_way(lower(model), logits.tensor, tensors)
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
+    propagator = Propagator(model, logits, runner, rules, wanted)
     if rules.needs_patterns:
         progress("estimating patterns")
         propagator.estimate_patterns(probes.feeds, batch_size)
     for batch in propagator.run(probes.feeds, classes, batch_size, share_out):
-        for name in names:
+        for name in wanted:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}
 
 
 def target_classes(
-    target: int | str,
-    probes: Probes,
-    classes: int,
-    labels: Sequence[str] | None,
-    predict: Callable[[], np.ndarray],
+    target: int | str, probes: Probes, labels: Labels, predict: Callable[[], np.ndarray]
 ) -> np.ndarray:
-    """The class each sample is explained for, int [N]: "label", "predicted" or one class for all.
+    """The column each sample is explained for, int [N]: "label", "predicted" or one class for all.
 
     predict: the classes the model gives; asked only for "predicted". Raises InputError if the target names no
     class, or several, or needs a y that is missing.
@@ -95,7 +91,7 @@ def target_classes(
         return probes.y
     if target == "predicted":
         return predict()
-    wanted = parse_classes(str(target), classes, list(labels) if labels else None)
+    wanted = labels.parse(str(target))
     if len(wanted) != 1:
         raise InputError(f"target {target!r} names {len(wanted)} classes; give one, 'label' or 'predicted'")
     return np.full(len(probes), wanted[0])

@@ -28,6 +28,7 @@ from onnxunlearn.graph.messages import messages
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.lowering.bodies import OPEN
+from onnxunlearn.probes import Labels
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
@@ -76,8 +77,8 @@ class Inspection:
     """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
 
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
-    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, and
-    on nodes in training mode.
+    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, on
+    nodes in training mode, and on labels. labels: what the file declares of the columns of the scores.
     """
 
     path: str | None
@@ -91,6 +92,7 @@ class Inspection:
     logits: str
     normaliser: str | None
     classes: int
+    labels: Labels
     layers: tuple[LayerSummary, ...]
     weights_that_cannot_be_edited: tuple[str, ...]
     covered: dict[str, int]
@@ -103,7 +105,7 @@ class Inspection:
     warnings: tuple[str, ...]
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {**asdict(self), "labels": self.labels.to_json()}
 
 
 def inspect(
@@ -117,6 +119,7 @@ def inspect(
     rules_for = parse_composite(composite)
     model = load(model)
     logits = find_logits(model, output_name)
+    labels = Labels.of(model, logits)
     hindrance = _hindrance(model)
     seen = lower(model) if hindrance else _seen(model, engine)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
@@ -140,6 +143,7 @@ def inspect(
         logits=logits.tensor,
         normaliser=logits.normaliser,
         classes=logits.classes,
+        labels=labels,
         layers=tuple(
             LayerSummary(
                 layer.name,
@@ -162,7 +166,7 @@ def inspect(
         composite=rules_for.name,
         rules=rules,
         obstacle=obstacle,
-        warnings=(*not_finite(model), *in_training(seen, logits)),
+        warnings=(*not_finite(model), *in_training(seen, logits), *labels.notes),
     )
 
 

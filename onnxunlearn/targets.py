@@ -7,6 +7,7 @@ import numpy as np
 from onnxunlearn.judge import Figures
 from onnxunlearn.judge.report import Target
 from onnxunlearn.methods.limits import CLASS_SAMPLES, FORGET_TARGET, dearest_class, exceeds, tolerance
+from onnxunlearn.probes import Labels
 
 
 def accuracy_targets(figures: Mapping[str, Figures], max_retain_drop: float) -> list[Target]:
@@ -23,7 +24,11 @@ def accuracy_targets(figures: Mapping[str, Figures], max_retain_drop: float) -> 
 
 
 def class_target(
-    figures: Mapping[str, Figures], counts: np.ndarray, forget: Sequence[int], least: int = 1
+    figures: Mapping[str, Figures],
+    counts: np.ndarray,
+    forget: Sequence[int],
+    labels: Labels,
+    least: int = 1,
 ) -> Target | None:
     """The retained class that lost most beyond what it may: CLASS_DROP, but at least one of its samples.
 
@@ -32,12 +37,16 @@ def class_target(
     dearest = dearest_class(figures["original"], figures["edited"], counts, forget, least)
     if dearest is None:
         return None
-    name = f"worst retained class ({dearest.which}) lost"
+    name = f"worst retained class ({labels.short(dearest.which).removeprefix('class ')}) lost"
     return Target(name, dearest.limit, dearest.lost, dearest.beyond <= 0)
 
 
 def judged_by_probes(
-    figures: Mapping[str, Figures], counts: np.ndarray, forget: Sequence[int], max_retain_drop: float
+    figures: Mapping[str, Figures],
+    counts: np.ndarray,
+    forget: Sequence[int],
+    max_retain_drop: float,
+    labels: Labels,
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets that the judging probes can tell, and what it would take to tell the others.
 
@@ -45,7 +54,7 @@ def judged_by_probes(
     """
     reached, missing = accuracy_targets(figures, max_retain_drop), {}
     retained, needed = np.delete(counts, list(forget)), CLASS_SAMPLES
-    if (single := class_target(figures, counts, forget, needed)) is not None:
+    if (single := class_target(figures, counts, forget, labels, needed)) is not None:
         reached.append(single)
     if few := int((retained < needed).sum()):
         missing["single classes"] = f"{needed} judging probes of each, {few} of {len(retained)} have fewer"

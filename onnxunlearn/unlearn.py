@@ -17,7 +17,6 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import (
     Edited,
     Inputs,
-    Logits,
     ModelSource,
     Snapshot,
     check_inference,
@@ -29,12 +28,12 @@ from onnxunlearn.judge.report import build_report
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import (
+    Labels,
     Maker,
     Probes,
     Source,
     lacks_retained,
     load_probes,
-    parse_classes,
     split,
     with_made,
 )
@@ -45,11 +44,12 @@ from onnxunlearn.targets import judged_by_probes
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. report: JSON-ready, see `judge.report`. inputs: the files it was made from, but
-    for the model's."""
+    """What `unlearn` made. report: JSON-ready, see `judge.report`. labels: what the classes are called.
+    inputs: the files it was made from, but for the model's."""
 
     edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
+    labels: Labels = field(repr=False)
     inputs: Inputs = field(default_factory=dict, repr=False)
 
     @property
@@ -97,11 +97,12 @@ def unlearn(
 ) -> Result:
     """Make a copy of an ONNX classifier forget one or more classes.
 
-    model: path, bytes or loaded model. forget: class index, several, or names as `--forget` takes them (names
-    need `labels`). data: probes, see `probes.load_probes`; those of the retained classes, or all of them, are
-    made from the model where there are none. method and parameters: see `methods`. composite: see
-    `relevance.composites`. max_retain_drop: points of retain accuracy that may be lost. progress: called with
-    a line on what is being done.
+    model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
+    `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`). data: probes,
+    see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
+    there are none. method and parameters: see `methods`. composite: see `relevance.composites`.
+    max_retain_drop: points of retain accuracy that may be lost. progress: called with a line on what is being
+    done.
 
     Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
     OnnxUnlearnError.
@@ -117,14 +118,15 @@ def unlearn(
         seen = lower(model)  # float ops, whatever the file stores: what methods work on
         logits = find_logits(seen, output_name)
         check_inference(seen, logits)
-        classes = chosen_classes(forget, logits, labels)
+        names = Labels.of(model, logits, labels).warned()
+        classes = chosen_classes(forget, names)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)
         several = logits.normaliser == "Sigmoid"  # each output decides for itself
         maker = Maker(seen, logits, runner, batch_size, seed, progress)
         if data is not None:
             probes = load_probes(
-                data, model, logits.classes, preprocess=preprocess, labels=labels, several=several
+                data, model, logits.classes, preprocess=preprocess, labels=names, several=several
             )
     if data is None:
         with clock("making probes"):
@@ -141,7 +143,7 @@ def unlearn(
         alone = probes.made is None and lacks_retained(probes, classes, logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
-        choosing, judging = split_for(classes, probes, seed)
+        choosing, judging = split_for(classes, probes, names, seed)
     if alone:
         with clock("making probes"):
             examples = choosing.of(classes)
@@ -191,13 +193,13 @@ def unlearn(
         )
         changes = judge.diff(model, edited_model, seen)
     counts = judging.counts(logits.classes)
-    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop)
+    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop, names)
     report = build_report(
         files=files,
         logits=logits,
         edited=edited.data,
         forget=classes,
-        labels=labels,
+        labels=names,
         options={
             "method": method,
             "parameters": dict(parameters or {}),
@@ -223,22 +225,19 @@ def unlearn(
         method={"name": method, "depth": bench.depth(outcome.edits), "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
-        warnings=not_finite(model),
+        warnings=[*not_finite(model), *names.notes],
         seconds=clock.seconds,
     )
-    return Result(edited, report, files_read(data, preprocess, composite))
+    return Result(edited, report, names, files_read(data, preprocess, composite))
 
 
-def chosen_classes(
-    forget: int | str | Sequence[int], logits: Logits, labels: Sequence[str] | None
-) -> tuple[int, ...]:
-    """The classes to forget, checked. Raises InputError if one is unknown or none would remain."""
-    if labels is not None and len(labels) != logits.classes:
-        raise InputError(f"{len(labels)} labels for {logits.classes} classes; give one name for each class")
+def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
+    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
+    remain."""
     text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
-    classes = tuple(sorted(set(parse_classes(text, logits.classes, list(labels) if labels else None))))
-    if len(classes) == logits.classes:
-        raise InputError(f"forget={text!r} names all {logits.classes} classes; at least one must remain")
+    classes = tuple(sorted(set(labels.parse(text))))
+    if len(classes) == labels.classes:
+        raise InputError(f"forget={text!r} names all {labels.classes} classes; at least one must remain")
     return classes
 
 
@@ -254,7 +253,7 @@ def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], seve
     return probes if probes.labels is None else probes.focused(forget, scores)
 
 
-def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes, Probes]:
+def split_for(classes: Sequence[int], probes: Probes, labels: Labels, seed: int) -> tuple[Probes, Probes]:
     """Those that choose and those that judge.
 
     Raises InputError unless every forgotten class is in both; of what was made from the model none need be.
@@ -264,7 +263,7 @@ def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes
         found = int(np.sum(probes.y == c))
         if found < 2:
             raise InputError(
-                f"{probes.source}: {found} probes of class {c}; at least 2 are needed, "
+                f"{probes.source}: {found} probes of {labels.shown(c)}; at least 2 are needed, "
                 "one to choose by and one to judge"
             )
     return split(probes, seed)

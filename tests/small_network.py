@@ -58,6 +58,17 @@ def weights_as_inputs(opset: int = 8, ir_version: int = 3) -> onnx.ModelProto:
     return model
 
 
+def zip_map(**classlabels: Any) -> onnx.ModelProto:
+    """The scores leave as a map, as exporters of scikit-learn write it: classlabels_int64s or _strings."""
+    named = node("ZipMap", ["p"], ["o"], domain=ML, **classlabels)
+    model = network([node("Softmax", ["logits"], ["p"], axis=1), named])
+    key = TensorProto.STRING if "classlabels_strings" in classlabels else TensorProto.INT64
+    maps = helper.make_map_type_proto(key, helper.make_tensor_type_proto(TensorProto.FLOAT, []))
+    del model.graph.output[:]
+    model.graph.output.append(helper.make_value_info("o", helper.make_sequence_type_proto(maps)))
+    return model
+
+
 def loaded(proto: onnx.ModelProto) -> Model:
     return load(proto.SerializeToString())
 

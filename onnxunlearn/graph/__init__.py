@@ -1,6 +1,7 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
+from onnxunlearn.graph.class_labels import class_labels
 from onnxunlearn.graph.edited import Edited
 from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import find_head, pooled, unpooled
@@ -38,6 +39,7 @@ __all__ = [
     "check_inference",
     "check_output",
     "check_outputs",
+    "class_labels",
     "counts_bytes",
     "expose",
     "find_head",

@@ -1,12 +1,12 @@
 """Which class each sample is explained for, and which samples are drawn."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from onnxunlearn.explain import target_classes
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,8 +34,7 @@ def choose(
     probes: Probes,
     target: int | str,
     count: int,
-    classes: int,
-    labels: Sequence[str] | None,
+    labels: Labels,
     predict: Callable[[], np.ndarray],
 ) -> Chosen:
     """The first `count` samples of each class that `target` means.
@@ -45,7 +44,7 @@ def choose(
     where it matters, since it takes a run over all of them.
     Raises InputError if the target names no class, or several, or needs a y that is missing.
     """
-    targets = target_classes(target, probes, classes, labels, predict)
+    targets = target_classes(target, probes, labels, predict)
     if target in ("label", "predicted"):
         how = "by their label" if target == "label" else "by the model's prediction"
         return _first_of_each(probes, targets, count, how)

@@ -23,7 +23,7 @@ from onnxunlearn.pictures.evidence import Gatherer, compare_layers
 from onnxunlearn.pictures.folder import check_folder, write_folder
 from onnxunlearn.pictures.subject import find_subject, starts_with_conv
 from onnxunlearn.pictures.vocabulary import read_vocabulary
-from onnxunlearn.probes import Source, load_probes
+from onnxunlearn.probes import Labels, Source, load_probes
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.seeds import seed as seeds
 from onnxunlearn.sources import files_read
@@ -65,7 +65,7 @@ def draw(
 ) -> Drawing:
     """Draw what in the inputs, and which neurons inside, speak for a class; write it to `directory`.
 
-    target: a class (index, or name with `labels`), "label" (each sample's y) or "predicted"; each class meant
+    target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted"; each class meant
     gets a sheet `class_3.png` of its first `samples` samples. compare: an edited model, drawn beside the
     original for the same samples and targets, on the same scale. composite: default `epsilon_plus_flat` where
     a convolution comes first, else `epsilon_plus`. seed: as in `explain`. input_name: what to draw if the
@@ -94,13 +94,14 @@ def draw(
     rules, share_out = parse_composite(composite), seeds.choose(seed)
     words = read_vocabulary(vocabulary) if isinstance(vocabulary, str | os.PathLike) else vocabulary
     runner = create_engine(engine, providers)
-    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+    names = Labels.of(model, logits, labels).warned()
+    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=names)
 
     def predict() -> np.ndarray:
         progress("running the model")
         return np.asarray(judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1))
 
-    chosen = choose(probes, target, samples, logits.classes, labels, predict)
+    chosen = choose(probes, target, samples, names, predict)
     gatherer = Gatherer(runner, rules, share_out, probes, batch_size, progress)
     before = gatherer.gather(model, logits, subject, chosen)
     after = None if other is None else gatherer.gather(*other, chosen)
@@ -125,7 +126,7 @@ def draw(
         "engine": f"{runner.name}, {', '.join(runner.providers)}",
         "made by": f"onnxunlearn {versions().get('onnxunlearn', '')}",
     }
-    story = Story(title, subject, chosen, before, after, layers, labels, words, rules.name, facts)
+    story = Story(title, subject, chosen, before, after, layers, names, words, rules.name, facts)
     files = write_folder(folder, render(story, progress), inputs)
     return Drawing(folder, tuple(files), tuple(chosen.classes), tuple(layers), rules.name)
 

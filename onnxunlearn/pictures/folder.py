@@ -11,13 +11,14 @@ from onnxunlearn.graph import Inputs, check_output, write_atomically
 from onnxunlearn.graph.outputs import NOTHING, check_not_read, status_of
 
 PAGE, LAYERS = "index.html", "layers.png"
-_SHEET = re.compile(r"class_\d+\.png")
+_SHEET = re.compile(r"class_-?\d+\.png")
 #: in every page of ours, so that a page of someone else's is told from one of ours
 MARK = '<meta name="generator" content="onnxunlearn explain">'
 
 
-def sheet_name(c: int) -> str:
-    return f"class_{c}.png"
+def sheet_name(number: int) -> str:
+    """number: what stands for the class, see `Labels.number`."""
+    return f"class_{number}.png"
 
 
 def check_folder(directory: str | os.PathLike[str], overwrite: bool, inputs: Inputs = NOTHING) -> Path:

@@ -13,10 +13,11 @@ from onnxunlearn.pictures.images import displayed, draw_images
 from onnxunlearn.pictures.layers import draw_layers
 from onnxunlearn.pictures.page import SheetOnPage, make_page
 from onnxunlearn.pictures.rows import draw_bars, draw_series
-from onnxunlearn.pictures.sheet import Sheet, class_name, make_sheet
+from onnxunlearn.pictures.sheet import Sheet, make_sheet
 from onnxunlearn.pictures.subject import Kind, Subject, as_images, as_series
 from onnxunlearn.pictures.tokens import spans, without_padding
 from onnxunlearn.pictures.vocabulary import words
+from onnxunlearn.probes import Labels
 
 _DRAW: Mapping[Kind, Callable[[Sheet], bytes]] = {
     "image": draw_images,
@@ -36,7 +37,7 @@ class Story:
     before: Evidence
     after: Evidence | None
     layers: Sequence[LayerRelevance]
-    labels: Sequence[str] | None
+    labels: Labels
     vocabulary: Sequence[str] | None
     composite: str
     small_print: Mapping[str, str]
@@ -56,7 +57,7 @@ def render(story: Story, progress: Callable[[str], None]) -> dict[str, bytes]:
                 sheet.target, sheet.title, sheet.subtitle, [without_padding(s) for s in sheet.samples]
             )
         png = _DRAW[kind](sheet)
-        files[sheet_name(c)] = png
+        files[sheet_name(story.labels.number(c))] = png
         on_page.append(SheetOnPage(sheet, png, spans(sheet) if kind == "tokens" else ()))
     if story.layers:
         progress("layers")
@@ -80,5 +81,5 @@ def _values(story: Story) -> np.ndarray:
 
 def _layers_subtitle(story: Story) -> str:
     classes, count = story.chosen.classes, len(story.chosen.probes)
-    whom = class_name(classes[0], story.labels) if len(classes) == 1 else f"{len(classes)} classes"
+    whom = story.labels.short(classes[0]) if len(classes) == 1 else f"{len(classes)} classes"
     return f"relevance for {whom}, mean of {count} sample{'s' if count > 1 else ''}  ·  {story.composite}"

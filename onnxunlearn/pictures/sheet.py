@@ -1,12 +1,12 @@
 """What a sheet shows, whatever the kind of data: samples of one class and their relevance."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.evidence import Evidence
+from onnxunlearn.probes import Labels
 
 ORIGINAL, EDITED, DIFFERENCE = "original", "edited", "difference"
 
@@ -56,7 +56,7 @@ def make_sheet(
     values: np.ndarray,
     before: Evidence,
     after: Evidence | None,
-    labels: Sequence[str] | None,
+    labels: Labels,
     composite: str,
 ) -> Sheet:
     """The sheet of class `c`. values: the drawn input's samples, [N, ...], fit to draw."""
@@ -69,17 +69,13 @@ def make_sheet(
         if after is not None:
             maps |= {EDITED: after.relevance[i], DIFFERENCE: after.relevance[i] - before.relevance[i]}
             predictions[EDITED] = _said(after, i, truth, labels)
-        name = None if truth is None else class_name(truth, labels)
+        name = None if truth is None else labels.short(truth)
         samples.append(Sample(values[i], name, maps, predictions))
-    return Sheet(c, class_name(c, labels), subtitle(c, labels, composite), samples)
+    return Sheet(c, labels.short(c), subtitle(c, labels, composite), samples)
 
 
-def class_name(c: int, labels: Sequence[str] | None) -> str:
-    return labels[c] if labels else f"class {c}"
-
-
-def subtitle(c: int, labels: Sequence[str] | None, composite: str) -> str:
-    number = f"class {c}  ·  " if labels else ""
+def subtitle(c: int, labels: Labels, composite: str) -> str:
+    number = "" if labels.short(c) == labels.shown(c) else f"column {c}  ·  "
     return f"{number}red speaks for it, blue against it  ·  {composite}"
 
 
@@ -89,8 +85,6 @@ def score(value: float) -> str:
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
-def _said(evidence: Evidence, i: int, truth: int | None, labels: Sequence[str] | None) -> Prediction:
+def _said(evidence: Evidence, i: int, truth: int | None, labels: Labels) -> Prediction:
     c = int(evidence.predicted[i])
-    return Prediction(
-        class_name(c, labels), score(float(evidence.scores[i, c])), truth is not None and c != truth
-    )
+    return Prediction(labels.short(c), score(float(evidence.scores[i, c])), truth is not None and c != truth)

@@ -7,10 +7,11 @@ import numpy as np
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.probes.inputs import Input, as_array
+from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.probes import Probes
 
 
-def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], classes: int, source: str) -> Probes:
+def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
     """Probes from arrays by name: each input's, or `x` for the only input, and optionally `y`.
 
     What the model itself calls `x` or `y` is that input. Raises InputError as `checked_probes` does.
@@ -20,13 +21,13 @@ def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], classes: in
     y = None if "y" in names else feeds.pop("y", None)
     if len(names) == 1 and "x" in feeds and names[0] not in feeds:
         feeds[names[0]] = feeds.pop("x")
-    return checked_probes(feeds, y, inputs, classes, source)
+    return checked_probes(feeds, y, inputs, labels, source)
 
 
-def single_probes(array: Any, inputs: Sequence[Input], classes: int, source: str) -> Probes:
+def single_probes(array: Any, inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
     """Probes from one bare array, for a model with one input. Raises InputError as `checked_probes` does."""
     only = only_input(inputs, f"{source}: one array", "give an .npz or a mapping with one array per input")
-    return checked_probes({only.name: array}, None, inputs, classes, source)
+    return checked_probes({only.name: array}, None, inputs, labels, source)
 
 
 def only_input(inputs: Sequence[Input], given: str, todo: str) -> Input:
@@ -39,12 +40,12 @@ def only_input(inputs: Sequence[Input], given: str, todo: str) -> Input:
 
 
 def checked_probes(
-    feeds: Mapping[str, Any], y: Any, inputs: Sequence[Input], classes: int, source: str
+    feeds: Mapping[str, Any], y: Any, inputs: Sequence[Input], labels: Labels, source: str
 ) -> Probes:
     """Probes from one array per input and the samples' classes, if known.
 
-    y: [N] integers (integral floats will do) in 0..classes-1, or one-hot [N, classes], or several ones (or
-    none) in a row, which become the probes' `labels`, or None.
+    y: [N] names, or integers (integral floats will do) as `labels` has them, or one-hot [N, classes], or
+    several ones (or none) in a row, which become the probes' `labels`, or None.
     Raises InputError, its message starting with `source`, for whatever does not fit the model.
     """
     _check_names(feeds, [i.name for i in inputs], source)
@@ -59,7 +60,7 @@ def checked_probes(
             )
     if y is None:
         return Probes(fitting, None, source)
-    found = _class_indices(y, count, classes, source)
+    found = _class_indices(y, count, labels, source)
     return Probes(fitting, found, source) if found.ndim == 1 else Probes(fitting, None, source, found)
 
 
@@ -106,12 +107,13 @@ def _check_names(feeds: Mapping[str, Any], names: Sequence[str], source: str) ->
             )
 
 
-def _class_indices(value: Any, count: int, classes: int, source: str) -> np.ndarray:
+def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.ndarray:
     y = as_array(value, f"{source}: y")
-    if y.dtype.kind not in "biuf":
-        raise InputError(
-            f"{source}: y has dtype {y.dtype}, expected class indices 0..{classes - 1}; convert it"
-        )
+    if y.dtype.kind in "SO" and y.size and all(isinstance(v, str | bytes) for v in y.flat):
+        y = np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in y.flat])
+    if y.dtype.kind not in "biuf" and not (y.dtype.kind == "U" and labels):
+        raise InputError(f"{source}: y has dtype {y.dtype}, expected {_expected(labels)}; convert it")
+    classes = labels.classes
     if y.shape not in ((count,), (count, classes)):
         raise InputError(
             f"{source}: y has shape {y.shape} for {count} samples, expected ({count},) "
@@ -119,14 +121,20 @@ def _class_indices(value: Any, count: int, classes: int, source: str) -> np.ndar
         )
     if y.ndim == 2:
         return _from_rows(y, source)
-    fits = (y >= 0) & (y < classes) & (y == np.floor(y))  # NaN fits nothing
-    if not fits.all():
-        sample = int(np.argmin(fits))
+    columns = labels.columns(y)
+    if (columns < 0).any():
+        sample = int(np.argmin(columns))
         raise InputError(
-            f"{source}: y is {y[sample]} in sample {sample}, "
-            f"expected integers 0..{classes - 1}, one for each of the model's classes; correct y"
+            f"{source}: y is {y[sample]} in sample {sample}, expected {_expected(labels)}; correct y"
         )
-    return y.astype(np.int64)
+    return columns
+
+
+def _expected(labels: Labels) -> str:
+    """What a y may hold."""
+    if labels.numbers:
+        return labels.expected
+    return f"integers 0..{labels.classes - 1}, one for each of the model's classes"
 
 
 def _from_rows(y: np.ndarray, source: str) -> np.ndarray:

@@ -3,12 +3,13 @@
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onnxunlearn.errors import InputError, one_line
-from onnxunlearn.probes.labels import class_index
+from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.preprocess import Preprocess
 
 #: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
@@ -17,12 +18,12 @@ _FORBIDDEN = re.compile(r'[\\/:*?"<>|]')  # in a folder's name, on one system or
 _LITTER = ("Thumbs.db", "desktop.ini")  # what file managers leave behind; names with a dot in front are too
 
 
-def labelled_files(folder: Path, classes: int, labels: Sequence[str] | None) -> list[tuple[Path, int]]:
+def labelled_files(folder: Path, labels: Labels) -> list[tuple[Path, int]]:
     """The images in `folder` and their classes, sorted by subfolder name, then file name.
 
-    A subfolder is named by a label or an index; `_` stands for what a label has but a folder's name cannot
-    (`t-shirt_top` for `t-shirt/top`). Raises InputError if a name is neither, or if there are no subfolders
-    or no images.
+    A subfolder is named by a label, or the number that stands for a class; `_` stands for what a label has
+    but a folder's name cannot (`t-shirt_top` for `t-shirt/top`). Raises InputError if a name is neither, or
+    if there are no subfolders or no images.
     """
     found: list[tuple[Path, int]] = []
     subfolders = [p for p in _visible(folder) if p.is_dir()]
@@ -31,10 +32,10 @@ def labelled_files(folder: Path, classes: int, labels: Sequence[str] | None) -> 
             f"{folder}: no subfolders; put the images of each class into one, named by index or label"
         )
     there = {p.name for p in subfolders}
-    names = None if labels is None else [n if n in there else _FORBIDDEN.sub("_", n) for n in labels]
+    labels = replace(labels, names=tuple(n if n in there else _FORBIDDEN.sub("_", n) for n in labels.names))
     for subfolder in subfolders:
         try:
-            label = class_index(subfolder.name, classes, names)
+            label = labels.column(subfolder.name)
         except InputError as error:
             raise InputError(f"{subfolder}: {error}") from None
         found += [(path, label) for path in _visible(subfolder)]

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model
+from onnxunlearn.errors import InputError, OnnxUnlearnError
+from onnxunlearn.graph import Logits, Model, find_logits
 from onnxunlearn.probes.arrays import read_arrays
 from onnxunlearn.probes.check import (
     checked_probes,
@@ -23,7 +23,7 @@ from onnxunlearn.probes.check import (
 )
 from onnxunlearn.probes.images import labelled_files, read_images
 from onnxunlearn.probes.inputs import Input, declared_inputs
-from onnxunlearn.probes.labels import check_labels
+from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_preprocess
 from onnxunlearn.probes.probes import Probes
@@ -48,54 +48,66 @@ def load_probes(
     source: a path of .npz (arrays by input name, or `x` for the only input; optional `y`), .npy (the only
     input), a folder of class subfolders of images, or `script.py:function` whose function returns or yields
     dicts like an .npz; or such arrays in memory, or probes. Arrays are [N, ...], already preprocessed, of any
-    N; y is [N] class indices or one-hot [N, classes]. Floats, and integers for a float input, are cast to
-    the model's dtype.
+    N; y is [N] labels, which are columns of the scores unless the model declares others (see `Labels`), or
+    one-hot [N, classes]; of `Probes` it is columns. Floats, and integers for a float input, are cast to the
+    model's dtype.
     several: whether a sample may have several classes, or none: then y may hold several ones in a row.
-    preprocess: JSON for image folders, see `read_preprocess`. labels: class names, which subfolders may bear.
+    preprocess: JSON for image folders, see `read_preprocess`. labels: class names, which subfolders may bear;
+    by default those that the model declares for its only output of scores.
     Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
     plain tensors.
     """
-    if labels is not None:
-        check_labels(labels, classes)
-    probes = _loaded(source, declared_inputs(model), classes, preprocess, labels)
+    probes = _loaded(source, declared_inputs(model), _labels(model, classes, labels), preprocess)
     if probes.labels is not None and not several:
         raise not_one_hot(int(np.argmax(probes.labels.sum(axis=1) != 1)), probes.source)
     return probes
 
 
+def _labels(model: Model, classes: int, given: Sequence[str] | None) -> Labels:
+    """Those given, or those of the model; of a model with several outputs that could hold scores none."""
+    if isinstance(given, Labels):
+        return given
+    try:
+        logits = find_logits(model)
+    except OnnxUnlearnError:
+        logits = None
+    if logits is None or logits.classes != classes:
+        logits = Logits("", "", classes, None)
+    return Labels.of(model, logits, given)
+
+
 def _loaded(
     source: Source,
     inputs: Sequence[Input],
-    classes: int,
+    labels: Labels,
     preprocess: Preprocessing | None,
-    labels: Sequence[str] | None,
 ) -> Probes:
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if text is not None and os.path.isdir(text):
-        return _from_folder(Path(text), inputs, classes, preprocess, labels)
+        return _from_folder(Path(text), inputs, labels, preprocess)
     if preprocess is not None:
         raise InputError(
             f"{preprocess}: preprocessing is for image folders; other probes must come preprocessed"
         )
     if text is not None:
-        return _from_path(text, inputs, classes)
+        return _from_path(text, inputs, labels)
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
-        checked = checked_probes(source.feeds, y, inputs, classes, source.source)
+        checked = checked_probes(source.feeds, y, inputs, Labels(labels.classes), source.source)
         return from_memory(replace(checked, origin=source.origin))
     if isinstance(source, Mapping):
-        return from_memory(named_probes(source, inputs, classes, "arrays in memory"))
+        return from_memory(named_probes(source, inputs, labels, "arrays in memory"))
     if isinstance(source, np.ndarray):
-        return from_memory(single_probes(source, inputs, classes, "array in memory"))
+        return from_memory(single_probes(source, inputs, labels, "array in memory"))
     raise InputError(f"probes cannot be a {type(source).__name__}; give arrays, or {_KINDS}")
 
 
-def _from_path(text: str, inputs: Sequence[Input], classes: int) -> Probes:
+def _from_path(text: str, inputs: Sequence[Input], labels: Labels) -> Probes:
     path = Path(text)
     if (script := script_parts(text)) is not None:
         batches = enumerate(run_script(*script))
         with redirect_stdout(sys.stderr):  # stdout is for our results: what a script prints must not mix in
-            made = joined((named_probes(b, inputs, classes, f"{text} batch {i}") for i, b in batches), text)
+            made = joined((named_probes(b, inputs, labels, f"{text} batch {i}") for i, b in batches), text)
         return from_script(made, *script)
     if not text or not os.path.exists(text):
         raise InputError(f"{text!r}: no such file; give {_KINDS}")
@@ -105,24 +117,23 @@ def _from_path(text: str, inputs: Sequence[Input], classes: int) -> Probes:
         raise InputError(f"{text}: unknown kind of file {path.suffix!r}; give {_KINDS}")
     content = read_arrays(path)
     if isinstance(content, np.ndarray):
-        return from_file(single_probes(content, inputs, classes, text), path)
-    return from_file(named_probes(content, inputs, classes, text), path)
+        return from_file(single_probes(content, inputs, labels, text), path)
+    return from_file(named_probes(content, inputs, labels, text), path)
 
 
 def _from_folder(
     folder: Path,
     inputs: Sequence[Input],
-    classes: int,
+    labels: Labels,
     preprocess: Preprocessing | None,
-    labels: Sequence[str] | None,
 ) -> Probes:
     source = str(folder)
     model_input = only_input(inputs, f"{source}: a folder of images", "give an .npz with one array per input")
     steps = read_preprocess(preprocess, model_input)
-    files = labelled_files(folder, classes, labels)
+    files = labelled_files(folder, labels)
     paths = [path for path, _ in files]
     samples, y = read_images(paths, steps), np.array([label for _, label in files])
-    checked = checked_probes({model_input.name: samples}, y, inputs, classes, source)
+    checked = checked_probes({model_input.name: samples}, y, inputs, Labels(labels.classes), source)
     return from_folder(checked, folder, paths)
 
 

@@ -226,7 +226,9 @@ def test_classes(folder: Path, forget: str) -> None:
 def test_class_names_that_do_not_fit(folder: Path) -> None:
     assert "unknown class 'dres'" in refused(folder, 2, *run("--labels", FASHION_LABELS, forget="dres"))
     (folder / "few.txt").write_text("cat\ndog\n")
-    assert "2 labels for 10 classes" in refused(folder, 2, *run("--labels", "few.txt", forget="cat"))
+    assert "2 labels for a model with 10 classes" in refused(
+        folder, 2, *run("--labels", "few.txt", forget="cat")
+    )
 
 
 def test_commands(folder: Path) -> None:

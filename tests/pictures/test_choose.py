@@ -5,7 +5,7 @@ import pytest
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.pictures.choose import Chosen, choose
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 
 Y = np.array([2, 0, 2, 1, 0, 2])
 PREDICTED = np.array([2, 0, 1, 1, 0, 2])
@@ -13,7 +13,7 @@ PREDICTED = np.array([2, 0, 1, 1, 0, 2])
 
 def chosen(target: int | str, y: np.ndarray | None = Y, count: int = 2) -> Chosen:
     probes = Probes({"x": np.arange(6, dtype=np.float32)[:, None]}, y, "probes.npz")
-    return choose(probes, target, count, 4, ["a", "b", "c", "d"], lambda: PREDICTED)
+    return choose(probes, target, count, Labels(4, ("a", "b", "c", "d")), lambda: PREDICTED)
 
 
 def samples(found: Chosen) -> list[int]:
@@ -58,8 +58,8 @@ def test_the_model_is_not_run_where_labels_decide() -> None:
         raise AssertionError
 
     probes = Probes({"x": np.zeros((6, 1), np.float32)}, Y, "probes.npz")
-    choose(probes, "label", 1, 4, None, never)
-    choose(probes, 2, 1, 4, None, never)
+    choose(probes, "label", 1, Labels(4), never)
+    choose(probes, 2, 1, Labels(4), never)
 
 
 def test_refusals() -> None:

@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto as T
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.probes import Labels
 from onnxunlearn.probes.check import joined, named_probes, single_probes
 from onnxunlearn.probes.inputs import declared_inputs
 
@@ -15,18 +16,18 @@ TWO = declared_inputs(tiny_model(("a", T.FLOAT, ["N", 2]), ("b", T.INT64, ["N"])
 
 
 def with_y(y: Any) -> Any:
-    return named_probes({"x": samples(3, 2), "y": y}, ONE, 4, "p").y
+    return named_probes({"x": samples(3, 2), "y": y}, ONE, Labels(4), "p").y
 
 
 @pytest.mark.parametrize("name", ["x", "pixels"])
 def test_the_only_input_by_its_name_or_x(name: str) -> None:
-    probes = named_probes({name: samples(3, 2)}, ONE, 4, "p")
+    probes = named_probes({name: samples(3, 2)}, ONE, Labels(4), "p")
     assert list(probes.feeds) == ["pixels"]
     assert probes.y is None
 
 
 def test_several_inputs_by_name() -> None:
-    probes = named_probes({"b": np.arange(3), "a": samples(3, 2), "y": [0, 1, 2]}, TWO, 4, "p")
+    probes = named_probes({"b": np.arange(3), "a": samples(3, 2), "y": [0, 1, 2]}, TWO, Labels(4), "p")
     assert list(probes.feeds) == ["a", "b"]
     assert probes.y is not None
 
@@ -43,26 +44,26 @@ def test_several_inputs_by_name() -> None:
 )
 def test_missing_and_extra_names(arrays: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        named_probes(arrays, ONE, 4, "p")
+        named_probes(arrays, ONE, Labels(4), "p")
 
 
 def test_x_does_not_stand_for_one_of_several_inputs() -> None:
     with pytest.raises(InputError, match="no array for input 'a'"):
-        named_probes({"x": samples(3, 2)}, TWO, 4, "p")
+        named_probes({"x": samples(3, 2)}, TWO, Labels(4), "p")
     with pytest.raises(InputError, match="one array, but the model has inputs 'a', 'b'"):
-        single_probes(samples(3, 2), TWO, 4, "p")
+        single_probes(samples(3, 2), TWO, Labels(4), "p")
 
 
 def test_an_input_called_y_is_an_input() -> None:
     inputs = declared_inputs(tiny_model(("y", T.FLOAT, ["N", 2])))
-    probes = named_probes({"y": samples(3, 2)}, inputs, 4, "p")
+    probes = named_probes({"y": samples(3, 2)}, inputs, Labels(4), "p")
     assert list(probes.feeds) == ["y"]
     assert probes.y is None
 
 
 def test_inputs_of_different_lengths() -> None:
     with pytest.raises(InputError, match="input 'b' has 4 samples, 'a' has 3"):
-        named_probes({"a": samples(3, 2), "b": np.arange(4)}, TWO, 4, "p")
+        named_probes({"a": samples(3, 2), "b": np.arange(4)}, TWO, Labels(4), "p")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +106,7 @@ def test_classes_that_do_not_fit(y: Any, message: str) -> None:
 
 
 def test_joined_keeps_order() -> None:
-    batches = [named_probes({"x": samples(n, 2), "y": [n] * n}, ONE, 4, "p") for n in (1, 3, 2)]
+    batches = [named_probes({"x": samples(n, 2), "y": [n] * n}, ONE, Labels(4), "p") for n in (1, 3, 2)]
     whole = joined(batches, "all")
     assert whole.source == "all"
     assert whole.y is not None
@@ -116,8 +117,8 @@ def test_joined_keeps_order() -> None:
 def test_joined_refuses_batches_that_do_not_match() -> None:
     free = declared_inputs(tiny_model(("pixels", T.FLOAT, ["N", "len"])))
     with pytest.raises(InputError, match=r"different shapes \(\(2,\) and \(3,\)\)"):
-        joined([single_probes(samples(1, n), free, 4, "p") for n in (2, 3)], "all")
+        joined([single_probes(samples(1, n), free, Labels(4), "p") for n in (2, 3)], "all")
     with pytest.raises(InputError, match="some batches have 'y'"):
-        joined([named_probes({"x": samples(1, 2), "y": y}, ONE, 4, "p") for y in (None, [1])], "all")
+        joined([named_probes({"x": samples(1, 2), "y": y}, ONE, Labels(4), "p") for y in (None, [1])], "all")
     with pytest.raises(InputError, match="gave no batches"):
         joined([], "all")

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.probes import Labels
 from onnxunlearn.probes.images import labelled_files, read_images
 from onnxunlearn.probes.preprocess import Preprocess
 
@@ -25,7 +26,7 @@ def test_files_are_sorted_and_litter_is_left_out(tmp_path: Path) -> None:
     for name in ("README", "cat/.DS_Store", "cat/Thumbs.db"):
         (tmp_path / name).write_text("no image")
     (tmp_path / "dog").mkdir()
-    found = labelled_files(tmp_path, 3, ["cat", "dog", "fish"])
+    found = labelled_files(tmp_path, Labels(3, ("cat", "dog", "fish")))
     assert [(p.relative_to(tmp_path).as_posix(), c) for p, c in found] == [
         ("1/z.png", 1),
         ("cat/a.png", 0),
@@ -36,19 +37,19 @@ def test_files_are_sorted_and_litter_is_left_out(tmp_path: Path) -> None:
 def test_a_label_that_no_folder_can_bear(tmp_path: Path) -> None:
     for name in ("t-shirt_top", "a:b", "c_d"):
         put(tmp_path / name / "0.png")
-    found = labelled_files(tmp_path, 3, ["a:b", "t-shirt/top", "c_d"])
+    found = labelled_files(tmp_path, Labels(3, ("a:b", "t-shirt/top", "c_d")))
     assert sorted((p.parent.name, c) for p, c in found) == [("a:b", 0), ("c_d", 2), ("t-shirt_top", 1)]
 
 
 def test_folders_that_cannot_be_used(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no subfolders"):
-        labelled_files(tmp_path, 3, None)
+        labelled_files(tmp_path, Labels(3))
     (tmp_path / "0").mkdir()
     with pytest.raises(InputError, match="no images"):
-        labelled_files(tmp_path, 3, None)
+        labelled_files(tmp_path, Labels(3))
     put(tmp_path / "3" / "a.png")
     with pytest.raises(InputError, match=r"3: unknown class '3', expected an index 0\.\.2"):
-        labelled_files(tmp_path, 3, None)
+        labelled_files(tmp_path, Labels(3))
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "gif", "webp", "tiff", "ppm"])
@@ -131,4 +132,4 @@ def test_a_pipe_among_the_images(tmp_path: Path) -> None:
     put(tmp_path / "0" / "a.png")
     os.mkfifo(tmp_path / "0" / "b.png")
     with pytest.raises(InputError, match=r"b\.png: not a file"):
-        read_images([path for path, _ in labelled_files(tmp_path, 3, None)], GRAY)
+        read_images([path for path, _ in labelled_files(tmp_path, Labels(3))], GRAY)
