@@ -45,7 +45,7 @@ _QUANTISED = (
 )
 #: values that a tensor may have for one sample if the model is to be run for this: 256 MiB in float32
 _LARGEST_TENSOR = 2**26
-#: nodes that a model may have for this; ONNX Runtime's time grows with the square of what it is asked for
+#: nodes that a model may have for this: some ten seconds
 _MOST_NODES = 20_000
 
 

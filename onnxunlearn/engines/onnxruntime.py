@@ -48,6 +48,10 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
 #: bytes of weights from which on memory counts more than speed: a session gets no copies, and no arena
 _LARGE = 1 << 28
 
+#: nodes from which on memory is not planned ahead, and inputs and outputs from which on a graph is run as it
+#: is: ONNX Runtime's planner, and its optimiser at every node, go through all of them
+_MANY_NODES, _MANY_ENDS = 5_000, 1_000
+
 _FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
 
 
@@ -91,6 +95,10 @@ class OnnxRuntimeEngine:
         if _tensor_bytes(model) > _LARGE:
             # Its arena grows by powers of two, gives nothing back, and each session has one.
             options.enable_cpu_mem_arena = False
+        if len(model.graph.node) > _MANY_NODES:
+            options.enable_mem_pattern = False
+        if len(model.graph.input) + len(model.graph.output) > _MANY_ENDS:
+            options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self._threads is not None:
             options.intra_op_num_threads = self._threads
         given, lent = list[Any](), False
@@ -103,7 +111,8 @@ class OnnxRuntimeEngine:
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
-            session = ort.InferenceSession(_trimmed(model).SerializeToString(), options, providers=ordered)
+            plain = _with_fixed_constants(_trimmed(model))
+            session = ort.InferenceSession(plain.SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise _refused(model, error) from error
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
@@ -133,6 +142,7 @@ class OnnxRuntimeSession:
     ) -> None:
         """limit: seconds that a run may take. device: where what is computed stays."""
         self._session = session
+        self._session._validate_input = lambda _: None  # the signature's, but in quadratic time
         self._signature = signature
         self._limit = limit
         self._device = device
@@ -281,6 +291,23 @@ def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:
     for node in messages(copy, onnx.NodeProto):
         while _omits_last(node):
             del node.input[-1]
+    return copy
+
+
+def _with_fixed_constants(model: onnx.ModelProto) -> onnx.ModelProto:
+    """A model of many inputs in IR 3, where no feed replaces a constant; other models as they are.
+
+    From IR 4 on one may, so that ONNX Runtime looks through all inputs at each use of a constant.
+    """
+    graph = model.graph
+    listed = {i.name for i in graph.input}
+    if len(listed) <= _MANY_ENDS or model.functions or any(t.name in listed for t in graph.initializer):
+        return model
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    copy.ir_version = 3
+    make = onnx.helper.make_tensor_value_info
+    copy.graph.input.extend(make(t.name, t.data_type, t.dims) for t in graph.initializer)
     return copy
 
 

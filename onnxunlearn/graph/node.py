@@ -56,6 +56,8 @@ class Node:
     @cached_property
     def captured(self) -> tuple[str, ...]:
         """What the node's subgraphs (If, Loop, Scan) read, among it what they take from the outer graph."""
+        if not any(a.HasField("g") or a.graphs for a in self.proto.attribute):
+            return ()
         inner = [name for node in messages(self.proto, onnx.NodeProto) for name in node.input]
         return (*inner, *(o.name for graph in messages(self.proto, onnx.GraphProto) for o in graph.output))
 

@@ -99,9 +99,6 @@ def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | No
 def scope(bench: Workbench, layers: int) -> list[Layer]:
     """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
     body = [la for la in bench.editable if la.output != bench.head.output]
-    found = body
-    for _, index in bottlenecks(bench.model, bench.logits.tensor):
-        behind = [la for la in body if la.node.index >= index]
-        if len(behind) >= layers:
-            found = behind
-    return found
+    furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
+    starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
+    return [la for la in body if la.node.index >= max(starts, default=0)]
