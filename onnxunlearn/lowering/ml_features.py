@@ -17,12 +17,17 @@ import numpy as np
 import onnx
 
 from onnxunlearn.graph import Model, label_mapping
+from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
+from onnxunlearn.lowering.half import single
+from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.sparse import dense
 
 _FLOAT, _DOUBLE, _INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64
 _NUMBERS = {_FLOAT, _DOUBLE, _INT64, onnx.TensorProto.INT32}
 
 
+@lowering_pass("lower_ml_features", requires=[unlisted, dense, single])
 def lower_ml_features(model: Model) -> Model:
     """The model without these ops; the model itself if it has none.
 
