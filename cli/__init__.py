@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from typing import Any
 
 import click
 import numpy as np
@@ -24,6 +25,10 @@ from .signals import Stopped, stoppable
 
 class _Commands(click.Group):
     """Turns the user's mistakes into one line and an exit code."""
+
+    def main(self, *args: Any, **options: Any) -> Any:
+        console.escape_what_streams_lack()
+        return super().main(*args, **options)
 
     def invoke(self, ctx: click.Context) -> None:
         try:

@@ -1,8 +1,12 @@
-"""How results and progress look: results on stdout, progress on stderr and only on a terminal."""
+"""How results and progress look: results on stdout, progress on stderr."""
 
+import io
 import re
+import sys
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
 from typing import Any
 
 from rich.console import Console
@@ -13,6 +17,14 @@ from onnxunlearn.judge.report import Target
 
 #: control characters; and bytes of file names that are not UTF-8, which no stream takes
 _UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def escape_what_streams_lack() -> None:
+    """Characters that stdout or stderr cannot encode are printed as escapes: a label in another alphabet must
+    not end a command whose work is done."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def visible(text: str) -> str:
@@ -41,14 +53,45 @@ out = _Console(highlight=False, markup=False, emoji=False, soft_wrap=True, width
 err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
+#: seconds between two lines on what is being done, where stderr is not a terminal
+INTERVAL = 10.0
+
+
 @contextmanager
 def progress(quiet: bool = False) -> Iterator[Callable[[str], None]]:
-    """A function that shows a line on what is being done; silent when stderr is not a terminal."""
-    if quiet or not err.is_terminal:
+    """A function that takes what is being done: shown at once on a terminal, else every ten seconds, as a
+    line of its own."""
+    if quiet:
         yield lambda _: None
-        return
-    with err.status("starting") as status:
-        yield lambda line: status.update(Text(line))
+    elif err.is_terminal:
+        with err.status("starting") as status:
+            yield lambda line: status.update(Text(line))
+    else:
+        with _heartbeat() as say:
+            yield say
+
+
+@contextmanager
+def _heartbeat() -> Iterator[Callable[[str], None]]:
+    """From a thread of its own: what takes long may not come back to say so."""
+    latest, done, start = ["starting"], Event(), time.monotonic()
+
+    def beat() -> None:
+        while not done.wait(INTERVAL):
+            seconds = round(time.monotonic() - start)
+            with suppress(OSError, ValueError):  # nobody reads any more
+                print(f"onnxunlearn: {seconds} s: {visible(latest[0])}", file=sys.stderr, flush=True)
+
+    def say(line: str) -> None:
+        latest[0] = line
+
+    thread = Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield say
+    finally:
+        done.set()
+        thread.join()
 
 
 def table(*columns: str) -> Table:

@@ -14,7 +14,8 @@ def check_number(
     if value is None:
         return
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
-    if isinstance(value, bool) or not isinstance(value, kinds) or not low <= value <= high:
+    number = isinstance(value, kinds) and not isinstance(value, bool)
+    if not number or not low <= value <= high or not math.isfinite(value):  # type: ignore[operator, arg-type]
         kind = "a whole number" if whole else "a number"
         span = f"{low:g}…{high:g}" if high < math.inf else f"≥ {low:g}"
         raise InputError(f"{name}={value!r}; expected {kind} {span}")

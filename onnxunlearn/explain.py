@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import onnx
 
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
@@ -14,7 +15,7 @@ from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, 
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, Source, load_probes
-from onnxunlearn.relevance import Propagator, parse_composite
+from onnxunlearn.relevance import Propagator, parse_composite, warn_of_zeros
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 from onnxunlearn.reverse import path_between
@@ -74,7 +75,9 @@ def explain(
         for name in wanted:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    warn_of_zeros(found, rules.name)
+    return found
 
 
 def target_classes(
@@ -97,6 +100,13 @@ def target_classes(
     return np.full(len(probes), wanted[0])
 
 
+def _example(model: Model, logits: str) -> str:
+    """A tensor that could be asked for instead: the first float one on the way."""
+    inner = (o for node in path_between(model, [i.name for i in model.inputs], logits) for o in node.outputs)
+    first = next((o for o in inner if model.element_types.get(o) == onnx.TensorProto.FLOAT), None)
+    return "" if first is None else f", such as {first!r}"
+
+
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
     inputs = sources(model)
@@ -107,6 +117,10 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
             )
         return inputs
     if tensors == "all":
+        if not inputs:
+            raise InputError(
+                f"no input is float, so 'all' starts nowhere; name tensors{_example(model, logits)}"
+            )
         carrying = carriers(model)
         inner = [o for node in path_between(model, inputs, logits) for o in node.outputs]
         return [name for name in dict.fromkeys([*inputs, *inner]) if name in carrying]

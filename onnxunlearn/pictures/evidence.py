@@ -14,7 +14,7 @@ from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.subject import Subject, relevance_map
 from onnxunlearn.probes import Probes
-from onnxunlearn.relevance import Composite, Propagator
+from onnxunlearn.relevance import Composite, Propagator, warn_of_zeros
 from onnxunlearn.relevance.seeds import Seed
 from onnxunlearn.reverse import path_between
 
@@ -73,6 +73,7 @@ class Gatherer:
                 f"relevance at {subject.tensor!r} is not finite with composite {self.composite.name!r}; "
                 "try another --composite"
             )
+        warn_of_zeros({subject.tensor: relevance}, self.composite.name)
         return Evidence(scores, relevance, {name: part / total for name, part in sums.items()})
 
 

@@ -13,6 +13,8 @@ from onnxunlearn.graph.dimensions import sizes_of
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"
+#: that pictures and the like have: an axis of more is not taken for them
+_MOST_CHANNELS = 16
 #: what an exporter takes columns apart with, and puts them together again
 _MOVERS = frozenset(
     {"Cast", "Concat", "Flatten", "Gather", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Unsqueeze"}
@@ -56,11 +58,27 @@ class Input:
         ):
             todo = "give samples of that shape"
             sample = [s for s in self.sizes[1:] if s is not None]
-            if len(sample) == len(self.sizes) - 1 and math.prod(shape[1:]) == math.prod(sample):
+            if (axes := self._channels_elsewhere(shape)) is not None:  # "reshape" would scramble them
+                todo = f"the channels are on another axis: transpose{axes}"
+            elif len(sample) == len(self.sizes) - 1 and math.prod(shape[1:]) == math.prod(sample):
                 todo = f"reshape each sample to {_times(sample)}"
             raise InputError(f"{what} has shape {_times(shape)}, the model takes {self.shape_text}; {todo}")
         if 0 in shape:
             raise InputError(f"{what} is empty (shape {_times(shape)}); give at least one sample")
+
+    def _channels_elsewhere(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
+        """The axes that bring samples of `shape` with channels last to channels first, or the other way, if
+        they fit then. Sizes that are free fit anything, so the channels must be known, and few."""
+        if len(shape) != len(self.sizes) or len(shape) < 3:
+            return None
+        last = len(shape) - 1
+        for axes, channels in (((0, last, *range(1, last)), 1), ((0, *range(2, last + 1), 1), last)):
+            moved = [shape[axis] for axis in axes]
+            known = self.sizes[channels]
+            fits = all(s in (None, m) for s, m in zip(self.sizes[1:], moved[1:], strict=True))
+            if fits and known is not None and known <= _MOST_CHANNELS:
+                return axes
+        return None
 
     def _cast(self, array: np.ndarray, what: str) -> np.ndarray:
         given, wanted = array.dtype, self.dtype

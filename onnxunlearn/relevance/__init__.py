@@ -2,7 +2,7 @@
 
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance
 from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, composite_file, parse_composite
-from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch
+from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch, warn_of_zeros
 from onnxunlearn.relevance.rules import rule
 
 __all__ = [
@@ -17,4 +17,5 @@ __all__ = [
     "composite_file",
     "parse_composite",
     "rule",
+    "warn_of_zeros",
 ]

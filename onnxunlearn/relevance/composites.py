@@ -16,10 +16,15 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.rules import rule
 from onnxunlearn.text import read_text
+
+#: what relevance graphs compute in holds no more
+_LARGEST = float(np.finfo(np.float32).max)
 
 
 @dataclass(frozen=True)
@@ -210,6 +215,8 @@ def read_composite(path: str | os.PathLike[str]) -> Composite:
         raise InputError(f"{path}: reading YAML needs PyYAML; pip install 'onnxunlearn[yaml]'") from None
     try:
         lines = yaml.safe_load(read_text(path))
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep; expected a list of `- match: rule` lines") from None
     except yaml.YAMLError as error:
         raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
     if not isinstance(lines, list) or not all(isinstance(line, dict) and len(line) == 1 for line in lines):
@@ -265,3 +272,5 @@ def _check_parameters(text: str, function: Callable[..., Any], parameters: Mappi
             raise InputError(f"{text!r}: no parameter {name!r}; known: {', '.join(known) or 'none'}")
         if not isinstance(value, int | float):
             raise InputError(f"{text!r}: {name} must be a number or True/False, not {value!r}")
+        if not abs(value) <= _LARGEST:  # NaN is not, either
+            raise InputError(f"{text!r}: {name} must be a number up to {_LARGEST:.1e}, not {value!r}")
