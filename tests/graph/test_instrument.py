@@ -53,6 +53,28 @@ def test_exposed_values(model: Model) -> None:
     np.testing.assert_array_equal(s, S)
 
 
+def test_what_nobody_needs_is_left_out(model: Model) -> None:
+    assert [node.op_type for node in expose(model, ["h"]).graph.node] == ["MatMul"]
+    exposed = expose(model, ["h"], shapes=["s"])
+    assert [node.op_type for node in exposed.graph.node] == ["Constant", "MatMul", "Add", "Shape"]
+
+
+def test_what_a_body_reads_is_kept() -> None:
+    """And text that nobody reads is dropped: not every engine has it."""
+    info = [value("b", ["N", 3])]
+    one = helper.make_graph([helper.make_node("Add", ["h", "c"], ["b"])], "one", [], info)
+    other = helper.make_graph([helper.make_node("Relu", ["h"], ["b"])], "other", [], info)
+    proto = two_steps()
+    proto.graph.node.append(helper.make_node("If", ["yes"], ["z"], then_branch=one, else_branch=other))
+    proto.graph.node.append(helper.make_node("Gather", ["names", "best"], ["label"]))
+    names = tensor("names", np.array(["ant", "bee"], object))
+    proto.graph.initializer.extend([tensor("yes", np.array(True)), names, tensor("best", np.array([1]))])
+    exposed = expose(Model(proto.SerializeToString(), proto), ["z"])
+    assert [node.op_type for node in exposed.graph.node] == ["Constant", "MatMul", "If"]
+    assert "names" not in {t.name for t in exposed.graph.initializer}
+    np.testing.assert_array_equal(run(exposed, {"x": X})[0], S)
+
+
 def test_outputs_inputs_and_stored_tensors_can_be_exposed_too(model: Model) -> None:
     y, w, c = run(expose(model, ["y", "w", "c"]), {"x": X})
     np.testing.assert_array_equal(y, Y)

@@ -253,6 +253,30 @@ def test_sum_of_activations(op: str) -> None:
     assert_gradients_agree(flattened(nodes, x, {}), x)
 
 
+@pytest.mark.parametrize(
+    ("op", "attributes"),
+    [
+        ("ReduceL2", {"axes": [2, 3]}),
+        ("LpNormalization", {"axis": 1}),
+        ("LpPool", {"kernel_shape": [2, 2]}),
+        ("GlobalLpPool", {}),
+    ],
+)
+def test_where_a_norm_is_zero_nothing_flows_back(op: str, attributes: dict[str, Any]) -> None:
+    """As behind a ReLU that lets nothing through."""
+    x = random(*IMAGE)
+    x[:, 1:] = 0
+    x[1] = 0
+    model = flattened([helper.make_node(op, ["x"], ["y"], **attributes)], x, {}, 17)
+    runtime, logits = create_engine("onnxruntime"), Logits("logits", "logits", 0, None)
+    scores = runtime.session(model.proto).run({"x": x})["logits"]
+    propagator = Propagator(model, logits, runtime, parse_composite("gradient"), ["x"])
+    (batch,) = propagator.run({"x": x}, np.ones_like(scores), len(x))
+    assert np.isfinite(batch.relevance["x"]).all()
+    assert batch.relevance["x"][0].any()
+    assert not batch.relevance["x"][1].any()
+
+
 def assert_gradients_agree(model: Model, x: np.ndarray) -> None:
     """Our gradient of an output of each sample is its slope along random directions, on every engine."""
     rng = np.random.default_rng(23)

@@ -133,7 +133,7 @@ def lp_normalization(site: Site) -> LocalMap:
         emitter, x = site.emitter, site.value(site.node.inputs[0])
         size = emitter.op("ReduceL2", x, axis, keepdims=1)
         along = emitter.op("ReduceSum", signal * site.y, axis, keepdims=1)
-        return (signal - site.y * along) / above_zero(size)
+        return ((signal - site.y * along) / above_zero(size)).where(size > 0.0)
 
     return site.map("activation", back)
 
