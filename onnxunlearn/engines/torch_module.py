@@ -19,6 +19,7 @@ from onnxunlearn.engines.schedule import Step, schedule
 from onnxunlearn.engines.signature import Signature, describe, domain_of, opsets, unsupported
 from onnxunlearn.engines.torch_ops import Op, Result, tensor_of, torch_op
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError, one_line
+from onnxunlearn.graph.inferable import inferable
 from onnxunlearn.graph.traits import traits
 
 #: integer tensors up to this size are kept on the CPU: they are shapes and axes, read as Python numbers
@@ -117,7 +118,7 @@ def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
     if model.functions:
         model = inline_local_functions(model)
     lacking = {node.op_type for node in model.graph.node if not domain_of(node)} - set(torch_op)
-    if not lacking:
+    if not lacking or inferable(model) is not model:
         return model
     try:
         typed = onnx.shape_inference.infer_shapes(model)

@@ -18,7 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.graph.label_encoder import label_mapping
+from onnxunlearn.errors import one_line
+from onnxunlearn.graph.label_encoder import label_mapping, text
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.view import Model
@@ -56,6 +57,8 @@ def class_labels(model: Model, logits: Logits) -> tuple[list[ClassLabels], list[
             labels = _checked(declared(), logits.classes)
         except Unclear as error:
             lines.append(f"the labels from {source} are not used: {error}")
+        except Exception as error:  # a node that makes no sense: its attributes may hold anything
+            lines.append(f"the labels from {source} are not used: {one_line(error)}")
         else:
             found.append(ClassLabels(labels, source))
     return found, lines
@@ -117,7 +120,7 @@ def _zip_map(node: Node) -> list[Any]:
     numbers = node.attribute("classlabels_int64s")
     if numbers is not None:
         return list(numbers)
-    return [_text(name) for name in node.attribute("classlabels_strings", [])]
+    return [text(name) for name in node.attribute("classlabels_strings", [])]
 
 
 def _label_steps(model: Model, name: str, scores: set[str]) -> list[Node] | None:
@@ -156,23 +159,19 @@ def _lookup(model: Model, node: Node) -> Callable[[Any], Any]:
         if values is None:
             raise Unclear("they are computed")
         stored = values.reshape(-1).tolist()
-        return lambda label: _text(stored[label]) if -len(stored) <= label < len(stored) else None
+        return lambda label: text(stored[label]) if -len(stored) <= label < len(stored) else None
     if node.op == "CategoryMapper":
         numbers = node.attribute("cats_int64s", [])
-        names = [_text(name) for name in node.attribute("cats_strings", [])]
+        names = [text(name) for name in node.attribute("cats_strings", [])]
         pairs = dict(zip(numbers, names, strict=False))
-        return lambda label: pairs.get(label, node.attribute("default_string", "_Unused"))
+        return lambda label: pairs.get(label, text(node.attributes.get("default_string", "_Unused")))
     keys, values, default = label_mapping(node)
     if keys is None or values is None:
         raise Unclear("they are of a kind that is not known")
     table: dict[Any, Any] = {}
     for key, value in zip(keys.tolist(), values.tolist(), strict=False):
         table.setdefault(key, value)  # of equal keys the first counts
-    return lambda label: _text(table.get(label, np.asarray(default).tolist()))
-
-
-def _text(value: Any) -> Any:
-    return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
+    return lambda label: text(table.get(label, np.asarray(default).tolist()))
 
 
 def parse_names(text: str) -> list[str]:

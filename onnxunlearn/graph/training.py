@@ -18,7 +18,7 @@ from onnx import numpy_helper
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.node import STANDARD, Node
 from onnxunlearn.graph.view import Model
 
 _BY_CHANCE = frozenset(
@@ -55,16 +55,22 @@ def in_training(model: Model, logits: Logits) -> list[str]:
         if node.kind in {"Shape", "Size"}:  # no values pass
             continue
         wanted.update((*node.inputs, *node.captured))
-        for why in filter(None, (_why(model, inner) for inner in _within(node))):
+        for why in filter(None, (_why(model, inner) for inner in _within(model, node))):
             lines.append(f"{node} {why}; {_REMEDY}")
     return lines[::-1]
 
 
-def _within(node: Node) -> Iterator[Node]:
-    """The node, and those in its bodies (of If, Loop and Scan)."""
+def _within(model: Model, node: Node) -> Iterator[Node]:
+    """The node, and those in its bodies (of If, Loop and Scan), or of the function that it calls: of one that
+    could not be inlined."""
     yield node
     for proto in messages(node.proto, onnx.NodeProto):
         yield Node(node.index, proto, node.opset)
+    for function in model.proto.functions:
+        if (function.domain, function.name) == (node.proto.domain, node.op):
+            opset = next((o.version for o in function.opset_import if o.domain in STANDARD), node.opset)
+            for proto in messages(function, onnx.NodeProto):
+                yield Node(node.index, proto, opset)
 
 
 def _why(model: Model, node: Node) -> str | None:
@@ -106,7 +112,7 @@ def _value(model: Model, node: Node, index: int) -> np.ndarray | None:
         return None
     if (known := model.constant(name)) is not None:
         return known
-    for inner in messages(model.graph, onnx.NodeProto):
+    for inner in messages(model.proto, onnx.NodeProto):
         if inner.op_type == "Constant" and name in inner.output:
             for attribute in inner.attribute:
                 if attribute.name == "value":

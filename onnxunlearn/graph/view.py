@@ -12,6 +12,7 @@ from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import move_out, narrow
 from onnxunlearn.graph.file import ModelFile
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
+from onnxunlearn.graph.inferable import inferable
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.quantised import Quantised
 
@@ -85,7 +86,7 @@ class Model(ModelFile):
         """What is declared of tensors, or can be inferred."""
         proto, _ = move_out(self.proto)  # of large values only the shape matters
         try:
-            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+            graph = onnx.shape_inference.infer_shapes(inferable(proto), data_prop=True).graph
         except (onnx.shape_inference.InferenceError, ValueError):
             graph = self.graph  # e.g. custom domains; what was declared still stands
         return [*graph.value_info, *graph.output, *graph.input]

@@ -207,6 +207,18 @@ def test_a_number_twice_is_not_used() -> None:
     assert lines == ["the labels from ZipMap 'o' are not used: 3 stands there more than once"]
 
 
+def test_bytes_that_are_no_text() -> None:
+    proto, _ = OUTPUTS["LabelEncoder with a default"]
+    damaged = onnx.ModelProto()
+    damaged.CopyFrom(proto)
+    for attribute in damaged.graph.node[-1].attribute:
+        if attribute.name == "default_string":
+            attribute.s = b"ot\xff\xfer"
+        if attribute.name == "values_strings":
+            attribute.strings[1] = b"b\xffe"
+    assert declared(damaged) == ([(["ant", "b\ufffde", *["ot\ufffd\ufffdr"] * 4], "output 'label'")], [])
+
+
 def test_a_config_beside_the_model(tmp_path: Path) -> None:
     config = tmp_path / "config.json"
     config.write_text(json.dumps({"model_type": "vit", "id2label": dict(enumerate(NAMES))}))

@@ -123,6 +123,17 @@ def test_inference_is_left_alone(name: str) -> None:
     assert in_training(lower(model), find_logits(model)) == []
 
 
+def test_functions_that_are_left_alone_are_looked_into() -> None:
+    proto = network([node("Noisy", ["logits"], ["o"], domain="local", name="n")], [], [("o", 6)])
+    proto.opset_import.append(helper.make_opsetid("local", 1))
+    body = [node("RandomNormalLike", ["a"], ["b"]), node("Add", ["a", "b"], ["c"])]
+    opsets = [helper.make_opsetid("", 17)]
+    proto.functions.append(helper.make_function("local", "Noisy", ["a"], ["c"], body, opsets))
+    model = loaded(proto)
+    (line,) = in_training(model, find_logits(model))  # not lowered
+    assert line.startswith("node 'n', op local::Noisy, opset 1 draws at random")
+
+
 def test_statistics_of_a_weight_are_no_training() -> None:
     """BiT standardises its weights so, at run time."""
     names = ["w", "m1", "v1", "m2", "v2"]
