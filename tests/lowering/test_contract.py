@@ -18,6 +18,7 @@ from onnxunlearn.lowering.half import single
 from onnxunlearn.lowering.sparse import dense
 from tests.fuzz.seeds import seeds
 from tests.lowering.lowered import halved
+from tests.lowering.test_pipelines import pipelines
 from tests.odd_models import REBUILT, sample
 from tests.sample_paths import SAMPLES
 
@@ -107,6 +108,7 @@ def models() -> Iterator[tuple[str, Model]]:
         proto = sample()
         rebuild(proto)
         yield name, load(proto.SerializeToString())
+    yield from pipelines().items()
 
 
 def test_every_pass_on_every_model() -> None:
