@@ -118,8 +118,14 @@ def _checked(model: Model) -> Model:
     try:
         # A path lets the checker see external data; bytes are cheaper when there is none.
         has_external = model.path is not None and any(external_tensors(model.proto))
+        if has_external:
+            name.encode()  # the checker and ONNX Runtime take no other paths
         fused = checkable(model.proto)  # ONNX Runtime's optimiser writes ops that the checker does not know
         onnx.checker.check_model(fused or (str(model.path) if has_external else model.data))
+    except UnicodeEncodeError:  # bytes of a file name
+        raise InputError(
+            f"{name}: ONNX finds data files beside paths in UTF-8 alone; rename or copy the model"
+        ) from None
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
     for made, shape in model.shapes.items():

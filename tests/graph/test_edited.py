@@ -391,3 +391,16 @@ def test_what_leaves_a_large_message_is_all_there(
     values = create_engine("onnxruntime").session(proto, None).run({"x": x})
     np.testing.assert_allclose(values["y"], x @ w.astype(np.float32), rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(values["c"], w)
+
+
+def test_a_folder_whose_name_is_not_utf_8(model: Model, tmp_path: Path) -> None:
+    """It can be written to, and read by whoever stands in it; ONNX itself does not find data files there."""
+    folder = tmp_path / os.fsdecode(b"f\xff")
+    folder.mkdir()
+    out, data = Edited.of(model, {"w": -W}).save(folder / "out.onnx")
+    with pytest.raises(InputError) as caught:
+        load(out)
+    assert_one_line(caught.value, "paths in UTF-8 alone; rename or copy the model")
+    for path in (out, data):
+        path.rename(tmp_path / path.name)
+    np.testing.assert_array_equal(load(tmp_path / "out.onnx").array("w"), -W)
