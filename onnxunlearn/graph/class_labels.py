@@ -76,7 +76,7 @@ def _declared(model: Model, logits: Logits) -> Iterator[tuple[str, Callable[[], 
     for entry in model.proto.metadata_props:
         if entry.key == "names":
             yield "the metadata", partial(parse_names, entry.value)
-    for path in _configs(model):
+    for path in config_files(model):
         if (named := _id2label(path)) is not None:
             yield path.name, partial(_ordered, named)
 
@@ -217,7 +217,8 @@ def _ordered(value: Any) -> list[Any]:
     return [by_index[index] for index in range(len(by_index))]
 
 
-def _configs(model: Model) -> list[Path]:
+def config_files(model: Model) -> list[Path]:
+    """Where a config.json of the model may lie."""
     if model.folder is None:
         return []
     folders = [model.folder, *([model.folder.parent] if model.folder.resolve().name == "onnx" else [])]

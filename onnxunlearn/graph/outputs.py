@@ -9,6 +9,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.class_labels import config_files
 from onnxunlearn.graph.data_copies import copy_names
 from onnxunlearn.graph.external import locations
 from onnxunlearn.graph.view import Model
@@ -71,11 +72,15 @@ def status_of(path: Path) -> os.stat_result | None:
 
 
 def input_files(model: Model) -> dict[Path, str]:
-    """The model's file, and those that hold its external data."""
+    """The model's file, those that hold its external data, and what may name its classes."""
     if model.path is None:
         return {}
     data = (model.path.parent / location for location in locations(model.proto))
-    return {**dict.fromkeys(data, "part of the input model"), model.path: "the input model"}
+    return {
+        **dict.fromkeys(config_files(model), "the input model's config.json"),
+        **dict.fromkeys(data, "part of the input model"),
+        model.path: "the input model",
+    }
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -69,6 +69,15 @@ def test_the_inputs_external_data_is_never_written(tmp_path: Path) -> None:
     refused(load(tmp_path / "m.onnx"), tmp_path / "w.bin", True, "is part of the input model")
 
 
+def test_what_names_its_classes_is_never_written(tmp_path: Path) -> None:
+    (tmp_path / "onnx").mkdir()
+    (tmp_path / "onnx" / "m.onnx").write_bytes(dense(tensor("w", numbers(4, 3))).SerializeToString())
+    (tmp_path / "config.json").write_text("{}")
+    refused(
+        load(tmp_path / "onnx" / "m.onnx"), tmp_path / "config.json", True, "is the input model's config.json"
+    )
+
+
 def test_an_existing_file_needs_overwrite(model: Model, tmp_path: Path) -> None:
     out = tmp_path / "out.onnx"
     out.touch()
