@@ -1,23 +1,58 @@
-"""The steps that a Hugging Face preprocessor_config.json describes."""
+"""A Hugging Face preprocessor_config.json: the same words mean different steps to each processor class."""
 
-from dataclasses import replace
+from typing import Any
 
-from onnxunlearn.probes.preprocess import BILINEAR, Preprocess
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.preprocess import Preprocess, Preprocessor
+from onnxunlearn.probes.processors import READINGS
 from onnxunlearn.probes.settings import Settings
+from onnxunlearn.probes.transformers_library import library_processor, library_version
+from onnxunlearn.text import parse_json, read_text
 
 _MARKS = (
     "crop_size",
     "feature_extractor_type",
     "image_mean",
+    "image_processor",
     "image_processor_type",
     "image_std",
-    "resample",
     "rescale_factor",
 )
-_STEPS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_flip_channel_order")
-_HARMLESS = ("do_convert_rgb", "do_reduce_labels")
-_UNPREFIXED_STEPS = ("rescale_offset", "include_top")  # EfficientNet's
-_CONVNEXT_WARPS_FROM = 384  # pixels; from here on ConvNeXT's processor warps to a square instead of cropping
+#: what a model's config.json calls the model -> its processor, for files that leave their class open
+_OF_MODELS = {
+    "align": "EfficientNet",
+    "beit": "Beit",
+    "bit": "Bit",
+    "clip": "CLIP",
+    "convnext": "ConvNext",
+    "convnextv2": "ConvNext",
+    "cvt": "ConvNext",
+    "data2vec-vision": "Beit",
+    "deit": "DeiT",
+    "dinat": "ViT",
+    "dinov2": "Bit",
+    "efficientnet": "EfficientNet",
+    "focalnet": "Bit",
+    "hiera": "Bit",
+    "ijepa": "ViT",
+    "levit": "Levit",
+    "mobilenet_v1": "MobileNetV1",
+    "mobilenet_v2": "MobileNetV2",
+    "mobilevit": "MobileViT",
+    "mobilevitv2": "MobileViT",
+    "poolformer": "PoolFormer",
+    "pvt": "Pvt",
+    "pvt_v2": "Pvt",
+    "regnet": "ConvNext",
+    "resnet": "ConvNext",
+    "siglip": "Siglip",
+    "swiftformer": "ViT",
+    "swin": "ViT",
+    "swinv2": "ViT",
+    "vit": "ViT",
+    "vit_mae": "ViT",
+    "vit_msn": "ViT",
+}
 
 
 def is_hugging_face(settings: Settings) -> bool:
@@ -25,70 +60,54 @@ def is_hugging_face(settings: Settings) -> bool:
     return any(key in _MARKS or key.startswith("do_") for key in settings.values)
 
 
-def hugging_face_steps(settings: Settings, base: Preprocess) -> Preprocess:
+def hugging_face_steps(settings: Settings, base: Preprocess) -> Preprocessor:
     """The steps described in `settings`; layout and channels are those of `base`.
 
-    An integer `size` is the shorter side if a crop follows (as in CLIP and MobileNet), else a square (as in
-    ViT), unless `default_to_square` says otherwise. With `crop_pct`, `size` is what is left after cropping
-    that fraction (as in ConvNeXT and ResNet). Raises InputError for steps and values not understood.
+    The library `transformers` does the work where it is installed and knows the class; else our own reading,
+    for the classes in `processors`. Raises InputError for a class that neither knows, for a file that does
+    not say its class, and for steps and values not understood.
     """
-    for key in settings.values:
-        is_step = (key.startswith("do_") and key not in _HARMLESS) or key in _UNPREFIXED_STEPS
-        if is_step and settings.switch(key, False) and key not in _STEPS:
-            raise settings.error(key, "false, as this step is not supported (give an .npz instead)")
-    channels = base.channels
-    if settings.switch("do_flip_channel_order", False) and channels == "RGB":
-        channels = "BGR"
-    resize, crop = _geometry(settings)
-    steps = Preprocess(channels, base.layout, resize, _resample(settings), crop)
-    if settings.switch("do_rescale", True):
-        steps = replace(steps, scale=settings.positive("rescale_factor", 1 / 255))
-    if settings.switch("do_normalize", settings.has("image_mean")):
-        for key in ("image_mean", "image_std"):
-            if not settings.has(key):
-                raise settings.error(key, "numbers, since do_normalize is true")
-        steps = replace(
-            steps,
-            mean=settings.per_channel("image_mean", channels, steps.mean),
-            std=settings.per_channel("image_std", channels, steps.std, positive=True),
-        )
-    return steps
+    nested = settings.values.get("image_processor")  # in a processor_config.json
+    if isinstance(nested, dict):
+        settings = Settings(nested, settings.path)
+    name = _class_name(settings)
+    found = library_processor(name, settings, base)
+    if found is not None:
+        return found
+    if name in READINGS:
+        return READINGS[name](settings, base)
+    version = library_version()
+    problem, install = f"unknown to transformers {version}", ""
+    if version is None:
+        problem = "not among the processors that are read without the library transformers"
+        install = "pip install 'onnxunlearn[hf]', or "
+    raise InputError(
+        f"{settings.path}: {name} is {problem}; {install}describe its steps in a file of our own keys "
+        "(docs/preprocessing.md), or give an .npz"
+    )
 
 
-def _geometry(settings: Settings) -> tuple[tuple[int, int] | int | None, tuple[int, int] | None]:
-    """What to resize to and what to crop, as `Preprocess` has them."""
-    crop: tuple[int, int] | None = None
-    if settings.switch("do_center_crop", settings.has("crop_size")):
-        crop = settings.height_width("crop_size")
-        if crop is None:
-            raise settings.error("crop_size", "pixels, since do_center_crop is true")
-    if not settings.switch("do_resize", settings.has("size")):
-        return None, crop
-    has_fraction = "crop_pct" in settings.values
-    resize = _resize(settings, number_is_square=crop is None and not has_fraction)
-    if not has_fraction or isinstance(resize, tuple):
-        return resize, crop
-    if resize >= _CONVNEXT_WARPS_FROM:
-        return (resize, resize), crop
-    return int(resize / settings.positive("crop_pct", 224 / 256)), crop or (resize, resize)
+def _class_name(settings: Settings) -> str:
+    """As in `ViTImageProcessor`, whatever it was called in older files, and for torchvision."""
+    for key in ("image_processor_type", "feature_extractor_type"):
+        if settings.has(key):
+            name = settings.values[key]
+            if not isinstance(name, str):
+                raise settings.error(key, "the name of a processor class")
+            return name.removesuffix("Fast").removesuffix("Pil").replace("FeatureExtractor", "ImageProcessor")
+    model = _model_type(settings)
+    if model in _OF_MODELS:
+        return f"{_OF_MODELS[model]}ImageProcessor"
+    raise InputError(
+        f"{settings.path}: names no processor class, on which the meaning of the rest depends; add "
+        '"image_processor_type", like "ViTImageProcessor", or put the model\'s config.json beside it'
+    )
 
 
-def _resize(settings: Settings, number_is_square: bool) -> tuple[int, int] | int:
-    size = settings.values.get("size")
-    if isinstance(size, dict) and size.keys() == {"shortest_edge"}:
-        return Settings(size, settings.path).pixels("shortest_edge")
-    if isinstance(size, int) and not settings.switch("default_to_square", number_is_square):
-        return settings.pixels("size")
-    both = settings.height_width("size")
-    if both is None:
-        raise settings.error("size", "pixels, since do_resize is true")
-    return both
-
-
-def _resample(settings: Settings) -> int:
-    value = settings.values.get("resample")
-    if value is None:
-        return BILINEAR
-    if type(value) is not int or not 0 <= value <= 5:
-        raise settings.error("resample", "the number of a Pillow filter, 0..5")
-    return value
+def _model_type(settings: Settings) -> Any:
+    """What the config.json beside the file says, None if there is none."""
+    config = settings.path.with_name("config.json")
+    if not config.is_file():
+        return None
+    values = parse_json(read_text(config), config)
+    return values.get("model_type") if isinstance(values, dict) else None

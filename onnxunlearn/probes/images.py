@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.probes.labels import Labels
-from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.preprocess import Preprocessor
 
 #: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -44,18 +44,23 @@ def labelled_files(folder: Path, labels: Labels) -> list[tuple[Path, int]]:
     return found
 
 
-def read_images(paths: Sequence[Path], preprocess: Preprocess) -> np.ndarray:
-    """The images, preprocessed, [N, C, H, W] or [N, H, W, C]; turned upright as their EXIF data says.
-
-    Pillow's limit against decompression bombs holds. Raises InputError that names the file that is not a
-    usable image, or whose array has another shape than the first; and if Pillow is not installed.
-    """
+def require_pillow() -> None:
+    """Raises InputError if Pillow is not installed."""
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
         raise InputError(
             "image folders need Pillow, which is missing; pip install onnxunlearn[images]"
         ) from None
+
+
+def read_images(paths: Sequence[Path], preprocess: Preprocessor) -> np.ndarray:
+    """The images, preprocessed, [N, C, H, W] or [N, H, W, C]; turned upright as their EXIF data says.
+
+    Of an animation or a file of several pages it is the first image. Pillow's limit against decompression
+    bombs holds. Raises InputError that names the file that is not a usable image, or whose array has another
+    shape than the first.
+    """
     first = _read(paths[0], preprocess)
     samples = np.empty((len(paths), *first.shape), first.dtype)
     for index, path in enumerate(paths):
@@ -69,22 +74,22 @@ def read_images(paths: Sequence[Path], preprocess: Preprocess) -> np.ndarray:
     return samples
 
 
-def _read(path: Path, preprocess: Preprocess) -> np.ndarray:
+def _read(path: Path, preprocess: Preprocessor) -> np.ndarray:
     from PIL import Image, ImageOps
 
     if not path.is_file():  # reading a pipe could take for ever
         raise InputError(f"{path}: not a file; a class's folder may hold nothing but images")
     try:
         with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks on palettes and damaged EXIF data
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=_FORMATS) as image:
+            # not by its path: mapped into memory, uncompressed TIFFs that are turned come out scrambled
+            with path.open("rb") as file, Image.open(file, formats=_FORMATS) as image:
                 if image.mode in ("I", "F") or image.mode.startswith("I;"):
-                    raise InputError(
-                        f"{path}: more than 8 bits a channel, which images here cannot have; convert it"
-                    )
+                    raise InputError("more than 8 bits a channel, which images here cannot have; convert it")
                 return preprocess.apply(ImageOps.exif_transpose(image))
-    except InputError:
-        raise
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
     except (Image.DecompressionBombWarning, Image.DecompressionBombError):
         limit = f"{Image.MAX_IMAGE_PIXELS:,} pixels"
         raise InputError(

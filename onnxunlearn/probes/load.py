@@ -1,5 +1,6 @@
 """Read probes from whatever the user has, checked against the model before anything runs."""
 
+import logging
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -21,15 +22,17 @@ from onnxunlearn.probes.check import (
     only_input,
     single_probes,
 )
-from onnxunlearn.probes.images import labelled_files, read_images
+from onnxunlearn.probes.images import labelled_files, read_images, require_pillow
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
-from onnxunlearn.probes.preprocess_file import Preprocessing, read_preprocess
+from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
+
+log = logging.getLogger(__name__)
 
 _KINDS = "an .npz or .npy file, a folder of class subfolders of images, or script.py:function"
 
@@ -52,12 +55,13 @@ def load_probes(
     one-hot [N, classes]; of `Probes` it is columns. Floats, and integers for a float input, are cast to the
     model's dtype.
     several: whether a sample may have several classes, or none: then y may hold several ones in a row.
-    preprocess: JSON for image folders, see `read_preprocess`. labels: class names, which subfolders may bear;
+    preprocess: JSON for image folders, see `read_preprocess`; without, what lies beside the model, see
+    `preprocess_beside`, else what its input declares. labels: class names, which subfolders may bear;
     by default those that the model declares for its only output of scores.
     Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
     plain tensors.
     """
-    probes = _loaded(source, declared_inputs(model), _labels(model, classes, labels), preprocess)
+    probes = _loaded(source, model, _labels(model, classes, labels), preprocess)
     if probes.labels is not None and not several:
         raise not_one_hot(int(np.argmax(probes.labels.sum(axis=1) != 1)), probes.source)
     return probes
@@ -78,12 +82,16 @@ def _labels(model: Model, classes: int, given: Sequence[str] | None) -> Labels:
 
 def _loaded(
     source: Source,
-    inputs: Sequence[Input],
+    model: Model,
     labels: Labels,
     preprocess: Preprocessing | None,
 ) -> Probes:
+    inputs = declared_inputs(model)
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if text is not None and os.path.isdir(text):
+        if preprocess is None and (beside := preprocess_beside(model.path)) is not None:
+            log.warning("images are prepared as %s says; --preprocess takes another file", beside)
+            preprocess = beside
         return _from_folder(Path(text), inputs, labels, preprocess)
     if preprocess is not None:
         raise InputError(
@@ -128,6 +136,7 @@ def _from_folder(
     preprocess: Preprocessing | None,
 ) -> Probes:
     source = str(folder)
+    require_pillow()
     model_input = only_input(inputs, f"{source}: a folder of images", "give an .npz with one array per input")
     steps = read_preprocess(preprocess, model_input)
     files = labelled_files(folder, labels)

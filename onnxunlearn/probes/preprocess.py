@@ -1,7 +1,7 @@
 """From a picture to the array a model takes: resize, crop, scale, normalise, order the axes."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -13,7 +13,19 @@ if TYPE_CHECKING:  # Pillow is optional; who holds an image has it
 
 LAYOUTS = ("NCHW", "NHWC")
 CHANNEL_ORDERS = ("RGB", "BGR", "L")
-BILINEAR = 2  # Pillow's number for it, which Hugging Face files use too
+#: Pillow's filters by its numbers for them, which Hugging Face files use too
+FILTERS = ("nearest", "lanczos", "bilinear", "bicubic", "box", "hamming")
+BILINEAR, BICUBIC = 2, 3
+_MOST_ELONGATED = 100  # times as long as wide; resized by their shorter side such images become enormous
+
+
+class Preprocessor(Protocol):
+    """What turns a picture into the array a model takes, [C, H, W] or [H, W, C] as its layout says."""
+
+    @property
+    def layout(self) -> str: ...
+
+    def apply(self, image: "Image") -> np.ndarray: ...
 
 
 @dataclass(frozen=True)
@@ -24,6 +36,8 @@ class Preprocess:
     number. crop: (height, width) cut from the centre, black where the image is smaller, or None. Then
     `(pixel * scale - mean) / std` on pixels 0..255; mean and std are one number, or one a channel in
     `channels` order. channels: "RGB", "BGR" or "L" (grayscale). layout: "NCHW" or "NHWC".
+    torchvision_crop: of an odd number of rows to cut off (or to add), which side has one more: as
+    torchvision's CenterCrop rounds, or as Hugging Face's processors do.
     """
 
     channels: str
@@ -34,15 +48,19 @@ class Preprocess:
     scale: float = 1.0
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
+    torchvision_crop: bool = False
 
     def apply(self, image: "Image") -> np.ndarray:
-        """One image as an array [C, H, W] or [H, W, C]: float32, or uint8 if values stay as they are."""
-        image = image.convert("L" if self.channels == "L" else "RGB")
+        """One image as an array [C, H, W] or [H, W, C]: float32, or uint8 if values stay as they are.
+
+        Raises InputError if its shorter side shall be resized and the longer one is beyond all measure.
+        """
+        image = as_channels(image, self.channels)
         if self.resize is not None:
-            image = image.resize(self._target(*image.size), self.resample)
+            image = image.resize(self._target(image), self.resample)
         if self.crop is not None:
             height, width = self.crop
-            left, top = (image.width - width) // 2, (image.height - height) // 2
+            left, top = self._offset(image.width - width), self._offset(image.height - height)
             image = image.crop((left, top, left + width, top + height))
         pixels = np.asarray(image).reshape(image.height, image.width, -1)
         if self.channels == "BGR":
@@ -52,14 +70,35 @@ class Preprocess:
             pixels = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return pixels.transpose(2, 0, 1) if self.layout == "NCHW" else pixels
 
-    def _target(self, width: int, height: int) -> tuple[int, int]:
+    def _target(self, image: "Image") -> tuple[int, int]:
         """The (width, height) to resize to; the longer side is rounded down, as the training libraries do."""
         if isinstance(self.resize, tuple):
             return self.resize[1], self.resize[0]
         assert self.resize is not None
-        if width <= height:
-            return self.resize, self.resize * height // width
-        return self.resize * width // height, self.resize
+        check_elongation(image)
+        if image.width <= image.height:
+            return self.resize, self.resize * image.height // image.width
+        return self.resize * image.width // image.height, self.resize
+
+    def _offset(self, surplus: int) -> int:
+        if not self.torchvision_crop:
+            return surplus // 2
+        return round(surplus / 2) if surplus > 0 else -(-surplus // 2)
+
+
+def as_channels(image: "Image", channels: str) -> "Image":
+    """The image in grey or in colours; what is transparent shows the colour it is stored with."""
+    return image.convert("L" if channels == "L" else "RGB")
+
+
+def check_elongation(image: "Image") -> None:
+    """Raises InputError if resizing the shorter side would make an image of enormous length."""
+    width, height = image.size
+    if max(width, height) > _MOST_ELONGATED * min(width, height):
+        raise InputError(
+            f"an image of {width} × {height} pixels, more than {_MOST_ELONGATED} times as long as wide, "
+            "cannot be resized by its shorter side; cut or remove it"
+        )
 
 
 def declared_preprocess(model_input: Input, layout: str | None = None) -> Preprocess:

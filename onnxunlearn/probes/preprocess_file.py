@@ -1,4 +1,4 @@
-"""Preprocessing described in a JSON file: Hugging Face's, or our own small format."""
+"""Preprocessing described in a JSON file: Hugging Face's, timm's, or our own small format."""
 
 import os
 from dataclasses import replace
@@ -6,12 +6,38 @@ from pathlib import Path
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.probes.hugging_face import hugging_face_steps, is_hugging_face
+from onnxunlearn.probes.implied import check_sensible
 from onnxunlearn.probes.inputs import Input
-from onnxunlearn.probes.preprocess import CHANNEL_ORDERS, LAYOUTS, Preprocess, declared_preprocess
+from onnxunlearn.probes.preprocess import (
+    CHANNEL_ORDERS,
+    FILTERS,
+    LAYOUTS,
+    Preprocess,
+    Preprocessor,
+    declared_preprocess,
+)
 from onnxunlearn.probes.settings import Settings
+from onnxunlearn.probes.timm_config import is_timm, timm_steps
 from onnxunlearn.text import parse_json, read_text
 
-_OWN_KEYS = ("size", "scale", "mean", "std", "layout", "channel_order")
+_OWN_KEYS = (
+    "size",
+    "shorter_side",
+    "resample",
+    "crop",
+    "scale",
+    "mean",
+    "std",
+    "layout",
+    "channel_order",
+)
+
+#: files that publish a model's preprocessing -> the key that they must have to do so
+_PUBLISHED = {
+    "preprocessor_config.json": None,
+    "processor_config.json": "image_processor",
+    "config.json": "pretrained_cfg",
+}
 
 
 #: a JSON file, or what `read_settings` has read from it
@@ -29,22 +55,58 @@ def read_settings(source: Preprocessing) -> Settings:
     return Settings(values, path)
 
 
-def read_preprocess(source: Preprocessing | None, model_input: Input) -> Preprocess:
+def read_preprocess(source: Preprocessing | None, model_input: Input) -> Preprocessor:
     """The steps in the file at `source`; what it leaves open, or all if there is no file, the model declares.
 
-    Our own keys: size (pixels of a square, or [height, width]), scale (multiplies pixels 0..255), mean and
-    std (after scale; one number, or one a channel in channel order), layout ("NCHW" or "NHWC"),
-    channel_order ("RGB", "BGR" or "L"). For a Hugging Face preprocessor_config.json see `hugging_face_steps`.
-    Raises InputError for anything that is not understood, and if nothing says the image size.
+    Our own keys: size (pixels of a square, or [height, width]) or shorter_side, what to resize to; resample
+    ("bilinear" and the like); crop (as size; cut from the centre); scale (multiplies pixels 0..255); mean and
+    std (after scale; one number, or one a channel in channel order); layout ("NCHW" or "NHWC");
+    channel_order ("RGB", "BGR" or "L"). Other files: see `hugging_face_steps` and `timm_steps`.
+    Raises InputError for anything that is not understood or cannot be meant, and if nothing says the image
+    size.
     """
     if source is None:
-        steps, todo = declared_preprocess(model_input), "give a preprocessing file (--preprocess) with"
+        return _of_a_size(
+            declared_preprocess(model_input), model_input, "give a preprocessing file (--preprocess) with"
+        )
+    settings = read_settings(source)
+    steps: Preprocessor
+    if is_timm(settings):
+        steps = timm_steps(settings, declared_preprocess(model_input))
+    elif is_hugging_face(settings):
+        steps = hugging_face_steps(settings, declared_preprocess(model_input))
     else:
-        settings = read_settings(source)
-        if is_hugging_face(settings):
-            return hugging_face_steps(settings, declared_preprocess(model_input))
-        steps, todo = _own_steps(settings, model_input), f"add to {source}"
-    if steps.resize is None:
+        steps = _of_a_size(_own_steps(settings, model_input), model_input, f"add to {settings}")
+    check_sensible(steps, settings.path)
+    return steps
+
+
+def preprocess_beside(model: Path | None) -> Path | None:
+    """The file that publishes the preprocessing of the model at this path, if there is one.
+
+    Exporters put it beside the model, or the model into a folder `onnx` beside it.
+    """
+    if model is None:
+        return None
+    folder = model.absolute().parent
+    for place in (folder, folder.parent) if folder.name == "onnx" else (folder,):
+        for name, key in _PUBLISHED.items():
+            path = place / name
+            if path.is_file() and (key is None or _holds(path, key)):
+                return path
+    return None
+
+
+def _holds(path: Path, key: str) -> bool:
+    try:
+        return key in read_settings(path).values
+    except InputError:  # whatever it is, it is not what was looked for
+        return False
+
+
+def _of_a_size(steps: Preprocess, model_input: Input, todo: str) -> Preprocess:
+    """Raises InputError if images of different sizes would stay so."""
+    if steps.resize is None and steps.crop is None:
         raise InputError(
             f"the model's input {model_input.name!r} takes {model_input.shape_text}, no fixed image size; "
             f'{todo} "size": [height, width]'
@@ -58,11 +120,27 @@ def _own_steps(settings: Settings, model_input: Input) -> Preprocess:
             raise InputError(f"{settings.path}: unknown key {key!r}; known: {', '.join(_OWN_KEYS)}")
     base = declared_preprocess(model_input, settings.choice("layout", LAYOUTS))
     channels = settings.choice("channel_order", CHANNEL_ORDERS) or base.channels
+    resample = settings.choice("resample", FILTERS)
     return replace(
         base,
         channels=channels,
-        resize=settings.height_width("size") or base.resize,
+        resize=_own_resize(settings) or base.resize,
+        resample=base.resample if resample is None else FILTERS.index(resample),
+        crop=settings.height_width("crop"),
         scale=settings.positive("scale", base.scale),
         mean=settings.per_channel("mean", channels, base.mean),
         std=settings.per_channel("std", channels, base.std, positive=True),
+        torchvision_crop=True,
     )
+
+
+def _own_resize(settings: Settings) -> tuple[int, int] | int | None:
+    if not settings.has("shorter_side"):
+        return settings.height_width("size")
+    if settings.has("size"):
+        raise settings.error("shorter_side", "nothing, since there is a size, too")
+    if not settings.has("crop"):
+        raise settings.error(
+            "crop", "height and width, as images resized by their shorter side have many sizes"
+        )
+    return settings.pixels("shorter_side")

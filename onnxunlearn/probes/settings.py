@@ -30,6 +30,15 @@ class Settings:
     def has(self, key: str) -> bool:
         return self.values.get(key) is not None
 
+    def filled(self, defaults: Mapping[str, Any]) -> "Settings":
+        """With the defaults for keys that are missing; null stays."""
+        return Settings({**defaults, **self.values}, self.path)
+
+    def need(self, key: str, what: str) -> None:
+        """Raises InputError if the key is missing or null."""
+        if not self.has(key):
+            raise self.error(key, what)
+
     def switch(self, key: str, default: bool) -> bool:
         value = self.values.get(key)
         if value is None:

@@ -1,3 +1,4 @@
+import json
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from onnx import TensorProto as T
 from PIL import Image
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import load
 from onnxunlearn.probes import Probes, load_probes
 
 from .tiny_models import IMAGES, samples, tiny_model
@@ -99,6 +101,30 @@ def test_images_for_a_quantised_input(tmp_path: Path) -> None:
     probes = load_probes(image_folder(tmp_path / "photos"), model, 3, labels=["cat", "dog", "fish"])
     assert probes.feeds["x"].dtype == np.uint8
     assert probes.feeds["x"][0, 0, 0].tolist() == [102, 102, 102]
+
+
+def test_image_folder_of_a_published_model(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What lies beside the model says how, not its declaration (0..1); a given file comes before it."""
+    monkeypatch.setitem(sys.modules, "transformers", None)  # importing it takes seconds
+    folder, published = image_folder(tmp_path / "photos"), tmp_path / "preprocessor_config.json"
+    (tmp_path / "model.onnx").write_bytes(MODEL.data)
+    model, names = load(tmp_path / "model.onnx"), ["cat", "dog", "fish"]
+    config = {"image_processor_type": "ViTImageProcessor", "size": 4, "image_mean": 0.5, "image_std": 0.5}
+    published.write_text(json.dumps(config))
+    probes = load_probes(folder, model, 3, labels=names)
+    plain = load_probes(folder, MODEL, 3, labels=names)
+    np.testing.assert_allclose(probes.feeds["x"], plain.feeds["x"] * 2 - 1, atol=1e-6)
+    assert caplog.messages == [f"images are prepared as {published} says; --preprocess takes another file"]
+    (tmp_path / "given.json").write_text("{}")
+    probes = load_probes(folder, model, 3, preprocess=tmp_path / "given.json", labels=names)
+    np.testing.assert_array_equal(probes.feeds["x"], plain.feeds["x"])
+    assert len(caplog.messages) == 1
+    published.write_text(json.dumps({**config, "image_processor_type": "DPTImageProcessor"}))
+    with pytest.raises(InputError, match="DPTImageProcessor is not among"):
+        load_probes(folder, model, 3, labels=names)
+    assert len(load_probes(X, model, 3)) == 6  # arrays are prepared already
 
 
 def test_an_image_folder_feeds_one_input_only(tmp_path: Path) -> None:

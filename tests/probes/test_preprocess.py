@@ -55,6 +55,26 @@ def test_crop_takes_the_centre_and_pads_with_black(width: int, height: int, wide
 
 
 @pytest.mark.parametrize(
+    ("width", "crop", "pillow", "torchvision"),
+    [(10, 4, 3, 3), (9, 4, 2, 2), (11, 4, 3, 4), (4, 8, -2, -2), (4, 9, -3, -2)],
+)
+def test_who_loses_or_gains_the_odd_column(width: int, crop: int, pillow: int, torchvision: int) -> None:
+    """Columns cut off on the left (negative: added) by transformers 5.24 and torchvision 0.28."""
+    columns = np.arange(1, width + 1, dtype=np.uint8)[None].repeat(2, axis=0)
+    for expected, flag in ((pillow, False), (torchvision, True)):
+        steps = Preprocess("L", "NHWC", crop=(2, crop), torchvision_crop=flag)
+        row = steps.apply(Image.fromarray(columns))[0, :, 0].tolist()
+        assert (row[0] - 1 if expected >= 0 else -row.index(1)) == expected
+
+
+def test_an_image_that_would_become_enormous() -> None:
+    assert Preprocess("L", "NHWC", resize=4).apply(Image.new("L", (100, 1))).shape == (4, 400, 1)
+    with pytest.raises(InputError, match="101 × 1 pixels, more than 100 times as long as wide"):
+        Preprocess("L", "NHWC", resize=4).apply(Image.new("L", (101, 1)))
+    assert Preprocess("L", "NHWC", resize=(4, 4)).apply(Image.new("L", (101, 1))).shape == (4, 4, 1)
+
+
+@pytest.mark.parametrize(
     ("shape", "expected"),
     [
         ((None, 1, 28, 26), ("L", "NCHW", (28, 26))),

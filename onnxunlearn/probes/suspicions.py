@@ -1,0 +1,166 @@
+"""Why a model may not know what it is shown: what is odd about the probes, and what would cure it."""
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model
+from onnxunlearn.probes.implied import Implied, implied
+from onnxunlearn.probes.inputs import declared_inputs
+from onnxunlearn.probes.pixels import Pixels, as_pixels
+from onnxunlearn.probes.preprocess import Preprocessor
+from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
+from onnxunlearn.probes.remedies import paired_remedies, single_remedies
+
+Feeds = Mapping[str, np.ndarray]
+Recognised = Callable[[dict[str, np.ndarray]], float]
+
+_MOST_LOOKED_AT = 256  # samples; for the looks of all of them
+_SLACK = 0.02  # of a range: what other ways to resize may overshoot
+_NARROW = 0.05  # of a range: pictures always fill more of it
+_BYTES = 20  # beyond what scaled pixels reach
+_NOISE = 0.85  # roughness; pictures have a third and less
+_SMOOTHER = 0.6  # times as rough: an order of axes in which pictures appear
+_GAIN, _GAINED = 0.3, 5  # a remedy must make so much of the probes known, and so many samples
+
+
+def suspicions(
+    feeds: Feeds, preprocess: Preprocessor | None = None, recognised: Recognised | None = None
+) -> list[str]:
+    """The likely reasons why a model does not know these inputs, the surest first; none if nothing is odd.
+
+    feeds: input name -> [N, ...]. preprocess: what is known of how the model wants its images, see
+    `declared_preprocessing`. recognised: what fraction of such feeds the model knows; if given, the usual
+    mistakes are made good one by one (some thirty runs of all samples at most), and one that helps is named
+    with what it reached. Phrases that fit behind a colon.
+    """
+    found: list[str] = []
+    expected = _expected(preprocess)
+    for name, samples in feeds.items():
+        prefix = "" if len(feeds) == 1 else f"input {name!r}: "
+        if recognised is not None:
+            found += [prefix + cure for cure in _cures(name, feeds, expected, recognised)]
+        found += [prefix + reason for reason in _oddities(samples[:_MOST_LOOKED_AT], expected)]
+    return found
+
+
+def declared_preprocessing(model: Model, path: Path | None = None) -> Preprocessor | None:
+    """How the model wants its images, by the file at `path` or by one that lies beside the model.
+
+    None if nothing says so, or nothing that can be read; an error here would hide what is being looked for.
+    """
+    try:
+        path = path or preprocess_beside(model.path)
+        inputs = declared_inputs(model)
+        return None if path is None or len(inputs) != 1 else read_preprocess(path, inputs[0])
+    except (InputError, ImportError):
+        return None
+
+
+def _expected(preprocess: Preprocessor | None) -> Implied | None:
+    try:
+        return None if preprocess is None else implied(preprocess)
+    except (InputError, ImportError):
+        return None
+
+
+def _cures(name: str, feeds: Feeds, expected: Implied | None, recognised: Recognised) -> Iterator[str]:
+    """The change that makes most of the samples known, if it is not by chance; of pairs only if none is."""
+    pixels = as_pixels(feeds[name])
+    if pixels is None:
+        return
+    before = recognised(dict(feeds))
+    for attempts in (single_remedies, paired_remedies):
+        after, what = before, ""
+        for text, samples in attempts(pixels, expected):
+            known = recognised({**feeds, name: samples})
+            if known > after:
+                after, what = known, text
+        if _helps(after, before, len(pixels.values)):
+            yield f"{what}, {100 * after:.1f} % of them are known ({100 * before:.1f} % as they are)"
+            return
+
+
+def _helps(after: float, before: float, samples: int) -> bool:
+    return after - before >= _GAIN and (after - before) * samples >= _GAINED
+
+
+def _oddities(samples: np.ndarray, expected: Implied | None) -> Iterator[str]:
+    """What the values alone tell."""
+    flat = samples.reshape(len(samples), -1)
+    if flat.shape[1] > 1 and (flat == flat[:, :1]).all():
+        yield "every sample is one value throughout"
+        return
+    if len(samples) > 1 and (samples == samples[:1]).all():
+        yield f"all {len(samples)} samples are the same"
+        return
+    pixels = as_pixels(samples)
+    if pixels is None:
+        return
+    shape = samples.shape[1:]
+    if expected is not None and expected.shape != shape and sorted(expected.shape) == sorted(shape):
+        made = f"where the declared preprocessing makes {_times(expected.shape)}"
+        yield f"layout: samples of {_times(shape)}, {made}"
+    yield from _of_structure(pixels)
+    if expected is not None and len(expected.low) == pixels.channels:
+        yield from _of_declared_range(pixels, expected)
+    else:
+        yield from _of_usual_range(pixels)
+
+
+def _of_structure(pixels: Pixels) -> Iterator[str]:
+    rough = pixels.roughness
+    if rough is None:
+        return
+    other = pixels.rearranged()
+    smooth = None if other is None else other.roughness
+    if smooth is not None and smooth < _SMOOTHER * rough:
+        yield "layout: reshaped where the axes had to be transposed (H × W × C and C × H × W)"
+    elif rough > _NOISE:
+        yield "no pictures: neighbouring pixels are as unlike as distant ones, as in noise"
+
+
+def _of_declared_range(pixels: Pixels, expected: Implied) -> Iterator[str]:
+    slack = _SLACK * (expected.high - expected.low)
+    span = expected.high.max() - expected.low.min()
+    text = f"values {_range(pixels)}, where the declared preprocessing makes {expected.text}"
+
+    def within(low: np.ndarray, high: np.ndarray) -> bool:
+        return bool((low >= expected.low - slack).all() and (high <= expected.high + slack).all())
+
+    if within(pixels.low, pixels.high):
+        if pixels.high.max() - pixels.low.min() < _NARROW * span:
+            yield f"scale: {text}; scaled twice?"
+        elif pixels.are_fractions and expected.low.min() < -_NARROW * span:
+            yield f"mean and std: {text}; scaled only?"
+    elif within(pixels.low[::-1], pixels.high[::-1]):
+        yield f"channel order: the values fit what is declared ({expected.text}) only the other way round"
+    elif pixels.are_bytes:
+        yield f"scale: {text}; not scaled?"
+    else:
+        yield f"scale, mean or std: {text}"
+
+
+def _of_usual_range(pixels: Pixels) -> Iterator[str]:
+    low, high = pixels.low.min(), pixels.high.max()
+    if pixels.values.dtype.kind != "f":
+        if high <= 1:
+            yield f"scale: whole numbers {_range(pixels)}; were scaled pixels cast to integers?"
+    elif pixels.are_bytes and high > _BYTES:
+        yield f"scale: values {_range(pixels)}, as pixels have them before they are scaled"
+    elif high - low < _NARROW:
+        yield f"scale: values {_range(pixels)} only; scaled twice?"
+    elif max(-low, high) > 300:
+        yield f"scale: values {_range(pixels)}, far beyond those of pixels"
+    elif pixels.are_fractions:
+        yield f"mean and std: values {_range(pixels)}; does the model want them normalised?"
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape))
+
+
+def _range(pixels: Pixels) -> str:
+    return f"{pixels.low.min():.3g}..{pixels.high.max():.3g}"
