@@ -6,6 +6,7 @@ from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.split import split
+from onnxunlearn.probes.suspicions import declared_preprocessing, suspicions
 
 __all__ = [
     "MADE",
@@ -14,11 +15,13 @@ __all__ = [
     "Preprocessing",
     "Probes",
     "Source",
+    "declared_preprocessing",
     "lacks_retained",
     "load_probes",
     "read_labels",
     "read_settings",
     "source_files",
     "split",
+    "suspicions",
     "with_made",
 ]

@@ -12,6 +12,7 @@ import numpy as np
 
 from onnxunlearn.probes.preprocess import BICUBIC, BILINEAR, FILTERS, Preprocess
 from onnxunlearn.probes.settings import Settings
+from onnxunlearn.registry import Registry
 
 Reading = Callable[[Settings, Preprocess], Preprocess]
 
@@ -42,8 +43,8 @@ _EVERY_CLASS = {
 HARMLESS_STEPS = ("do_convert_rgb", "do_reduce_labels")
 _WARPED_FROM = 384  # pixels; from here on ConvNeXT's processor warps to a square instead of cropping
 
-#: by class name; also those that only share settings with another class
-READINGS: dict[str, Reading] = {}
+#: by class name, as `transformers` has them
+READINGS: Registry[Reading] = Registry("image processor")
 
 
 def processor(name: str, **defaults: Any) -> Callable[[Reading], Reading]:
@@ -58,7 +59,7 @@ def processor(name: str, **defaults: Any) -> Callable[[Reading], Reading]:
                     raise settings.error(key, f"false, as {name} has no such step here")
             return reading(filled, base)
 
-        READINGS[name] = with_defaults
+        READINGS(name)(with_defaults)
         return reading
 
     return register

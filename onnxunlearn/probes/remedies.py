@@ -55,8 +55,8 @@ def _of_values(pixels: Pixels, expected: Implied | None) -> Iterator[Change]:
         for text, (low, high) in wanted.items():
             if len(low) in (1, pixels.channels):
                 yield text, _stretched(fractions, low, high)
-    values = pixels.values.astype(np.float64)
-    mean, std = values.mean(axis=(0, 2, 3)), values.std(axis=(0, 2, 3))
+    mean = pixels.values.mean(axis=(0, 2, 3), dtype=np.float64)
+    std = pixels.values.std(axis=(0, 2, 3), dtype=np.float64)
     if std.all():
         yield "normalised with their own mean and std", lambda x: (x - _along(mean)) / _along(std)
 

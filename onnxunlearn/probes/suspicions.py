@@ -1,23 +1,21 @@
 """Why a model may not know what it is shown: what is odd about the probes, and what would cure it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.graph import Model
 from onnxunlearn.probes.implied import Implied, implied
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.probes.pixels import Pixels, as_pixels
 from onnxunlearn.probes.preprocess import Preprocessor
-from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
+from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.remedies import paired_remedies, single_remedies
 
 Feeds = Mapping[str, np.ndarray]
 Recognised = Callable[[dict[str, np.ndarray]], float]
 
-_MOST_LOOKED_AT = 256  # samples; for the looks of all of them
 _SLACK = 0.02  # of a range: what other ways to resize may overshoot
 _NARROW = 0.05  # of a range: pictures always fill more of it
 _BYTES = 20  # beyond what scaled pixels reach
@@ -42,20 +40,20 @@ def suspicions(
         prefix = "" if len(feeds) == 1 else f"input {name!r}: "
         if recognised is not None:
             found += [prefix + cure for cure in _cures(name, feeds, expected, recognised)]
-        found += [prefix + reason for reason in _oddities(samples[:_MOST_LOOKED_AT], expected)]
+        found += [prefix + reason for reason in _oddities(samples, expected)]
     return found
 
 
-def declared_preprocessing(model: Model, path: Path | None = None) -> Preprocessor | None:
-    """How the model wants its images, by the file at `path` or by one that lies beside the model.
+def declared_preprocessing(model: Model, given: Preprocessing | None = None) -> Preprocessor | None:
+    """How the model wants its images, by the file that is given or by one that lies beside the model.
 
     None if nothing says so, or nothing that can be read; an error here would hide what is being looked for.
     """
     try:
-        path = path or preprocess_beside(model.path)
+        source = preprocess_beside(model.path) if given is None else given
         inputs = declared_inputs(model)
-        return None if path is None or len(inputs) != 1 else read_preprocess(path, inputs[0])
-    except (InputError, ImportError):
+        return None if source is None or len(inputs) != 1 else read_preprocess(source, inputs[0])
+    except (OnnxUnlearnError, ImportError):
         return None
 
 
@@ -89,11 +87,10 @@ def _helps(after: float, before: float, samples: int) -> bool:
 
 def _oddities(samples: np.ndarray, expected: Implied | None) -> Iterator[str]:
     """What the values alone tell."""
-    flat = samples.reshape(len(samples), -1)
-    if flat.shape[1] > 1 and (flat == flat[:, :1]).all():
+    if all(s.size > 1 and (s == s.flat[0]).all() for s in samples):
         yield "every sample is one value throughout"
         return
-    if len(samples) > 1 and (samples == samples[:1]).all():
+    if len(samples) > 1 and all(np.array_equal(s, samples[0]) for s in samples):
         yield f"all {len(samples)} samples are the same"
         return
     pixels = as_pixels(samples)

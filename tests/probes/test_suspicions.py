@@ -4,11 +4,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from onnxunlearn.graph import load
 from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.suspicions import declared_preprocessing, suspicions
+from tests.sample_paths import RESNET, images
 
 from .test_pixels import picture
 from .tiny_models import tiny_model
@@ -144,6 +146,33 @@ def test_what_cures_it_is_named_first(wrong: np.ndarray, preprocess: Preprocess 
     wrong = np.ascontiguousarray(wrong, np.float32)
     found = suspicions({"x": wrong}, preprocess, knows(RIGHT))
     assert found[0] == f"{text}, 100.0 % of them are known (0.0 % as they are)"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "text"),
+    [
+        (lambda pixels: pixels * 255, "normalised with their own mean and std"),
+        (
+            lambda pixels: 1 - pixels,
+            "with black and white swapped, and normalised with their own mean and std",
+        ),
+        (lambda pixels: pixels.transpose(0, 1, 3, 2), "with rows and columns swapped"),
+    ],
+)
+def test_what_cures_a_real_model(wrong: Callable[[np.ndarray], np.ndarray], text: str) -> None:
+    x, y = images("mnist_probes")
+    session = onnxruntime.InferenceSession(RESNET)
+    right = wrong(x) if "rows" in text else wrong(x * 0.3081 + 0.1307)
+
+    def recognised(feeds: dict[str, np.ndarray]) -> float:
+        return float((session.run(None, feeds)[0].argmax(axis=1) == y).mean())
+
+    feeds = {session.get_inputs()[0].name: np.ascontiguousarray(right, np.float32)}
+    before = recognised(feeds)
+    assert before < 0.35
+    assert suspicions(feeds, None, recognised)[0] == (
+        f"{text}, 100.0 % of them are known ({100 * before:.1f} % as they are)"
+    )
 
 
 def test_a_cure_by_chance_is_none() -> None:
