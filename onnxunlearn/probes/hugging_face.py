@@ -77,7 +77,7 @@ def hugging_face_steps(settings: Settings, base: Preprocess) -> Preprocessor:
     if name in READINGS:
         return READINGS[name](settings, base)
     version = library_version()
-    problem, install = f"unknown to transformers {version}", ""
+    problem, install = f"not to be had from transformers {version}", ""
     if version is None:
         problem = "not among the processors that are read without the library transformers"
         install = "pip install 'onnxunlearn[hf]', or "
