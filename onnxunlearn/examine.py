@@ -1,5 +1,6 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -10,33 +11,33 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
+from onnxunlearn.graph import Logits, Model, ModelSource, check_inference, find_logits, load
 from onnxunlearn.judge.report import SCHEMA_VERSION, Target, describe, versions
+from onnxunlearn.judge.targets import (
+    MEMBERSHIP_MARGIN,
+    REDISTRIBUTION_LIMIT,
+    RELEARN_MARGIN,
+    accuracy_targets,
+    class_target,
+)
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes, read_settings
-from onnxunlearn.targets import accuracy_targets, class_target
+from onnxunlearn.probes import Probes, Source, load_probes
+from onnxunlearn.tasks import Figures, hidden, independent, task_of
 from onnxunlearn.unlearn import chosen_classes, with_classes
-
-#: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
-#: membership inference
-RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
 
 
 @dataclass(frozen=True)
 class Examination:
     """What `examine` found.
 
-    data: where the samples come from, by "judging" and "training", see `probes.origin`. models: JSON-ready,
-    by "original", "edited", "mask" (the original with the class's output hidden) and "reference": accuracies,
-    `relearn`, `membership`. likeness: of the edited model to `compared_to`. layers: original (first) and
-    edited (second). targets: those that could be measured. not_judged: the others, each with what it would
-    take. forget: columns. names: what the classes are called. labels: "given" or "from the original".
+    models: JSON-ready, by "original", "edited", "mask" (the original with the class's output hidden) and
+    "reference": accuracies, `relearn`, `membership`. likeness: of the edited model to `compared_to`.
+    layers: original (first) and edited (second). targets: those that could be measured. not_judged: the
+    others, each with what it would take. forget: class indices. labels: "given" or "from the original".
     """
 
     described: Mapping[str, Mapping[str, Any]]
-    data: Mapping[str, Mapping[str, Any]]
     forget: tuple[int, ...]
-    names: Labels
     samples: int
     labels: str
     models: Mapping[str, Mapping[str, Any]]
@@ -56,9 +57,7 @@ class Examination:
         return {
             "schema": SCHEMA_VERSION,
             "files": {name: dict(found) for name, found in self.described.items()},
-            "data": {name: dict(found) for name, found in self.data.items()},
             "forget": list(self.forget),
-            "names": [self.names.short(c) for c in self.forget] if self.names else None,
             "samples": self.samples,
             "labels": self.labels,
             "versions": versions(),
@@ -85,7 +84,7 @@ def examine(
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
     labels: Sequence[str] | None = None,
-    preprocess: Preprocessing | None = None,
+    preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
     seed: int = 0,
     progress: Callable[[str], None] = lambda _: None,
@@ -103,22 +102,18 @@ def examine(
     check_number("seed", seed, 0, whole=True)
     sources = {"original": original, "edited": edited, "reference": reference}
     models = {name: load(source) for name, source in sources.items() if source is not None}
-    files = {name: Snapshot.of(model) for name, model in models.items()}
     logits = {name: find_logits(model, output_name) for name, model in models.items()}
     check_alike(models, logits)
     for name, model in models.items():
         check_inference(lower(model), logits[name])
-    names = Labels.of(models["original"], logits["original"], labels).warned()
-    classes = chosen_classes(forget, names)
+    classes = chosen_classes(forget, logits["original"], labels)
     runner = create_engine(engine, providers)
-    if preprocess is not None and training is not None:  # a pipe can be read only once
-        preprocess = read_settings(preprocess)
-    several = logits["original"].normaliser == "Sigmoid"  # each output decides for itself
+    several = independent(logits["original"])
 
     def read(source: Source) -> Probes:
         count = logits["original"].classes
         return load_probes(
-            source, models["original"], count, preprocess=preprocess, labels=names, several=several
+            source, models["original"], count, preprocess=preprocess, labels=labels, several=several
         )
 
     def run(probes: Probes) -> dict[str, judge.Subject]:
@@ -138,11 +133,12 @@ def examine(
     y = probes.y
     assert y is not None
     if not np.isin(y, classes).any():
-        raise InputError(f"{probes.source}: no sample of {', '.join(map(names.shown, classes))} to judge by")
+        raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
     progress("attacking")
     said = {name: subject.scores for name, subject in subjects.items()}
-    said["mask"] = judge.hidden(said["original"], classes)
-    figures = {n: judge.figures_of(s, y, probes.labels, classes, threshold=0.5) for n, s in said.items()}
+    said["mask"] = hidden(said["original"], classes)
+    task = task_of(logits["original"], classes, probes)
+    figures = {name: task.figures(scores, task.truth(probes)) for name, scores in said.items()}
     relearned = {
         name: None if s.features is None else judge.relearn(s.features, y, classes, seed=seed)
         for name, s in subjects.items()
@@ -161,12 +157,10 @@ def examine(
         layers = judge.compare_layers(*pair, runner, probes.feeds, y, classes, batch_size, seed)
     alike = judge.likeness(subjects["edited"], subjects[compared_to], y, classes)
     counts = probes.counts(logits["original"].classes)
-    reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop, names)
+    reached, not_judged = verdict(figures, relearned, members, alike, counts, classes, max_retain_drop)
     return Examination(
-        described={name: describe(found, logits[name], names) for name, found in files.items()},
-        data={n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None},
+        described={name: describe(model, logits[name]) for name, model in models.items()},
         forget=classes,
-        names=names,
         samples=len(probes),
         labels="given" if given else "from the original",
         models={
@@ -200,7 +194,7 @@ def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> No
                 f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "
                 "give models with the same classes (a reference keeps an output for the class it never saw)"
             )
-        if len({found.normaliser == "Sigmoid" for found in (logits[name], logits["original"])}) > 1:
+        if len({independent(found) for found in (logits[name], logits["original"])}) > 1:
             raise InputError(
                 f"{where}: its scores are behind {logits[name].normaliser}, the original's behind "
                 f"{logits['original'].normaliser}; give models whose outputs mean the same"
@@ -229,18 +223,17 @@ def membership(
 
 
 def verdict(
-    figures: Mapping[str, judge.Figures],
+    figures: Mapping[str, Figures],
     relearned: Mapping[str, judge.Relearned | None],
     members: Mapping[str, float | None],
     alike: judge.Likeness,
     counts: np.ndarray,
     forget: Sequence[int],
     max_retain_drop: float,
-    labels: Labels,
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets that can be measured, and what is missing for the others. counts: samples of each class."""
     reached, missing = accuracy_targets(figures, max_retain_drop), {}
-    single = class_target(figures, counts, forget, labels)
+    single = class_target(figures, counts, forget)
     if single is None:
         reached, missing["retain accuracy"] = reached[:1], "samples of other classes"
     else:

@@ -14,43 +14,31 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import (
-    Edited,
-    Inputs,
-    ModelSource,
-    Snapshot,
-    check_inference,
-    find_logits,
-    load,
-    not_finite,
-)
+from onnxunlearn.graph import Edited, Logits, ModelSource, check_inference, find_logits, load, not_finite
 from onnxunlearn.judge.report import build_report
+from onnxunlearn.judge.targets import judged_by_probes
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import (
-    Labels,
     Maker,
     Probes,
     Source,
     lacks_retained,
     load_probes,
+    parse_classes,
     split,
     with_made,
 )
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.sources import files_read
-from onnxunlearn.targets import judged_by_probes
+from onnxunlearn.tasks import hidden, independent, task_of
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. report: JSON-ready, see `judge.report`. labels: what the classes are called.
-    inputs: the files it was made from, but for the model's."""
+    """What `unlearn` made. report: JSON-ready, see `judge.report`."""
 
     edited: Edited = field(repr=False)
     report: dict[str, Any] = field(repr=False)
-    labels: Labels = field(repr=False)
-    inputs: Inputs = field(default_factory=dict, repr=False)
 
     @property
     def model_bytes(self) -> bytes:
@@ -62,17 +50,13 @@ class Result:
         """Whether no target was missed, of those that could be measured."""
         return bool(self.report["targets_met"])
 
-    def save(
-        self, path: str | os.PathLike[str], *, overwrite: bool = False, keep: Inputs | None = None
-    ) -> Path:
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the edited model, with data files of its own if the original has some, whole or not at all;
-        what it was made from is never written. The report then says what the files are called, and what sums
-        they have.
+        the original is never written. The report then says where it is, and what sums it has.
 
-        keep: more files that must not be written, each with what it is. Raises InputError if something is in
-        the way, the disk is full, or the original is no longer what it was.
+        Raises InputError if something is in the way or the disk is full.
         """
-        out, *others = self.edited.save(path, overwrite, {**self.inputs, **(keep or {})})
+        out, *others = self.edited.save(path, overwrite=overwrite)
         self.report["edited"] = judge.describe_files(out, others)
         return out
 
@@ -97,12 +81,11 @@ def unlearn(
 ) -> Result:
     """Make a copy of an ONNX classifier forget one or more classes.
 
-    model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
-    `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`). data: probes,
-    see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
-    there are none. method and parameters: see `methods`. composite: see `relevance.composites`.
-    max_retain_drop: points of retain accuracy that may be lost. progress: called with a line on what is being
-    done.
+    model: path, bytes or loaded model. forget: class index, several, or names as `--forget` takes them (names
+    need `labels`). data: probes, see `probes.load_probes`; those of the retained classes, or all of them, are
+    made from the model where there are none. method and parameters: see `methods`. composite: see
+    `relevance.composites`. max_retain_drop: points of retain accuracy that may be lost. progress: called with
+    a line on what is being done.
 
     Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
     OnnxUnlearnError.
@@ -114,19 +97,17 @@ def unlearn(
     with clock("load"):
         progress("loading")
         model = load(model)
-        files = Snapshot.of(model)  # before anything is read from them
         seen = lower(model)  # float ops, whatever the file stores: what methods work on
         logits = find_logits(seen, output_name)
         check_inference(seen, logits)
-        names = Labels.of(model, logits, labels).warned()
-        classes = chosen_classes(forget, names)
+        classes = chosen_classes(forget, logits, labels)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)
-        several = logits.normaliser == "Sigmoid"  # each output decides for itself
+        several = independent(logits)
         maker = Maker(seen, logits, runner, batch_size, seed, progress)
         if data is not None:
             probes = load_probes(
-                data, model, logits.classes, preprocess=preprocess, labels=names, several=several
+                data, model, logits.classes, preprocess=preprocess, labels=labels, several=several
             )
     if data is None:
         with clock("making probes"):
@@ -143,7 +124,7 @@ def unlearn(
         alone = probes.made is None and lacks_retained(probes, classes, logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
-        choosing, judging = split_for(classes, probes, names, seed)
+        choosing, judging = split_for(classes, probes, seed)
     if alone:
         with clock("making probes"):
             examples = choosing.of(classes)
@@ -163,7 +144,7 @@ def unlearn(
     )
     with clock("search"):
         outcome = run_method(method, bench, dict(parameters or {}))
-        edited = Edited.of(model, outcome.edits.arrays, files)
+        edited = Edited.of(model, outcome.edits.arrays)
     with clock("judge"):
         progress("judging the edited model")
         edited_model = edited.model()
@@ -171,10 +152,11 @@ def unlearn(
         edited_scores = judge.scores(edited_model, logits, runner, judging.feeds, batch_size)
         assert choosing.y is not None
         assert judging.y is not None
-        hidden = judge.hidden(original_scores, classes)
+        task = task_of(logits, classes, judging)
+        masked = hidden(original_scores, classes)
         figures = {
-            name: judge.figures_of(said, judging.y, judging.labels, classes, threshold=0.5)
-            for name, said in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
+            name: task.figures(said, task.truth(judging))
+            for name, said in (("original", original_scores), ("edited", edited_scores), ("mask", masked))
         }
         # what is fitted on made probes says nothing of what real ones would bring back
         recovered = (
@@ -193,26 +175,26 @@ def unlearn(
         )
         changes = judge.diff(model, edited_model, seen)
     counts = judging.counts(logits.classes)
-    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop, names)
+    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop)
     report = build_report(
-        files=files,
+        model=model,
         logits=logits,
         edited=edited.data,
         forget=classes,
-        labels=names,
+        labels=labels,
         options={
             "method": method,
             "parameters": dict(parameters or {}),
-            "composite": rules.name,
+            "composite": composite,
             "max_retain_drop": max_retain_drop,
             "output_name": output_name,
-            "preprocess": None if preprocess is None else Path(preprocess).name,
+            "preprocess": None if preprocess is None else str(preprocess),
             "batch_size": batch_size,
             "seed": seed,
         },
         engine={"name": runner.name, "providers": list(runner.providers)},
         probes={
-            **probes.origin,
+            "source": probes.source,
             "labels": "given" if given else "from the model",
             "choosing": len(choosing),
             "judging": len(judging),
@@ -225,19 +207,22 @@ def unlearn(
         method={"name": method, "depth": bench.depth(outcome.edits), "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
-        warnings=[*not_finite(model), *names.notes],
+        warnings=not_finite(model),
         seconds=clock.seconds,
     )
-    return Result(edited, report, names, files_read(data, preprocess, composite))
+    return Result(edited, report)
 
 
-def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
-    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
-    remain."""
+def chosen_classes(
+    forget: int | str | Sequence[int], logits: Logits, labels: Sequence[str] | None
+) -> tuple[int, ...]:
+    """The classes to forget, checked. Raises InputError if one is unknown or none would remain."""
+    if labels is not None and len(labels) != logits.classes:
+        raise InputError(f"{len(labels)} labels for {logits.classes} classes; give one name for each class")
     text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
-    classes = tuple(sorted(set(labels.parse(text))))
-    if len(classes) == labels.classes:
-        raise InputError(f"forget={text!r} names all {labels.classes} classes; at least one must remain")
+    classes = tuple(sorted(set(parse_classes(text, logits.classes, list(labels) if labels else None))))
+    if len(classes) == logits.classes:
+        raise InputError(f"forget={text!r} names all {logits.classes} classes; at least one must remain")
     return classes
 
 
@@ -253,7 +238,7 @@ def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], seve
     return probes if probes.labels is None else probes.focused(forget, scores)
 
 
-def split_for(classes: Sequence[int], probes: Probes, labels: Labels, seed: int) -> tuple[Probes, Probes]:
+def split_for(classes: Sequence[int], probes: Probes, seed: int) -> tuple[Probes, Probes]:
     """Those that choose and those that judge.
 
     Raises InputError unless every forgotten class is in both; of what was made from the model none need be.
@@ -263,7 +248,7 @@ def split_for(classes: Sequence[int], probes: Probes, labels: Labels, seed: int)
         found = int(np.sum(probes.y == c))
         if found < 2:
             raise InputError(
-                f"{probes.source}: {found} probes of {labels.shown(c)}; at least 2 are needed, "
+                f"{probes.source}: {found} probes of class {c}; at least 2 are needed, "
                 "one to choose by and one to judge"
             )
     return split(probes, seed)

@@ -9,8 +9,8 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxunlearn import examine, unlearn
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
-from onnxunlearn.judge import measure_labels
 from onnxunlearn.probes import load_probes
+from onnxunlearn.tasks import measure_labels
 
 from .odd_models import node
 from .sample_paths import MLP

@@ -13,8 +13,7 @@ from onnxunlearn.digests import sha256, sha256_of
 from onnxunlearn.graph import Logits, Snapshot
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
-from onnxunlearn.judge.figures import Figures, worst_class
-from onnxunlearn.probes import Labels
+from onnxunlearn.tasks import Figures, worst_class
 
 #: raised whenever a reader of older reports would misread a newer one
 SCHEMA_VERSION = 1
@@ -58,9 +57,8 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
-    """What the report says of the original. Its data files are called as it calls them.
-    labels: what the columns of its scores are called."""
+def describe(files: Snapshot, logits: Logits) -> dict[str, Any]:
+    """What the report says of the original. Its data files are called as it calls them."""
     model = files.model
     data = [{"path": name, "sha256": f.sha256, "bytes": f.bytes} for name, f in files.data.items()]
     return {
@@ -75,7 +73,6 @@ def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
         "output": logits.output,
         "logits": logits.tensor,
         "classes": logits.classes,
-        "labels": labels.to_json(),
     }
 
 
@@ -91,7 +88,7 @@ def build_report(
     logits: Logits,
     edited: bytes,
     forget: Sequence[int],
-    labels: Labels,
+    labels: Sequence[str] | None,
     options: Mapping[str, Any],
     engine: Mapping[str, Any],
     probes: Mapping[str, Any],
@@ -113,7 +110,7 @@ def build_report(
     worst = worst_class(figures["original"], figures["edited"], forget)
     return {
         "schema": SCHEMA_VERSION,
-        "model": describe(files, logits, labels),
+        "model": describe(files, logits),
         "edited": {"sha256": sha256(edited), "bytes": len(edited)},
         "forget": {"classes": list(forget), "names": [labels[c] for c in forget] if labels else None},
         "options": dict(options),

@@ -11,9 +11,9 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.judge.compare import agreement, divergence, redistribution
-from onnxunlearn.judge.distributions import probabilities
 from onnxunlearn.judge.features import features
 from onnxunlearn.judge.judge import scores
+from onnxunlearn.tasks import probabilities
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,8 +12,8 @@ from onnxunlearn import InputError, Result, UnsupportedError, explain, unlearn
 from onnxunlearn.edits import perturbation
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_layers, load
-from onnxunlearn.judge import measure
 from onnxunlearn.probes import Probes, split
+from onnxunlearn.tasks import measure
 
 from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images, mlp, probes
 

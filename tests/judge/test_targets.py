@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 
 from onnxunlearn import unlearn
-from onnxunlearn.judge import Figures, measure
-from onnxunlearn.probes import Labels
-from onnxunlearn.targets import class_target, judged_by_probes
+from onnxunlearn.judge.targets import class_target, judged_by_probes
+from onnxunlearn.tasks import Figures, measure
 
-from .sample_paths import MLP, images
+from ..sample_paths import MLP, images
 
 
 def accuracies(lost: int, each: int) -> dict[str, Figures]:
@@ -22,7 +21,7 @@ def accuracies(lost: int, each: int) -> dict[str, Figures]:
 @pytest.mark.parametrize(("lost", "met"), [(0, True), (1, True), (2, False)])
 def test_of_a_single_class_two_points_may_be_lost(lost: int, met: bool) -> None:
     figures, counts = accuracies(lost, 50), np.full(10, 50)
-    reached, missing = judged_by_probes(figures, counts, [0], 5.0, Labels(10))
+    reached, missing = judged_by_probes(figures, counts, [0], 5.0)
     assert [(target.name, target.met) for target in reached[1:]] == [
         ("retain accuracy lost", True),
         ("worst retained class (4) lost" if lost else "worst retained class (1) lost", met),
@@ -32,10 +31,10 @@ def test_of_a_single_class_two_points_may_be_lost(lost: int, met: bool) -> None:
 
 def test_few_probes_tell_nothing_of_a_single_class() -> None:
     figures, counts = accuracies(6, 12), np.full(10, 12)
-    reached, missing = judged_by_probes(figures, counts, [0], 10.0, Labels(10))
+    reached, missing = judged_by_probes(figures, counts, [0], 10.0)
     assert len(reached) == 2
     assert missing["single classes"] == "50 judging probes of each, 9 of 9 have fewer"
-    single = class_target(figures, counts, [0], Labels(10))
+    single = class_target(figures, counts, [0])
     assert single is not None
     assert (single.reached, single.met) == (50, False)
     assert np.isclose(single.limit, 100 / 12)
@@ -43,7 +42,7 @@ def test_few_probes_tell_nothing_of_a_single_class() -> None:
 
 def test_a_class_with_few_hides_no_other() -> None:
     figures, counts = accuracies(4, 100), np.where(np.arange(10) == 9, 49, 100)
-    reached, missing = judged_by_probes(figures, counts, [0], 5.0, Labels(10))
+    reached, missing = judged_by_probes(figures, counts, [0], 5.0)
     assert (reached[2].name, reached[2].met) == ("worst retained class (4) lost", False)
     assert missing["single classes"] == "50 judging probes of each, 1 of 9 have fewer"
 

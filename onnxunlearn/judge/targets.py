@@ -4,14 +4,19 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from onnxunlearn.judge import Figures
 from onnxunlearn.judge.report import Target
-from onnxunlearn.methods.limits import CLASS_SAMPLES, FORGET_TARGET, dearest_class, exceeds, tolerance
-from onnxunlearn.probes import Labels
+from onnxunlearn.tasks import Figures
+from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds, tolerance
+
+#: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
+FORGET_TARGET = 1.0
+#: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
+#: membership inference
+RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
 
 
 def accuracy_targets(figures: Mapping[str, Figures], max_retain_drop: float) -> list[Target]:
-    """Of the forgotten and of the retained classes; the limits are those of `methods`."""
+    """Of the forgotten and of the retained classes; the first limit is FORGET_TARGET."""
     before, after = figures["original"], figures["edited"]
     forgotten = None if after.forget is None else after.forget <= FORGET_TARGET
     drop = None if before.retain is None or after.retain is None else before.retain - after.retain
@@ -24,11 +29,7 @@ def accuracy_targets(figures: Mapping[str, Figures], max_retain_drop: float) -> 
 
 
 def class_target(
-    figures: Mapping[str, Figures],
-    counts: np.ndarray,
-    forget: Sequence[int],
-    labels: Labels,
-    least: int = 1,
+    figures: Mapping[str, Figures], counts: np.ndarray, forget: Sequence[int], least: int = 1
 ) -> Target | None:
     """The retained class that lost most beyond what it may: CLASS_DROP, but at least one of its samples.
 
@@ -37,16 +38,12 @@ def class_target(
     dearest = dearest_class(figures["original"], figures["edited"], counts, forget, least)
     if dearest is None:
         return None
-    name = f"worst retained class ({labels.short(dearest.which).removeprefix('class ')}) lost"
+    name = f"worst retained class ({dearest.which}) lost"
     return Target(name, dearest.limit, dearest.lost, dearest.beyond <= 0)
 
 
 def judged_by_probes(
-    figures: Mapping[str, Figures],
-    counts: np.ndarray,
-    forget: Sequence[int],
-    max_retain_drop: float,
-    labels: Labels,
+    figures: Mapping[str, Figures], counts: np.ndarray, forget: Sequence[int], max_retain_drop: float
 ) -> tuple[list[Target], dict[str, str]]:
     """The targets that the judging probes can tell, and what it would take to tell the others.
 
@@ -54,7 +51,7 @@ def judged_by_probes(
     """
     reached, missing = accuracy_targets(figures, max_retain_drop), {}
     retained, needed = np.delete(counts, list(forget)), CLASS_SAMPLES
-    if (single := class_target(figures, counts, forget, labels, needed)) is not None:
+    if (single := class_target(figures, counts, forget, needed)) is not None:
         reached.append(single)
     if few := int((retained < needed).sum()):
         missing["single classes"] = f"{needed} judging probes of each, {few} of {len(retained)} have fewer"
