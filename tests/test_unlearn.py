@@ -112,7 +112,11 @@ def test_progress_is_told_and_nothing_is_printed(capfd: pytest.CaptureFixture[st
     lines: list[str] = []
     unlearn(MLP, 3, probes(), progress=lines.append)
     assert lines[0] == "loading"
-    assert lines[-1] == "judging the edited model"
+    assert lines[-3:] == [
+        "judging the edited model",
+        "refitting the head of the original",
+        "refitting the head of the edited",
+    ]
     assert any(line.startswith("trial ") for line in lines)
     assert capfd.readouterr() == ("", "")
 
@@ -132,7 +136,7 @@ def test_a_tighter_budget_costs_no_more() -> None:
     tight, loose = (unlearn(MLP, 3, probes(36), max_retain_drop=drop) for drop in (0.0, 20.0))
     lost = [r.report["targets"][1] for r in (tight, loose)]
     assert lost[0]["reached"] <= lost[1]["reached"]
-    assert lost[0]["limit"] < lost[1]["limit"] == 20
+    assert (lost[0]["limit"], lost[1]["limit"]) == (0, 20)
 
 
 # Engines

@@ -1,34 +1,53 @@
-"""Judge models that this package, or anything else, has made. Knows nothing of methods."""
+"""Judge models that this package, or anything else, has made: figures, attacks, targets, findings.
 
-from onnxunlearn.judge.attacks import Relearned, membership_inference, relearn
+Stands on graph, lowering, engines, probes and tasks. Knows nothing of methods, nor they of it.
+"""
+
+from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.attacks.head_refit import Relearned, relearn
+from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff
+from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
-from onnxunlearn.judge.judge import scores
-from onnxunlearn.judge.layers import LayerLikeness, compare_layers
-from onnxunlearn.judge.recovery import recover
+from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
+from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files
-from onnxunlearn.judge.subject import Likeness, Subject, likeness
+from onnxunlearn.judge.report_file import foreign_report, report_path
+from onnxunlearn.judge.row import Row
+from onnxunlearn.judge.running import scores
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.judge.targets import Target
 
 __all__ = [
+    "SCHEMA_VERSION",
     "Diff",
-    "LayerLikeness",
-    "Likeness",
+    "Evidence",
+    "Findings",
+    "Measured",
     "Relearned",
+    "Row",
     "Subject",
+    "Target",
     "TensorDiff",
     "activations",
     "agreement",
+    "attack",
+    "check_known",
     "cka",
-    "compare_layers",
     "describe_files",
     "diff",
     "divergence",
     "features",
-    "likeness",
+    "figure",
+    "foreign_report",
+    "judge",
     "membership_inference",
-    "recover",
     "redistribution",
     "relearn",
+    "report_path",
+    "schema",
     "scores",
 ]
