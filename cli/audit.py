@@ -54,7 +54,7 @@ def audit(
 ) -> None:
     """Judge an edited model, whatever made it.
 
-    Use data that did not choose the edit. Exits with 1 if a target that could be measured was missed.
+    Use data that did not choose the edit. Exits with 1 if a figure is beyond its limit.
     """
     with console.progress(quiet) as progress:
         found = examine(
