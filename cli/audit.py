@@ -17,7 +17,10 @@ from . import console, findings, options, reading
 @options.model_argument("edited")
 @options.shapes_option
 @click.option(
-    "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
+    "--forget",
+    required=True,
+    metavar="CLASS[,CLASS...]",
+    help="Names of --labels or labels of the model.",
 )
 @options.data_options(required=True)
 @click.option(

@@ -10,6 +10,7 @@ import click
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
 from onnxunlearn.judge import report_path
+from onnxunlearn.probes import Labels
 from onnxunlearn.unlearn import unlearn
 
 from . import console, findings, options, reading
@@ -19,7 +20,10 @@ from . import console, findings, options, reading
 @options.model_argument()
 @options.shapes_option
 @click.option(
-    "--forget", required=True, metavar="CLASS[,CLASS...]", help="Class indices, or names with --labels."
+    "--forget",
+    required=True,
+    metavar="CLASS[,CLASS...]",
+    help="Names of --labels or labels of the model.",
 )
 @options.data_options(required=False)
 @click.option(
@@ -114,7 +118,7 @@ def run(
         titles = {"models": f"accuracy on {probes} probes", "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
         if verbose:
-            _show_classes(result.report, shared["labels"])
+            _show_classes(result.report, result.labels)
         _show_run(result.report, verbose)
         if not dry_run:
             _show_written(result.report["edited"], out.parent)
@@ -147,12 +151,11 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     return parameters
 
 
-def _show_classes(report: dict[str, Any], labels: list[str] | None) -> None:
+def _show_classes(report: dict[str, Any], labels: Labels) -> None:
     figures = [report["figures"][name] for name in ("original", "edited", "mask")]
     table = console.table("\naccuracy by class", ">original", ">unlearned", ">mask only")
     for c in range(report["model"]["classes"]):
-        name = f"class {c} ({labels[c]})" if labels else f"class {c}"
-        table.add_row(name, *(console.percent(f["per_class"][c]) for f in figures))
+        table.add_row(labels.shown(c), *(console.percent(f["per_class"][c]) for f in figures))
     console.out.print(table)
 
 

@@ -61,9 +61,11 @@ def examine(
     probes = inquiry.classified(probes)
     assert probes.y is not None
     if not np.isin(probes.y, classes).any():
-        raise InputError(f"{probes.source}: no sample of class {', '.join(map(str, classes))} to judge by")
+        raise InputError(
+            f"{probes.source}: no sample of {', '.join(map(inquiry.labels.shown, classes))} to judge by"
+        )
     task = task_of(inquiry.logits, classes, probes)
-    judge.check_known(task, inquiry.scores(probes), probes, given=given)
+    judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
     once = one_of_each(probes, copy_groups(probes))
     copies = int((~once).sum())
     if copies:
@@ -76,7 +78,7 @@ def examine(
         probes,
         probes,
         training=None if trained is None else inquiry.classified(trained),
-        labels=chosen.labels,
+        labels=inquiry.labels,
         thorough=by_layer,
         compared=True,
         seed=chosen.seed,
@@ -86,7 +88,9 @@ def examine(
     )
     labels = "given" if given else "from the original"
     origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
-    return judge.judge(evidence, chosen.max_retain_drop, labels, about_audit(files, logits, origins))
+    return judge.judge(
+        evidence, chosen.max_retain_drop, labels, about_audit(files, logits, inquiry.labels, origins)
+    )
 
 
 def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:

@@ -15,7 +15,7 @@ from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, chec
 from onnxunlearn.judge import Subject
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.probes import Preprocessing, Probes, Source, load_probes, parse_classes
+from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import hidden, independent
@@ -79,11 +79,12 @@ class Options:
 
 @dataclass(frozen=True, eq=False)
 class Inquiry:
-    """model: as it is in the file. files: what these held. seen: the same in plain float ops, which is what
-    methods work on."""
+    """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
+    same in plain float ops, which is what methods work on."""
 
     options: Options
     model: Model
+    labels: Labels
     files: Snapshot
     seen: Model
     logits: Logits
@@ -99,10 +100,10 @@ class Inquiry:
         seen = lower(loaded)
         logits = find_logits(seen, options.output_name)
         check_inference(seen, logits)
-        classes = chosen_classes(forget, logits, options.labels)
-        return cls(
-            options, loaded, files, seen, logits, classes, create_engine(options.engine, options.providers)
-        )
+        labels = Labels.of(loaded, logits, options.labels).warned()
+        classes = chosen_classes(forget, labels)
+        engine = create_engine(options.engine, options.providers)
+        return cls(options, loaded, labels, files, seen, logits, classes, engine)
 
     def read(self, source: Source) -> Probes:
         """Probes for this model. Raises InputError if they do not fit it."""
@@ -111,7 +112,7 @@ class Inquiry:
             self.model,
             self.logits.classes,
             preprocess=self.options.preprocess,
-            labels=self.options.labels,
+            labels=self.labels,
             several=independent(self.logits),
         )
 
@@ -171,14 +172,11 @@ class Inquiry:
             return replace(self.original, hide=lambda scores: hidden(scores, forget)), (note,)
 
 
-def chosen_classes(
-    forget: int | str | Sequence[int], logits: Logits, labels: Sequence[str] | None
-) -> tuple[int, ...]:
-    """The classes to forget, checked. Raises InputError if one is unknown or none would remain."""
-    if labels is not None and len(labels) != logits.classes:
-        raise InputError(f"{len(labels)} labels for {logits.classes} classes; give one name for each class")
+def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
+    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
+    remain."""
     text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
-    classes = tuple(sorted(set(parse_classes(text, logits.classes, list(labels) if labels else None))))
-    if len(classes) == logits.classes:
-        raise InputError(f"forget={text!r} names all {logits.classes} classes; at least one must remain")
+    classes = tuple(sorted(set(labels.parse(text))))
+    if len(classes) == labels.classes:
+        raise InputError(f"forget={text!r} names all {labels.classes} classes; at least one must remain")
     return classes

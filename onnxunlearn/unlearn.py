@@ -17,7 +17,7 @@ from onnxunlearn.graph import Edited, Inputs, ModelSource
 from onnxunlearn.inquiry import Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_run
 from onnxunlearn.methods import run_method
-from onnxunlearn.probes import Maker, Probes, Source, copies_among, lacks_retained, split, with_made
+from onnxunlearn.probes import Labels, Maker, Probes, Source, copies_among, lacks_retained, split, with_made
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.sources import files_read
 from onnxunlearn.tasks import task_of
@@ -33,6 +33,7 @@ class Result:
     findings: judge.Findings = field(repr=False)
     report: dict[str, Any] = field(repr=False)
     plan: Plan = field(repr=False)
+    labels: Labels = field(repr=False)
     inputs: Inputs = field(default_factory=dict, repr=False)
 
     @property
@@ -72,10 +73,11 @@ def unlearn(
 ) -> Result:
     """Make a copy of an ONNX classifier forget one or more classes.
 
-    model: path, bytes or loaded model. forget: class index, several, or names as `--forget` takes them (names
-    need `labels`). data: probes, see `probes.load_probes`; those of the retained classes, or all of them, are
-    made from the model where there are none. method and parameters: see `methods`. composite: see
-    `relevance.composites`. options: the fields of `inquiry.Options`.
+    model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
+    `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`). data: probes,
+    see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
+    there are none. method and parameters: see `methods`. composite: see `relevance.composites`. options: the
+    fields of `inquiry.Options`.
 
     Raises InputError for bad input, also where the model does not know the classes on the probes, and
     UnsupportedError for a model that cannot be worked on; both are OnnxUnlearnError.
@@ -102,7 +104,7 @@ def unlearn(
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
         choosing, judging = split(probes, chosen.seed)
-        check_parts(probes, choosing, judging, classes)
+        check_parts(inquiry, probes, choosing, judging)
     if alone:
         with clock("making probes"):
             examples = choosing.of(classes)
@@ -121,18 +123,19 @@ def unlearn(
             {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask},
             judging,
             choosing,
-            labels=chosen.labels,
+            labels=inquiry.labels,
             seed=chosen.seed,
             copies=copies_among(probes),
             notes=notes,
             progress=progress,
         )
-        labels = "given" if given else "from the model"
-        findings = judge.judge(evidence, chosen.max_retain_drop, labels)
+        labelled = "given" if given else "from the model"
+        findings = judge.judge(evidence, chosen.max_retain_drop, labelled)
         changes = judge.diff(inquiry.model, edited_model, inquiry.seen)
     about = about_run(
         files=inquiry.files,
         logits=inquiry.logits,
+        labels=inquiry.labels,
         edited=edited.data,
         options={
             "method": method,
@@ -143,7 +146,7 @@ def unlearn(
         engine={"name": inquiry.engine.name, "providers": list(inquiry.engine.providers)},
         probes={
             **probes.origin,
-            "labels": labels,
+            "labels": labelled,
             "choosing": len(choosing),
             "judging": len(judging),
             "made": {"choosing": _made(choosing), "judging": _made(judging)},
@@ -162,7 +165,7 @@ def unlearn(
         {name: file.sha256 for name, file in inquiry.files.data.items()},
     )
     inputs = files_read(data, chosen.preprocess_path, composite)
-    return Result(edited, findings, findings.to_json(), plan, inputs)
+    return Result(edited, findings, findings.to_json(), plan, inquiry.labels, inputs)
 
 
 def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> None:
@@ -175,21 +178,21 @@ def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> None:
         found = int(np.sum(probes.y == c))
         if found < 2:
             raise InputError(
-                f"{probes.source}: {found} probes of class {c}; at least 2 are needed, "
+                f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least 2 are needed, "
                 "one to choose by and one to judge"
             )
     task = task_of(inquiry.logits, inquiry.forget, probes)
-    judge.check_known(task, inquiry.scores(probes), probes, given=given)
+    judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
 
 
-def check_parts(probes: Probes, choosing: Probes, judging: Probes, forget: Sequence[int]) -> None:
+def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:
     """Raises InputError unless every class to forget is in both parts: of copies one is as good as none."""
-    for c in forget if probes.made is None else ():
+    for c in inquiry.forget if probes.made is None else ():
         if not all((part.y == c).any() for part in (choosing, judging) if part.y is not None):
             count = int(np.sum(probes.y == c))
             raise InputError(
-                f"{probes.source}: the {count} probes of class {c} hold too many copies; at least 2 that "
-                "differ are needed, one to choose by and one to judge"
+                f"{probes.source}: the {count} probes of {inquiry.labels.shown(c)} hold too many copies; at "
+                "least 2 that differ are needed, one to choose by and one to judge"
             )
 
 

@@ -1,6 +1,6 @@
 """What judging stands on: models side by side, and the samples that they are asked about."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
 from onnxunlearn.judge.subject import Subject
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.tasks import Answers, Figures, Task
 
 #: the models in the order in which they are shown
@@ -33,9 +33,10 @@ class Evidence:
     """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
     (retrained without them). probes: those that judge, labelled. fitting: those that an attacker may fit on;
     the same as `probes` where he has to take some of them. training: samples of the original's training.
-    labels: names of the classes. thorough: also what takes long. compared: also how like the reference, or
-    else the original, the edited model is. copies: how many of the samples that were given are copies of
-    others among them; none of these judges twice. notes: what else a reader of the findings should know.
+    labels: what the classes are called. thorough: also what takes long. compared: also how like the
+    reference, or else the original, the edited model is. copies: how many of the samples that were given are
+    copies of others among them; none of these judges twice. notes: what else a reader of the findings should
+    know.
     """
 
     task: Task
@@ -43,7 +44,7 @@ class Evidence:
     probes: Probes
     fitting: Probes
     training: Probes | None = None
-    labels: Sequence[str] | None = None
+    labels: Labels | None = None
     thorough: bool = False
     compared: bool = False
     seed: int = 0
@@ -125,4 +126,8 @@ class Evidence:
         return Turned(int((was & ~right).sum()), int((right & ~was).sum()), int(own.sum()))
 
     def class_name(self, which: int) -> str:
-        return self.labels[which] if self.labels else f"class {which}"
+        return f"class {which}" if self.labels is None else self.labels.shown(which)
+
+    def short_name(self, which: int) -> str:
+        """The same without its column, and a number as it is."""
+        return str(which) if self.labels is None else self.labels.short(which).removeprefix("class ")

@@ -12,6 +12,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.row import MODELS, Row
 from onnxunlearn.judge.targets import Status, Target, met, summary, verdict
+from onnxunlearn.probes import Labels
 from onnxunlearn.tasks import Figures, worst_class
 
 #: raised whenever a reader of older reports would misread a newer one
@@ -20,14 +21,14 @@ SCHEMA_VERSION = 2
 
 @dataclass(frozen=True)
 class Findings:
-    """forget: class indices. names: theirs, if labels were given. samples: how many judged. copies: how many
+    """forget: columns. names: what the classes are called. samples: how many judged. copies: how many
     of those that were given are copies of others. labels: "given", or from whom. accuracies: by model. rows:
     of every figure and attack that could be measured. targets: with those that could not. notes: what else a
     reader should know. about: what was judged, and how it came to be, JSON-ready (see the schema)."""
 
     task: str
     forget: tuple[int, ...]
-    names: tuple[str, ...] | None
+    names: Labels
     samples: int
     copies: int
     labels: str
@@ -74,7 +75,10 @@ class Findings:
         return {
             "schema": SCHEMA_VERSION,
             "task": self.task,
-            "forget": {"classes": list(self.forget), "names": self.names and list(self.names)},
+            "forget": {
+                "classes": list(self.forget),
+                "names": [self.names.short(c) for c in self.forget] if self.names else None,
+            },
             "judged": {"samples": self.samples, "copies": self.copies, "labels": self.labels},
             "figures": {name: figures.to_json() for name, figures in self.accuracies.items()},
             "worst_retained_class": None
@@ -103,7 +107,7 @@ def judge(
     return Findings(
         task=evidence.task.name,
         forget=evidence.forget,
-        names=None if evidence.labels is None else tuple(evidence.labels[c] for c in evidence.forget),
+        names=Labels(evidence.task.classes) if evidence.labels is None else evidence.labels,
         samples=len(evidence.probes),
         copies=evidence.copies,
         labels=labelled,

@@ -3,19 +3,19 @@
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.tasks import Task
 
 #: how rarely chance alone may look like knowledge
 _CHANCE = 0.01
 
 
-def check_known(task: Task, scores: np.ndarray, probes: Probes, *, given: bool) -> None:
+def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, *, given: bool) -> None:
     """Raises InputError unless the original knows each class to forget, and the classes on the whole, better
     than chance does (exact binomial tests), with what the reason may be.
 
-    scores: the original's, [N, classes]. given: whether the labels are the user's. Those that the model
-    itself gave are always right; then it must at least give more than one class.
+    scores: the original's, [N, classes]. labels: what classes are called. given: whether the labels are the
+    user's. Those that the model itself gave are always right; then it must at least give more than one class.
 
     Chance is how often the class is given to samples that do not have it, as far as these can tell. Where
     even all right would be too few to tell from that, all must be right.
@@ -27,7 +27,7 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, *, given: bool) 
             "look for what went wrong when they were made"
         )
     if not given:
-        _check_answered(task.given(decided), probes, scores)
+        _check_answered(task.given(decided), probes, labels, scores)
         return
     answers = task.answers(decided, truth)
     for c in task.forget:
@@ -37,9 +37,10 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, *, given: bool) 
         false = int(task.given(decided)[c]) - hits
         chance = (false + 1) / (others + task.classes)
         if count and not _beyond(hits, count, chance, 1 / task.classes):
+            which = labels.shown(c)
             raise InputError(
-                f"{probes.source}: the model recognises {hits} of {count} probes of class {c}, which is no "
-                f"more than chance; nothing can be judged by them. {reasons(probes, scores)}"
+                f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no more "
+                f"than chance; nothing can be judged by them. {reasons(probes, scores)}"
             )
     asked = np.bincount(answers.of[answers.present], minlength=task.classes)
     if np.count_nonzero(asked) < 2:
@@ -71,12 +72,12 @@ def reasons(probes: Probes, scores: np.ndarray) -> str:
     )
 
 
-def _check_answered(given: np.ndarray, probes: Probes, scores: np.ndarray) -> None:
+def _check_answered(given: np.ndarray, probes: Probes, labels: Labels, scores: np.ndarray) -> None:
     """Of probes that the model itself labelled. given: how many of them got each class."""
     if len(probes) > 1 and given.max(initial=0) == len(probes) and np.count_nonzero(given) == 1:
-        only = int(given.argmax())
+        only = labels.shown(int(given.argmax()))
         raise InputError(
-            f"{probes.source}: the model takes all {len(probes)} probes for class {only}, and nothing shows "
+            f"{probes.source}: the model takes all {len(probes)} probes for {only}, and nothing shows "
             f"that it knows what they are; give their labels (y, or class subfolders). "
             f"{reasons(probes, scores)}"
         )

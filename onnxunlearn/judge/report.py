@@ -12,6 +12,7 @@ from onnxunlearn.digests import sha256, sha256_of
 from onnxunlearn.graph import Logits, Snapshot, not_finite
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
+from onnxunlearn.probes import Labels
 
 
 def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
@@ -41,8 +42,9 @@ def versions() -> dict[str, str]:
     return found
 
 
-def describe(files: Snapshot, logits: Logits) -> dict[str, Any]:
-    """What the report says of the original. Its data files are called as it calls them."""
+def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
+    """What the report says of the original. Its data files are called as it calls them. labels: what the
+    columns of its scores are called."""
     model = files.model
     data = [{"path": name, "sha256": f.sha256, "bytes": f.bytes} for name, f in files.data.items()]
     return {
@@ -57,6 +59,7 @@ def describe(files: Snapshot, logits: Logits) -> dict[str, Any]:
         "output": logits.output,
         "logits": logits.tensor,
         "classes": logits.classes,
+        "labels": labels.to_json(),
     }
 
 
@@ -70,6 +73,7 @@ def about_run(
     *,
     files: Snapshot,
     logits: Logits,
+    labels: Labels,
     edited: bytes,
     options: Mapping[str, Any],
     engine: Mapping[str, Any],
@@ -85,7 +89,7 @@ def about_run(
     """
     return {
         "kind": "run",
-        "model": describe(files, logits),
+        "model": describe(files, logits, labels),
         "edited": {"sha256": sha256(edited), "bytes": len(edited)},
         "options": dict(options),
         "engine": dict(engine),
@@ -93,20 +97,23 @@ def about_run(
         "probes": dict(probes),
         "method": dict(method),
         "changes": {**changes.to_json(), "notes": dict(notes)},
-        "warnings": list(not_finite(files.model)),
+        "warnings": [*not_finite(files.model), *labels.notes],
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
         "note": NOTE,
     }
 
 
 def about_audit(
-    files: Mapping[str, Snapshot], logits: Mapping[str, Logits], data: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, Snapshot],
+    logits: Mapping[str, Logits],
+    labels: Labels,
+    data: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What an audit adds to its findings. data: where samples come from, by "judging" and "training", see
     `probes.origin`."""
     return {
         "kind": "audit",
-        "files": {name: describe(found, logits[name]) for name, found in files.items()},
+        "files": {name: describe(found, logits[name], labels) for name, found in files.items()},
         "data": {name: dict(origin) for name, origin in data.items()},
         "versions": versions(),
         "note": NOTE,

@@ -1,14 +1,19 @@
 """Run a model file as its users would: whole, un-instrumented, through its own outputs."""
 
-from collections.abc import Collection
+import logging
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 
-from onnxunlearn.engines import Engine
+from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds, batch_size, batches, run_batched
+from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, expose
+from onnxunlearn.lowering import lower
+
+log = logging.getLogger(__name__)
 
 
 class Said(NamedTuple):
@@ -24,8 +29,7 @@ def run(
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
     those whose first axis does not count samples are left out."""
     # Scores that leave as a map of classes are taken before it.
-    proto = model.proto if logits.scores == logits.output else expose(model, [logits.scores])
-    session = engine.session(proto, model.folder)
+    session = session_of(model, [logits.scores], engine, whole=logits.scores == logits.output)
     if others:
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
         values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
@@ -38,6 +42,23 @@ def run(
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
     return run(model, logits, engine, feeds, batch_size).scores
+
+
+def session_of(model: Model, tensors: Sequence[str], engine: Engine, *, whole: bool = False) -> Session:
+    """The model, ready to give these tensors; in plain ops (see `lowering`) where the engine lacks one of the
+    file's. whole: the tensors are outputs of the file, which is run as it is."""
+    try:
+        return engine.session(model.proto if whole else expose(model, tensors), model.folder)
+    except UnsupportedError as error:
+        plain = lower(model)
+        if plain is model:
+            raise
+        try:
+            session = engine.session(expose(plain, tensors), model.folder)
+        except OnnxUnlearnError:
+            raise error from None
+        log.info("%s; plain ops of the same values take its place", error)
+        return session
 
 
 def other_outputs(model: Model, logits: Logits) -> list[str]:

@@ -159,7 +159,7 @@ def _classes(evidence: Evidence) -> Iterator[Target]:
         status = "passed"
     counts = enough | missed
     yield Target(
-        f"worst retained class ({worst}) lost",
+        f"worst retained class ({evidence.short_name(worst)}) lost",
         CLASS_DROP,
         judged[worst].reached,
         status,
@@ -168,7 +168,7 @@ def _classes(evidence: Evidence) -> Iterator[Target]:
         note=f"{few} of {len(retained)} classes have fewer than {CLASS_SAMPLES} samples" if few else "",
     )
     if unseen:
-        names = ", ".join(map(str, unseen[:10])) + (", …" if len(unseen) > 10 else "")
+        names = ", ".join(map(evidence.short_name, unseen[:10])) + (", …" if len(unseen) > 10 else "")
         which = f"class{'es' if len(unseen) > 1 else ''} {names}"
         need = f"judging probes of {'them' if len(unseen) > 1 else 'it'}"
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)

@@ -1,7 +1,7 @@
 """What the tool may look at: probes from files, folders, scripts or memory, checked against the model."""
 
 from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
-from onnxunlearn.probes.labels import parse_classes, read_labels
+from onnxunlearn.probes.labels import Labels, read_labels
 from onnxunlearn.probes.load import Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
@@ -10,6 +10,7 @@ from onnxunlearn.probes.split import split
 
 __all__ = [
     "MADE",
+    "Labels",
     "Maker",
     "Preprocessing",
     "Probes",
@@ -19,7 +20,6 @@ __all__ = [
     "lacks_retained",
     "load_probes",
     "one_of_each",
-    "parse_classes",
     "read_labels",
     "read_settings",
     "source_files",

@@ -140,16 +140,34 @@ def test_a_missed_target_is_exit_code_1_and_the_file_is_there(folder: Path) -> N
 
 
 def test_names_of_classes(folder: Path) -> None:
+    names = ["nought", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"]
+    (folder / "names.txt").write_text("\n".join(names))
     ran = onnxunlearn(
-        "run", "m.onnx", "--forget", "3,5", "--labels", MNIST_LABELS, "--data", "probes.npz", "-v"
+        "run", "m.onnx", "--forget", "three,5", "--labels", "names.txt", "--data", "probes.npz", "-v"
     )
-    names = MNIST_LABELS.read_text().splitlines()
     lines = ran.out.splitlines()
-    assert lines[1].startswith(f"to forget: {names[3]}, {names[5]} ")
-    assert [line.split(")")[0] for line in lines if line.startswith("class ")] == [
-        f"class {c} ({name}" for c, name in enumerate(names)
+    assert lines[1].startswith("to forget: three (column 3), five (column 5) ")
+    start = lines.index(next(line for line in lines if line.startswith("accuracy by class ")))
+    assert [line.split(")")[0] for line in lines[start + 1 : start + 11]] == [
+        f"{name} (column {c}" for c, name in enumerate(names)
     ]
     assert any(line.startswith("method:  auto: chosen erase, ") for line in lines)
+
+
+def test_digits_need_no_names(folder: Path) -> None:
+    ran = onnxunlearn(
+        "run",
+        "m.onnx",
+        "--forget",
+        "3,5",
+        "--labels",
+        MNIST_LABELS,
+        "--data",
+        "probes.npz",
+        "--method",
+        "mask",
+    )
+    assert ran.out.splitlines()[1].startswith("to forget: class 3, class 5 ")
 
 
 def test_many_classes_are_counted_not_listed(folder: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from onnxunlearn import InputError, examine, unlearn
 from onnxunlearn.graph import Logits
 from onnxunlearn.judge import check_known
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.tasks import task_of
 
 from ..sample_paths import CNN, MLP, images, probes
@@ -18,7 +18,7 @@ REASONS = "scale or mean than the model was trained with"
 def check(predicted: np.ndarray, y: np.ndarray, forget: tuple[int, ...] = (0,), classes: int = 10) -> None:
     given = Probes({"x": np.arange(len(y))[:, None]}, y, "probes.npz")
     task = task_of(Logits("z", "z", classes, None), forget, given)
-    check_known(task, decided(predicted, classes), given, given=True)
+    check_known(task, decided(predicted, classes), given, Labels(classes), given=True)
 
 
 def digits() -> dict[str, np.ndarray]:

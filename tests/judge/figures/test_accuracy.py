@@ -4,6 +4,7 @@ import pytest
 from onnxunlearn.judge import Row
 from onnxunlearn.judge.figures.accuracy import accuracy
 from onnxunlearn.judge.intervals import difference
+from onnxunlearn.probes import Labels
 
 from ..made_evidence import Asked, decided, evidence
 
@@ -31,8 +32,11 @@ def test_by_hand() -> None:
 def test_classes_have_their_names_unless_there_are_many() -> None:
     y = np.arange(8)
     said = dict.fromkeys(("original", "edited", "mask"), decided(y, 8))
-    labels = ["ant", "bee", "cow", "dog", "eel", "fox", "gnu", "hen"]
-    assert rows(evidence(said, y, (1, 3), labels=labels))["forget"].title == "to forget: bee, dog"
+    labels = Labels(8, ("ant", "bee", "cow", "dog", "eel", "fox", "gnu", "hen"))
+    assert (
+        rows(evidence(said, y, (1, 3), labels=labels))["forget"].title
+        == "to forget: bee (column 1), dog (column 3)"
+    )
     assert rows(evidence(said, y, tuple(range(6)), labels=labels))["forget"].title == "to forget: 6 classes"
 
 
