@@ -66,7 +66,7 @@ def test_classes_that_cannot_be_forgotten(forget: Any) -> None:
 
 
 def test_labels_must_fit_the_model() -> None:
-    with pytest.raises(InputError, match="3 labels for 10 classes"):
+    with pytest.raises(InputError, match="3 labels for a model with 10 classes"):
         unlearn(MLP, 0, probes(), labels=["a", "b", "c"])
     with pytest.raises(InputError, match="unknown class 'three'"):
         unlearn(MLP, "three", probes(), labels=read_labels(FASHION_LABELS))

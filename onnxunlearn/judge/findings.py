@@ -77,7 +77,7 @@ class Findings:
             "task": self.task,
             "forget": {
                 "classes": list(self.forget),
-                "names": [self.names.short(c) for c in self.forget] if self.names else None,
+                "names": [self.names[c] for c in self.forget] if self.names else None,
             },
             "judged": {"samples": self.samples, "copies": self.copies, "labels": self.labels},
             "figures": {name: figures.to_json() for name, figures in self.accuracies.items()},

@@ -39,8 +39,8 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, 
         if count and not _beyond(hits, count, chance, 1 / task.classes):
             which = labels.shown(c)
             raise InputError(
-                f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no more "
-                f"than chance; nothing can be judged by them. {reasons(probes, scores)}"
+                f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no "
+                f"more than chance; nothing can be judged by them. {reasons(probes, scores)}"
             )
     asked = np.bincount(answers.of[answers.present], minlength=task.classes)
     if np.count_nonzero(asked) < 2:
