@@ -119,10 +119,10 @@ def resampled(
 
 
 def _clopper_pearson(hits: float, count: float, confidence: float) -> tuple[float, float]:
-    from scipy.stats import beta  # takes a second to import, and few commands need it
+    from scipy.special import betaincinv  # takes a moment to import, and few commands need it
 
-    low = float(beta.ppf(1 - confidence, hits, count - hits + 1)) if hits > 0 else 0.0
-    high = float(beta.ppf(confidence, hits + 1, count - hits)) if hits < count else 1.0
+    low = float(betaincinv(hits, count - hits + 1, 1 - confidence)) if hits > 0 else 0.0
+    high = float(betaincinv(hits + 1, count - hits, confidence)) if hits < count else 1.0
     return low, high
 
 

@@ -86,11 +86,11 @@ def _check_answered(given: np.ndarray, probes: Probes, labels: Labels, scores: n
 def _beyond(hits: int, count: int, chance: float, least: float) -> bool:
     """Whether so many hits are more than chance. least: a chance that it is not below; where even that would
     often be right on all, all have to be."""
-    from scipy.stats import binom  # takes a second to import
+    from scipy.special import bdtrc  # takes a moment to import
 
     if least**count > 0.99 * _CHANCE:
         return hits == count
-    return bool(binom.sf(hits - 1, count, min(chance, 1.0)) <= _CHANCE)
+    return hits > 0 and bool(bdtrc(hits - 1, count, min(chance, 1.0)) <= _CHANCE)
 
 
 def _all_alike(probes: Probes) -> bool:
