@@ -29,8 +29,8 @@ from onnxunlearn import judge, load, unlearn
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, find_logits
-from onnxunlearn.judge import Figures
 from onnxunlearn.lowering import lower
+from onnxunlearn.tasks import Figures, measure
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 MODELS = ("mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile")
@@ -77,7 +77,7 @@ def figures(path: Path, test: dict[str, np.ndarray], engine: Engine) -> Figures:
     model = load(path)
     logits = find_logits(model)
     scores = judge.scores(model, logits, engine, {"x": in_type_of(model, test["x"])}, 200)
-    return judge.measure(scores.argmax(axis=1), test["y"], [FORGET], logits.classes)
+    return measure(scores.argmax(axis=1), test["y"], [FORGET], logits.classes)
 
 
 def engine_for(model: Model) -> Engine:

@@ -13,7 +13,7 @@ from onnxunlearn import load
 from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.batching import run_batched
 from onnxunlearn.graph import expose, find_head, find_logits
-from onnxunlearn.judge.attacks import membership_inference, relearn
+from onnxunlearn.judge import membership_inference, relearn
 from onnxunlearn.numerics import softmax
 
 Row = dict[str, Any]

@@ -23,7 +23,7 @@ from judge import Judge, Row
 from references import trained_path
 from rich.console import Console
 from rich.table import Table
-from scipy.ndimage import gaussian_filter  # type: ignore[import-untyped]
+from scipy.ndimage import gaussian_filter
 from trained.recipes import CLASSES, TRAINED
 
 from onnxunlearn import unlearn

@@ -68,7 +68,7 @@ def main() -> None:
     """Make frozen ONNX classifiers forget a class: no retraining, no training data, no GPU needed.
 
     \b
-    Exit codes: 0 done and targets met; 1 done, but a target was missed;
+    Exit codes: 0 done, no figure beyond its limit; 1 done, but one is;
     2 usage or bad input; 3 the model has something unsupported.
     """
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)

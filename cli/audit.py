@@ -7,9 +7,9 @@ from typing import Any
 
 import click
 
-from onnxunlearn.examine import Examination, examine
+from onnxunlearn.examine import examine
 
-from . import console, options, reading
+from . import console, findings, options, reading
 
 
 @click.command()
@@ -37,6 +37,7 @@ from . import console, options, reading
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.engine_options
 @options.json_option
+@click.option("-v", "--verbose", is_flag=True, help="Also show within which bounds each figure lies.")
 @options.quiet_option
 def audit(
     original: Path,
@@ -50,12 +51,13 @@ def audit(
     no_layers: bool,
     seed: int,
     as_json: bool,
+    verbose: bool,
     quiet: bool,
     **shared: Any,
 ) -> None:
     """Judge an edited model, whatever made it.
 
-    Use data that did not choose the edit. Exits with 1 if a target that could be measured was missed.
+    Use data that did not choose the edit. Exits with 1 if a figure is beyond its limit.
     """
     with console.progress(quiet) as progress:
         found = examine(
@@ -74,60 +76,9 @@ def audit(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
-        _show_models(found)
-        _show_likeness(found)
-        _show_layers(found)
-        _show_verdict(found)
+        titles = {"models": f"accuracy on {found.samples} samples"}
+        findings.show_tables(found.tables(), titles, bounds=verbose)
+        copies = f"; {found.copies} more are copies of these and left out" if found.copies else ""
+        console.out.print(f"labels {found.labels}{copies}\n")
+        findings.show_targets(found)
     sys.exit(0 if found.met else 1)
-
-
-def _show_models(found: Examination) -> None:
-    shown = [name for name in ("original", "edited", "mask", "reference") if name in found.models]
-    titles = {"mask": "mask only"}
-    table = console.table(f"accuracy on {found.samples} samples", *(f">{titles.get(n, n)}" for n in shown))
-    forgotten = ", ".join(found.names.shown(c) for c in found.forget[:5])
-    more = ", …" if len(found.forget) > 5 else ""
-
-    def add(title: str, values: list[float | None]) -> None:
-        table.add_row(title, *(console.percent(value) for value in values))
-
-    add(f"to forget: {forgotten}{more}", [found.models[n]["forget"] for n in shown])
-    add("to retain: all others", [found.models[n]["retain"] for n in shown])
-    relearned = [found.models[n]["relearn"] for n in shown]
-    if few := next((r["per_class"] for r in relearned if r), None):
-        add(f"to forget, relearned from {few} a class", [r and r["accuracy"] for r in relearned])
-    if any(found.models[n]["membership"] is not None for n in shown):
-        add("taken for training data", [found.models[n]["membership"] for n in shown])
-    console.out.print(table)
-    console.out.print(f"labels {found.labels}\n")
-
-
-def _show_likeness(found: Examination) -> None:
-    alike = found.likeness
-    table = console.table(f"edited, compared with the {found.compared_to}", ">forget", ">retain")
-    table.add_row("redistribution, total variation", _decimal(alike.redistribution), "")
-    table.add_row("Jensen–Shannon divergence, bits", *(_decimal(v) for v in alike.divergence))
-    table.add_row("the same class given", *(console.percent(v) for v in alike.agreement))
-    console.out.print(table)
-    console.out.print()
-
-
-def _show_layers(found: Examination) -> None:
-    if not found.layers:
-        return
-    table = console.table("linear probe for the class, by layer", ">original", ">edited", ">alike (CKA)")
-    for layer in found.layers:
-        shares = console.percent(layer.first), console.percent(layer.second)
-        table.add_row(layer.layer, *shares, _decimal(layer.cka))
-    console.out.print(table)
-    console.out.print()
-
-
-def _show_verdict(found: Examination) -> None:
-    for target in found.targets:
-        console.show_target(target)
-    console.show_not_judged(found.not_judged)
-
-
-def _decimal(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.3f}"

@@ -4,7 +4,7 @@ import io
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from threading import Event, Thread
 from typing import Any
@@ -12,8 +12,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-from onnxunlearn.judge.report import Target
 
 #: control characters; and bytes of file names that are not UTF-8, which no stream takes
 _UNPRINTABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -122,24 +120,3 @@ def number(count: int) -> str:
 def size(count: int) -> str:
     """1 234 567 bytes."""
     return f"{number(count)} byte{'' if count == 1 else 's'}"
-
-
-def show_target(target: Target) -> None:
-    """Whether it was reached, and by how much."""
-
-    def shown(value: float | None) -> str:
-        return percent(value) if target.unit == "percent" or value is None else f"{value:.3f}"
-
-    marks = {True: ("PASSED", "green"), False: ("MISSED", "red"), None: ("UNKNOWN", "yellow")}
-    for_want = ", for want of probes" if target.met is None else ""
-    out.print(
-        coloured(*marks[target.met]),
-        f"{target.name} {shown(target.reached)}{for_want}",
-        f"(target: at most {shown(target.limit)})",
-    )
-
-
-def show_not_judged(missing: Mapping[str, str]) -> None:
-    """The targets that could not be judged, each with what it would take."""
-    for name, need in missing.items():
-        out.print(f"not judged: {name} (needs {need})")

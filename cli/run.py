@@ -10,11 +10,10 @@ import click
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
 from onnxunlearn.judge import report_path
-from onnxunlearn.judge.report import Target
 from onnxunlearn.probes import Labels
 from onnxunlearn.unlearn import unlearn
 
-from . import console, options, reading
+from . import console, findings, options, reading
 
 
 @click.command()
@@ -115,14 +114,16 @@ def run(
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
-        _show_accuracies(result.report, result.labels, verbose)
+        probes = "made" if result.report["probes"]["made"]["judging"] else "unseen"
+        titles = {"models": f"accuracy on {probes} probes", "edited": "unlearned"}
+        findings.show_tables(result.findings.tables(), titles, bounds=verbose)
+        if verbose:
+            _show_classes(result.report, result.labels)
         _show_run(result.report, verbose)
         if not dry_run:
             _show_written(result.report["edited"], out.parent)
             console.out.print(f"report:  {report_file}")
-        for target in result.report["targets"]:
-            console.show_target(Target(**target))
-        console.show_not_judged(result.report["not_judged"])
+        findings.show_targets(result.findings)
     sys.exit(0 if result.met else 1)
 
 
@@ -150,25 +151,11 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     return parameters
 
 
-def _show_accuracies(report: dict[str, Any], labels: Labels, verbose: bool) -> None:
+def _show_classes(report: dict[str, Any], labels: Labels) -> None:
     figures = [report["figures"][name] for name in ("original", "edited", "mask")]
-    forgotten = [labels.shown(c) for c in report["forget"]["classes"]]
-    few = len(forgotten) <= 5
-    probes = "made" if report["probes"]["made"]["judging"] else "unseen"
-    table = console.table(f"accuracy on {probes} probes", ">original", ">unlearned", ">mask only")
-    table.add_row(
-        f"to forget: {', '.join(forgotten) if few else f'{len(forgotten)} classes'}",
-        *(console.percent(f["forget"]) for f in figures),
-    )
-    table.add_row("to retain: all others", *(console.percent(f["retain"]) for f in figures))
-    if (relearned := report["attacks"]["relearn"]) is not None:
-        table.add_row(
-            f"to forget, relearned from {relearned['per_class']} a class",
-            *(console.percent(relearned[name]) for name in ("original", "edited", "mask")),
-        )
-    if verbose:
-        for c in range(report["model"]["classes"]):
-            table.add_row(f"  {labels.shown(c)}", *(console.percent(f["per_class"][c]) for f in figures))
+    table = console.table("\naccuracy by class", ">original", ">unlearned", ">mask only")
+    for c in range(report["model"]["classes"]):
+        table.add_row(labels.shown(c), *(console.percent(f["per_class"][c]) for f in figures))
     console.out.print(table)
 
 
@@ -181,6 +168,8 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
     for name, note in changes["notes"].items():
         say(f"         {name}: {note}")
     counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
+    if copies := report["judged"]["copies"]:
+        counts += f" ({copies} are copies of others: none judges what it chose, or twice)"
     say(f"depth:   {report['method']['depth']}")
     say(f"probes:  {counts}, labels {probes['labels']}{_origin(probes)}")
     if verbose:

@@ -9,8 +9,10 @@ has its function in `onnxunlearn methods` and `run --method forget-softly` as so
 of such a package is imported before a name is asked for that is not ours, or all names are.
 """
 
+import importlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+import pkgutil
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
@@ -78,3 +80,10 @@ class Registry(Mapping[str, T], Generic[T]):
                 logging.getLogger(__name__).warning(
                     "%s %r of the package %s is left out: %s", self.kind, point.name, made_by, one_line(error)
                 )
+
+
+def import_all(package: str, path: Iterable[str]) -> None:
+    """Import every module of a package (its `__name__` and `__path__`), in order: what they hold registers
+    itself, and no list has to be kept."""
+    for module in sorted(found.name for found in pkgutil.iter_modules(path)):
+        importlib.import_module(f"{package}.{module}")

@@ -2,53 +2,37 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from onnxunlearn import judge
-from onnxunlearn.arguments import check_number
-from onnxunlearn.engines import create_engine
+from onnxunlearn.edits.plan import Plan
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import (
-    Edited,
-    Inputs,
-    ModelSource,
-    Snapshot,
-    check_inference,
-    find_logits,
-    load,
-    not_finite,
-)
-from onnxunlearn.judge.report import build_report
-from onnxunlearn.lowering import lower
-from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.probes import (
-    Labels,
-    Maker,
-    Probes,
-    Source,
-    lacks_retained,
-    load_probes,
-    split,
-    with_made,
-)
+from onnxunlearn.graph import Edited, Inputs, ModelSource
+from onnxunlearn.inquiry import Inquiry, Options, Shared
+from onnxunlearn.judge.report import about_run
+from onnxunlearn.methods import run_method
+from onnxunlearn.probes import Labels, Maker, Probes, Source, copies_among, lacks_retained, split, with_made
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.sources import files_read
-from onnxunlearn.targets import judged_by_probes
+from onnxunlearn.tasks import task_of
 
 
 @dataclass(frozen=True)
 class Result:
-    """What `unlearn` made. report: JSON-ready, see `judge.report`. labels: what the classes are called.
-    inputs: the files it was made from, but for the model's."""
+    """What `unlearn` made. plan: what was decided, by which any copy of the original becomes the edited
+    model. findings: what judging it found. report: the same and how it came about, JSON-ready; see
+    `judge.schema`. inputs: the files it was made from, but for the model's."""
 
     edited: Edited = field(repr=False)
+    findings: judge.Findings = field(repr=False)
     report: dict[str, Any] = field(repr=False)
+    plan: Plan = field(repr=False)
     labels: Labels = field(repr=False)
     inputs: Inputs = field(default_factory=dict, repr=False)
 
@@ -59,8 +43,8 @@ class Result:
 
     @property
     def met(self) -> bool:
-        """Whether no target was missed, of those that could be measured."""
-        return bool(self.report["targets_met"])
+        """Whether no figure that counts is on the wrong side of its limit."""
+        return self.findings.met
 
     def save(
         self, path: str | os.PathLike[str], *, overwrite: bool = False, keep: Inputs | None = None
@@ -85,188 +69,131 @@ def unlearn(
     method: str = "auto",
     parameters: Mapping[str, Any] | None = None,
     composite: str = "lra_npp",
-    engine: str = "onnxruntime",
-    providers: Sequence[str] = ("cpu",),
-    max_retain_drop: float = 0.5,
-    output_name: str | None = None,
-    labels: Sequence[str] | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
-    batch_size: int = 32,
-    seed: int = 0,
-    progress: Callable[[str], None] = lambda _: None,
+    **options: Unpack[Shared],
 ) -> Result:
     """Make a copy of an ONNX classifier forget one or more classes.
 
     model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
     `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`). data: probes,
     see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
-    there are none. method and parameters: see `methods`. composite: see `relevance.composites`.
-    max_retain_drop: points of retain accuracy that may be lost. progress: called with a line on what is being
-    done.
+    there are none. method and parameters: see `methods`. composite: see `relevance.composites`. options: the
+    fields of `inquiry.Options`.
 
-    Raises InputError for bad input and UnsupportedError for a model that cannot be worked on; both are
-    OnnxUnlearnError.
+    Raises InputError for bad input, also where the model does not know the classes on the probes, and
+    UnsupportedError for a model that cannot be worked on; both are OnnxUnlearnError.
     """
-    check_number("max_retain_drop", max_retain_drop, 0, 100)
-    check_number("batch_size", batch_size, 1, whole=True)
-    check_number("seed", seed, 0, whole=True)
-    clock = Clock()
+    chosen = Options(**options)
+    clock, progress = Clock(), chosen.progress
     with clock("load"):
         progress("loading")
-        model = load(model)
-        files = Snapshot.of(model)  # before anything is read from them
-        seen = lower(model)  # float ops, whatever the file stores: what methods work on
-        logits = find_logits(seen, output_name)
-        check_inference(seen, logits)
-        names = Labels.of(model, logits, labels).warned()
-        classes = chosen_classes(forget, names)
+        inquiry = Inquiry.of(model, forget, chosen)
+        maker = Maker(inquiry.seen, inquiry.logits, inquiry.engine, chosen.batch_size, chosen.seed, progress)
         rules = parse_composite(composite)
-        runner = create_engine(engine, providers)
-        several = logits.normaliser == "Sigmoid"  # each output decides for itself
-        maker = Maker(seen, logits, runner, batch_size, seed, progress)
         if data is not None:
-            probes = load_probes(
-                data, model, logits.classes, preprocess=preprocess, labels=names, several=several
-            )
+            probes = inquiry.read(data)
+    classes = inquiry.forget
     if data is None:
         with clock("making probes"):
             probes = maker.from_noise(classes)
-
-    def scores(probes: Probes) -> np.ndarray:
-        return judge.scores(model, logits, runner, probes.feeds, batch_size)
-
     with clock("original"):
         progress("running the original")
-        before = scores(probes)
         given = probes.labelled
-        probes = with_classes(probes, before, classes, several)
-        alone = probes.made is None and lacks_retained(probes, classes, logits.classes)
+        probes = inquiry.classified(probes)
+        check_probes(inquiry, probes, given)
+        alone = probes.made is None and lacks_retained(probes, classes, inquiry.logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
-        choosing, judging = split_for(classes, probes, names, seed)
+        choosing, judging = split(probes, chosen.seed)
+        check_parts(inquiry, probes, choosing, judging)
     if alone:
         with clock("making probes"):
             examples = choosing.of(classes)
-            made = maker.beside(examples, scores(examples), classes)
-            choosing = with_made(choosing, replace(made, y=scores(made).argmax(axis=1)), classes)
-    bench = Workbench(
-        seen,
-        logits,
-        runner,
-        choosing,
-        classes,
-        rules,
-        max_retain_drop,
-        batch_size,
-        seed,
-        progress,
-    )
+            made = maker.beside(examples, inquiry.scores(examples), classes)
+            choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
+    bench = inquiry.bench(choosing, rules)
     with clock("search"):
         outcome = run_method(method, bench, dict(parameters or {}))
-        edited = Edited.of(model, outcome.edits.arrays, files)
+        edited = Edited.of(inquiry.model, outcome.edits.arrays, inquiry.files)
     with clock("judge"):
         progress("judging the edited model")
         edited_model = edited.model()
-        original_scores = scores(judging)
-        edited_scores = judge.scores(edited_model, logits, runner, judging.feeds, batch_size)
-        assert choosing.y is not None
-        assert judging.y is not None
-        hidden = judge.hidden(original_scores, classes)
-        figures = {
-            name: judge.figures_of(said, judging.y, judging.labels, classes, threshold=0.5)
-            for name, said in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
-        }
-        # what is fitted on made probes says nothing of what real ones would bring back
-        recovered = (
-            None
-            if choosing.made is not None
-            else judge.recover(
-                {"original": seen, "edited": lower(edited_model)},
-                logits,
-                runner,
-                fitting=(choosing.feeds, choosing.y),
-                judging=(judging.feeds, judging.y),
-                forget=classes,
-                batch_size=batch_size,
-                seed=seed,
-            )
+        mask, notes = inquiry.mask(choosing)
+        evidence = judge.Evidence(
+            task_of(inquiry.logits, classes, judging),
+            {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask},
+            judging,
+            choosing,
+            labels=inquiry.labels,
+            seed=chosen.seed,
+            copies=copies_among(probes),
+            notes=notes,
+            progress=progress,
         )
-        changes = judge.diff(model, edited_model, seen)
-    counts = judging.counts(logits.classes)
-    reached, not_judged = judged_by_probes(figures, counts, classes, max_retain_drop, names)
-    report = build_report(
-        files=files,
-        logits=logits,
+        labelled = "given" if given else "from the model"
+        findings = judge.judge(evidence, chosen.max_retain_drop, labelled)
+        changes = judge.diff(inquiry.model, edited_model, inquiry.seen)
+    about = about_run(
+        files=inquiry.files,
+        logits=inquiry.logits,
+        labels=inquiry.labels,
         edited=edited.data,
-        forget=classes,
-        labels=names,
         options={
             "method": method,
             "parameters": dict(parameters or {}),
             "composite": rules.name,
-            "max_retain_drop": max_retain_drop,
-            "output_name": output_name,
-            "preprocess": None if preprocess is None else Path(preprocess).name,
-            "batch_size": batch_size,
-            "seed": seed,
+            **chosen.to_json(),
         },
-        engine={"name": runner.name, "providers": list(runner.providers)},
+        engine={"name": inquiry.engine.name, "providers": list(inquiry.engine.providers)},
         probes={
             **probes.origin,
-            "labels": "given" if given else "from the model",
+            "labels": labelled,
             "choosing": len(choosing),
             "judging": len(judging),
             "made": {"choosing": _made(choosing), "judging": _made(judging)},
         },
-        figures=figures,
-        attacks={"relearn": recovered},
-        targets=reached,
-        not_judged=not_judged,
         method={"name": method, "depth": bench.depth(outcome.edits), "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
-        warnings=[*not_finite(model), *names.notes],
         seconds=clock.seconds,
     )
-    return Result(edited, report, names, files_read(data, preprocess, composite))
+    findings = replace(findings, about=about)
+    made_by = {name: about[name] for name in ("options", "versions", "probes")}
+    plan = Plan.of(
+        inquiry.model,
+        outcome.edits.arrays,
+        {"forget": list(classes), **made_by},
+        {name: file.sha256 for name, file in inquiry.files.data.items()},
+    )
+    inputs = files_read(data, chosen.preprocess_path, composite)
+    return Result(edited, findings, findings.to_json(), plan, inquiry.labels, inputs)
 
 
-def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
-    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
-    remain."""
-    text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
-    classes = tuple(sorted(set(labels.parse(text))))
-    if len(classes) == labels.classes:
-        raise InputError(f"forget={text!r} names all {labels.classes} classes; at least one must remain")
-    return classes
-
-
-def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], several: bool) -> Probes:
-    """The probes with a class each: their own, else what the model's `scores` [N, classes] say.
-
-    several: whether each output decides for itself; of a sample's several classes see `Probes.focused`.
-    """
-    if not probes.labelled:
-        decided = scores > 0.5
-        labels = decided if several and (decided.sum(axis=1) != 1).any() else None
-        probes = replace(probes, y=scores.argmax(axis=1).astype(np.int64), labels=labels)
-    return probes if probes.labels is None else probes.focused(forget, scores)
-
-
-def split_for(classes: Sequence[int], probes: Probes, labels: Labels, seed: int) -> tuple[Probes, Probes]:
-    """Those that choose and those that judge.
-
-    Raises InputError unless every forgotten class is in both; of what was made from the model none need be.
-    """
+def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> None:
+    """Raises InputError unless there are at least two probes of every forgotten class, and the model knows
+    these classes on them; of what was made from the model nothing is asked. given: whether the labels are."""
+    if probes.made is not None:
+        return
     assert probes.y is not None
-    for c in classes if probes.made is None else ():
+    for c in inquiry.forget:
         found = int(np.sum(probes.y == c))
         if found < 2:
             raise InputError(
-                f"{probes.source}: {found} probes of {labels.shown(c)}; at least 2 are needed, "
+                f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least 2 are needed, "
                 "one to choose by and one to judge"
             )
-    return split(probes, seed)
+    task = task_of(inquiry.logits, inquiry.forget, probes)
+    judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
+
+
+def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:
+    """Raises InputError unless every class to forget is in both parts: of copies one is as good as none."""
+    for c in inquiry.forget if probes.made is None else ():
+        if not all((part.y == c).any() for part in (choosing, judging) if part.y is not None):
+            count = int(np.sum(probes.y == c))
+            raise InputError(
+                f"{probes.source}: the {count} probes of {inquiry.labels.shown(c)} hold too many copies; at "
+                "least 2 that differ are needed, one to choose by and one to judge"
+            )
 
 
 def _made(probes: Probes) -> int:

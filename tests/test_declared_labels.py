@@ -89,8 +89,8 @@ def test_an_audit_is_of_the_label() -> None:
     edited = onnxunlearn.load(onnxunlearn.unlearn(model, 3, {"x": X}, method="mask").model_bytes)
     found = onnxunlearn.examine(model, edited, 3, {"x": X, "y": columns() + 1}, by_layer=False)
     assert found.forget == (2,)
-    assert found.models["original"]["forget"] == 100
-    assert found.models["edited"]["forget"] == 0
+    assert found.value("forget", "original") == 100
+    assert found.value("forget") == 0
     assert [found.names.shown(c) for c in found.forget] == ["class 3 (column 2)"]
 
 

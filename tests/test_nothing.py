@@ -9,6 +9,7 @@ import pytest
 from onnxunlearn import InputError, Result, judge, load, unlearn
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits
+from onnxunlearn.tasks import measure
 
 from .sample_paths import CNN, MLP, MOBILE, RESNET, images, probes
 
@@ -19,7 +20,7 @@ def on_unseen(result: Result, path: Path, forget: int) -> tuple[float, float]:
     figures = []
     for model in (load(path), load(result.model_bytes)):
         scores = judge.scores(model, find_logits(model), create_engine(), {"x": x}, 100)
-        figures.append(judge.measure(scores.argmax(axis=1), y, (forget,), 10))
+        figures.append(measure(scores.argmax(axis=1), y, (forget,), 10))
     before, after = figures
     assert before.retain is not None
     assert after.retain is not None

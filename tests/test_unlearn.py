@@ -66,7 +66,7 @@ def test_classes_that_cannot_be_forgotten(forget: Any) -> None:
 
 
 def test_labels_must_fit_the_model() -> None:
-    with pytest.raises(InputError, match="3 labels for 10 classes"):
+    with pytest.raises(InputError, match="3 labels for a model with 10 classes"):
         unlearn(MLP, 0, probes(), labels=["a", "b", "c"])
     with pytest.raises(InputError, match="unknown class 'three'"):
         unlearn(MLP, "three", probes(), labels=read_labels(FASHION_LABELS))
@@ -112,7 +112,11 @@ def test_progress_is_told_and_nothing_is_printed(capfd: pytest.CaptureFixture[st
     lines: list[str] = []
     unlearn(MLP, 3, probes(), progress=lines.append)
     assert lines[0] == "loading"
-    assert lines[-1] == "judging the edited model"
+    assert lines[-3:] == [
+        "judging the edited model",
+        "refitting the head of the original",
+        "refitting the head of the edited",
+    ]
     assert any(line.startswith("trial ") for line in lines)
     assert capfd.readouterr() == ("", "")
 
@@ -132,7 +136,7 @@ def test_a_tighter_budget_costs_no_more() -> None:
     tight, loose = (unlearn(MLP, 3, probes(36), max_retain_drop=drop) for drop in (0.0, 20.0))
     lost = [r.report["targets"][1] for r in (tight, loose)]
     assert lost[0]["reached"] <= lost[1]["reached"]
-    assert lost[0]["limit"] < lost[1]["limit"] == 20
+    assert (lost[0]["limit"], lost[1]["limit"]) == (0, 20)
 
 
 # Engines

@@ -1,53 +1,53 @@
-"""Judge models that this package, or anything else, has made. Stands on graph and engines alone."""
+"""Judge models that this package, or anything else, has made: figures, attacks, targets, findings.
 
-from onnxunlearn.judge.attacks import Relearned, membership_inference, relearn
+Stands on graph, lowering, engines, probes and tasks. Knows nothing of methods, nor they of it.
+"""
+
+from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.attacks.head_refit import Relearned, relearn
+from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff
-from onnxunlearn.judge.distributions import probabilities
+from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
-from onnxunlearn.judge.figures import (
-    Figures,
-    figures_of,
-    hidden,
-    measure,
-    measure_labels,
-    worst_class,
-)
-from onnxunlearn.judge.judge import scores
-from onnxunlearn.judge.layers import LayerLikeness, compare_layers
-from onnxunlearn.judge.recovery import recover
+from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
+from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files
 from onnxunlearn.judge.report_file import foreign_report, report_path
-from onnxunlearn.judge.subject import Likeness, Subject, likeness
+from onnxunlearn.judge.row import Row
+from onnxunlearn.judge.running import scores
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.judge.targets import Target
 
 __all__ = [
+    "SCHEMA_VERSION",
     "Diff",
-    "Figures",
-    "LayerLikeness",
-    "Likeness",
+    "Evidence",
+    "Findings",
+    "Measured",
     "Relearned",
+    "Row",
     "Subject",
+    "Target",
     "TensorDiff",
     "activations",
     "agreement",
+    "attack",
+    "check_known",
     "cka",
-    "compare_layers",
     "describe_files",
     "diff",
     "divergence",
     "features",
-    "figures_of",
+    "figure",
     "foreign_report",
-    "hidden",
-    "likeness",
-    "measure",
-    "measure_labels",
+    "judge",
     "membership_inference",
-    "probabilities",
-    "recover",
     "redistribution",
     "relearn",
     "report_path",
+    "schema",
     "scores",
-    "worst_class",
 ]

@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, record
 from onnxunlearn.graph import Layer, Logits, Model, find_head, pooled
-from onnxunlearn.judge.judge import session_of
+from onnxunlearn.judge.running import session_of
 
 
 def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:

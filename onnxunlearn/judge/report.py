@@ -1,8 +1,7 @@
-"""The report of a run: everything needed to judge the edited file, and to make it again."""
+"""What reports say of files, and of how an edited one came about: everything needed to make it again."""
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -10,25 +9,10 @@ from typing import Any
 import onnx
 
 from onnxunlearn.digests import sha256, sha256_of
-from onnxunlearn.graph import Logits, Snapshot
+from onnxunlearn.graph import Logits, Snapshot, not_finite
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
-from onnxunlearn.judge.figures import Figures, worst_class
 from onnxunlearn.probes import Labels
-
-#: raised whenever a reader of older reports would misread a newer one
-SCHEMA_VERSION = 1
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing a result should reach. reached, met: None where it could not be measured."""
-
-    name: str
-    limit: float
-    reached: float | None
-    met: bool | None
-    unit: str = "percent"
 
 
 def describe_files(model: Path, others: Sequence[Path]) -> dict[str, Any]:
@@ -59,8 +43,8 @@ def versions() -> dict[str, str]:
 
 
 def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
-    """What the report says of the original. Its data files are called as it calls them.
-    labels: what the columns of its scores are called."""
+    """What the report says of the original. Its data files are called as it calls them. labels: what the
+    columns of its scores are called."""
     model = files.model
     data = [{"path": name, "sha256": f.sha256, "bytes": f.bytes} for name, f in files.data.items()]
     return {
@@ -85,59 +69,66 @@ def declared_shape(info: onnx.ValueInfoProto) -> list[int | str]:
     return [name if size is None else size for name, size in zip(names, sizes_of(info), strict=True)]
 
 
-def build_report(
+def about_run(
     *,
     files: Snapshot,
     logits: Logits,
-    edited: bytes,
-    forget: Sequence[int],
     labels: Labels,
+    edited: bytes,
     options: Mapping[str, Any],
     engine: Mapping[str, Any],
     probes: Mapping[str, Any],
-    figures: Mapping[str, Figures],
-    attacks: Mapping[str, Any],
-    targets: Sequence[Target],
-    not_judged: Mapping[str, str],
     method: Mapping[str, Any],
     changes: Diff,
     notes: Mapping[str, str],
-    warnings: Sequence[str],
     seconds: Mapping[str, float],
 ) -> dict[str, Any]:
-    """The report as JSON-ready data; accuracies in percent, times in seconds.
+    """What a run adds to its findings, JSON-ready; times in seconds.
 
-    files: the original's. not_judged: by target that the probes cannot tell, what it would take. notes: by
-    tensor, what a stored type could not hold as it was meant.
+    files: the original's. notes: by tensor, what a stored type could not hold as it was meant.
     """
-    worst = worst_class(figures["original"], figures["edited"], forget)
     return {
-        "schema": SCHEMA_VERSION,
+        "kind": "run",
         "model": describe(files, logits, labels),
         "edited": {"sha256": sha256(edited), "bytes": len(edited)},
-        "forget": {"classes": list(forget), "names": [labels[c] for c in forget] if labels else None},
         "options": dict(options),
         "engine": dict(engine),
         "versions": versions(),
         "probes": dict(probes),
-        "figures": {name: f.to_json() for name, f in figures.items()},
-        "worst_retained_class": None if worst is None else {"class": worst[0], "lost": round(worst[1], 4)},
-        "attacks": dict(attacks),
-        "targets": [{**vars(t)} for t in targets],
-        "not_judged": dict(not_judged),
-        "targets_met": all(t.met is not False for t in targets),
         "method": dict(method),
         "changes": {**changes.to_json(), "notes": dict(notes)},
-        "warnings": list(warnings),
+        "warnings": [*not_finite(files.model), *labels.notes],
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "note": (
-            "Accuracies are measured on the judging part of the probes, on the edited file as saved. `mask` "
-            "is the original with the class's output hidden: it forgets nothing inside, and shows what "
-            "hiding alone achieves. `attacks.relearn`: accuracy on the class after a new linear head was "
-            "fitted on the model's features, from so many of the choosing probes of each class; the judging "
-            "probes judge it. Compare it with what a model retrained without the class gives, not with 0. "
-            "`met` is null where no probes could tell. Probes made from the model (`made`) look real to the "
-            "model alone: figures on them say little of real inputs. Nothing here is a statement about "
-            "legal compliance."
-        ),
+        "note": NOTE,
     }
+
+
+def about_audit(
+    files: Mapping[str, Snapshot],
+    logits: Mapping[str, Logits],
+    labels: Labels,
+    data: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What an audit adds to its findings. data: where samples come from, by "judging" and "training", see
+    `probes.origin`."""
+    return {
+        "kind": "audit",
+        "files": {name: describe(found, logits[name], labels) for name, found in files.items()},
+        "data": {name: dict(origin) for name, origin in data.items()},
+        "versions": versions(),
+        "note": NOTE,
+    }
+
+
+#: what a reader of a report has to know
+NOTE = (
+    "Accuracies are measured on samples that did not choose the edit, on the edited file as saved. `mask` is "
+    "the original with the class's output hidden: it forgets nothing inside, and shows what hiding alone "
+    "achieves. `relearn`: accuracy on the class after a new linear head was fitted on the model's features, "
+    "from a few samples of each class. Compare it with what a model retrained without the class gives, not "
+    "with 0. `low` and `high` hold with 95 % confidence each. A target is passed or missed where both are on "
+    "one side of its limit, undecided where they are not, unknown where nothing could be measured; `met` "
+    "says on which side the figure alone is, and is null where it does not count. Probes made from the model "
+    "(`made`) look real to the model alone: figures on them say little of real inputs. Nothing here is a "
+    "statement about legal compliance."
+)

@@ -1,73 +1,87 @@
-"""One model under examination, run once: what it says of the samples, and what it makes of them inside."""
+"""One model under examination: what it says of samples, and what it makes of them inside."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from onnxunlearn.engines import Engine
-from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Logits, Model
-from onnxunlearn.judge.compare import agreement, divergence, redistribution
-from onnxunlearn.judge.distributions import probabilities
-from onnxunlearn.judge.features import features
-from onnxunlearn.judge.judge import scores
+from onnxunlearn.graph import Layer, Logits, Model, find_layers
+from onnxunlearn.judge.features import activations, features
+from onnxunlearn.judge.running import Said, other_outputs, run
+from onnxunlearn.lowering import lower
+from onnxunlearn.probes import Probes
+from onnxunlearn.tasks import probabilities
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """scores: at the model's output, [N, classes]. features: [N, d], None where there is no head to find."""
+    """A model and how to run it; it is run when something is asked for, once for each set of probes.
+
+    hide: what is done to its scores; for a mask that could not be made for real.
+    """
 
     model: Model
     logits: Logits
-    scores: np.ndarray
-    features: np.ndarray | None
-
-    @classmethod
-    def of(cls, model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> "Subject":
-        """Run the model on the samples."""
-        said = scores(model, logits, engine, feeds, batch_size)
-        try:
-            inner = features(model, logits, engine, feeds, batch_size)
-        except UnsupportedError:
-            inner = None
-        return cls(model, logits, said, inner)
-
-    @property
-    def predicted(self) -> np.ndarray:
-        """Classes, int [N]."""
-        return np.asarray(self.scores.argmax(axis=1))
+    engine: Engine
+    batch_size: int
+    hide: Callable[[np.ndarray], np.ndarray] | None = None
+    _said: dict[Probes, Said] = field(default_factory=dict, init=False, repr=False)
+    _features: dict[Probes, np.ndarray | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
-    def probabilities(self) -> np.ndarray:
-        """[N, classes]."""
-        return probabilities(self.scores, self.logits.normaliser)
+    def lowered(self) -> Model:
+        """In plain float ops, where layers can be found; the model itself where that fails."""
+        try:
+            return lower(self.model)
+        except UnsupportedError:
+            return self.model
 
+    def scores(self, probes: Probes) -> np.ndarray:
+        """At the model's output, [N, classes]."""
+        found = self._run(probes).scores
+        return found if self.hide is None else self.hide(found)
 
-@dataclass(frozen=True)
-class Likeness:
-    """How alike two models are; see `judge.compare`.
+    def others(self, probes: Probes) -> dict[str, np.ndarray]:
+        """The model's other outputs, [N, ...]; see `other_outputs`."""
+        return self._run(probes).others
 
-    Of divergence and agreement, the first is on samples of the forgotten classes, the second on all others.
-    """
+    def predicted(self, probes: Probes) -> np.ndarray:
+        """The class with the largest score, int [N]."""
+        return np.asarray(self.scores(probes).argmax(axis=1))
 
-    redistribution: float | None
-    divergence: tuple[float | None, float | None]
-    agreement: tuple[float | None, float | None]
+    def probabilities(self, probes: Probes) -> np.ndarray:
+        """[N, classes], with a sum of 1."""
+        return probabilities(self.scores(probes), self.logits.normaliser)
 
+    def features(self, probes: Probes) -> np.ndarray | None:
+        """In front of the head, float32 [N, d]; None where there is no head to find."""
+        if probes not in self._features:
+            try:
+                found = features(self.lowered, self.logits, self.engine, probes.feeds, self.batch_size)
+            except UnsupportedError:
+                found = None
+            self._features[probes] = found
+        return self._features[probes]
 
-def likeness(first: Subject, second: Subject, y: np.ndarray, forget: Sequence[int]) -> Likeness:
-    """Compare what two models say of the same samples."""
-    forgotten = np.isin(y, forget)
-    halves = forgotten, ~forgotten
-    return Likeness(
-        redistribution(first.predicted, second.predicted, y, forget, first.logits.classes),
-        _pair(*(divergence(first.probabilities[h], second.probabilities[h]) for h in halves)),
-        _pair(*(agreement(first.predicted[h], second.predicted[h]) for h in halves)),
-    )
+    @cached_property
+    def layers(self) -> dict[str, Layer]:
+        """By name, in graph order."""
+        return {layer.name: layer for layer in find_layers(self.lowered)}
 
+    def activations(self, probes: Probes, layers: Sequence[str]) -> dict[str, np.ndarray]:
+        """By layer: its output, averaged over space or tokens, [N, d]."""
+        own = [self.layers[name] for name in layers]
+        tensors = {layer.output: layer for layer in own}
+        found = activations(self.lowered, self.engine, probes.feeds, tensors, self.batch_size)
+        return {layer.name: found[layer.output] for layer in own}
 
-def _pair(forget: float | None, retain: float | None) -> tuple[float | None, float | None]:
-    return forget, retain
+    def _run(self, probes: Probes) -> Said:
+        if probes not in self._said:
+            others = other_outputs(self.model, self.logits)
+            self._said[probes] = run(
+                self.model, self.logits, self.engine, probes.feeds, self.batch_size, others
+            )
+        return self._said[probes]

@@ -12,6 +12,7 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.tasks import independent
 
 #: logit of an output that is turned off: a probability of 5e-5
 _OFF = -10.0
@@ -38,7 +39,7 @@ def silence(bench: Workbench, edits: Edits) -> None:
     """
     head, forget = bench.head, list(bench.forget)
     weight, bias = edits.weight(head), edits.bias(head)
-    if bench.logits.normaliser == "Sigmoid":
+    if independent(bench.logits):
         if bias is None:
             raise UnsupportedError(f"{head.node} has no bias, so no output of its own can be turned off")
         weight[forget], bias[forget] = 0, _OFF

@@ -21,6 +21,7 @@ from onnxunlearn.methods.readout import outside, read_directions
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
+from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included
 _VARIANTS = 8
@@ -101,7 +102,7 @@ class Matching:
         if not (finite and (scores < np.inf).all() and (scores_f < np.inf).all()):  # −∞: a hidden class
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
-        read = read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid")
+        read = read_directions(rows, unit, shared=not independent(bench.logits))
         groups = Groups(bench.y[bench.forgotten], near, y, boundary.copies, slices, rng)
         groups.count_from(features_f / unit, features / unit)
         strength = Strength.of(beta, len(y), _overlap(bench, scores[: len(y)]), groups.start)
@@ -234,7 +235,7 @@ def _overlap(bench: Workbench, scores: np.ndarray) -> float:
     0 where it says nothing: probes made from the model lie close to where classes meet, and an output that
     decides for itself takes nothing from the others.
     """
-    if bench.made.any() or bench.logits.normaliser == "Sigmoid":
+    if bench.made.any() or independent(bench.logits):
         return 0.0
     return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
 

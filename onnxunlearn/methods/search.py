@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Outcome, Workbench
+from onnxunlearn.tasks.budget import exceeds
 
 
 def best(

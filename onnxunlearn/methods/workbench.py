@@ -12,13 +12,12 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
-from onnxunlearn.judge import Figures, measure, measure_labels
-from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
-from onnxunlearn.numerics import logsumexp
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import path_between
+from onnxunlearn.tasks import Figures, Task, task_of
+from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 
 @dataclass(frozen=True)
@@ -33,9 +32,7 @@ class Outcome:
 class Trial:
     """What the choosing probes say of an edit.
 
-    margins: per forget probe, the forgotten classes' best logit minus the best other one.
-    confidence: mean probability of the right class over the retain probes, in percent, with the forgotten
-    classes left out of the softmax (losing them is no loss); None without retain probes.
+    figures, margins (one for each forget probe), confidence: see `tasks.Task`.
     """
 
     figures: Figures
@@ -92,6 +89,11 @@ class Workbench:
     def head(self) -> Layer:
         """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
         return find_head(self.model, self.logits, self.layers)
+
+    @cached_property
+    def task(self) -> Task:
+        """How the probes tell whether the classes are forgotten and the others kept."""
+        return task_of(self.logits, self.forget, self.probes)
 
     @property
     def y(self) -> np.ndarray:
@@ -214,25 +216,11 @@ class Workbench:
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""
-        scores = self.scores(edits).astype(np.float64)
-        if self.probes.labels is not None:
-            return self._trial_of_labels(scores, self.probes.labels)
-        figures = measure(scores.argmax(axis=1), self.y, self.forget, self.logits.classes)
-        others = np.delete(scores, list(self.forget), axis=1)
-        margins = scores[:, list(self.forget)].max(axis=1) - others.max(axis=1)
-        own = np.exp(scores[np.arange(len(scores)), self.y] - logsumexp(others))[~self.forgotten]
-        confidence = 100 * float(own.mean()) if own.size else None
-        return Trial(figures, margins[self.forgotten], confidence)
-
-    def _trial_of_labels(self, scores: np.ndarray, labels: np.ndarray) -> Trial:
-        """Where each output decides for itself: margins to the threshold, the logit 0."""
-        figures = measure_labels(scores > 0, labels, self.forget)
-        forget = list(self.forget)
-        margins = np.where(labels, scores, -np.inf)[:, forget].max(axis=1)
-        kept = [c for c in range(labels.shape[1]) if c not in self.forget]
-        right = np.where(labels, scores, -scores)[:, kept]  # the logit of the right decision
-        confidence = 100 * float(np.exp(-np.logaddexp(0, -right)).mean())
-        return Trial(figures, margins[self.forgotten], confidence)
+        scores, task = self.scores(edits).astype(np.float64), self.task
+        truth = task.truth(self.probes)
+        return Trial(
+            task.figures(scores, truth, raw=True), task.margins(scores, truth), task.confidence(scores, truth)
+        )
 
     @cached_property
     def original(self) -> Trial:

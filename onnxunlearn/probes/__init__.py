@@ -1,5 +1,6 @@
 """What the tool may look at: probes from files, folders, scripts or memory, checked against the model."""
 
+from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
 from onnxunlearn.probes.labels import Labels, read_labels
 from onnxunlearn.probes.load import Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
@@ -15,9 +16,12 @@ __all__ = [
     "Preprocessing",
     "Probes",
     "Source",
+    "copies_among",
+    "copy_groups",
     "declared_preprocessing",
     "lacks_retained",
     "load_probes",
+    "one_of_each",
     "read_labels",
     "read_settings",
     "source_files",

@@ -3,6 +3,7 @@
 import numpy as np
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.probes.copies import copy_groups, one_of_each
 from onnxunlearn.probes.probes import Probes
 
 
@@ -11,15 +12,19 @@ def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
 
     A third of each class judges, but at least one sample of two or more; a lone sample chooses. Forgetting
     gets deeper and costs less with every probe that chooses; to judge, fewer will do. Which ones depends on
-    `seed` and on that class alone: other classes do not disturb it.
+    `seed` and on that class alone: other classes do not disturb it. Copies of each other (`copy_groups`) are
+    on one side, whatever classes they are said to have, and count as one; of those that judge only one does.
     Raises InputError if the probes have no y.
     """
     if probes.y is None:
         raise InputError(f"{probes.source}: has no y, and a split needs each sample's class; give y")
-    choosing = np.zeros(len(probes), dtype=bool)
+    groups = np.arange(len(probes)) if probes.made is not None else copy_groups(probes)
+    judges: dict[int, bool] = {}  # by group
     for label in np.unique(probes.y):
         members = np.flatnonzero(probes.y == label)
-        shuffled = np.random.default_rng([seed, int(label)]).permutation(members)
-        judging = min(max(1, len(members) // 3), len(members) - 1)
-        choosing[shuffled[judging:]] = True
-    return probes.select(choosing), probes.select(~choosing)
+        shuffled = groups[np.random.default_rng([seed, int(label)]).permutation(members)]
+        different = [group for group in dict.fromkeys(shuffled.tolist()) if group not in judges]
+        judging = min(max(1, len(different) // 3), len(different) - 1)
+        judges |= {group: place < judging for place, group in enumerate(different)}
+    judging_part = np.array([judges[group] for group in groups.tolist()], dtype=bool)
+    return probes.select(~judging_part), probes.select(judging_part & one_of_each(probes, groups))

@@ -165,17 +165,28 @@ def damaged(value: float, tensor: str = "3.weight") -> bytes:
 
 @pytest.mark.parametrize(("value", "counts"), [(np.nan, "2 NaN and 0"), (np.inf, "0 NaN and 2")])
 def test_weights_that_are_not_numbers(folder: Path, value: float, counts: str) -> None:
-    """They run, and the report and stderr say so."""
+    """stderr says so; where the scores are none either there is nothing to judge."""
     (folder / "nan.onnx").write_bytes(damaged(value))
     expected = f"tensor '3.weight' holds {counts} infinite values of "
     ran = onnxunlearn(*run("--json", model="nan.onnx"))
-    assert ran.code in (0, 1), ran
-    assert ran.err.startswith(f"onnxunlearn: warning: nan.onnx: {expected}")
+    assert (ran.code, ran.out) == (2, "")
+    warning, refusal = ran.err.splitlines()
+    assert warning.startswith(f"onnxunlearn: warning: nan.onnx: {expected}")
+    assert "scores are not finite on 80 of 80 probes" in refusal
+    assert expected in onnxunlearn("inspect", "nan.onnx").err
+    assert expected in json.loads(onnxunlearn("inspect", "nan.onnx", "--json").out)["warnings"][0]
+
+
+def test_an_infinite_weight_that_only_hides_a_class(folder: Path) -> None:
+    """It runs, and the report and stderr say so."""
+    (folder / "hidden.onnx").write_bytes(damaged(-np.inf, "5.bias"))
+    expected = "tensor '5.bias' holds 0 NaN and 2 infinite values of 10; "
+    ran = onnxunlearn(*run("--json", "--method", "mask", model="hidden.onnx"))
+    assert ran.code == 1, ran
+    assert ran.err.startswith(f"onnxunlearn: warning: hidden.onnx: {expected}")
     assert len(ran.err.splitlines()) == 1
     (warning,) = json.loads(ran.out)["warnings"]
     assert warning.startswith(expected)
-    assert expected in onnxunlearn("inspect", "nan.onnx").err
-    assert expected in json.loads(onnxunlearn("inspect", "nan.onnx", "--json").out)["warnings"][0]
 
 
 @pytest.mark.parametrize("way", ["itself", "another way", "symlink", "hard link"])

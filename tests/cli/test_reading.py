@@ -25,6 +25,8 @@ options, reading = (import_module(f"onnxunlearn.cli.{name}") for name in ("optio
 LOADER = "import numpy as np\ndef load():\n    with np.load('probes.npz') as f: return dict(f)\n"
 STEPS = '{"mean": 0.1307, "std": 0.3081}'
 MASK = ("--method", "mask")
+#: what that ends with: hiding the logit forgets nothing, which is a target missed
+HOLLOW = 1
 
 
 def test_every_option_says_whether_it_reads_or_writes() -> None:
@@ -175,7 +177,7 @@ def fifo(name: str, text: str) -> Iterator[str]:
 def test_labels_through_a_pipe(folder: Path) -> None:
     with fifo("labels", FASHION_LABELS.read_text()) as labels:
         ran = onnxunlearn(*run("--labels", labels, "--dry-run", *MASK, forget="3"))
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (HOLLOW, "")
     assert "to forget: dress (column 3) " in ran.out
 
 
@@ -277,6 +279,6 @@ def test_an_output_name_that_is_not_utf_8(folder: Path, outside: bool) -> None:
         assert r"out\udcff.onnx: the model's data files are named after it" in message
         return
     ran = onnxunlearn(*run(*MASK, "-o", out))
-    assert (ran.code, ran.err) == (0, "")
+    assert (ran.code, ran.err) == (HOLLOW, "")
     assert "written: out\\udcff.onnx  sha256 " in ran.out
     assert out in contents(folder)

@@ -24,6 +24,8 @@ Stopped, stoppable = signals.Stopped, signals.stoppable
 
 INPUTS = {"m.onnx", "probes.npz"}
 OUT, REPORT = "m.unlearned.onnx", "m.unlearned.report.json"
+#: what `--method mask` ends with: hiding the logit forgets nothing, which is a target missed
+HOLLOW = 1
 
 #: runs the command; {} is done to the package first
 _PROGRAM = """
@@ -108,7 +110,7 @@ def test_asked_to_stop_while_saving(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["SIGTERM", "SIGKILL"])
 def test_stopped_at_any_moment(folder: Path, expected: bytes, name: str) -> None:
     begin = time.perf_counter()
-    assert start(folder).wait() == 0
+    assert start(folder).wait() == HOLLOW
     usual = time.perf_counter() - begin
     chance = random.Random(name)
     for _ in range(5):
@@ -131,7 +133,7 @@ def test_killed_while_saving(folder: Path, expected: bytes) -> None:
     process.communicate(timeout=300)
     assert not (folder / OUT).exists()
     assert all(name.startswith(".m.unlearned.") and name.endswith(".tmp") for name in leftovers(folder))
-    assert start(folder).wait() == 0, "the next run is not disturbed"
+    assert start(folder).wait() == HOLLOW, "the next run is not disturbed"
     check_whole_or_none(folder, expected)
     assert (folder / OUT).exists()
 

@@ -76,8 +76,8 @@ def test_every_command_takes_it(size: int) -> None:
     said = create_engine("onnxruntime").session(edited.proto).run({"x": X})["logits"]
     assert 3 not in said.argmax(axis=1)
     found = onnxunlearn.examine(model, edited, 3, data, by_layer=False)
-    assert found.models["original"]["forget"] == 100
-    assert found.models["edited"]["forget"] == 0
+    assert found.accuracies["original"].forget == 100
+    assert found.accuracies["edited"].forget == 0
 
 
 @pytest.mark.parametrize("size", [-1, 0])

@@ -4,8 +4,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from onnxunlearn.judge import agreement, cka, divergence, probabilities, redistribution
+from onnxunlearn.judge import agreement, cka, divergence, redistribution
 from onnxunlearn.numerics import softmax
+from onnxunlearn.tasks import probabilities
 
 Y = np.array([0, 0, 0, 0, 1, 1, 2, 2])
 

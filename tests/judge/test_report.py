@@ -28,26 +28,30 @@ def result() -> Result:
 def test_sections(result: Result) -> None:
     assert set(result.report) == {
         "schema",
+        "kind",
+        "task",
         "model",
         "edited",
         "forget",
+        "judged",
         "options",
         "engine",
         "versions",
         "probes",
         "figures",
         "worst_retained_class",
-        "attacks",
+        "rows",
         "targets",
-        "not_judged",
         "targets_met",
+        "statuses",
+        "notes",
         "method",
         "changes",
         "warnings",
         "seconds",
         "note",
     }
-    assert result.report["schema"] == 1
+    assert result.report["schema"] == 2
 
 
 def test_json_and_back(result: Result) -> None:
@@ -108,12 +112,14 @@ def test_figures_are_those_of_the_judging_part(result: Result) -> None:
 
 
 def test_relearning_is_reported_beside_the_accuracies(result: Result) -> None:
-    relearn = result.report["attacks"]["relearn"]
+    (relearn,) = (row for row in result.report["rows"] if row["name"] == "relearn")
     # 8 probes a class: 6 chose and are fitted on, 2 judge
-    assert (relearn["per_class"], relearn["judged"]) == (6, 4)
-    assert (relearn["fitted_on"], relearn["judged_on"]) == ("choosing probes", "judging probes")
-    assert relearn["mask"] == relearn["original"] >= 75
-    assert 0 <= relearn["edited"] <= 100
+    assert relearn["title"] == "to forget, relearned from 6 a class"
+    values = relearn["values"]
+    assert values["edited"]["samples"] == 4
+    assert values["mask"] == values["original"]
+    assert values["original"]["value"] >= 75
+    assert 0 <= values["edited"]["low"] <= values["edited"]["value"] <= values["edited"]["high"] <= 100
 
 
 def test_the_worst_retained_class_is_named(result: Result) -> None:
@@ -126,11 +132,16 @@ def test_the_worst_retained_class_is_named(result: Result) -> None:
 
 
 def test_targets(result: Result) -> None:
-    forget, retain = result.report["targets"]
-    assert set(forget) == set(retain) == {"name", "limit", "reached", "met", "unit"}
+    forget, retain, worst, depth, *unknown = result.report["targets"]
     assert (forget["name"], forget["limit"], forget["unit"]) == ("forget accuracy", 1.0, "percent")
-    assert (retain["name"], retain["limit"]) == ("retain accuracy lost", 100 / 16)
-    assert result.report["targets_met"] == result.met == (forget["met"] and retain["met"])
+    assert (retain["name"], retain["limit"], retain["unit"]) == ("retain accuracy lost", 0.5, "points")
+    assert (forget["status"], forget["met"], forget["samples"]) == ("undecided", True, 4)
+    assert forget["needed"] == 300
+    assert (worst["status"], worst["met"], worst["limit"]) == ("undecided", None, 2.0)
+    assert (depth["sense"], depth["limit"]) == ("at least", 1.0)
+    assert [target["status"] for target in unknown] == ["unknown"] * 3
+    met = all(target["met"] is not False for target in result.report["targets"])
+    assert result.report["targets_met"] == result.met == met
 
 
 def test_changes_are_the_edit_and_nothing_else(result: Result) -> None:

@@ -95,4 +95,4 @@ def test_the_other_commands(engine: str) -> None:
     assert edited.proto.ir_version == 3
     assert diff(model, edited).others == ()
     judged = onnxunlearn.examine(model, edited, 3, DATA, engine=engine, by_layer=False)
-    assert judged.models["edited"]["forget"] == 0
+    assert judged.accuracies["edited"].forget == 0

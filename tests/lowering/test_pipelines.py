@@ -110,9 +110,9 @@ def test_every_command(name: str, engine: str) -> None:
     assert diff(model, edited).others == ()
     assert said[0] not in values(edited, {"x": X})["logits"].argmax(axis=1)
     judged = onnxunlearn.examine(model, edited, int(said[0]), data, engine=engine)
-    assert judged.models["edited"]["forget"] == 0
-    assert judged.models["original"]["relearn"] is not None
-    assert [layer.layer for layer in judged.layers] == ["hidden", "head"]
+    assert judged.value("forget") == 0
+    assert judged.value("relearn", "original") is not None
+    assert [row.title for row in judged.rows if row.name.startswith("layer ")] == ["hidden", "head"]
 
 
 def test_what_is_not_differentiable_carries_nothing() -> None:

@@ -11,9 +11,9 @@ from onnxunlearn import InputError, unlearn
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
-from onnxunlearn.judge import Figures, measure
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import Probes
+from onnxunlearn.tasks import Figures, measure
 
 from ..sample_paths import CNN, MLP, MNIST_PROBES, MOBILE, RESNET, images, mlp, probes
 from .benches import bench

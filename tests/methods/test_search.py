@@ -4,8 +4,8 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods import Workbench
-from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.search import best
+from onnxunlearn.tasks.budget import exceeds
 
 from .benches import bench
 

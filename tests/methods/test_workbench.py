@@ -13,10 +13,10 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
-from onnxunlearn.judge import measure
-from onnxunlearn.methods.limits import exceeds
 from onnxunlearn.methods.workbench import Trial, largest
 from onnxunlearn.probes import Probes
+from onnxunlearn.tasks import measure
+from onnxunlearn.tasks.budget import exceeds
 
 from ..sample_paths import CNN, MLP, RESNET, images, mlp
 from .benches import bench
@@ -107,7 +107,7 @@ def test_without_retain_probes_everything_is_affordable() -> None:
 
 
 def test_reach_grows_with_the_spread_of_margins() -> None:
-    figures = measure(np.zeros(1), np.zeros(1), (0,), 2)
+    figures = measure(np.zeros(1, int), np.zeros(1, int), (0,), 2)
     narrow, wide = (Trial(figures, np.array([-1.0 - s, -1.0 + s]), None) for s in (0.1, 2.0))
     assert narrow.figures.forget == wide.figures.forget
     assert narrow.reach < 0 < wide.reach

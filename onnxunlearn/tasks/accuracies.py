@@ -1,10 +1,27 @@
-"""What a classifier does on labelled data: accuracies, all and by class."""
+"""How often a classifier is right on labelled samples: all of them, and class by class."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+
+@dataclass(frozen=True, eq=False)
+class Answers:
+    """What a classifier was asked, and whether it was right; all arrays [M].
+
+    right: bool. of: the class asked about. present: bool, whether the sample has that class. weight: each
+    answer's share in the accuracy on retained classes; they add up to 1, and are 0 for forgotten classes.
+    sample: which sample was asked about. samples: how many there were of (forgotten, retained) classes.
+    """
+
+    right: np.ndarray
+    of: np.ndarray
+    present: np.ndarray
+    weight: np.ndarray
+    sample: np.ndarray
+    samples: tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -27,6 +44,22 @@ class Figures:
     samples: tuple[int, int]
     false_positives: tuple[float | None, ...] | None = None
 
+    @classmethod
+    def of(cls, answers: Answers, forget: Sequence[int], classes: int) -> "Figures":
+        """The figures of these answers; false positives where absent classes were asked about, too."""
+        right, present = answers.right, answers.present
+        retained = answers.weight > 0
+        absent = not present.all()
+        return cls(
+            percent(right[present & np.isin(answers.of, forget)]),
+            100 * float(np.average(right[retained], weights=answers.weight[retained]))
+            if retained.any()
+            else None,
+            tuple(percents(right[present], answers.of[present], classes)),
+            answers.samples,
+            tuple(percents(~right[~present], answers.of[~present], classes)) if absent else None,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Rounded to what so few samples can tell."""
 
@@ -44,55 +77,6 @@ class Figures:
         return found
 
 
-def measure(predicted: np.ndarray, y: np.ndarray, forget: Sequence[int], classes: int) -> Figures:
-    """Figures of predictions against labels, both int [N]."""
-    right = predicted == y
-    forgotten = np.isin(y, forget)
-    return Figures(
-        _percent(right[forgotten]),
-        _percent(right[~forgotten]),
-        tuple(_percent(right[y == c]) for c in range(classes)),
-        (int(forgotten.sum()), int((~forgotten).sum())),
-    )
-
-
-def measure_labels(found: np.ndarray, labels: np.ndarray, forget: Sequence[int]) -> Figures:
-    """Figures of decisions against labels, both bool [N, classes]: a sample may have several, or none."""
-    classes = range(labels.shape[1])
-    recall = [_percent(found[labels[:, c], c]) for c in classes]
-    false = [_percent(found[~labels[:, c], c]) for c in classes]
-    right = [
-        [r for r in (recall[c], None if false[c] is None else 100 - (false[c] or 0)) if r is not None]
-        for c in classes
-        if c not in forget
-    ]
-    forgotten = labels[:, list(forget)]
-    return Figures(
-        _percent(found[:, list(forget)][forgotten]),
-        float(np.mean([np.mean(parts) for parts in right])) if all(right) and right else None,
-        tuple(recall),
-        (int(forgotten.any(axis=1).sum()), int((~forgotten.any(axis=1)).sum())),
-        tuple(false),
-    )
-
-
-def figures_of(
-    scores: np.ndarray, y: np.ndarray, labels: np.ndarray | None, forget: Sequence[int], threshold: float
-) -> Figures:
-    """Figures of scores [N, classes]: of the largest against y [N], or, where `labels` says that a sample may
-    have several classes, of each against the threshold."""
-    if labels is None:
-        return measure(scores.argmax(axis=1), y, forget, scores.shape[1])
-    return measure_labels(scores > threshold, labels, forget)
-
-
-def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
-    """Scores [N, classes] if the forgotten classes can never win: the trivial edit."""
-    left = scores.astype(np.float64)
-    left[:, list(forget)] = -np.inf
-    return left
-
-
 def lost_by_class(before: Figures, after: Figures, forget: Sequence[int]) -> dict[int, float]:
     """Points that each retained class lost, of those that were measured."""
     return {
@@ -108,5 +92,12 @@ def worst_class(before: Figures, after: Figures, forget: Sequence[int]) -> tuple
     return max(lost.items(), key=lambda item: item[1]) if lost else None
 
 
-def _percent(right: np.ndarray) -> float | None:
+def percent(right: np.ndarray) -> float | None:
     return 100 * float(right.mean()) if right.size else None
+
+
+def percents(right: np.ndarray, of: np.ndarray, classes: int) -> list[float | None]:
+    """By class; None where none was asked about."""
+    asked = np.bincount(of, minlength=classes)
+    found = np.bincount(of, weights=right, minlength=classes)
+    return [100 * float(f / n) if n else None for f, n in zip(found, asked, strict=True)]

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.judge import measure, measure_labels
-from onnxunlearn.methods.limits import CLASS_SAMPLES, Dearest, dearest_class, exceeds, tolerance
+from onnxunlearn.tasks import measure, measure_labels
+from onnxunlearn.tasks.budget import CLASS_SAMPLES, Dearest, dearest_class, exceeds, tolerance
 
 
 def test_tolerance_is_the_budget_but_at_least_one_sample() -> None:

@@ -1,4 +1,4 @@
-"""What an edit has to reach, and what it may cost the retained classes, as far as samples can tell."""
+"""What an edit may cost the retained classes, as far as a choice can be made by it."""
 
 import math
 from collections.abc import Sequence
@@ -6,11 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.judge import Figures
-from onnxunlearn.judge.figures import lost_by_class
+from onnxunlearn.tasks.accuracies import Figures, lost_by_class
 
-#: forget accuracy, in percent on the judging probes, up to which a class counts as forgotten
-FORGET_TARGET = 1.0
 #: points that a single retained class may lose
 CLASS_DROP = 2.0
 #: the number of samples of which one weighs no more than that

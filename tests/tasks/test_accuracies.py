@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from onnxunlearn.judge import hidden, measure, worst_class
+from onnxunlearn.tasks import hidden, measure, worst_class
 
 Y = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 PREDICTED = np.array([0, 0, 1, 1, 2, 2, 2, 0])

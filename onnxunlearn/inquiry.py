@@ -1,0 +1,182 @@
+"""Where `unlearn` and `examine` start: a classifier, the classes it is to forget, and how it is looked at."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+
+from onnxunlearn.arguments import check_number
+from onnxunlearn.engines import Engine, create_engine
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
+from onnxunlearn.judge import Subject
+from onnxunlearn.lowering import lower
+from onnxunlearn.methods import Workbench, run_method
+from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
+from onnxunlearn.probes.settings import Settings
+from onnxunlearn.relevance import Composite, parse_composite
+from onnxunlearn.tasks import hidden, independent
+
+
+class Shared(TypedDict, total=False):
+    """The fields of `Options`, as keyword arguments."""
+
+    engine: str
+    providers: Sequence[str]
+    max_retain_drop: float
+    output_name: str | None
+    labels: Sequence[str] | None
+    preprocess: Preprocessing | None
+    batch_size: int
+    seed: int
+    progress: Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `unlearn` and `examine` both take.
+
+    max_retain_drop: points of retain accuracy that may be lost. output_name: the output with the class
+    scores, where several could be. labels: a name for each class. preprocess: how images become inputs, see
+    `probes.preprocess_file`. progress: called with a line on what is being done.
+
+    Raises InputError for a number out of its range.
+    """
+
+    engine: str = "onnxruntime"
+    providers: Sequence[str] = ("cpu",)
+    max_retain_drop: float = 0.5
+    output_name: str | None = None
+    labels: Sequence[str] | None = None
+    preprocess: Preprocessing | None = None
+    batch_size: int = 32
+    seed: int = 0
+    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    def __post_init__(self) -> None:
+        check_number("max_retain_drop", self.max_retain_drop, 0, 100)
+        check_number("batch_size", self.batch_size, 1, whole=True)
+        check_number("seed", self.seed, 0, whole=True)
+
+    def to_json(self) -> dict[str, Any]:
+        """What it takes to ask for the same again; the engine is reported as what really ran, the labels as
+        the names of the forgotten classes."""
+        found = {
+            n: v for n, v in vars(self).items() if n not in ("engine", "providers", "labels", "progress")
+        }
+        path = self.preprocess_path
+        return found | {"preprocess": None if path is None else path.name}
+
+    @property
+    def preprocess_path(self) -> Path | None:
+        """The file that says how images become inputs."""
+        given = self.preprocess
+        return None if given is None else Path(given.path if isinstance(given, Settings) else given)
+
+
+@dataclass(frozen=True, eq=False)
+class Inquiry:
+    """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
+    same in plain float ops, which is what methods work on."""
+
+    options: Options
+    model: Model
+    labels: Labels
+    files: Snapshot
+    seen: Model
+    logits: Logits
+    forget: tuple[int, ...]
+    engine: Engine
+
+    @classmethod
+    def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
+        """Load the model and find in it what the options name. Raises InputError for bad input and
+        UnsupportedError for a model that cannot be worked on."""
+        loaded = load(model)
+        files = Snapshot.of(loaded)  # before anything is read from them
+        seen = lower(loaded)
+        logits = find_logits(seen, options.output_name)
+        check_inference(seen, logits)
+        labels = Labels.of(loaded, logits, options.labels).warned()
+        classes = chosen_classes(forget, labels)
+        engine = create_engine(options.engine, options.providers)
+        return cls(options, loaded, labels, files, seen, logits, classes, engine)
+
+    def read(self, source: Source) -> Probes:
+        """Probes for this model. Raises InputError if they do not fit it."""
+        return load_probes(
+            source,
+            self.model,
+            self.logits.classes,
+            preprocess=self.options.preprocess,
+            labels=self.labels,
+            several=independent(self.logits),
+        )
+
+    def subject(self, model: Model, logits: Logits | None = None) -> Subject:
+        """A model under examination, by default with the logits where the original has them."""
+        return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
+
+    @cached_property
+    def original(self) -> Subject:
+        return self.subject(self.model)
+
+    def scores(self, probes: Probes) -> np.ndarray:
+        """The original's, [N, classes]."""
+        return self.original.scores(probes)
+
+    def classified(self, probes: Probes) -> Probes:
+        """The probes with a class each: their own, else what the original says.
+
+        Of a sample's several classes see `Probes.focused`.
+        """
+        scores = self.scores(probes)
+        if not probes.labelled:
+            decided = scores > 0.5
+            several = independent(self.logits) and bool((decided.sum(axis=1) != 1).any())
+            probes = replace(
+                probes, y=scores.argmax(axis=1).astype(np.int64), labels=decided if several else None
+            )
+        return probes if probes.labels is None else probes.focused(self.forget, scores)
+
+    def bench(self, probes: Probes, composite: Composite) -> Workbench:
+        """What a method works with. probes: those that choose."""
+        options = self.options
+        return Workbench(
+            self.seen,
+            self.logits,
+            self.engine,
+            probes,
+            self.forget,
+            composite,
+            options.max_retain_drop,
+            options.batch_size,
+            options.seed,
+            options.progress,
+        )
+
+    def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:
+        """The original with the classes' logits hidden, by a real edit of its head; and what to say of it.
+
+        Where there is no head that can be edited so, its scores are changed behind the model.
+        """
+        try:
+            outcome = run_method("mask", self.bench(probes, parse_composite("epsilon")), {})
+            return self.subject(Edited.of(self.model, outcome.edits.arrays).model()), ()
+        except UnsupportedError as error:
+            note = f"the mask is not a real edit, its scores are changed behind the model: {error}"
+            forget = self.forget
+            return replace(self.original, hide=lambda scores: hidden(scores, forget)), (note,)
+
+
+def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
+    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
+    remain."""
+    text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
+    classes = tuple(sorted(set(labels.parse(text))))
+    if len(classes) == labels.classes:
+        raise InputError(f"forget={text!r} names all {labels.classes} classes; at least one must remain")
+    return classes

@@ -1,0 +1,44 @@
+"""Where in a model a class can still be told from the others, and how like the original's its layers are."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.attacks.head_refit import opponents, relearn
+from onnxunlearn.judge.compare import cka
+from onnxunlearn.judge.evidence import Evidence
+from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
+from onnxunlearn.judge.row import Row
+
+#: heads fitted for a layer's probe; there are many layers
+_DRAWS = 3
+_TABLE = "linear probe for the class, by layer"
+
+
+@attack("layer-probes")
+def layer_probes(evidence: Evidence) -> Iterator[Row]:
+    """Accuracy on the forgotten classes of a linear probe at every layer that original and edited model both
+    have, by name, in graph order, outputs averaged over space or tokens; and their `cka`."""
+    if not evidence.thorough:
+        return
+    original, edited = evidence.subjects["original"], evidence.subjects["edited"]
+    shared = [name for name in original.layers if name in edited.layers]
+    if not shared:
+        return
+    evidence.progress("probing every layer")
+    recorded = [subject.activations(evidence.probes, shared) for subject in (original, edited)]
+    against = opponents(recorded[0][shared[-1]], evidence.y, evidence.forget, evidence.seed)
+    for name in shared:
+        pair = [values[name] for values in recorded]
+        before, after = (_probe(values, evidence, against) for values in pair)
+        alike = Measured(cka(*pair), unit="alike")
+        yield Row(
+            f"layer {name}", name, "percent", {"original": before, "edited": after, "cka": alike}, _TABLE
+        )
+
+
+def _probe(values: np.ndarray, evidence: Evidence, against: list[int]) -> Measured:
+    y, seed = evidence.y, evidence.seed
+    found = relearn(values, y, evidence.forget, draws=_DRAWS, seed=seed, against=against)
+    return UNKNOWN if found is None else share(found.accuracy / 100 * found.judged, found.judged)

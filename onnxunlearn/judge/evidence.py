@@ -1,0 +1,133 @@
+"""What judging stands on: models side by side, and the samples that they are asked about."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.probes import Labels, Probes
+from onnxunlearn.tasks import Answers, Figures, Task
+
+#: the models in the order in which they are shown
+ORDER = ("original", "edited", "mask", "reference")
+
+
+class Turned(NamedTuple):
+    """How often an answer that one model has right is wrong in the other, and the other way round."""
+
+    lost: float
+    gained: float
+    of: float
+
+    def measured(self, confidence: float = CONFIDENCE) -> Measured:
+        """Points lost."""
+        return difference(*self, confidence)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
+    (retrained without them). probes: those that judge, labelled. fitting: those that an attacker may fit on;
+    the same as `probes` where he has to take some of them. training: samples of the original's training.
+    labels: what the classes are called. thorough: also what takes long. compared: also how like the
+    reference, or else the original, the edited model is. copies: how many of the samples that were given are
+    copies of others among them; none of these judges twice. notes: what else a reader of the findings should
+    know.
+    """
+
+    task: Task
+    subjects: Mapping[str, Subject]
+    probes: Probes
+    fitting: Probes
+    training: Probes | None = None
+    labels: Labels | None = None
+    thorough: bool = False
+    compared: bool = False
+    seed: int = 0
+    copies: int = 0
+    notes: tuple[str, ...] = ()
+    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
+
+    @property
+    def names(self) -> list[str]:
+        """Which models there are."""
+        return [name for name in ORDER if name in self.subjects]
+
+    @property
+    def reference(self) -> Subject | None:
+        return self.subjects.get("reference")
+
+    @property
+    def forget(self) -> tuple[int, ...]:
+        return self.task.forget
+
+    @cached_property
+    def truth(self) -> np.ndarray:
+        return self.task.truth(self.probes)
+
+    @property
+    def y(self) -> np.ndarray:
+        """One class for each sample, int [N]."""
+        assert self.probes.y is not None
+        return self.probes.y
+
+    @cached_property
+    def forgotten(self) -> np.ndarray:
+        """Which samples are of a class to forget, bool [N]."""
+        return np.isin(self.y, self.forget)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        """Samples of each class, int [classes]."""
+        return self.probes.counts(self.task.classes)
+
+    @property
+    def made(self) -> bool:
+        """Whether samples that judge were made from the model: what they say of real ones is not known."""
+        return self.probes.made is not None and bool(self.probes.made.any())
+
+    @cached_property
+    def answers(self) -> dict[str, Answers]:
+        """Of each model, to the probes."""
+        return {
+            name: self.task.answers(self.task.decide(subject.scores(self.probes)), self.truth)
+            for name, subject in self.subjects.items()
+        }
+
+    @cached_property
+    def accuracies(self) -> dict[str, Figures]:
+        """Of each model."""
+        return {n: Figures.of(self.answers[n], self.forget, self.task.classes) for n in self.names}
+
+    def lost(self, name: str) -> Turned:
+        """What a model's retained classes lost against the original, as a share of the samples.
+
+        Where answers weigh differently, so many samples of one weight as have the same variance (Kish), but
+        no more than there are.
+        """
+        before, after = self.answers["original"], self.answers[name]
+        kept = before.weight > 0
+        weight, was, right = before.weight[kept], before.right[kept], after.right[kept]
+        if not kept.any():
+            return Turned(0, 0, 0)
+        count = min(1 / float(weight @ weight), len(np.unique(before.sample[kept])))
+        lost, gained = float(weight[was & ~right].sum()), float(weight[right & ~was].sum())
+        return Turned(lost * count, gained * count, count)
+
+    def lost_of_class(self, name: str, which: int) -> Turned:
+        """The same of one class."""
+        before, after = self.answers["original"], self.answers[name]
+        own = before.present & (before.of == which)
+        was, right = before.right[own], after.right[own]
+        return Turned(int((was & ~right).sum()), int((right & ~was).sum()), int(own.sum()))
+
+    def class_name(self, which: int) -> str:
+        return f"class {which}" if self.labels is None else self.labels.shown(which)
+
+    def short_name(self, which: int) -> str:
+        """The same without its column, and a number as it is."""
+        return str(which) if self.labels is None else self.labels.short(which).removeprefix("class ")

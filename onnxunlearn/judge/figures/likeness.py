@@ -1,0 +1,63 @@
+"""How like a model that never saw the classes, or else the original, the edited one is."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from onnxunlearn.judge.compare import divergence, redistribution
+from onnxunlearn.judge.evidence import Evidence
+from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.intervals import UNKNOWN, Measured, resampled, share
+from onnxunlearn.judge.row import Row
+
+
+@figure("likeness")
+def likeness(evidence: Evidence) -> Iterator[Row]:
+    """Where the forgotten classes' samples go, and how far probabilities and decisions are apart, on samples
+    of the forgotten classes and on all others."""
+    if not evidence.compared:
+        return
+    other = "original" if evidence.reference is None else "reference"
+    heading = f"edited, compared with the {other}"
+    pair = evidence.subjects["edited"], evidence.subjects[other]
+    probes, halves = evidence.probes, (evidence.forgotten, ~evidence.forgotten)
+    first, second = (subject.predicted(probes) for subject in pair)
+    spread = {"forget": _redistribution(evidence, first, second)}
+    yield Row("redistribution", "redistribution, total variation", "", spread, heading)
+    ours, theirs = (subject.probabilities(probes) for subject in pair)
+    apart = [Measured(divergence(ours[half], theirs[half]), samples=int(half.sum())) for half in halves]
+    values = dict(zip(("forget", "retain"), apart, strict=True))
+    yield Row("divergence", "Jensen–Shannon divergence, bits", "bits", values, heading)
+    same = [share((first == second)[half].sum(), int(half.sum())) for half in halves]
+    values = dict(zip(("forget", "retain"), same, strict=True))
+    yield Row("likeness", "the same class given", "percent", values, heading)
+
+
+def _redistribution(evidence: Evidence, first: np.ndarray, second: np.ndarray) -> Measured:
+    """With bounds by drawing samples anew; at least as far up as what none of so many leaves open."""
+    which = np.flatnonzero(evidence.forgotten)
+    y, classes = evidence.y[which], evidence.task.classes
+    a, b = first[which], second[which]
+
+    def spread(times: np.ndarray) -> float:
+        again = np.repeat(np.arange(len(which)), times)
+        return redistribution(a[again], b[again], y[again], evidence.forget, classes) or 0.0
+
+    if not len(which):
+        return UNKNOWN
+    found = resampled(spread, len(which), evidence.seed)
+    return _opened(found, len(which))
+
+
+def _opened(found: Measured, count: int) -> Measured:
+    """Where all samples went the same way, drawing them anew says nothing; a share of none of them does."""
+    if found.value is None or found.high is None or found.widened is None:
+        return found
+    widened, value = found.widened, found.value
+
+    def both(times: float) -> tuple[float, float]:
+        low, high = widened(times)
+        none = share(0, max(round(count * times), 1)).high or 0.0
+        return max(low, 0.0), min(max(high, value + none / 100), 1.0)
+
+    return Measured(value, *both(1), count, widened=both)

@@ -1,0 +1,125 @@
+"""What judging found: one immutable value, from which terminal and JSON show what they show."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.evidence import Evidence
+from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.row import MODELS, Row
+from onnxunlearn.judge.targets import Status, Target, met, summary, verdict
+from onnxunlearn.probes import Labels
+from onnxunlearn.tasks import Figures, worst_class
+
+#: raised whenever a reader of older reports would misread a newer one
+SCHEMA_VERSION = 2
+
+
+@dataclass(frozen=True)
+class Findings:
+    """forget: columns. names: what the classes are called. samples: how many judged. copies: how many
+    of those that were given are copies of others. labels: "given", or from whom. accuracies: by model. rows:
+    of every figure and attack that could be measured. targets: with those that could not. notes: what else a
+    reader should know. about: what was judged, and how it came to be, JSON-ready (see the schema)."""
+
+    task: str
+    forget: tuple[int, ...]
+    names: Labels
+    samples: int
+    copies: int
+    labels: str
+    accuracies: Mapping[str, Figures]
+    rows: tuple[Row, ...]
+    targets: tuple[Target, ...]
+    notes: tuple[str, ...]
+    about: Mapping[str, Any]
+
+    @property
+    def met(self) -> bool:
+        """Whether no figure that counts is on the wrong side of its limit: what exit code 0 means."""
+        return met(self.targets)
+
+    @property
+    def statuses(self) -> Mapping[Status, int]:
+        """How many targets there are of each kind."""
+        return summary(self.targets)
+
+    def row(self, name: str) -> Row | None:
+        """The row of that name, if it could be measured."""
+        return next((row for row in self.rows if row.name == name), None)
+
+    def value(self, row: str, column: str = "edited") -> float | None:
+        """A figure; None where it could not be measured."""
+        found = self.row(row)
+        return found.values[column].value if found is not None and column in found.values else None
+
+    def target(self, start: str) -> Target:
+        """The target whose name begins so. Raises StopIteration if there is none."""
+        return next(target for target in self.targets if target.name.startswith(start))
+
+    def tables(self) -> dict[str, list[Row]]:
+        """Rows by the heading of the table that they are in; MODELS is the first."""
+        found: dict[str, list[Row]] = {MODELS: []}
+        for row in self.rows:
+            if row.table:
+                found.setdefault(row.table, []).append(row)
+        return found
+
+    def to_json(self) -> dict[str, Any]:
+        """As the schema has it; accuracies in percent."""
+        worst = worst_class(self.accuracies["original"], self.accuracies["edited"], self.forget)
+        return {
+            "schema": SCHEMA_VERSION,
+            "task": self.task,
+            "forget": {
+                "classes": list(self.forget),
+                "names": [self.names[c] for c in self.forget] if self.names else None,
+            },
+            "judged": {"samples": self.samples, "copies": self.copies, "labels": self.labels},
+            "figures": {name: figures.to_json() for name, figures in self.accuracies.items()},
+            "worst_retained_class": None
+            if worst is None
+            else {"class": worst[0], "lost": round(worst[1], 4)},
+            "rows": [row.to_json() for row in self.rows],
+            "targets": [target.to_json() for target in self.targets],
+            "targets_met": self.met,
+            "statuses": dict(self.statuses),
+            "notes": list(self.notes),
+            **self.about,
+        }
+
+
+def judge(
+    evidence: Evidence, max_retain_drop: float, labelled: str, about: Mapping[str, Any] | None = None
+) -> Findings:
+    """Ask every figure and every attack, and hold what they say against the targets.
+
+    max_retain_drop: points of retain accuracy that may be lost. labelled: by whom. about: see `Findings`.
+    """
+    rows = []
+    for registry in (figure, attack):
+        for name in registry:
+            rows += list(registry[name](evidence))
+    return Findings(
+        task=evidence.task.name,
+        forget=evidence.forget,
+        names=Labels(evidence.task.classes) if evidence.labels is None else evidence.labels,
+        samples=len(evidence.probes),
+        copies=evidence.copies,
+        labels=labelled,
+        accuracies=evidence.accuracies,
+        rows=tuple(rows),
+        targets=verdict(evidence, rows, max_retain_drop),
+        notes=evidence.notes,
+        about=dict(about or {}),
+    )
+
+
+@cache
+def schema() -> dict[str, Any]:
+    """The JSON Schema of `Findings.to_json`, as it is shipped."""
+    return dict(json.loads(files("onnxunlearn.judge").joinpath("findings.schema.json").read_text()))

@@ -1,0 +1,97 @@
+"""Whether the original knows the classes on the probes at all: if not, there is nothing to judge."""
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes import Labels, Probes
+from onnxunlearn.tasks import Task
+
+#: how rarely chance alone may look like knowledge
+_CHANCE = 0.01
+
+
+def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, *, given: bool) -> None:
+    """Raises InputError unless the original knows each class to forget, and the classes on the whole, better
+    than chance does (exact binomial tests), with what the reason may be.
+
+    scores: the original's, [N, classes]. labels: what classes are called. given: whether the labels are the
+    user's. Those that the model itself gave are always right; then it must at least give more than one class.
+
+    Chance is how often the class is given to samples that do not have it, as far as these can tell. Where
+    even all right would be too few to tell from that, all must be right.
+    """
+    decided, truth = task.decide(scores), task.truth(probes)
+    if _all_alike(probes):
+        raise InputError(
+            f"{probes.source}: all {len(probes)} probes hold the same values; "
+            "look for what went wrong when they were made"
+        )
+    if not given:
+        _check_answered(task.given(decided), probes, labels, scores)
+        return
+    answers = task.answers(decided, truth)
+    for c in task.forget:
+        own = answers.present & (answers.of == c)
+        hits, count = int(answers.right[own].sum()), int(own.sum())
+        others = len(probes) - count
+        false = int(task.given(decided)[c]) - hits
+        chance = (false + 1) / (others + task.classes)
+        if count and not _beyond(hits, count, chance, 1 / task.classes):
+            which = labels.shown(c)
+            raise InputError(
+                f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no "
+                f"more than chance; nothing can be judged by them. {reasons(probes, scores)}"
+            )
+    asked = np.bincount(answers.of[answers.present], minlength=task.classes)
+    if np.count_nonzero(asked) < 2:
+        return
+    hits, count = int(answers.right[answers.present].sum()), int(asked.sum())
+    chance = float(asked @ task.given(decided)) / (count * len(probes))
+    if not _beyond(hits, count, chance, chance):
+        raise InputError(
+            f"{probes.source}: the model is right on {hits} of {count} probes, which is no more than chance; "
+            f"nothing can be judged by them. {reasons(probes, scores)}"
+        )
+
+
+def reasons(probes: Probes, scores: np.ndarray) -> str:
+    """What may have gone wrong, likeliest first."""
+    broken = int((np.isnan(scores) | (scores == np.inf)).any(axis=1).sum())  # −∞ is a class that is hidden
+    if broken:
+        return (
+            f"The model's scores are not finite on {broken} of {len(probes)} probes; give a model that works"
+        )
+    found = [
+        f"{name!r} holds {values.min():.4g} to {values.max():.4g}"
+        for name, values in probes.feeds.items()
+        if values.dtype.kind in "fiu" and values.size
+    ]
+    return (
+        f"Likely: another scale or mean than the model was trained with ({', '.join(found)}), channels in "
+        "another order, or y that counts the classes otherwise; correct them"
+    )
+
+
+def _check_answered(given: np.ndarray, probes: Probes, labels: Labels, scores: np.ndarray) -> None:
+    """Of probes that the model itself labelled. given: how many of them got each class."""
+    if len(probes) > 1 and given.max(initial=0) == len(probes) and np.count_nonzero(given) == 1:
+        only = labels.shown(int(given.argmax()))
+        raise InputError(
+            f"{probes.source}: the model takes all {len(probes)} probes for {only}, and nothing shows "
+            f"that it knows what they are; give their labels (y, or class subfolders). "
+            f"{reasons(probes, scores)}"
+        )
+
+
+def _beyond(hits: int, count: int, chance: float, least: float) -> bool:
+    """Whether so many hits are more than chance. least: a chance that it is not below; where even that would
+    often be right on all, all have to be."""
+    from scipy.special import bdtrc  # takes a moment to import
+
+    if least**count > 0.99 * _CHANCE:
+        return hits == count
+    return hits > 0 and bool(bdtrc(hits - 1, count, min(chance, 1.0)) <= _CHANCE)
+
+
+def _all_alike(probes: Probes) -> bool:
+    return len(probes) > 1 and all(bool((v == v[:1]).all()) for v in probes.feeds.values())

@@ -1,0 +1,90 @@
+"""Run a model file as its users would: whole, un-instrumented, through its own outputs."""
+
+import logging
+from collections.abc import Collection, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import onnx
+
+from onnxunlearn.engines import Engine, Session
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, run_batched
+from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
+from onnxunlearn.graph import Logits, Model, expose
+from onnxunlearn.lowering import lower
+
+log = logging.getLogger(__name__)
+
+
+class Said(NamedTuple):
+    """scores: [N, classes], at the model's output (behind a Softmax, if any). others: see `run`."""
+
+    scores: np.ndarray
+    others: dict[str, np.ndarray]
+
+
+def run(
+    model: Model, logits: Logits, engine: Engine, feeds: Feeds, size: int, others: Collection[str] = ()
+) -> Said:
+    """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
+    those whose first axis does not count samples are left out."""
+    # Scores that leave as a map of classes are taken before it.
+    whole = logits.scores == logits.output
+    session = session_of(model, [logits.scores, *others], engine, whole=whole)
+    if others:
+        first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
+        values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
+        others = [name for name in others if values[name].shape[:1] == (count,)]
+    found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
+    scores = found[logits.scores]
+    return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
+
+
+def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
+    """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
+    return run(model, logits, engine, feeds, batch_size).scores
+
+
+def session_of(model: Model, tensors: Sequence[str], engine: Engine, *, whole: bool = False) -> Session:
+    """The model, ready to give these tensors; in plain ops (see `lowering`) where the engine lacks one of the
+    file's. whole: the tensors are outputs of the file, which is run as it is."""
+    try:
+        return engine.session(model.proto if whole else expose(model, tensors), model.folder)
+    except UnsupportedError as error:
+        plain = lower(model)
+        if plain is model:
+            raise
+        try:
+            session = engine.session(expose(plain, tensors), model.folder)
+        except OnnxUnlearnError:
+            raise error from None
+        log.info("%s; plain ops of the same values take its place", error)
+        return session
+
+
+def other_outputs(model: Model, logits: Logits) -> list[str]:
+    """The outputs of numbers that are made from the inputs in another way than through the class scores."""
+    ends = {logits.tensor, logits.scores, logits.output}
+    makers = [model.producer[name] for name in ends if name in model.producer]
+    ends |= {name for node in makers for name in node.outputs}  # classifiers of ai.onnx.ml give labels, too
+    inputs = {i.name for i in model.inputs}
+    found = []
+    for output in model.graph.output:
+        kind = output.type.tensor_type.elem_type if output.type.HasField("tensor_type") else 0
+        numbers = kind not in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING)
+        if numbers and output.name not in ends and made_from(model, output.name, ends) & inputs:
+            found.append(output.name)
+    return found
+
+
+def made_from(model: Model, tensor: str, ends: Collection[str] = ()) -> set[str]:
+    """All tensors that `tensor` is made from, and itself; not beyond `ends`."""
+    seen, todo = set(), [tensor]
+    while todo:
+        name = todo.pop()
+        if name in seen or name in ends:
+            continue
+        seen.add(name)
+        if (node := model.producer.get(name)) is not None:
+            todo += [*node.inputs, *node.captured]
+    return seen

@@ -1,0 +1,267 @@
+"""What a result should reach: every limit, and every verdict. docs/verdicts.md says the same for users.
+
+A target is passed or missed where the samples can tell: where what was measured is on one side of the limit
+with both of its bounds. Otherwise it is undecided, and the figure alone says on which side it is (`met`).
+What could not be measured is unknown.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+import numpy as np
+
+from onnxunlearn.judge.evidence import Evidence
+from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
+from onnxunlearn.judge.row import AGREEMENT, DRIFT, Row, measured_json
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
+
+#: percent of the forgotten classes' samples that may still be given their class
+FORGET_TARGET = 1.0
+#: points by which relearned accuracy must at least be below that of the hidden logit; less is no depth, and 1
+#: is told by 300 samples
+DEPTH_MARGIN = 1.0
+#: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
+#: membership inference
+RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
+#: percent of the decisions that every other output shares with the original's: half a point and more may be
+#: lost where forgetting was asked for, so half as much again is no sign of damage, and 1 % is told by 300
+#: samples
+OUTPUT_AGREEMENT = 99.0
+#: percent of its own deviation that an output of other numbers may move: 1 % of its variance
+OUTPUT_DRIFT = 10.0
+
+Status = Literal["passed", "missed", "undecided", "unknown"]
+_EPSILON = 1e-9
+_REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
+
+
+@dataclass(frozen=True)
+class Target:
+    """One thing a result should reach.
+
+    reached: what was measured, against `limit`, which it may be at most, or must be `at_least`. met: on which
+    side of the limit the figure is, where it counts. note: what is missing, or why it says little.
+    """
+
+    name: str
+    limit: float
+    reached: Measured
+    status: Status
+    met: bool | None
+    unit: str = "percent"
+    at_least: bool = False
+    note: str = ""
+
+    @property
+    def needed(self) -> int | None:
+        """How many samples would decide, as far as that can be said."""
+        return self.reached.needed(self.limit) if self.status == "undecided" else None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "name": self.name,
+            "limit": round(self.limit, 4),
+            "sense": "at least" if self.at_least else "at most",
+            "unit": self.unit,
+            **{("reached" if n == "value" else n): v for n, v in measured_json(self.reached).items()},
+            "status": self.status,
+            "met": self.met,
+            "needed": self.needed,
+            "note": self.note,
+        }
+
+
+def against(
+    name: str,
+    reached: Measured,
+    limit: float,
+    unit: str = "percent",
+    *,
+    at_least: bool = False,
+    need: str = "",
+) -> Target:
+    """A figure held against its limit. need: what it would take to measure it, where it is not."""
+    value, low, high = reached.value, reached.low, reached.high
+    if value is None:
+        return Target(name, limit, reached, "unknown", None, unit, at_least, note=f"needs {need}")
+    met = value >= limit - _EPSILON if at_least else value <= limit + _EPSILON
+    status: Status = "undecided"
+    if low is not None and high is not None:
+        if (low >= limit - _EPSILON) if at_least else (high <= limit + _EPSILON):
+            status = "passed"
+        elif (high < limit) if at_least else (low > limit):
+            status = "missed"
+    return Target(name, limit, reached, status, met, unit, at_least)
+
+
+def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
+    """Every target, in the order in which they are shown. max_retain_drop: points."""
+    by_name = {row.name: row for row in rows}
+
+    def found(row: str, column: str = "edited") -> Measured:
+        return by_name[row].values.get(column, UNKNOWN) if row in by_name else UNKNOWN
+
+    targets = [
+        against("forget accuracy", found("forget"), FORGET_TARGET, need="samples of the class"),
+        against(
+            "retain accuracy lost",
+            found("lost"),
+            max_retain_drop,
+            "points",
+            need="probes of other classes to judge by",
+        ),
+        *_classes(evidence),
+        *_outputs(rows),
+        _depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
+        _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
+        _redistribution(evidence, found("redistribution", "forget")),
+        _membership(evidence, found("membership-over", "reference")),
+    ]
+    return tuple(_on_made(target) if evidence.made else target for target in targets)
+
+
+def _on_made(target: Target) -> Target:
+    """What passes on samples that were made from the model may not pass on real ones."""
+    return replace(target, status="undecided", note="on made probes") if target.status == "passed" else target
+
+
+def _classes(evidence: Evidence) -> Iterator[Target]:
+    """The retained class that lost most, and the classes of which nothing is known.
+
+    All classes have to be within the limit with their upper bounds for it to pass; for it to be missed, one
+    must be beyond with a lower bound that allows for as many classes as were looked at (Bonferroni). The
+    figure of a class with fewer than CLASS_SAMPLES samples does not count: one of them weighs more than the
+    limit.
+    """
+    retained = evidence.task.retained
+    counted = [c for c in retained if evidence.counts[c]]
+    unseen = [c for c in retained if not evidence.counts[c]]
+    if not counted:
+        return
+    lost = {c: evidence.lost_of_class("edited", c) for c in counted}
+    strict = 1 - (1 - CONFIDENCE) / len(counted)
+    judged = {c: against("", lost[c].measured(), CLASS_DROP) for c in counted}
+    missed = {c for c in counted if (lost[c].measured(strict).low or 0.0) > CLASS_DROP}
+    enough = {c for c in counted if evidence.counts[c] >= CLASS_SAMPLES}
+
+    def order(c: int) -> tuple[bool, bool, bool, float]:
+        target = judged[c]
+        wrong = c in enough and not target.met
+        return c in missed, wrong, target.status != "passed", target.reached.value or 0.0
+
+    worst = max(counted, key=order)
+    few = len([c for c in counted if c not in enough])
+    status: Status = "undecided"
+    if missed:
+        status = "missed"
+    elif all(target.status == "passed" for target in judged.values()):
+        status = "passed"
+    counts = enough | missed
+    yield Target(
+        f"worst retained class ({evidence.short_name(worst)}) lost",
+        CLASS_DROP,
+        judged[worst].reached,
+        status,
+        all(judged[c].met for c in counts) if counts else None,
+        "points",
+        note=f"{few} of {len(retained)} classes have fewer than {CLASS_SAMPLES} samples" if few else "",
+    )
+    if unseen:
+        names = ", ".join(map(evidence.short_name, unseen[:10])) + (", …" if len(unseen) > 10 else "")
+        which = f"class{'es' if len(unseen) > 1 else ''} {names}"
+        need = f"judging probes of {'them' if len(unseen) > 1 else 'it'}"
+        yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
+
+
+def _outputs(rows: Sequence[Row]) -> Iterator[Target]:
+    """The other output that agrees least, and the one that has drifted most; of an output that decides its
+    decisions count, of the others how far they moved."""
+    edited = {row.name: row.values["edited"] for row in rows if "edited" in row.values}
+    for kind, limit in ((AGREEMENT, OUTPUT_AGREEMENT), (DRIFT, OUTPUT_DRIFT)):
+        judged = []
+        for row, measured in edited.items():
+            output = row.removeprefix(kind)
+            if output != row and (kind == AGREEMENT or AGREEMENT + output not in edited):
+                name, at_least = f"{kind}{output}", kind == AGREEMENT
+                judged.append(against(name, measured, limit, at_least=at_least, need="finite values"))
+        if judged:
+            yield min(judged, key=_urgency)
+
+
+def _urgency(target: Target) -> tuple[int, float]:
+    """Smallest for what a reader has to see first."""
+    value = target.reached.value or 0.0
+    order: tuple[Status, ...] = ("missed", "undecided", "unknown", "passed")
+    return order.index(target.status), value if target.at_least else -value
+
+
+def _depth(evidence: Evidence, mask: Measured, below: Measured) -> Target:
+    """Whether more was forgotten than by hiding the logit. Where a new head finds no more than chance behind
+    a hidden logit, there is nothing to be below of."""
+    name = "relearned accuracy below that of hiding the logit"
+    chance = 100 / max(len(np.unique(evidence.y)), 1)
+    need = "a head that can be found, and enough samples of each class to fit another on"
+    if evidence.fitting.made is not None or evidence.made:
+        need = "probes that were not made from the model"
+    elif mask.value is not None and mask.value <= chance + DEPTH_MARGIN:
+        below, need = UNKNOWN, "an original in which a new head finds the class"
+    return against(name, below, DEPTH_MARGIN, "points", at_least=True, need=need)
+
+
+def _relearned(theirs: Measured, below: Measured) -> Target:
+    name, need = "relearned accuracy", _REFERENCE
+    if theirs.value is None:
+        return against(name, UNKNOWN, RELEARN_MARGIN, need=need)
+    limit = theirs.value + RELEARN_MARGIN
+    return against(name, shifted(below, theirs.value), limit, need="features that are finite")
+
+
+def shifted(below: Measured, start: float) -> Measured:
+    """What is so many points below `start`."""
+    if below.value is None or below.low is None or below.high is None:
+        return below
+    widened = below.widened
+
+    def moved(times: float) -> tuple[float, float]:
+        low, high = widened(times) if widened else (below.low or 0.0, below.high or 0.0)
+        return start - high, start - low
+
+    low, high = start - below.high, start - below.low
+    return Measured(
+        start - below.value,
+        max(low, 0.0),
+        min(high, 100.0),
+        below.samples,
+        widened=moved if widened else None,
+    )
+
+
+def _redistribution(evidence: Evidence, spread: Measured) -> Target:
+    name = "redistribution against the reference"
+    if evidence.reference is None:
+        return against(name, UNKNOWN, REDISTRIBUTION_LIMIT, "total variation", need=_REFERENCE)
+    return against(name, spread, REDISTRIBUTION_LIMIT, "total variation", need="samples of the class")
+
+
+def _membership(evidence: Evidence, over: Measured) -> Target:
+    """The distance, whichever is above."""
+    name = "membership inference against the reference"
+    need = _REFERENCE if evidence.reference is None else "samples of the training: --training"
+    if over.value is None or over.low is None or over.high is None:
+        return against(name, UNKNOWN, MEMBERSHIP_MARGIN, "points", need=need)
+    spans = over.low <= 0 <= over.high
+    ends = sorted((abs(over.low), abs(over.high)))
+    distance = Measured(abs(over.value), 0.0 if spans else ends[0], ends[1], over.samples)
+    return against(name, distance, MEMBERSHIP_MARGIN, "points")
+
+
+def met(targets: Sequence[Target]) -> bool:
+    """Whether no figure that counts is on the wrong side of its limit: what exit code 0 means."""
+    return all(target.met is not False for target in targets)
+
+
+def summary(targets: Sequence[Target]) -> Mapping[Status, int]:
+    """How many there are of each kind."""
+    kinds: tuple[Status, ...] = ("passed", "missed", "undecided", "unknown")
+    return {kind: sum(target.status == kind for target in targets) for kind in kinds}

@@ -1,0 +1,69 @@
+"""Several classes a sample, or none: each output decides for itself, against a threshold."""
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+import numpy as np
+
+from onnxunlearn.probes import Probes
+from onnxunlearn.tasks.accuracies import Answers, Figures
+from onnxunlearn.tasks.task import Task
+
+#: of a probability; the logit's is 0
+_THRESHOLD = 0.5
+
+
+class MultiLabel(Task):
+    """Decisions and truth are bool [N, classes]; each output gives an answer for each sample."""
+
+    name: ClassVar[str] = "multi label"
+
+    def truth(self, probes: Probes) -> np.ndarray:
+        assert probes.labels is not None
+        return probes.labels
+
+    def decide(self, scores: np.ndarray, *, raw: bool = False) -> np.ndarray:
+        return np.asarray(scores > (0 if raw else _THRESHOLD))
+
+    def answers(self, decided: np.ndarray, truth: np.ndarray) -> Answers:
+        return _answers(decided, truth, self.forget)
+
+    def given(self, decided: np.ndarray) -> np.ndarray:
+        return np.asarray(decided.sum(axis=0))
+
+    def certainty(self, scores: np.ndarray) -> np.ndarray:
+        p = scores.astype(np.float64)
+        return np.maximum(p, 1 - p).reshape(-1)
+
+    def margins(self, logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """The largest logit of the forgotten classes that the sample has; the threshold is 0."""
+        forget = list(self.forget)
+        own = np.where(truth, logits, -np.inf)[:, forget].max(axis=1)
+        return np.asarray(own[truth[:, forget].any(axis=1)])
+
+    def confidence(self, logits: np.ndarray, truth: np.ndarray) -> float | None:
+        right = np.where(truth, logits, -logits)[:, self.retained]  # the logit of the right decision
+        return 100 * float(np.exp(-np.logaddexp(0, -right)).mean())
+
+
+def measure_labels(found: np.ndarray, labels: np.ndarray, forget: Sequence[int]) -> Figures:
+    """Figures of decisions against labels, both bool [N, classes]."""
+    return Figures.of(_answers(found, labels, forget), forget, labels.shape[1])
+
+
+def _answers(decided: np.ndarray, truth: np.ndarray, forget: Sequence[int]) -> Answers:
+    """Retained classes weigh alike, and of each the samples with and those without it."""
+    count, classes = truth.shape
+    forgotten = truth[:, list(forget)].any(axis=1)
+    parts = np.stack([(~truth).sum(axis=0), truth.sum(axis=0)])  # [without, with; classes]
+    kept = ~np.isin(np.arange(classes), forget)
+    share = kept / max(int(kept.sum()), 1) / np.maximum((parts > 0).sum(axis=0), 1)  # of each part there is
+    weight = np.where(truth, share / np.maximum(parts[1], 1), share / np.maximum(parts[0], 1))
+    return Answers(
+        (decided == truth).reshape(-1),
+        np.tile(np.arange(classes), count),
+        truth.reshape(-1),
+        weight.reshape(-1),
+        np.repeat(np.arange(count), classes),
+        (int(forgotten.sum()), int((~forgotten).sum())),
+    )

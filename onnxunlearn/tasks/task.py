@@ -1,0 +1,78 @@
+"""What is to be forgotten, and how it is told whether a classifier is right."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from onnxunlearn.graph import Logits
+from onnxunlearn.probes import Probes
+from onnxunlearn.tasks.accuracies import Answers, Figures
+
+
+@dataclass(frozen=True)
+class Task(ABC):
+    """One kind of classifier, and the classes that it is to forget.
+
+    Scores are [N, classes]: what stands at the model's output or, where they are called `raw`, the logits.
+    """
+
+    logits: Logits
+    forget: tuple[int, ...]
+    name: ClassVar[str]
+
+    @property
+    def classes(self) -> int:
+        return self.logits.classes
+
+    @property
+    def retained(self) -> list[int]:
+        """The other classes."""
+        return [c for c in range(self.classes) if c not in self.forget]
+
+    @abstractmethod
+    def truth(self, probes: Probes) -> np.ndarray:
+        """What the samples are, in the form of decisions."""
+
+    @abstractmethod
+    def decide(self, scores: np.ndarray, *, raw: bool = False) -> np.ndarray:
+        """What the classifier takes the samples for, samples first."""
+
+    @abstractmethod
+    def answers(self, decided: np.ndarray, truth: np.ndarray) -> Answers:
+        """Decisions held against what the samples are."""
+
+    @abstractmethod
+    def given(self, decided: np.ndarray) -> np.ndarray:
+        """How many samples are given each class, int [classes]."""
+
+    @abstractmethod
+    def certainty(self, scores: np.ndarray) -> np.ndarray:
+        """The probability that the classifier gives to each of its `answers`, [M]."""
+
+    @abstractmethod
+    def margins(self, logits: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """How far a forgotten class is above what it needs to be decided for, for each sample with one."""
+
+    @abstractmethod
+    def confidence(self, logits: np.ndarray, truth: np.ndarray) -> float | None:
+        """Mean probability of the right decision on retained classes, in percent, the forgotten ones left
+        out (losing them is no loss); None where nothing is retained."""
+
+    def figures(self, scores: np.ndarray, truth: np.ndarray, *, raw: bool = False) -> Figures:
+        """How often these scores are right."""
+        return Figures.of(self.answers(self.decide(scores, raw=raw), truth), self.forget, self.classes)
+
+
+def independent(logits: Logits) -> bool:
+    """Whether each output decides for itself, against a threshold; else the largest wins."""
+    return logits.normaliser == "Sigmoid"
+
+
+def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
+    """Scores [N, classes] if the forgotten classes can never win: the trivial edit, as one imagines it."""
+    left = scores.astype(np.float64)
+    left[:, list(forget)] = -np.inf
+    return left

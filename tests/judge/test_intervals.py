@@ -1,0 +1,130 @@
+"""Bounds: known values, an independent way to compute them, and how often they hold."""
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from scipy.optimize import brentq, minimize_scalar
+from scipy.stats import binom, multinomial
+
+from onnxunlearn.judge.intervals import Measured, difference, resampled, share
+
+
+def test_none_of_so_many_is_the_rule_of_three() -> None:
+    assert share(0, 12).high == pytest.approx(100 * (1 - 0.05 ** (1 / 12)))
+    assert share(12, 12).low == pytest.approx(100 * 0.05 ** (1 / 12))
+    assert (share(0, 298).high or 0) > 1 > (share(0, 299).high or 0)
+
+
+def test_a_share_by_the_binomial_distribution() -> None:
+    """At a bound, as many as were found or more (fewer) have a probability of 5 %."""
+    found = share(7, 40)
+    assert found.value == 17.5
+    assert found.low is not None
+    assert found.high is not None
+    assert binom.sf(6, 40, found.low / 100) == pytest.approx(0.05)
+    assert binom.cdf(7, 40, found.high / 100) == pytest.approx(0.05)
+    between = share(6.5, 40)
+    assert (share(6, 40).high or 0) < (between.high or 0) < found.high
+
+
+@pytest.mark.parametrize("measured", [share(0, 0), difference(0, 0, 0), resampled(lambda _: 0.0, 0, 0)])
+def test_of_nothing_nothing_is_known(measured: Measured) -> None:
+    assert (measured.value, measured.low, measured.high, measured.samples) == (None, None, None, 0)
+    assert measured.needed(1) is None
+
+
+def tango(lost: int, gained: int, count: int, z: float) -> list[float]:
+    """The score interval by numerical likelihood: of rates with this difference, the likeliest."""
+
+    def apart(difference: float) -> float:
+        def unlikely(rate: float) -> float:
+            cells = (rate + difference, rate, 1 - 2 * rate - difference)
+            counts = (lost, gained, count - lost - gained)
+            return -sum(n * math.log(max(p, 1e-300)) for n, p in zip(counts, cells, strict=True) if n)
+
+        low, high = max(0.0, -difference), (1 - difference) / 2
+        rate = minimize_scalar(unlikely, bounds=(low, high), method="bounded", options={"xatol": 1e-12}).x
+        return (lost - gained - count * difference) / math.sqrt(
+            count * (2 * rate + difference - difference**2)
+        )
+
+    point = (lost - gained) / count
+    return [
+        100 * brentq(lambda d: apart(d) - z, -1 + 1e-9, point - 1e-9),
+        100 * brentq(lambda d: apart(d) + z, point + 1e-9, 1 - 1e-9),
+    ]
+
+
+@pytest.mark.parametrize(("lost", "gained", "count"), [(7, 12, 21), (15, 7, 1800), (3, 1, 12), (1, 7, 21)])
+def test_a_difference_of_pairs_is_tangos(lost: int, gained: int, count: int) -> None:
+    found = difference(lost, gained, count)
+    assert found.value == pytest.approx(100 * (lost - gained) / count)
+    assert [found.low, found.high] == pytest.approx(tango(lost, gained, count, 1.6448536), abs=1e-3)
+
+
+def test_a_published_example() -> None:
+    """Bentur et al. 2009, as in Fagerland et al., Statistics in Medicine 2014: (−0.517, −0.026) at 95 %."""
+    found = difference(1, 7, 21, confidence=0.975)
+    assert [found.low, found.high] == pytest.approx([-51.7, -2.6], abs=0.05)
+
+
+def test_the_other_way_round_is_the_negative() -> None:
+    one, other = difference(5, 2, 60), difference(2, 5, 60)
+    assert (one.value, one.low, one.high) == pytest.approx((-other.value, -other.high, -other.low))  # type: ignore[operator]
+
+
+def test_where_nothing_changed_it_is_a_share_of_none() -> None:
+    found = difference(0, 0, 50)
+    assert (found.value, found.high) == (0, share(0, 50).high)
+    assert found.low == -(found.high or 0)
+    assert (difference(2, 0, 50).high or 0) >= (share(2, 50).high or 0)
+
+
+@pytest.mark.parametrize("rates", [(0.0, 0.0), (0.05, 0.0), (0.1, 0.05), (0.2, 0.2), (0.4, 0.1)])
+@pytest.mark.parametrize("count", [8, 20])
+def test_bounds_of_differences_hold_as_often_as_they_say(rates: tuple[float, float], count: int) -> None:
+    """Over every outcome, with its probability."""
+    lost, gained = rates
+    true = 100 * (lost - gained)
+    above = below = 0.0
+    for a, b in itertools.product(range(count + 1), repeat=2):
+        if a + b <= count:
+            weight = multinomial.pmf([a, b, count - a - b], count, [lost, gained, 1 - lost - gained])
+            if weight > 1e-9:
+                found = difference(a, b, count)
+                above += weight * ((found.low or 0) > true + 1e-9)
+                below += weight * ((found.high or 0) < true - 1e-9)
+    assert above <= 0.075  # a score interval: close to 5 %, not below it everywhere
+    assert below <= 0.075
+
+
+def test_how_many_samples_would_tell() -> None:
+    assert share(0, 12).needed(1) == 300
+    assert share(6, 12).needed(1) == 2
+    assert difference(0, 0, 10).needed(2) == 150
+    some = difference(3, 2, 500)
+    needed = some.needed(0.5)
+    assert needed is not None
+    times = needed / 500
+    assert (difference(3 * times, 2 * times, needed).high or 0) <= 0.5
+    assert (difference(2.7 * times, 1.8 * times, 0.9 * needed).high or 0) > 0.5
+    assert share(1, 100).needed(1) is None  # on the limit no number of samples tells
+    assert Measured(3.0).needed(1) is None
+
+
+def test_samples_drawn_anew_for_a_mean() -> None:
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    found = resampled(lambda times: float(values @ times / 400), 400, seed=3)
+    half = 1.645 * values.std() / 20
+    assert found.value == pytest.approx(values.mean())
+    assert [found.low, found.high] == pytest.approx([values.mean() - half, values.mean() + half], abs=0.03)
+    assert found == resampled(lambda times: float(values @ times / 400), 400, seed=3)
+    needed = found.needed(5.5)
+    assert needed is not None
+    assert needed == pytest.approx(400 * (half / (5.5 - values.mean())) ** 2, rel=0.15)
+
+
+def test_what_is_not_finite_is_not_known() -> None:
+    assert resampled(lambda _: math.nan, 5, 0).value is None
