@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError, blamed_on
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.graph.flow import carriers
 from onnxunlearn.lowering.bodies import OPEN
 from onnxunlearn.reverse.adjoints import Site, adjoint
@@ -53,8 +53,8 @@ class Walk:
 
     shapes: of every activation on the way, for the batch that will be fed. computed: values of tensors that
     depend on shapes only (`flow.shape_arithmetic`), for the same batch. signals: tensor -> name of the input
-    that holds the signal put there. fed: outputs of the nodes whose weights are inputs of the graph instead
-    of constants. Who shares otherwise than by the adjoint overrides `shares`.
+    that holds the signal put there. fed: layers whose weights are inputs of the graph instead of constants.
+    Who shares otherwise than by the adjoint overrides `shares`.
     """
 
     def __init__(
@@ -66,13 +66,17 @@ class Walk:
         dtype: np.dtype[Any] | type,
         computed: Mapping[str, np.ndarray],
         signals: Mapping[str, str],
-        fed: frozenset[str] = frozenset(),
+        fed: Sequence[Layer] = (),
     ) -> None:
-        self.model, self.end, self.signals, self.fed = model, end, signals, fed
+        self.model, self.end, self.signals = model, end, signals
+        self.fed: dict[str, dict[int, Layer]] = {}
+        for layer in fed:  # by what their nodes make: the layers may have been found in another view
+            self.fed.setdefault(layer.node.first_output, {})[layer.operand] = layer
         self.tensors = frozenset(tensors)
         self.path = path_between(model, tensors, end)
         self.reachable = {end, *(n for node in self.path for n in node.inputs)}
-        constants = {n for node in self.path for n in node.inputs if n and n not in model.activations}
+        seen = [*self.path, *(model.producer[layer.node.first_output] for layer in fed)]
+        constants = {n for node in seen for n in node.inputs if n and n not in model.activations}
         self.shapes = {**{n: v.shape for n in constants if (v := model.constant(n)) is not None}, **shapes}
         self.shapes |= {n: v.shape for n, v in computed.items()}
         self.emitter = Emitter(dtype)
@@ -125,7 +129,7 @@ class Walk:
             self.carriers,
             self.computed,
             output=node.outputs[0],
-            fed=node.outputs[0] in self.fed,
+            fed=self.fed.get(node.first_output, {}),
         )
 
     def graph(self, results: Mapping[str, tuple[Value, Sequence[int]]]) -> ReverseGraph:
