@@ -30,6 +30,16 @@ def test_of_a_single_class_two_points_may_be_lost(lost: int, met: bool) -> None:
     assert list(missing) == ["relearned accuracy", "redistribution"]
 
 
+@pytest.mark.parametrize(("left", "met"), [(0, True), (1, True), (2, False)])
+def test_up_to_one_percent_of_a_class_counts_as_forgotten(left: int, met: bool) -> None:
+    y = np.repeat(np.arange(3), 100)
+    said = np.where(y == 0, 1, y)
+    said[:left] = 0
+    figures = {"original": measure(y, y, [0], 3), "edited": measure(said, y, [0], 3)}
+    (forgotten, *_), _ = judged_by_probes(figures, np.full(3, 100), [0], 5.0, Labels(3))
+    assert (forgotten.name, forgotten.reached, forgotten.met) == ("forget accuracy", left, met)
+
+
 def test_few_probes_tell_nothing_of_a_single_class() -> None:
     figures, counts = accuracies(6, 12), np.full(10, 12)
     reached, missing = judged_by_probes(figures, counts, [0], 10.0, Labels(10))
