@@ -38,9 +38,9 @@ def compile_gradients(
         targets[0],
         shapes,
         [*outputs, *targets[1:]],
+        {name: SIGNAL + name for name in targets},
         dtype,
         computed,
-        signals={name: SIGNAL + name for name in targets},
         fed=layers,
     )
     arrived = walk.run()

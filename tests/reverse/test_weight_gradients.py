@@ -16,7 +16,6 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.lowering import lower
-from onnxunlearn.reverse.bottlenecks import bottlenecks
 from onnxunlearn.reverse.differentiate import Differentiator
 from tests.sample_paths import SAMPLES
 
@@ -226,17 +225,6 @@ def test_gradient_of_sample_models(name: str) -> None:
         expected = grad.numpy().reshape(-1)[layer.weight.positions]
         error = np.abs(found[layer.name][0] - expected).max()
         assert error <= 5e-3 * np.abs(expected).max(), layer.name
-
-
-def test_bottlenecks_are_the_ends_of_blocks() -> None:
-    model = load(SAMPLES / "mnist_resnet.onnx")
-    logits = find_logits(model).tensor
-    found = [name for name, _ in bottlenecks(model, logits)]
-    blocks = [node.outputs[0] for node in model.nodes if node.kind == "Add"]
-    assert set(blocks) <= set(found)
-    inside = [node.outputs[0] for node in model.nodes if "/conv" in node.name or "/norm" in node.name]
-    assert len(inside) == 12  # two convolutions and two normalisations in each of three blocks
-    assert not set(inside) & set(found)
 
 
 def test_tail_gives_what_the_whole_model_gives() -> None:
