@@ -18,6 +18,7 @@ check: .venv/test.stamp
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache --no-logo
 
 # The site, in build/site; a dead link or a name that is gone fails
 docs: .venv/docs.stamp

@@ -23,7 +23,9 @@ from onnxunlearn.graph import (
     load,
     not_finite,
 )
+from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
@@ -51,10 +53,12 @@ _MOST_NODES = 20_000
 
 @dataclass(frozen=True)
 class LayerSummary:
-    """An editable layer. neurons: its outputs. weight: canonical shape [outputs, inputs, *kernel]."""
+    """A weight that can be edited. neurons: its outputs. weight: canonical shape [outputs, inputs, *kernel].
+    kind: see `graph.layers`."""
 
     name: str
     op: str
+    kind: str
     neurons: int
     weight: tuple[int, ...]
     bias: bool
@@ -125,8 +129,8 @@ def inspect(
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
     nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
     ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
-    layers = find_layers(seen)
-    editable = {layer.name for layer in layers}
+    layers = find_layers(seen, EVERY_KIND)
+    editable = {layer.node.name for layer in layers}
     rules, obstacle = ((), hindrance) if hindrance else _rules(model, seen, logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else model.path.name,
@@ -148,6 +152,7 @@ def inspect(
             LayerSummary(
                 layer.name,
                 layer.node.kind,
+                layer.kind,
                 layer.neurons,
                 tuple(layer.weight.shape),
                 layer.bias is not None,
@@ -182,7 +187,7 @@ def _seen(model: Model, engine: str) -> Model:
 def _weighted(seen: Model, node: Node) -> bool:
     """Whether the node has a weight, known or computed; a product of two activations has none."""
     product = node.kind == "MatMul" and all(name in seen.activations for name in node.inputs)
-    return node.traits.linear and not product
+    return (node.traits.linear and not product) or node.kind in RECURRENT
 
 
 def _stored_as(seen: Model, layer: Layer) -> str:

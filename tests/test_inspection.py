@@ -43,7 +43,11 @@ def test_convolutional_samples(path: Path, convolutions: int) -> None:
     assert sum(layer.op == "Conv" for layer in found.layers) == convolutions
     assert found.layers[-1].neurons == 10
     weights = [tuple(t.dims) for t in onnx.load(path).graph.initializer]
-    assert all(layer.weight in weights for layer in found.layers)
+    products = [layer for layer in found.layers if layer.kind in {"conv", "dense"}]
+    assert all(layer.weight in weights for layer in products)
+    scales = [layer for layer in found.layers if layer not in products]
+    assert len(scales) == found.covered.get("BatchNormalization", 0)
+    assert all((layer.kind, layer.weight[1:], layer.bias) == ("scale", (1,), True) for layer in scales)
 
 
 @pytest.mark.parametrize("path", [MLP, CNN, RESNET, MOBILE], ids=lambda path: path.stem)

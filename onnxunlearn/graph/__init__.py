@@ -1,4 +1,8 @@
-"""The model as a graph: load and check, find the logits and the layers, expose tensors, save."""
+"""The model as a graph: load and check, find the logits and the layers, expose tensors, save.
+
+`file` holds the bytes and the stored tensors, `view` who makes and reads a tensor, `traits` what is known of
+each op, `layers` the weights that can be edited. Stands on errors, digests and the registry alone.
+"""
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
 from onnxunlearn.graph.class_labels import class_labels

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 #: activations in the order f, g, h of the standard, for one direction
 _DEFAULTS = {"LSTM": ("Sigmoid", "Tanh", "Tanh"), "GRU": ("Sigmoid", "Tanh"), "RNN": ("Tanh",)}
+#: the ops
+RECURRENT = tuple(_DEFAULTS)
 #: alpha and beta where nobody gives them; None where they must be given, since the standard and ONNX Runtime
 #: have defaults of their own
 _PARAMETERS: dict[str, dict[str, float | None]] = {

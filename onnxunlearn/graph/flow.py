@@ -46,17 +46,7 @@ def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
 
 def shape_arithmetic(model: Model) -> frozenset[str]:
     """Tensors that depend on the inputs' shapes, but not on their values: known once a batch is given."""
-    found: set[str] = set()
-    for node in model.nodes:
-        if node.traits.of_shape:
-            found.update(node.outputs)
-            continue
-        read = [name for name in node.inputs if name in model.activations]
-        # Of its second input CastLike takes the type only.
-        depends = [name for name in read if node.kind != "CastLike" or name == node.inputs[0]]
-        if read and all(name in found for name in depends):
-            found.update(o for o in node.outputs if o)
-    return frozenset(found)
+    return model.by_shape
 
 
 def _is_embedding(model: Model, name: str) -> bool:

@@ -54,6 +54,11 @@ class Node:
         return tuple(self.proto.output)
 
     @cached_property
+    def first_output(self) -> str:
+        """The first that is not omitted."""
+        return next((o for o in self.outputs if o), "")
+
+    @cached_property
     def captured(self) -> tuple[str, ...]:
         """What the node's subgraphs (If, Loop, Scan) read, among it what they take from the outer graph."""
         if not any(a.HasField("g") or a.graphs for a in self.proto.attribute):

@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import onnx
+from onnx import numpy_helper
 
 from onnxunlearn.graph.layers import Layer
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.view import Model
 
-#: prefixes of the inputs that take a layer's weight and bias, before the name of its node's output
+#: prefixes of the inputs that take a layer's weight and bias, before its `key`
 WEIGHT, BIAS = "weight of ", "bias of "
 
 
@@ -40,28 +41,23 @@ class Tail:
             array = recorded[name]
             kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
-        fed = {layer.node.outputs[0]: layer for layer in self.layers}
+        at_node: dict[int, list[Layer]] = {}
+        for layer in self.layers:
+            at_node.setdefault(layer.node.index, []).append(layer)
         biases = {layer.output: layer for layer in self.layers if layer.bias is not None}
         for node in self.nodes:
             copy = onnx.NodeProto()
             copy.CopyFrom(node.proto)
-            if node.outputs[0] in fed:
-                layer = fed[node.outputs[0]]
-                name = WEIGHT + node.outputs[0]
-                kind = onnx.helper.np_dtype_to_tensor_dtype(self._weight_type(node))
-                graph.input.append(onnx.helper.make_tensor_value_info(name, kind, list(layer.weight.shape)))
-                copy.input[1] = name
-                if layer.dense and not node.attribute("transB", 0):  # the node reads [inputs, outputs]
-                    copy.input[1] = f"{name}, transposed"
-                    graph.node.append(onnx.helper.make_node("Transpose", [name], [copy.input[1]]))
-            if node.outputs[0] in biases:
-                place = self._bias_input(biases[node.outputs[0]], node)
-                name = BIAS + biases[node.outputs[0]].node.outputs[0]
-                constant = self.model.constant(node.inputs[place])
-                assert constant is not None
-                kind = onnx.helper.np_dtype_to_tensor_dtype(constant.dtype)
-                graph.input.append(onnx.helper.make_tensor_value_info(name, kind, list(constant.shape)))
-                copy.input[place] = name
+            for layer in at_node.get(node.index, ()):
+                copy.input[layer.operand] = self._read_weight(graph, layer)
+            for output in node.outputs:
+                if output in biases:
+                    place = self._bias_input(biases[output], node)
+                    constant = self.model.constant(node.inputs[place])
+                    assert constant is not None
+                    copy.input[place] = _add_input(
+                        graph, BIAS + biases[output].key, constant.dtype, constant.shape
+                    )
             graph.node.append(copy)
         return Model(b"", proto, self.model.path, lent=self.model.lent)
 
@@ -69,29 +65,50 @@ class Tail:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""
         found = {}
         for layer in self.layers:
-            name, (weight, bias) = layer.node.outputs[0], weights[layer.name]
-            found[WEIGHT + name] = weight.astype(self._weight_type(layer.node), copy=False)
+            weight, bias = weights[layer.name]
+            found[WEIGHT + layer.key] = weight.astype(self._weight_type(layer), copy=False)
             if bias is not None:
                 node = self.model.producer[layer.output]
                 constant = self.model.constant(node.inputs[self._bias_input(layer, node)])
                 assert constant is not None
-                found[BIAS + name] = bias.reshape(constant.shape).astype(constant.dtype, copy=False)
+                found[BIAS + layer.key] = bias.reshape(constant.shape).astype(constant.dtype, copy=False)
         return found
 
-    def _weight_type(self, node: Node) -> np.dtype[Any]:
+    def _read_weight(self, graph: onnx.GraphProto, layer: Layer) -> str:
+        """Add the input for a layer's weight, and what arranges it as the node reads it; the name of that."""
+        name = _add_input(graph, WEIGHT + layer.key, self._weight_type(layer), layer.weight.shape)
+        for kind, numbers in layer.arrangement.outward:
+            made = f"{name}, {kind}d"
+            if kind == "transpose":
+                graph.node.append(onnx.helper.make_node("Transpose", [name], [made], perm=list(numbers)))
+            else:
+                shape = numpy_helper.from_array(np.array(numbers, np.int64), f"{made}, shape")
+                graph.initializer.append(shape)
+                graph.node.append(onnx.helper.make_node("Reshape", [name, shape.name], [made]))
+            name = made
+        return name
+
+    def _weight_type(self, layer: Layer) -> np.dtype[Any]:
         """What the node reads its weight in, which is what a trial's weight is fed in."""
-        stored = self.model.stored.get(node.inputs[1])
+        name = layer.node.inputs[layer.operand]
+        stored = self.model.stored.get(name)
         if stored is not None:  # its values are not needed, and may be large
             return onnx.helper.tensor_dtype_to_np_dtype(stored.data_type)
-        constant = self.model.constant(node.inputs[1])
+        constant = self.model.constant(name)
         assert constant is not None
         return constant.dtype
 
     def _bias_input(self, layer: Layer, node: Node) -> int:
         """Which input of `node` is the layer's bias: its own third, or an operand of the Add behind it."""
-        if node.outputs[0] == layer.node.outputs[0]:
+        if node.index == layer.node.index:
             return 2
         return 1 if node.inputs[0] == layer.node.outputs[0] else 0
+
+
+def _add_input(graph: onnx.GraphProto, name: str, dtype: np.dtype[Any], shape: Sequence[int]) -> str:
+    kind = onnx.helper.np_dtype_to_tensor_dtype(dtype)
+    graph.input.append(onnx.helper.make_tensor_value_info(name, kind, list(shape)))
+    return name
 
 
 def tail_of(
@@ -103,9 +120,9 @@ def tail_of(
     """
     changed: set[str] = set()
     wanted = set(outputs)
-    starts = {layer.node.outputs[0] for layer in layers}
+    starts = {layer.node.index for layer in layers}
     for node in model.nodes:
-        if node.outputs[0] in starts or any(name in changed for name in (*node.inputs, *node.captured)):
+        if node.index in starts or any(name in changed for name in (*node.inputs, *node.captured)):
             changed.update(o for o in node.outputs if o)
     kept: list[Node] = []
     boundary: dict[str, None] = dict.fromkeys(o for o in wanted if o not in changed)
@@ -114,7 +131,7 @@ def tail_of(
             continue
         varies = any(o in changed for o in node.outputs)
         computed = all(o not in model.activations or o in arithmetic for o in node.outputs if o)
-        if varies or computed:
+        if varies or computed or _moves_samples(node):
             kept.append(node)
             wanted.update(n for n in (*node.inputs, *node.captured) if n)
     made = {o for node in kept for o in node.outputs}
@@ -123,3 +140,8 @@ def tail_of(
             if name in model.activations and name not in made:
                 boundary[name] = None
     return Tail(model, tuple(layers), tuple(reversed(kept)), tuple(boundary))
+
+
+def _moves_samples(node: Node) -> bool:
+    """Whether samples come first in its input only, as before an LSTM, which takes steps first."""
+    return node.kind == "Transpose" and node.attribute("perm", [1])[0] != 0

@@ -82,6 +82,21 @@ class Model(ModelFile):
         return frozenset(names)
 
     @cached_property
+    def by_shape(self) -> frozenset[str]:
+        """Activations that depend on the inputs' shapes, but not on their values."""
+        found: set[str] = set()
+        for node in self.nodes:
+            if node.traits.of_shape:
+                found.update(node.outputs)
+                continue
+            read = [name for name in node.inputs if name in self.activations]
+            # Of its second input CastLike takes the type only.
+            depends = [name for name in read if node.kind != "CastLike" or name == node.inputs[0]]
+            if read and all(name in found for name in depends):
+                found.update(o for o in node.outputs if o)
+        return frozenset(found)
+
+    @cached_property
     def _declared(self) -> list[onnx.ValueInfoProto]:
         """What is declared of tensors, or can be inferred."""
         proto, _ = move_out(self.proto)  # of large values only the shape matters

@@ -9,6 +9,7 @@ import onnx
 
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.save import relocated
 from onnxunlearn.judge.data_files import data_files_differ, data_size, moved
 
@@ -50,7 +51,7 @@ def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
     the edited file and its data files, byte for byte but for the data files' names. seen: the original
     lowered, in which quantised layers are found too."""
     seen = seen or original
-    layers = find_layers(seen)
+    layers = find_layers(seen, EVERY_KIND)
     changed: dict[str, np.ndarray] = {}
     tensors = []
     outside = 0

@@ -25,7 +25,7 @@ from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Declined, with_nodes
 from onnxunlearn.lowering.fold import fold
 from onnxunlearn.lowering.listed_inputs import unlisted
-from onnxunlearn.lowering.room import ALL, Room, first_output
+from onnxunlearn.lowering.room import ALL, Room
 from onnxunlearn.lowering.sizes import static
 from onnxunlearn.lowering.sparse import dense
 
@@ -201,7 +201,7 @@ class _Unrolled:
 
         What it stores is written once, however often it runs.
         """
-        first = first_output(self.node)
+        first = self.node.first_output
         stored = {tensor.name: f"{first} / stored / {tensor.name}" for tensor in body.initializer}
         given = dict(zip((i.name for i in body.input), inputs, strict=True))
         self.room.take(
@@ -222,14 +222,14 @@ class _Unrolled:
 
     def constant(self, value: Any) -> str:
         self.room.take(self.node, 1)
-        name = f"{first_output(self.node)} / constant {next(self.numbers)}"
+        name = f"{self.node.first_output} / constant {next(self.numbers)}"
         self.values[name] = np.asarray(value)
         self.constants.append(numpy_helper.from_array(self.values[name], name))
         return name
 
     def op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
         self.room.take(self.node, 1)
-        made = to or f"{first_output(self.node)} / {kind} {next(self.numbers)}"
+        made = to or f"{self.node.first_output} / {kind} {next(self.numbers)}"
         self.nodes.append(onnx.helper.make_node(kind, inputs, [made], name=made, **attributes))
         return made
 

@@ -52,10 +52,4 @@ class Room:
         self.own |= dict.fromkeys((o for made in nodes for o in made.output), self._of(node))
 
     def _of(self, node: Node) -> str:
-        first = first_output(node)
-        return self.own.get(first, first)
-
-
-def first_output(node: Node) -> str:
-    """Name of the first output that is not omitted."""
-    return next((o for o in node.outputs if o), "")
+        return self.own.get(node.first_output, node.first_output)

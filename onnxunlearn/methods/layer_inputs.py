@@ -13,7 +13,8 @@ x and z have their samples first, as `Workbench.record` gives them. For every la
     output_rows == input_rows @ weight_rows.swapaxes(-1, -2) + bias.reshape(groups, 1, -1)
 
 Positions are the places a kernel stops at (any number of spatial axes, strides, dilations, padding), or the
-tokens of a dense layer, or 1. Only a Conv has groups ≠ 1; width is inputs / groups · kernel size.
+tokens of a dense layer, or 1. Only a convolution has groups ≠ 1; width is inputs / groups · kernel size. A
+ConvTranspose is the Conv with the flipped kernel over its input with zeros between the elements.
 """
 
 import math
@@ -42,8 +43,11 @@ def input_rows(layer: Layer, x: np.ndarray, chosen: np.ndarray | None = None) ->
     if layer.dense:
         rows = x.reshape(len(x), 1, math.prod(x.shape[1:-1]), x.shape[-1])
         return rows if chosen is None else rows[:, :, chosen]
+    rank = len(layer.weight.shape) - 2
+    images = x.reshape(-1, *x.shape[-rank - 1 :])  # frames may be folded into the samples
     windows = _windows(layer, x)
-    images = x.reshape(-1, *x.shape[-len(windows.kernel) - 1 :])  # frames may be folded into the samples
+    if _transposed(layer):
+        images, windows = _stretched(images, windows)
     return _frames_as_positions(patches(images, windows, groups(layer), chosen), len(x))
 
 
@@ -63,17 +67,23 @@ def output_rows(layer: Layer, z: np.ndarray, chosen: np.ndarray | None = None) -
 def weight_rows(layer: Layer, weight: np.ndarray) -> np.ndarray:
     """A canonical weight as [groups, neurons / groups, width]."""
     count = groups(layer)
+    if _transposed(layer):
+        weight = np.flip(weight, tuple(range(2, weight.ndim)))
     return weight.reshape(count, layer.neurons // count, -1)
 
 
 def from_weight_rows(layer: Layer, rows: np.ndarray) -> np.ndarray:
     """[groups, neurons / groups, width] as a canonical weight."""
-    return rows.reshape(layer.weight.shape)
+    weight = rows.reshape(layer.weight.shape)
+    return np.flip(weight, tuple(range(2, weight.ndim))) if _transposed(layer) else weight
 
 
 def count_positions(layer: Layer, x: np.ndarray) -> int:
     """At how many places the layer reads its input x (of one frame)."""
-    return math.prod(x.shape[1:-1] if layer.dense else _windows(layer, x).counts)
+    if layer.dense:
+        return math.prod(x.shape[1:-1])
+    windows = _windows(layer, x)
+    return math.prod(windows.sizes if _transposed(layer) else windows.counts)
 
 
 def choose_positions(count: int, limit: int, seed: int) -> np.ndarray | None:
@@ -132,6 +142,33 @@ def record_all_rows(
 def _windows(layer: Layer, x: np.ndarray) -> Windows:
     kernel = layer.weight.shape[2:]
     return Windows.of(layer.node, x.shape[-len(kernel) :], kernel)
+
+
+def _transposed(layer: Layer) -> bool:
+    return layer.node.kind == "ConvTranspose"
+
+
+def _stretched(images: np.ndarray, windows: Windows) -> tuple[np.ndarray, Windows]:
+    """The input of a ConvTranspose with zeros between its elements, and the windows of the Conv that it is.
+
+    windows: those of the node, which slide over its output, one for each element of the input.
+    """
+    reach = [extent - 1 for extent in windows.extents]
+    full = [size + r for size, r in zip(windows.sizes, reach, strict=True)]
+    made = np.zeros((*images.shape[:2], *full), images.dtype)
+    into, out_of = list[slice](), list[slice]()
+    axes = zip(full, windows.counts, windows.strides, windows.begins, reach, strict=True)
+    for size, n, stride, begin, r in axes:
+        places = r - begin + stride * np.arange(n)  # what is cropped from the output may lie beyond the ends
+        inside = np.flatnonzero((places >= 0) & (places < size))
+        count, first = len(inside), int(inside[0]) if len(inside) else 0
+        start = int(places[first]) if count else 0
+        into.append(slice(start, start + stride * count, stride))
+        out_of.append(slice(first, first + count))
+    made[:, :, *into] = images[:, :, *out_of]
+    rank = len(full)
+    ones, none = (1,) * rank, (0,) * rank
+    return made, Windows(tuple(full), windows.kernel, ones, windows.dilations, none, none, windows.sizes)
 
 
 def _frames_as_positions(rows: np.ndarray, samples: int) -> np.ndarray:

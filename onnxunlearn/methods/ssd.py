@@ -9,13 +9,14 @@ Dampening", AAAI 2024 (the authors' code squares the mean gradient of a batch in
 10, λ = 1 for ResNet-18 on CIFAR; but of ten equally frequent classes none can have F_f > 10 F, so both are
 searched where not given. ∂ℓ/∂W of a layer is the gradient at its output, from the `gradient` relevance
 graph, times what it reads; where it reads once a sample, as the head does, F is a product of squares in
-closed form. Normalisation layers' own weights are left as they are.
+closed form. Embeddings, recurrent and normalisation layers' own weights change where the head is the only
+other layer (`Workbench.trainable`); their gradients are taken sample by sample.
 
 It lives on the loss: of a class that the model is sure of, ∂ℓ/∂θ all but vanishes, and there is little to
 find. Without retained probes F = F_f, and nothing is selected by α ≥ 1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -24,12 +25,18 @@ import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
-from onnxunlearn.graph import Layer
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, expose
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.layers import PRODUCTS
+from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import from_weight_rows, input_rows
 from onnxunlearn.methods.search import best
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 from onnxunlearn.numerics import softmax
+from onnxunlearn.reverse import Differentiator
+from onnxunlearn.reverse.differentiate import Gradients
 
 #: tried where none is given: how many times more a weight must matter to the class
 ALPHAS = 9.0, 6.0, 4.0, 3.0, 2.0, 1.0, 0.3, 0.1, 0.03, 0.01
@@ -94,20 +101,50 @@ def factor(forget: np.ndarray, everything: np.ndarray, alpha: float, dampening: 
 
 
 def fisher(bench: Workbench, samples: np.ndarray) -> Mapping[Layer, Fisher]:
-    """Of every editable layer, over the given probes (indices), with their labels; 0 without probes."""
-    layers = bench.editable
-    weights = {layer: np.zeros(layer.weight.shape) for layer in layers}
-    biases = {layer: np.zeros(layer.neurons) for layer in layers}
+    """Of every trainable layer, over the given probes (indices), with their labels; 0 without probes."""
+    every = bench.trainable
+    weights = {layer: np.zeros(layer.weight.shape) for layer in every}
+    biases = {layer: np.zeros(layer.neurons) for layer in every}
     if len(samples):
         seed = softmax(bench.scores(Edits(bench.model))[samples].astype(np.float64))
         seed[np.arange(len(samples)), bench.y[samples]] -= 1
+        layers = [layer for layer in every if layer.kind in PRODUCTS]
+        others = [layer for layer in every if layer.kind not in PRODUCTS]
+        for found in _by_sample(bench, others, samples, seed) if others else ():
+            for layer in others:
+                weight, bias = found[layer.name]
+                weights[layer] += weight.astype(np.float64) ** 2 / len(samples)
+                biases[layer] += 0 if bias is None else bias.astype(np.float64) ** 2 / len(samples)
         for batch in gradients(bench, layers, [layer.input for layer in layers], samples, seed):
             for layer in layers:
                 signals = batch.signals[layer.name].astype(np.float64)
                 squares = squared(input_rows(layer, batch.tensors[layer.input]), signals)
                 weights[layer] += from_weight_rows(layer, squares) / len(samples)
                 biases[layer] += (signals.sum(axis=2) ** 2).sum(axis=0).reshape(-1) / len(samples)
-    return {layer: Fisher(weights[layer], biases[layer]) for layer in layers}
+    return {layer: Fisher(weights[layer], biases[layer]) for layer in every}
+
+
+def _by_sample(
+    bench: Workbench, layers: Sequence[Layer], samples: np.ndarray, seed: np.ndarray
+) -> Iterator[Gradients]:
+    """∂ℓ/∂(weight, bias) by layer name, of one probe after the other. seed: ∂ℓ/∂logits."""
+    model, logits = bench.model, bench.logits.tensor
+    tail = tail_of(model, layers, [logits], shape_arithmetic(model))
+    network, edits = Differentiator(tail, [logits], bench.engine), Edits(model)
+    weights = {la.name: (edits.weight(la).astype(np.float32), edits.bias(la)) for la in layers}
+    if model.batch_size not in {None, 1}:
+        built = f"{model.batch_size} is built into the model"
+        raise UnsupportedError(f"method ssd needs a free batch size for {layers[0].name!r}; {built}")
+    fed = {i.name for i in model.inputs}
+    inner = [name for name in tail.boundary if name not in fed]
+    session = bench.engine.session(expose(model, inner), model.folder) if inner else None
+    for sample, signal in zip(samples, seed, strict=True):
+        feeds = {name: value[[sample]] for name, value in bench.probes.feeds.items()}
+        known = {**({} if session is None else session.run(feeds)), **feeds}
+        boundary = {name: known[name] for name in tail.boundary}
+        recorded = network.record(boundary, weights)
+        shaped = signal.reshape(recorded[logits].shape).astype(np.float32)
+        yield network.gradients(boundary, recorded, {logits: shaped})
 
 
 def squared(rows: np.ndarray, signals: np.ndarray) -> np.ndarray:

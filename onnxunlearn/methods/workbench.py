@@ -12,6 +12,7 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
@@ -66,7 +67,13 @@ class Workbench:
 
     @cached_property
     def layers(self) -> list[Layer]:
-        return find_layers(self.model)
+        """Those whose output is a matrix product of their input."""
+        return [layer for layer in self.every_layer if layer.kind in PRODUCTS]
+
+    @cached_property
+    def every_layer(self) -> list[Layer]:
+        """Embeddings, scales and recurrent weights, too."""
+        return find_layers(self.model, EVERY_KIND)
 
     @cached_property
     def editable(self) -> list[Layer]:
@@ -75,15 +82,27 @@ class Workbench:
         The others are left as they are: an edit would change a second layer, or nothing. Raises
         UnsupportedError if there is none.
         """
-        inputs = [i.name for i in self.model.inputs]
-        on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
-        found = [layer for layer in self.layers if layer.node.index in on_the_way and not layer.weight.shared]
+        found = self._of_their_own(self.layers)
         if not found:
             raise UnsupportedError(
                 f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
                 "weight of its own; nothing can be edited"
             )
         return found
+
+    @cached_property
+    def trainable(self) -> list[Layer]:
+        """What a method changes that follows gradients: the editable layers; and where those are the head
+        alone, as behind an LSTM or an embedding, layers of every kind."""
+        if any(layer.output != self.head.output for layer in self.editable):
+            return self.editable
+        return self._of_their_own(self.every_layer)
+
+    def _of_their_own(self, layers: Sequence[Layer]) -> list[Layer]:
+        """Those on the way to the logits whose weight no other node reads."""
+        inputs = [i.name for i in self.model.inputs]
+        on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
+        return [layer for layer in layers if layer.node.index in on_the_way and not layer.weight.shared]
 
     @cached_property
     def head(self) -> Layer:
@@ -114,7 +133,9 @@ class Workbench:
     def depth(self, edits: Edits) -> str:
         """How far from the logits back the edits reach: "nothing", "head only", or the layers by name."""
         changed = {n for n, v in edits.feeds.items() if not np.array_equal(v, self.model.array(n))}
-        tensors = {la.name: {t.name for t in (la.weight, la.bias) if t is not None} for la in self.layers}
+        tensors = {
+            la.name: {t.name for t in (la.weight, la.bias) if t is not None} for la in self.every_layer
+        }
         found = [name for name, own in tensors.items() if own & changed]
         try:
             shallow = found == [self.head.name]

@@ -1,4 +1,7 @@
-"""Layer-wise Relevance Propagation as a graph transformation: rules over the reverse walk (`reverse`)."""
+"""Layer-wise Relevance Propagation as a graph transformation: rules over the reverse walk.
+
+Stands on reverse and what is below it: engines, lowering, graph.
+"""
 
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance
 from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, composite_file, parse_composite

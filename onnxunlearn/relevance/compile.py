@@ -98,7 +98,7 @@ class _LrpWalk(Walk):
         computed: Mapping[str, np.ndarray],
         patterns: Mapping[int, Mapping[str, np.ndarray]],
     ) -> None:
-        super().__init__(model, logits, shapes, tensors, dtype, computed, {logits: SEED})
+        super().__init__(model, logits, shapes, tensors, {logits: SEED}, dtype, computed)
         if self.path and logits not in self.carriers:
             raise UnsupportedError(_cut_off(self))
         self.composite, self.patterns = composite, patterns

@@ -10,7 +10,7 @@ import onnx
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.engines.tensor import Tensor, Values, typed
-from onnxunlearn.graph import expose
+from onnxunlearn.graph import Layer, expose
 from onnxunlearn.graph.tail import BIAS, WEIGHT, Tail
 from onnxunlearn.reverse.measure import Measure
 from onnxunlearn.reverse.recognise import recognise
@@ -19,6 +19,8 @@ from onnxunlearn.reverse.weight_gradients import SIGNAL, compile_gradients
 
 #: layer name -> (weight in canonical layout, bias [outputs] or None)
 Weights = Mapping[str, tuple[np.ndarray, np.ndarray | None]]
+#: layer name -> the gradient of a loss with respect to those
+Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Differentiator:
 
     def __init__(self, tail: Tail, targets: Sequence[str], engine: Engine) -> None:
         self.tail, self.targets, self.engine = tail, tuple(targets), engine
-        self.view = recognise(tail.model, keep=[*targets, *(la.node.outputs[0] for la in tail.layers)])
+        self.view = recognise(tail.model, keep=targets, apart=_made_by(tail.layers))
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
 
     def values(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
@@ -71,9 +73,7 @@ class Differentiator:
         made = self.engine.sessions.get((prepared, "forward"), make).compute(fed)
         return Recorded({name: made[name].numpy() for name in self.targets}, {**fed, **made})
 
-    def gradients(
-        self, batch: Feeds, recorded: Recorded, signals: Mapping[str, np.ndarray]
-    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+    def gradients(self, batch: Feeds, recorded: Recorded, signals: Mapping[str, np.ndarray]) -> Gradients:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target, by target, shaped as it is."""
         prepared = self._prepared[_key(batch)]
         known: dict[str, np.ndarray | Tensor] = {
@@ -88,8 +88,7 @@ class Differentiator:
         values = self.engine.sessions.get((prepared, "backward"), make).run(fed)
         found = {}
         for layer in self.tail.layers:
-            name = layer.node.outputs[0]
-            found[layer.name] = values[f"R:{WEIGHT}{name}"], values.get(f"R:{BIAS}{name}")
+            found[layer.name] = values[f"R:{WEIGHT}{layer.key}"], values.get(f"R:{BIAS}{layer.key}")
         return found
 
     def _prepare(self, batch: Feeds, weights: Weights) -> _Prepared:
@@ -106,11 +105,15 @@ class Differentiator:
 
     def _activations(self) -> set[str]:
         """Those between the layers, their inputs included, and the targets."""
-        starts = [layer.node.outputs[0] for layer in self.tail.layers]
+        starts = _made_by(self.tail.layers)
         path = path_between(self.view, starts, self.targets[0])
         own = [self.view.producer[name] for name in starts]
         names = {n for node in (*path, *own) for n in (*node.inputs, *node.outputs)}
         return names & self.view.activations | set(self.targets)
+
+
+def _made_by(layers: Sequence[Layer]) -> list[str]:
+    return list(dict.fromkeys(o for layer in layers for o in layer.node.outputs if o))
 
 
 def _key(batch: Feeds) -> tuple[tuple[int, ...], ...]:

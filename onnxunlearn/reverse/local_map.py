@@ -28,7 +28,10 @@ class LocalMap:
         normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
     inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
     vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
-    activations. outputs: numbers of the node's outputs that may carry relevance.
+    activations. outputs: numbers of the node's outputs that may carry relevance. weight_vjps: by number of
+    the node's input that is a weight: one signal per output -> the gradient of its product with y with
+    respect to the weight, in a layer's canonical layout [outputs, inputs / groups, *kernel]; missing where it
+    is not covered.
     """
 
     kind: str
@@ -37,6 +40,7 @@ class LocalMap:
     y: Value
     vjp: Callable[..., Sequence[Value]] = field(repr=False)
     outputs: tuple[int, ...] = (0,)
+    weight_vjps: Mapping[int, Callable[..., Value]] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,8 +50,6 @@ class Linear(LocalMap):
     forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s). Where a BatchNormalization (or another
     per-channel scale and shift) is merged into the node, w, b and y are those of both together.
     patterns: estimated from probes (see `relevance.patterns`), by kind; None if nobody did.
-    weight_vjp: signal at the output -> the gradient of its product with y with respect to the weight, in a
-    layer's canonical layout [outputs, inputs / groups, *kernel]; None where it is not covered.
     """
 
     w: Value
@@ -55,7 +57,6 @@ class Linear(LocalMap):
     forward: Callable[[Value, Value], Value] = field(repr=False)
     adjoint: Callable[[Value, Value], Value] = field(repr=False)
     patterns: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
-    weight_vjp: Callable[[Value], Value] | None = field(default=None, repr=False)
 
     @property
     def x(self) -> Value:

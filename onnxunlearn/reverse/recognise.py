@@ -137,10 +137,11 @@ class Matcher:
         return node.inputs
 
 
-def recognise(model: Model, keep: Collection[str] = ()) -> Model:
+def recognise(model: Model, keep: Collection[str] = (), apart: Collection[str] = ()) -> Model:
     """A view of the model with known compositions as single nodes; the model itself if there are none.
 
-    Compositions with a tensor of `keep` inside are left alone.
+    Compositions with a tensor of `keep` inside are left alone, and those that hold, or end in, a node that
+    makes a tensor of `apart`.
     """
     found: dict[int, tuple[onnx.NodeProto, set[int]]] = {}
     taken: set[int] = set()
@@ -151,7 +152,7 @@ def recognise(model: Model, keep: Collection[str] = ()) -> Model:
         for attempt in (_normalisation, _activation):
             with blamed_on(node):
                 made = attempt(model, node, constants)
-            if made is not None and _closed(model, node, made[1], keep):
+            if made is not None and _closed(model, node, made[1], keep, apart):
                 found[node.index] = made
                 taken |= made[1]
                 break
@@ -169,9 +170,11 @@ def recognise(model: Model, keep: Collection[str] = ()) -> Model:
     return Model(b"", proto, model.path)
 
 
-def _closed(model: Model, last: Node, used: set[int], keep: Collection[str]) -> bool:
+def _closed(model: Model, last: Node, used: set[int], keep: Collection[str], apart: Collection[str]) -> bool:
     """Whether nothing outside reads what is inside, and nobody asked for it."""
     outputs = {o.name for o in model.graph.output}
+    if any(name in apart for index in used for name in model.nodes[index].outputs):
+        return False
     for index in used - {last.index}:
         for name in model.nodes[index].outputs:
             readers = {reader.index for reader in model.consumers.get(name, [])}

@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError, blamed_on
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.graph.flow import carriers
 from onnxunlearn.lowering.bodies import OPEN
 from onnxunlearn.reverse.adjoints import Site, adjoint
@@ -51,10 +51,16 @@ def path_between(model: Model, tensors: Iterable[str], end: str) -> list[Node]:
 class Walk:
     """One walk from `end` back to `tensors`, node by node, with plain adjoints: `run` gives gradients.
 
-    shapes: of every activation on the way, for the batch that will be fed. computed: values of tensors that
-    depend on shapes only (`flow.shape_arithmetic`), for the same batch. signals: tensor -> name of the input
-    that holds the signal put there. fed: outputs of the nodes whose weights are inputs of the graph instead
+    shapes: of every activation on the way, for the batch that will be fed. signals: tensor -> name of the
+    input that holds the signal put there. computed: values of tensors that depend on shapes only
+    (`flow.shape_arithmetic`), for the same batch. fed: layers whose weights are inputs of the graph instead
     of constants. Who shares otherwise than by the adjoint overrides `shares`.
+
+        walk = Walk(model, "logits", shapes, ["x"], {"logits": "seed"})
+        made = walk.graph({"x": (walk.run()["x"], shapes["x"])})
+
+    makes a graph that takes what is in `made.records` (`seed` among it) and gives `R:x`, the gradient at x of
+    the sum of seed times logits.
     """
 
     def __init__(
@@ -63,20 +69,25 @@ class Walk:
         end: str,
         shapes: Mapping[str, tuple[int, ...]],
         tensors: Sequence[str],
-        dtype: np.dtype[Any] | type,
-        computed: Mapping[str, np.ndarray],
         signals: Mapping[str, str],
-        fed: frozenset[str] = frozenset(),
+        dtype: np.dtype[Any] | type = np.float32,
+        computed: Mapping[str, np.ndarray] | None = None,
+        fed: Sequence[Layer] = (),
     ) -> None:
-        self.model, self.end, self.signals, self.fed = model, end, signals, fed
+        self.model, self.end, self.signals = model, end, signals
+        self.fed: dict[str, dict[int, Layer]] = {}
+        for layer in fed:  # by what their nodes make: the layers may have been found in another view
+            self.fed.setdefault(layer.node.first_output, {})[layer.operand] = layer
         self.tensors = frozenset(tensors)
         self.path = path_between(model, tensors, end)
         self.reachable = {end, *(n for node in self.path for n in node.inputs)}
-        constants = {n for node in self.path for n in node.inputs if n and n not in model.activations}
+        seen = [*self.path, *(model.producer[layer.node.first_output] for layer in fed)]
+        constants = {n for node in seen for n in node.inputs if n and n not in model.activations}
         self.shapes = {**{n: v.shape for n in constants if (v := model.constant(n)) is not None}, **shapes}
-        self.shapes |= {n: v.shape for n, v in computed.items()}
+        self.computed = computed or {}
+        self.shapes |= {n: v.shape for n, v in self.computed.items()}
         self.emitter = Emitter(dtype)
-        self.carriers, self.computed = carriers(model, tensors), computed
+        self.carriers = carriers(model, tensors)
         self.nonnegative = nonnegative_tensors(model)
 
     def run(self) -> dict[str, Value]:
@@ -125,7 +136,7 @@ class Walk:
             self.carriers,
             self.computed,
             output=node.outputs[0],
-            fed=node.outputs[0] in self.fed,
+            fed=self.fed.get(node.first_output, {}),
         )
 
     def graph(self, results: Mapping[str, tuple[Value, Sequence[int]]]) -> ReverseGraph:

@@ -9,8 +9,9 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Model
 from onnxunlearn.graph.tail import BIAS, WEIGHT
 from onnxunlearn.reverse.adjoints import adjoint
+from onnxunlearn.reverse.adjoints.site import summed_by_channel
 from onnxunlearn.reverse.expression import Value
-from onnxunlearn.reverse.local_map import Linear
+from onnxunlearn.reverse.local_map import LocalMap
 from onnxunlearn.reverse.walk import ReverseGraph, Walk
 
 #: prefix of the inputs that hold the gradient of a loss with respect to a tensor, before its name
@@ -31,31 +32,35 @@ def compile_gradients(
     (`weight of …`) and `SIGNAL + target`; its outputs `R:weight of …` in the canonical layout, and
     `R:bias of …` [outputs]. Raises UnsupportedError where a layer or a node on the way is not covered.
     """
-    outputs = [layer.node.outputs[0] for layer in layers]
+    outputs = [o for layer in layers for o in layer.node.outputs if o]
     walk = Walk(
         model,
         targets[0],
         shapes,
         [*outputs, *targets[1:]],
+        {name: SIGNAL + name for name in targets},
         dtype,
         computed,
-        signals={name: SIGNAL + name for name in targets},
-        fed=frozenset(outputs),
+        fed=layers,
     )
-    signals = walk.run()
+    arrived = walk.run()
+    maps: dict[int, LocalMap] = {}
     results: dict[str, tuple[Value, Sequence[int]]] = {}
     for layer in layers:
-        name = layer.node.outputs[0]
-        node = model.producer[name]
-        local = adjoint[node.kind](walk.site(node))
-        if not isinstance(local, Linear) or local.weight_vjp is None:
+        node = model.producer[layer.node.first_output]
+        if node.index not in maps:
+            maps[node.index] = adjoint[node.kind](walk.site(node))
+        local = maps[node.index]
+        if layer.operand not in local.weight_vjps:
             raise UnsupportedError(f"{node}: the gradient of its weight is not covered")
-        signal = signals.get(name, walk.emitter.zero)
-        shape = layer.weight.shape
-        results[WEIGHT + name] = (signal if signal.zero else local.weight_vjp(signal), shape)
+        signals = [arrived.get(o, walk.emitter.zero) for o in node.outputs]
+        here = [signals[i] for i in local.outputs if i < len(signals)]
+        silent = all(signal.zero for signal in here)
+        gradient = walk.emitter.zero if silent else local.weight_vjps[layer.operand](*here)
+        results[WEIGHT + layer.key] = gradient, layer.weight.shape
         if layer.bias is not None:
-            behind = signals.get(layer.output, walk.emitter.zero)
-            results[BIAS + name] = (_bias_gradient(layer, behind, shapes), shape[:1])
+            behind = arrived.get(layer.output, walk.emitter.zero)
+            results[BIAS + layer.key] = _bias_gradient(layer, behind, shapes), layer.weight.shape[:1]
     return walk.graph(results)
 
 
@@ -63,8 +68,6 @@ def _bias_gradient(layer: Layer, signal: Value, shapes: Mapping[str, tuple[int, 
     """The sum over samples and positions, times the β of a Gemm."""
     if signal.zero:
         return signal
-    rank = len(shapes[layer.output])
-    axes = [i for i in range(rank) if i != layer.axis % rank]
-    summed = signal.emitter.op("ReduceSum", signal, np.asarray(axes, np.int64), keepdims=0)
+    summed = summed_by_channel(signal, len(shapes[layer.output]), layer.axis)
     own = layer.output == layer.node.outputs[0]
     return summed * (float(layer.node.attribute("beta", 1.0)) if own else 1.0)

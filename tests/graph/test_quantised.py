@@ -71,6 +71,18 @@ def test_values_in_range_end_within_half_a_step(seed: int, values: list[int]) ->
     assert (np.abs(found - wanted) <= per_channel(np.array([0.00501, 0.01001]))).all()
 
 
+@pytest.mark.parametrize("sign", [-1, 1])
+def test_a_bias_leaves_its_accumulator_half_its_range(sign: int) -> None:
+    """Sums of products are added to it: what fits into the type alone would overflow."""
+    encoding, stored = made(np.array([[7, 9]], np.int32), np.array([0.5], np.float32))
+    wanted = np.array([[sign * 0.5 * 2**30 * 1.5, 4.5]], np.float32)
+    written = encoding.encode(stored, wanted, grow=False)
+    assert written.arrays["q"].tolist() == [[2**30 - 1 if sign > 0 else -(2**30), 9]]
+    assert written.clipped == 1
+    other, held = made(np.array([[7, 9]], np.int16), np.array([0.5], np.float32))
+    assert other.encode(held, np.array([[sign * 1e4, 4.5]]), grow=False).arrays["q"][0, 0] == sign * 20_000
+
+
 def test_less_than_a_step_outside_is_clipped() -> None:
     encoding, stored = made(np.array([[-128, 1]], np.int8), np.array([0.5], np.float32))
     written = encoding.encode(stored, np.array([[64, 0.5]], np.float32), grow=True)

@@ -182,6 +182,19 @@ def test_what_is_free_to_change_moves_no_retained_logit_against_another() -> Non
     assert len(loss.read) == len(rows) - 1
 
 
+@pytest.mark.parametrize(("read", "counts"), [(True, 1.0), (False, 0.05)])
+def test_features_that_no_retained_logit_reads_count_a_twentieth(read: bool, counts: float) -> None:
+    """How far the retained features are from where they were, with nothing else in the loss."""
+    loss, weights = problem(bench(MLP))
+    loss.kappa = loss.strength.value = 0.0
+    assert loss.loss_and_gradients(weights).loss == pytest.approx(0, abs=1e-9)
+    change = np.random.default_rng(0).normal(size=loss.features.shape[1:])[None]
+    free = outside(change, loss.read)
+    moved = change - free if read else free
+    loss.features = loss.features + moved
+    assert loss.loss_and_gradients(weights).loss == pytest.approx(counts * float(np.mean(moved**2)), rel=1e-3)
+
+
 def test_the_strength_follows_what_is_left() -> None:
     made = bench(MLP)
     loss, _ = problem(made)

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from hypothesis import given, reject, settings
+from hypothesis import assume, given, reject, settings
 from hypothesis import strategies as st
 from onnx import helper
 
@@ -67,6 +67,25 @@ def test_rows_of_any_convolution(case: Any, seed: int) -> None:
     count = int(np.prod(z.shape[2:]))
     assert_product(model, layer, x)
     assert_product(model, layer, x, choose_positions(count, 3, seed))
+
+
+@given(convolutions("ConvTranspose"), st.integers(0, 99))
+@settings(max_examples=100)
+def test_rows_of_any_transposed_convolution(case: Any, seed: int) -> None:
+    x = case.inputs[0]
+    names = ["x", "w", "b"][: len(case.inputs)]
+    attributes = dict(case.attributes)
+    if attributes["auto_pad"] != "NOTSET":
+        attributes.pop("pads", None)
+    node = helper.make_node("ConvTranspose", names, ["z"], name="conv", **attributes)
+    model, layer = one_layer(node, case.inputs)
+    try:
+        z = NUMPY.session(model.proto).run({"x": x}, ["z"])["z"]
+    except InputError:  # nothing is left of the output
+        reject()
+    assume(z.size)
+    assert_product(model, layer, x)
+    assert_product(model, layer, x, choose_positions(int(np.prod(z.shape[2:])), 3, seed))
 
 
 @pytest.mark.parametrize("tokens", [(), (5,), (2, 3)])

@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
+from onnxunlearn.probes.variants import is_image, is_sequence, moved, spatial_axes, spliced
 
 
 @pytest.mark.parametrize(
@@ -15,11 +15,13 @@ def test_what_counts_as_an_image(shape: tuple[int, ...], image: bool) -> None:
     assert not is_image(np.zeros(shape, np.int64))
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("channels_last", [False, True])
-def test_each_image_is_moved_as_a_whole(channels_last: bool) -> None:
+def test_each_image_is_moved_as_a_whole(channels_last: bool, wide: bool) -> None:
     rng = np.random.default_rng(0)
-    images = np.zeros((40, 2, 28, 14), np.float32)
-    images[:, 0, 14, 7], images[:, 1, 14, 7] = 1, 2
+    height, width = (14, 28) if wide else (28, 14)
+    images = np.zeros((40, 2, height, width), np.float32)
+    images[:, 0, height // 2, width // 2], images[:, 1, height // 2, width // 2] = 1, 2
     given = images.transpose(0, 2, 3, 1).copy() if channels_last else images
     result = moved(given, rng)
     assert result.shape == given.shape
@@ -28,9 +30,17 @@ def test_each_image_is_moved_as_a_whole(channels_last: bool) -> None:
     for image in back:
         ((row, column),) = np.argwhere(image[0] == 1)
         assert image[1, row, column] == 2  # channels move together
-        steps.add((row - 14, column - 7))
+        steps.add((row - height // 2, column - width // 2))
     rows, columns = zip(*steps, strict=True)
-    assert (min(rows), max(rows), min(columns), max(columns)) == (-2, 2, -1, 1)
+    furthest = (-1, 1, -2, 2) if wide else (-2, 2, -1, 1)
+    assert (min(rows), max(rows), min(columns), max(columns)) == furthest
+
+
+@pytest.mark.parametrize("shape", [(3, 20, 30), (3, 30, 20)])
+def test_the_axes_of_space(shape: tuple[int, int, int]) -> None:
+    first = np.zeros((5, *shape), np.float32)
+    assert spatial_axes(first) == (2, 3)
+    assert spatial_axes(first.transpose(0, 2, 3, 1)) == (1, 2)
 
 
 def test_the_border_is_repeated() -> None:

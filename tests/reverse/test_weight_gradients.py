@@ -13,9 +13,9 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.torch import import_model
 from onnxunlearn.graph import Model, expose, find_layers, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.lowering import lower
-from onnxunlearn.reverse.bottlenecks import bottlenecks
 from onnxunlearn.reverse.differentiate import Differentiator
 from tests.sample_paths import SAMPLES
 
@@ -66,7 +66,7 @@ CASES = [
 
 def gradients_of(model: Model, targets: list[str], x: np.ndarray, engine: str, but: str | None = None) -> Any:
     """Of the products of the targets with random signals: gradients by layer, and a module with torch's."""
-    layers = [la for la in find_layers(model) if not la.weight.shared and la.output != but]
+    layers = [la for la in find_layers(model, EVERY_KIND) if not la.weight.shared and la.output != but]
     network = Differentiator(
         tail_of(model, layers, targets, shape_arithmetic(model)), targets, create_engine(engine)
     )
@@ -104,6 +104,112 @@ def test_gradient_of_one_layer(
         np.testing.assert_allclose(of_bias, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
 
 
+def one_node(
+    op: str,
+    x: tuple[int, ...],
+    constants: dict[str, tuple[int, ...]],
+    operands: str = "h w b",
+    outputs: str = "z",
+    opset: int = 17,
+    **attributes: Any,
+) -> Model:
+    """y = Relu(op(Relu(x), …)) with constants of these shapes; operands and outputs by name, - for none."""
+    rng = np.random.default_rng(0)
+    stored = [
+        numpy_helper.from_array(rng.normal(size=shape).astype(np.float32), name)
+        for name, shape in constants.items()
+    ]
+    inputs, made = (names.replace("-", "").split(" ") for names in (operands, outputs))
+    nodes = [
+        helper.make_node("Relu", ["x"], ["h"]),
+        helper.make_node(op, inputs, made, name="layer", **attributes),
+        helper.make_node("Relu", [next(filter(None, made))], ["y"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "g",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, *x[1:]])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, None)],
+        stored,
+    )
+    opsets = [helper.make_opsetid("", opset)]
+    proto = helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 20 else 10)
+    return Model(proto.SerializeToString(), proto)
+
+
+CELL = {"LSTM": 4, "GRU": 3, "RNN": 1}
+
+
+def cell(op: str, outputs: str = "z", late: int = 0, **attributes: Any) -> Any:
+    """Three steps of two samples with four inputs; five hidden units."""
+    directions = 2 if attributes.get("direction") == "bidirectional" else 1
+    stacked = CELL[op] * 5
+    constants = {
+        "w": (directions, stacked, 4),
+        "r": (directions, stacked, 5),
+        "b": (directions, 2 * stacked),
+        "s": (directions, 2, 5),
+    }
+    if late:
+        attributes["linear_before_reset"] = 1
+    return op, (3, 2, 4), constants, "h w r b - s", outputs, 17, {"hidden_size": 5, **attributes}
+
+
+IMAGE = (2, 6, 5, 4)
+#: op, shape of x, shapes of the constants, operands, outputs, opset, attributes
+OTHERS = [
+    ("ConvTranspose", IMAGE, {"w": (6, 3, 3, 2), "b": (3,)}, "h w b", "z", 17, {"strides": [2, 1]}),
+    (
+        "ConvTranspose",
+        IMAGE,
+        {"w": (6, 2, 3, 3)},
+        "h w",
+        "z",
+        17,
+        {"group": 3, "strides": [2, 2], "pads": [1, 0, 1, 1], "output_padding": [1, 0], "dilations": [1, 2]},
+    ),
+    ("ConvTranspose", (2, 3, 7), {"w": (3, 4, 3), "b": (4,)}, "h w b", "z", 17, {}),
+    ("LayerNormalization", (2, 3, 5), {"w": (5,), "b": (5,)}, "h w b", "z", 17, {"epsilon": 1e-3}),
+    ("LayerNormalization", (2, 3, 5), {"w": (5,)}, "h w", "z", 17, {}),
+    ("RMSNormalization", (2, 3, 5), {"w": (5,)}, "h w", "z", 23, {}),
+    ("InstanceNormalization", IMAGE, {"w": (6,), "b": (6,)}, "h w b", "z", 17, {}),
+    ("GroupNormalization", IMAGE, {"w": (6,), "b": (6,)}, "h w b", "z", 21, {"num_groups": 2}),
+    ("BatchNormalization", IMAGE, {"w": (6,), "b": (6,), "m": (6,), "v": (6,)}, "h w b m v", "z", 17, {}),
+    ("Mul", (2, 3, 5), {"w": (5,)}, "h w", "z", 17, {}),
+    ("Mul", IMAGE, {"w": (1, 6, 1, 1)}, "w h", "z", 17, {}),
+    *(cell(op) for op in CELL),
+    *(cell(op, outputs="- z") for op in CELL),
+    cell("LSTM", direction="bidirectional"),
+    cell("LSTM", direction="reverse", input_forget=1),
+    cell("GRU", late=1, direction="bidirectional"),
+]
+
+
+def named(case: Any) -> str:
+    return f"{case[0]} {case[3]} {case[4]} {case[6]}"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("case", OTHERS, ids=named)
+def test_gradient_of_every_kind_of_layer(case: Any, engine: str) -> None:
+    op, shape, constants, operands, outputs, opset, attributes = case
+    model = one_node(op, shape, constants, operands, outputs, opset, **attributes)
+    if op == "BatchNormalization":
+        variance = model.initializers["v"]
+        variance.CopyFrom(numpy_helper.from_array(np.abs(numpy_helper.to_array(variance)) + 0.1, "v"))
+    x = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    layers, found, module = gradients_of(model, ["y"], x, engine)
+    expected_layers = [name for name in "wrb" if name in constants] if op in CELL else ["w"]
+    assert [layer.weight.name for layer in layers] == expected_layers
+    for layer in layers:
+        weight, of_bias = found[layer.name]
+        for gradient, tensor in ((weight, layer.weight), (of_bias, layer.bias)):
+            assert (gradient is None) == (tensor is None)
+            if tensor is not None:
+                expected = module.get_parameter(tensor.name).grad.numpy().reshape(-1)[tensor.positions]
+                np.testing.assert_allclose(gradient, expected, rtol=1e-4, atol=1e-4 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile"])
 def test_gradient_of_sample_models(name: str) -> None:
     """Every layer at once, from the logits and the head's input together."""
@@ -119,17 +225,6 @@ def test_gradient_of_sample_models(name: str) -> None:
         expected = grad.numpy().reshape(-1)[layer.weight.positions]
         error = np.abs(found[layer.name][0] - expected).max()
         assert error <= 5e-3 * np.abs(expected).max(), layer.name
-
-
-def test_bottlenecks_are_the_ends_of_blocks() -> None:
-    model = load(SAMPLES / "mnist_resnet.onnx")
-    logits = find_logits(model).tensor
-    found = [name for name, _ in bottlenecks(model, logits)]
-    blocks = [node.outputs[0] for node in model.nodes if node.kind == "Add"]
-    assert set(blocks) <= set(found)
-    inside = [node.outputs[0] for node in model.nodes if "/conv" in node.name or "/norm" in node.name]
-    assert len(inside) == 12  # two convolutions and two normalisations in each of three blocks
-    assert not set(inside) & set(found)
 
 
 def test_tail_gives_what_the_whole_model_gives() -> None:

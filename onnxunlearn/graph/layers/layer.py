@@ -1,113 +1,99 @@
-"""The nodes whose weights can be edited, and where each weight is stored.
+"""A stored weight in one canonical layout, and the registry of the ops that have one."""
 
-Whatever way a file stores a weight (initializer or Constant node, transposed, reshaped, cast, quantised), a
-layer shows it in one canonical layout: [outputs, inputs, *kernel]. Edits are made there and land in the
-stored tensor. A quantised, half or fused layer is found in the lowered model, which says of its constants
-what stored tensors they are made of (`Model.encodings`).
-"""
-
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
+from onnxunlearn.graph.layers.arrangement import Arrangement
 from onnxunlearn.graph.node import Node
-from onnxunlearn.graph.storage import editable, in_the_file
+from onnxunlearn.graph.storage import editable
 from onnxunlearn.graph.stored import StoredTensor
+from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
+from onnxunlearn.registry import Registry
+
+#: conv, dense     a matrix product of what the node reads, at every place
+#: embedding       rows of a table, looked up; a dense layer on one-hot inputs
+#: scale           channel by channel, of a normalisation or by itself
+#: recurrent       inside an LSTM, GRU or RNN
+Kind = Literal["conv", "dense", "embedding", "scale", "recurrent"]
+#: layers whose output is a matrix product of their input
+PRODUCTS: tuple[Kind, ...] = ("conv", "dense")
+EVERY_KIND: tuple[Kind, ...] = (*PRODUCTS, "embedding", "scale", "recurrent")
 
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A Conv, Gemm or MatMul whose weight is stored in the file.
+    """A weight that is stored in the file, of a Conv, MatMul, LayerNormalization, LSTM …
 
-    weight: canonical [outputs, inputs / groups, *kernel]. bias: [outputs], the node's own or that of the
-    Add behind it; None if there is none. output: the tensor behind that Add, in which neuron i is channel i
-    of `axis`.
+    weight: canonical [outputs, inputs / groups, *kernel]; row i belongs to neuron i. bias: [outputs], the
+    node's own or that of the Add behind it; None if there is none. output: the tensor behind that Add, in
+    which neuron i is channel i of `axis`. operand: number of the node's input that the weight is; of the
+    bias, too, see `bias_operand`. part: which weight it is, of a node that has several.
     """
 
     node: Node
+    kind: Kind
     weight: StoredTensor
     bias: StoredTensor | None
     output: str
+    axis: int
+    arrangement: Arrangement
+    operand: int = 1
+    part: str = ""
 
     @property
     def name(self) -> str:
-        return self.node.name
+        return f"{self.node.name} {self.part}" if self.part else self.node.name
+
+    @property
+    def key(self) -> str:
+        """Unique in the graph, where node names may be missing or repeated."""
+        first = self.node.first_output
+        return f"{first} {self.part}" if self.part else first
 
     @property
     def input(self) -> str:
-        return self.node.inputs[0]
+        return self.node.inputs[0 if self.operand else 1]
 
     @property
     def neurons(self) -> int:
         return int(self.weight.shape[0])
 
     @property
-    def axis(self) -> int:
-        """The axis of `output` that counts neurons."""
-        return 1 if self.node.kind == "Conv" else -1
-
-    @property
     def dense(self) -> bool:
         """Whether every output sees every input (Gemm, MatMul)."""
-        return self.node.kind != "Conv"
+        return self.kind == "dense"
+
+    @property
+    def added(self) -> int:
+        """How many inputs add up in an output."""
+        return 1 if self.kind in {"embedding", "scale"} else int(np.prod(self.weight.shape[1:]))
 
 
-def find_layers(model: Model) -> list[Layer]:
-    """Every layer that can be edited, in graph order."""
-    layers = (_layer(model, node) for node in model.nodes if node.kind in {"Conv", "Gemm", "MatMul"})
-    return [layer for layer in layers if layer is not None]
+#: node -> its layers
+Finder = Callable[[Model, Node], Iterable[Layer]]
+#: op -> how to find the layers of such a node
+layer: Registry[Finder] = Registry("layer")
 
 
-def obstacle(model: Model, tensor: str) -> str:
-    """Why the layer that makes `tensor` cannot be edited, in a few words."""
-    for node in model.upstream(tensor):
-        if node.kind in {"Conv", "Gemm", "MatMul"}:
-            return f"{node}: {_why(model, node)}"
-        if node.traits.opaque:
-            return f"{node} keeps what it knows in its attributes, not in weights"
-    return f"no layer makes {tensor!r}"
-
-
-def _why(model: Model, node: Node) -> str:
-    name = in_the_file(model, node.inputs[1])
-    if node.inputs[1] in model.activations:
-        return f"its weight {name!r} is computed while the model runs"
-    if any(t.values.name == name for t in (model.origin or model).graph.sparse_initializer):
-        return f"its weight {name!r} is stored as a sparse tensor, which is only read"
-    if editable(model, node.inputs[1]) is None:
-        return f"its weight {name!r} is computed from other values when the model is loaded"
-    return f"its weight {name!r} has no row for each class"
-
-
-def _layer(model: Model, node: Node) -> Layer | None:
-    if node.inputs[0] not in model.activations or node.inputs[1] in model.activations:
-        return None
-    weight = editable(model, node.inputs[1])
-    if weight is None:
-        return None
-    if node.kind != "Conv":
-        if len(weight.shape) != 2 or node.attribute("transA", 0):
-            return None
-        if not node.attribute("transB", 0):
-            weight = weight.then(np.transpose)
-    elif len(weight.shape) < 3:
-        return None
-    neurons, output = weight.shape[0], node.outputs[0]
-    if len(node.inputs) > 2 and node.inputs[2]:
-        return Layer(node, weight, _bias(model, node.inputs[2], neurons), output)
-    # Behind a Conv the axes of space follow that of the neurons.
-    trailing = len(weight.shape) - 2
+def with_bias_behind(
+    model: Model, output: str, neurons: int, trailing: int
+) -> tuple[StoredTensor | None, str]:
+    """The bias in an Add that alone reads `output`, and the tensor behind it; None and `output` itself if
+    there is none. trailing: axes behind that of the neurons."""
     readers = model.consumers.get(output, [])
     if len(readers) == 1 and readers[0].kind == "Add":
         add = readers[0]
         operand = add.inputs[1] if add.inputs[0] == output else add.inputs[0]
-        if (bias := _bias(model, operand, neurons, trailing)) is not None:
-            return Layer(node, weight, bias, add.outputs[0])
-    return Layer(node, weight, None, output)
+        if (bias := bias_of(model, operand, neurons, trailing)) is not None:
+            return bias, add.outputs[0]
+    return None, output
 
 
-def _bias(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTensor | None:
+def bias_of(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTensor | None:
     """The stored tensor behind `name` if it is one number a neuron, `trailing` axes from the last."""
     found = editable(model, name)
     if found is None:
@@ -116,3 +102,13 @@ def _bias(model: Model, name: str, neurons: int, trailing: int = 0) -> StoredTen
     if axis < 0 or found.shape[axis] != neurons or int(np.prod(found.shape)) != neurons:
         return None
     return found.then(lambda array: array.reshape(neurons))
+
+
+def holds_floats(model: Model, stored: StoredTensor) -> bool:
+    """Whether what is seen as a weight is one, and not indices or bytes."""
+    return model.stored[stored.name].data_type in FLOATS
+
+
+def arranged(stored: StoredTensor, arrangement: Arrangement) -> StoredTensor:
+    """The stored tensor as the canonical layout shows it."""
+    return stored.then(arrangement.to_canonical) if arrangement.inward else stored

@@ -1,8 +1,10 @@
 """Sums, products, scale and shift, choices between tensors."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, summed_by_channel, unbroadcast
 from onnxunlearn.reverse.expression import Value
 from onnxunlearn.reverse.local_map import LocalMap
 
@@ -68,12 +70,36 @@ def affine(site: Site) -> LocalMap:
     def back(signal: Value) -> Value:
         return unbroadcast(signal * factor, site.y_shape, site.shape(input))
 
-    return site.map("affine", back, inputs=(input,))
+    return site.map("affine", back, inputs=(input,), weight_vjps=_to_weight(site, input))
+
+
+def _to_weight(site: Site, input: int) -> dict[int, Callable[[Value], Value]]:
+    """Of a BatchNormalization Σ s·x̂, of a product Σ s·x."""
+    x = site.value(site.node.inputs[input])
+    if site.node.kind == "BatchNormalization":
+        mean, inverse = (site.emitter.constant(part) for part in _statistics(site))
+        rank = len(site.shape())
+        return {1: lambda s: summed_by_channel(s * ((x - mean) * inverse), rank, 1).reshape((-1, 1))}
+    if site.node.kind != "Mul" or (other := 1 - input) not in site.fed:
+        return {}
+    shape, arrangement = site.shape(other), site.fed[other].arrangement
+    return {other: lambda s: arrangement.to_canonical(unbroadcast(s * x, site.y_shape, shape))}
+
+
+def _statistics(site: Site) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and 1/std of a BatchNormalization, broadcastable against its output."""
+    mean, var = (np.asarray(site.constant(i), np.float64) for i in (3, 4))
+    per_channel = (1, -1, *[1] * (len(site.shape()) - 2))
+    inverse = 1 / np.sqrt(var + site.node.attribute("epsilon", 1e-5))
+    return mean.reshape(per_channel), inverse.reshape(per_channel)
 
 
 def _scale(site: Site, input: int) -> Value:
     """The factor of the activation; a recorded value where it is not constant."""
     match site.node.kind, input:
+        case "BatchNormalization", _ if 1 in site.fed:
+            inverse = _statistics(site)[1]
+            return site.weight(1).reshape((1, -1, *[1] * (inverse.ndim - 2))) * site.emitter.constant(inverse)
         case "BatchNormalization", _:
             return site.emitter.constant(scale_and_shift(site)[0])
         case "Mul", _:

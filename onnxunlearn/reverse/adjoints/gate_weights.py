@@ -1,6 +1,6 @@
 """The stacked weights of a recurrent node, taken apart by direction and gate."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,11 @@ class Weights:
 
     def __init__(self, site: Site, gates: str, direction: int, late: str = "") -> None:
         def matrices(index: int, turned: bool = False) -> Gates:
+            if index in site.fed:
+                fed = zip(
+                    gates, _split(site.weight(index), direction, site.shape(index), len(gates)), strict=True
+                )
+                return {g: p.transpose([1, 0]) if turned else p for g, p in fed}
             stacked = site.constant(index)
             assert stacked is not None
             parts = zip(gates, np.split(stacked[direction].astype(emitter.dtype), len(gates)), strict=True)
@@ -47,10 +52,23 @@ class Weights:
 
 def vectors(site: Site, index: int, direction: int, count: int) -> list[Value]:
     """The `count` vectors that input number `index` holds for a direction; zeros if it is omitted."""
+    if index in site.fed:
+        return _split(site.weight(index), direction, site.shape(index), count)
     stacked = site.constant(index)
     if stacked is None:
         return [site.emitter.zero] * count
     return [site.emitter.constant(part) for part in np.split(stacked[direction], count)]
+
+
+def _split(stacked: Value, direction: int, shape: Sequence[int], count: int) -> list[Value]:
+    """`count` parts of one direction, of the second of the axes; `shape` is that of all."""
+    size, rest = shape[1] // count, shape[2:]
+    axes, parts = np.array([0, 1], np.int64), []
+    for part in range(count):
+        start = np.array([direction, part * size], np.int64)
+        end = np.array([direction + 1, (part + 1) * size], np.int64)
+        parts.append(stacked.emitter.op("Slice", stacked, start, end, axes).reshape((size, *rest)))
+    return parts
 
 
 def _matmul(a: Value, b: Value) -> Value:

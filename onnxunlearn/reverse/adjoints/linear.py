@@ -24,16 +24,15 @@ def linear(
     input: int = 0,
     scale_shape: Sequence[int] = (-1,),
     shift_shape: Sequence[int] = (-1,),
-    canonical: Sequence[int] | None = None,
+    turned: bool = False,
     gain: float = 1.0,
     weight_vjp: Product | None = None,
 ) -> Linear:
     """A `Linear`, with the scale and shift behind the node merged into w and b.
 
     scale_shape, shift_shape: how a per-channel vector broadcasts against w, and against the output.
-    canonical: the axes that turn w into a layer's layout [outputs, inputs / groups, *kernel], and back; None
-    where w is no layer's weight. gain: of the node: w is `gain` times the weight. weight_vjp: (x, signal) ->
-    gradient with respect to w, in the canonical layout.
+    turned: w is the transposed of what the node reads. gain: of the node: w is `gain` times that.
+    weight_vjp: (x, signal) -> gradient with respect to w, in a layer's canonical layout.
     """
     bias = np.zeros((), w.dtype) if b is None else b
     if site.affine is not None:
@@ -41,8 +40,8 @@ def linear(
         w = w * scale.reshape(scale_shape)
         bias = bias * scale.reshape(shift_shape) + shift.reshape(shift_shape)
     emitter = site.emitter
-    if site.fed and canonical is not None:
-        weight = site.weight([w.shape[i] for i in canonical]).transpose(canonical) * gain
+    if 1 in site.fed:
+        weight = site.weight(1).transpose([1, 0] if turned else range(w.ndim)) * gain
     else:
         weight = emitter.constant(w)
     if weight.zero:  # an all-zero weight still has a shape
@@ -65,7 +64,7 @@ def linear(
         forward=forward,
         adjoint=adjoint,
         patterns=site.patterns,
-        weight_vjp=None if weight_vjp is None else lambda s: weight_vjp(site.value(name), s) * gain,
+        weight_vjps={} if weight_vjp is None else {1: lambda s: weight_vjp(site.value(name), s) * gain},
     )
 
 
@@ -92,7 +91,6 @@ def conv(site: Site) -> Linear:
         lambda w, s: window.adjoint(w, s, group, w_shape),
         scale_shape=(-1, 1, *ones),
         shift_shape=(1, -1, *ones),
-        canonical=range(w.ndim),
         weight_vjp=lambda x, s: window.weight_vjp(x, s, group, x_shape),
     )
 
@@ -105,7 +103,8 @@ def gemm(site: Site) -> Linear:
     stored, c = site.constant(1), site.constant(2)
     assert stored is not None
     alpha = float(site.node.attribute("alpha", 1.0))
-    w = (stored.T if site.node.attribute("transB", 0) else stored) * alpha
+    turned = bool(site.node.attribute("transB", 0))
+    w = (stored.T if turned else stored) * alpha
     flip = bool(site.node.attribute("transA", 0))
 
     def forward(w: Value, x: Value) -> Value:
@@ -119,8 +118,7 @@ def gemm(site: Site) -> Linear:
         return site.emitter.op("Gemm", s, x, transA=1, transB=int(flip))
 
     b = None if c is None else c * site.node.attribute("beta", 1.0)
-    swap = [1, 0]
-    return linear(site, "dense", w, b, forward, backward, canonical=swap, gain=alpha, weight_vjp=weight_vjp)
+    return linear(site, "dense", w, b, forward, backward, turned=turned, gain=alpha, weight_vjp=weight_vjp)
 
 
 @adjoint("MatMul")
@@ -157,7 +155,6 @@ def matmul(site: Site) -> LocalMap:
         forward,
         backward,
         input=int(left),
-        canonical=swap if layer else None,
         weight_vjp=weight_vjp if layer else None,
     )
 
@@ -245,6 +242,10 @@ def conv_transpose(site: Site) -> Linear:
     def backward(w: Value, s: Value) -> Value:
         return site.emitter.op("Conv", s, w, group=group, **window.attributes)
 
+    def weight_vjp(x: Value, s: Value) -> Value:
+        """Of that Conv, for which x is the signal at the output and s the input."""
+        return site.fed[1].arrangement.to_canonical(window.weight_vjp(s, x, group, site.y_shape))
+
     return linear(
         site,
         "conv",
@@ -252,4 +253,5 @@ def conv_transpose(site: Site) -> Linear:
         b.reshape(1, -1, *ones),
         forward,
         backward,
+        weight_vjp=weight_vjp,
     )

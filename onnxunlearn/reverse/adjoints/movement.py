@@ -123,10 +123,20 @@ def expand(site: Site) -> LocalMap:
 def gather(site: Site) -> LocalMap:
     """Back to where it was read; what was read twice adds up. Relevance ends at an embedding's output."""
     if not site.carries(0):
-        return site.map("route", lambda _: [], inputs=())
+        return site.map("route", lambda _: [], inputs=(), weight_vjps={0: lambda s: _to_table(site, s)})
     if site.known(1) is None:
         return _gather_computed(site)
     return moved(site)
+
+
+def _to_table(site: Site, signal: Value) -> Value:
+    """The signals of each entry, added up: [size, entries], as a layer shows the table."""
+    emitter, (entries, size), count = site.emitter, site.shape(0), prod(site.shape(1))
+    indices = emitter.op("Cast", site.value(site.node.inputs[1]), to=onnx.TensorProto.INT64)
+    where = indices.reshape((count, 1)).expand((count, size))
+    rows, empty = signal.reshape((count, size)), zeros(emitter, (entries, size))
+    table = emitter.op("ScatterElements", empty, where, rows, axis=0, reduction="add")
+    return table.transpose([1, 0])
 
 
 def _gather_computed(site: Site) -> LocalMap:
@@ -227,7 +237,7 @@ def _resized_axes(node: Node, rank: int) -> Sequence[int]:
 def _of_data(site: Site, back: Callable[[Value], Value]) -> LocalMap:
     """A map for the first input, or for none if it carries no relevance (an expanded constant)."""
     if not site.carries(0):
-        return site.map("route", lambda _: [], inputs=())
+        return site.map("route", lambda _: [], inputs=(), weight_vjps={0: lambda s: _to_table(site, s)})
     return site.map("route", back)
 
 

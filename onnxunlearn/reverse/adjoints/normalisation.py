@@ -11,7 +11,7 @@ from math import prod
 import numpy as np
 
 from onnxunlearn.reverse.adjoints.pooling import above_zero
-from onnxunlearn.reverse.adjoints.site import Site, adjoint
+from onnxunlearn.reverse.adjoints.site import Site, adjoint, summed_by_channel
 from onnxunlearn.reverse.expression import Value
 from onnxunlearn.reverse.local_map import LocalMap, Normalisation, ResponseNormalisation, Softmax
 
@@ -21,9 +21,17 @@ def _mean(x: Value, axes: Sequence[int]) -> Value:
 
 
 def normalised(
-    site: Site, shape: Sequence[int], axes: Sequence[int], epsilon: float, gamma: Value, center: bool = True
+    site: Site,
+    shape: Sequence[int],
+    axes: Sequence[int],
+    epsilon: float,
+    gamma: Value,
+    center: bool = True,
+    channels: int | None = None,
 ) -> Normalisation:
-    """The map for statistics over `axes` of the input seen as `shape`; gamma broadcasts against the input."""
+    """The map for statistics over `axes` of the input seen as `shape`; gamma broadcasts against the input.
+
+    channels: the axis of the input along which gamma, the node's input 1, has a number each."""
     x_shape = site.shape()
 
     def parts() -> tuple[Value, Value]:
@@ -44,18 +52,25 @@ def normalised(
             through = through - hat * _mean(u * hat, axes)
         return (through * inverse).reshape(x_shape)
 
+    def to_gamma(signal: Value) -> Value:
+        """Σ s·x̂ over all but the channels."""
+        assert channels is not None
+        hat, _ = parts()
+        return summed_by_channel(signal * hat.reshape(x_shape), len(x_shape), channels).reshape((-1, 1))
+
     return site.map_as(
         Normalisation,
         "normalisation",
         lambda signal: back(signal, frozen=False),
+        weight_vjps={} if channels is None else {1: to_gamma},
         frozen=lambda signal: [back(signal, frozen=True)],
     )
 
 
 @adjoint("LayerNormalization")
 def layer_normalization(site: Site) -> Normalisation:
-    axes = _trailing(site, site.node.attribute("axis", -1))
-    return normalised(site, site.shape(), axes, site.node.attribute("epsilon", 1e-5), site.operand(1))
+    axes, epsilon = _trailing(site, site.node.attribute("axis", -1)), site.node.attribute("epsilon", 1e-5)
+    return normalised(site, site.shape(), axes, epsilon, site.operand(1), channels=_last(site))
 
 
 @adjoint("RMSNormalization")
@@ -63,7 +78,13 @@ def rms_normalization(site: Site) -> Normalisation:
     """x/√(mean x² + ε)·γ: nothing is subtracted, so LRP passes relevance through (but for ε)."""
     axes = _trailing(site, site.node.attribute("axis", -1))
     epsilon = site.node.attribute("epsilon", 1e-5)
-    return normalised(site, site.shape(), axes, epsilon, site.operand(1), center=False)
+    shape, gamma = site.shape(), site.operand(1)
+    return normalised(site, shape, axes, epsilon, gamma, center=False, channels=_last(site))
+
+
+def _last(site: Site) -> int | None:
+    """The axis of γ where that has one; over more it has more."""
+    return -1 if len(site.shape(1)) == 1 else None
 
 
 def _trailing(site: Site, axis: int) -> list[int]:
@@ -76,7 +97,7 @@ def instance_normalization(site: Site) -> Normalisation:
     shape = site.shape()
     gamma = site.operand(1).reshape((1, shape[1], *[1] * (len(shape) - 2)))
     axes = list(range(2, len(shape)))
-    return normalised(site, shape, axes, site.node.attribute("epsilon", 1e-5), gamma)
+    return normalised(site, shape, axes, site.node.attribute("epsilon", 1e-5), gamma, channels=1)
 
 
 @adjoint("GroupNormalization")
@@ -84,12 +105,16 @@ def group_normalization(site: Site) -> Normalisation:
     """γ has one entry per group before opset 21, one per channel since."""
     n, channels, *space = site.shape()
     groups = int(site.node.attribute("num_groups"))
-    known = site.constant(1)
-    assert known is not None
-    per_channel = np.repeat(known, channels // groups) if known.size == groups != channels else known
-    gamma = site.emitter.constant(per_channel.reshape(1, channels, *[1] * len(space)))
+    spread = (1, channels, *[1] * len(space))
+    if 1 in site.fed:
+        gamma = site.operand(1).reshape(spread)
+    else:
+        known = site.constant(1)
+        assert known is not None
+        per_channel = np.repeat(known, channels // groups) if known.size == groups != channels else known
+        gamma = site.emitter.constant(per_channel.reshape(spread))
     grouped = (n, groups, channels // groups * prod(space))
-    return normalised(site, grouped, [2], site.node.attribute("epsilon", 1e-5), gamma)
+    return normalised(site, grouped, [2], site.node.attribute("epsilon", 1e-5), gamma, channels=1)
 
 
 @adjoint("MeanVarianceNormalization")

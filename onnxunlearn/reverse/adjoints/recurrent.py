@@ -6,10 +6,12 @@ from the recorded input, and then the steps are walked back, with gradients or w
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from onnxunlearn.graph.cells import cell_activations, runs_backwards
+from onnxunlearn.reverse.adjoints.gate_gradients import Recalled, Way, joined, weight_gradient
 from onnxunlearn.reverse.adjoints.gate_weights import Gates, Weights, vectors
 from onnxunlearn.reverse.adjoints.gates import Gate, gate_of
 from onnxunlearn.reverse.adjoints.site import Site, adjoint
@@ -26,11 +28,13 @@ class _Step:
 
     gradient: signals -> signals at the pre-activations, and at the state before.
     share: R, ε -> signals s at the pre-activations, for which R_x = x ⊙ sW, and R of the state before.
+    recalled: signals at the pre-activations -> by gate the signal at what the gate recalls, and of what.
     """
 
     state: State
     gradient: Callable[[State], tuple[Gates, State]]
     share: Callable[[State, float], tuple[Gates, State]]
+    recalled: Callable[[Gates], Recalled]
 
 
 #: the activations of the direction, what its gates see of x, the state before
@@ -70,7 +74,7 @@ def lstm(site: Site) -> Recurrent:
             to_g = i * g * s / stab(z["c"], epsilon)
             return {"c": to_g}, (h * weights.to_h(to_g, "c"), f * c * s)
 
-        return _Step((o * t, after), gradient, share)
+        return _Step((o * t, after), gradient, share, lambda at: {g: (s, h) for g, s in at.items()})
 
     return _recurrent(site, "iofc", cell, states=2)
 
@@ -111,7 +115,11 @@ def gru(site: Site) -> Recurrent:
             to_n = (1.0 - z) * n * s / stab(pre, epsilon)
             return {"h": to_n}, (h * (z * s + through_reset(to_n)),)
 
-        return _Step((after,), gradient, share)
+        def recalls(at: Gates) -> Recalled:
+            found = {gate: (signal, h) for gate, signal in at.items()}
+            return {**found, "h": (at["h"] * r, h) if late else (at["h"], r * h)}
+
+        return _Step((after,), gradient, share, recalls)
 
     return _recurrent(site, "zrh", cell, late=late)
 
@@ -134,7 +142,7 @@ def rnn(site: Site) -> Recurrent:
             s = R[0] / stab(z, epsilon)
             return {"h": s}, (h * weights.to_h(s, "h"),)
 
-        return _Step((after,), gradient, share)
+        return _Step((after,), gradient, share, lambda at: {"h": (at["h"], h)})
 
     return _recurrent(site, "h", cell)
 
@@ -156,6 +164,7 @@ def _within(step: _Step, before: State, inside: Value) -> _Step:
         tuple(a * inside + b for a, b in zip(step.state, kept(before), strict=True)),
         lambda signal: added(step.gradient(within(signal)), kept(signal)),
         lambda R, epsilon: added(step.share(within(R), epsilon), kept(R)),
+        step.recalled,
     )
 
 
@@ -177,13 +186,13 @@ def _recurrent(site: Site, gates: str, cell: Cell, *, states: int = 1, late: str
             for a in given
         )
 
-    def walk(arriving: Sequence[Value], back: Callable[[_Step, State], tuple[Gates, State]]) -> Value:
+    def ways(arriving: Sequence[Value], back: Callable[[_Step, State], tuple[Gates, State]]) -> list[Way]:
         """There and back again; arriving: at Y, Y_h and Y_c, as many as the node has."""
         y, *last = [*arriving, *[emitter.zero] * (1 + states - len(arriving))]
         y = y.transpose([1, 2, 0, 3]) if by_batch else y
         x = site.value(name).transpose(swap)
         inside = _inside(site, steps, batch)
-        to_x = []
+        found = []
         for direction, reverse in enumerate(backwards):
             weights = Weights(site, gates, direction, late)
             seen = {gate: weights.see(x, gate) for gate in gates}
@@ -200,10 +209,28 @@ def _recurrent(site: Site, gates: str, cell: Cell, *, states: int = 1, late: str
             for t, step in zip(reversed(order), reversed(made), strict=True):
                 arrived = _at(t, at_y) if inside is None else _at(t, at_y) * inside[t]
                 at_gates[t], signal = back(step, (signal[0] + arrived, *signal[1:]))
-            for gate in gates:
-                signals = [at_gates[t].get(gate, emitter.zero) for t in range(steps)]
-                to_x.append(weights.to_x(_joined(signals, nothing), gate))
-        return _sum(to_x).transpose(swap)
+            by_time = [at_gates[t] for t in range(steps)]
+            in_order = made[::-1] if reverse else made
+            recalled = [step.recalled(at) for step, at in zip(in_order, by_time, strict=True)]
+            found.append(Way(weights, by_time, recalled))
+        return found
+
+    def to_x(found: Sequence[Way]) -> Value:
+        parts = [
+            way.weights.to_x(joined([at.get(gate, emitter.zero) for at in way.at], nothing), gate)
+            for way in found
+            for gate in gates
+        ]
+        return _sum(parts).transpose(swap)
+
+    @cache  # the steps are the same, whichever weight or input is asked for
+    def gradients(*arriving: Value) -> list[Way]:
+        return ways(arriving, lambda step, s: step.gradient(s))
+
+    def to_weight(index: int, arriving: Sequence[Value]) -> Value:
+        seen, shape = x.transpose(swap), site.shape(index)
+        stacked = weight_gradient(gradients(*arriving), gates, index, shape, seen, nothing)
+        return site.fed[index].arrangement.to_canonical(stacked)
 
     x = site.value(name)
     return Recurrent(
@@ -212,8 +239,9 @@ def _recurrent(site: Site, gates: str, cell: Cell, *, states: int = 1, late: str
         xs=(x,),
         y=site.y if site.node.outputs[0] else emitter.zero,
         outputs=tuple(range(1 + states)),
-        vjp=lambda *signals: [walk(signals, lambda step, s: step.gradient(s))],
-        share=lambda R, epsilon: [x * walk(R, lambda step, r: step.share(r, epsilon))],
+        vjp=lambda *signals: [to_x(gradients(*signals))],
+        weight_vjps={i: lambda *signals, i=i: to_weight(i, signals) for i in site.fed},
+        share=lambda R, epsilon: [x * to_x(ways(R, lambda step, r: step.share(r, epsilon)))],
     )
 
 
@@ -249,14 +277,6 @@ def _at(index: int, value: Value, axis: int = 0) -> Value:
     if value.zero:
         return value
     return value.emitter.op("Gather", value, np.asarray([index], np.int64), axis=axis)
-
-
-def _joined(signals: Sequence[Value], nothing: np.ndarray) -> Value:
-    """[1, N, hidden] each, as [T, N, hidden]; `nothing` takes the place of a zero, unless all are."""
-    if all(s.zero for s in signals):
-        return signals[0]
-    emitter = signals[0].emitter
-    return emitter.op("Concat", *(nothing if s.zero else s for s in signals), axis=0)
 
 
 def _sum(values: Sequence[Value]) -> Value:

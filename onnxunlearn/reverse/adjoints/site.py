@@ -1,13 +1,13 @@
 """What an adjoint may ask about the node it is written for."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.graph.tail import WEIGHT
 from onnxunlearn.registry import Registry
 from onnxunlearn.reverse.expression import Emitter, Value
@@ -23,8 +23,9 @@ class Site:
     output: the tensor that counts as the node's result; behind the node's own output where a scale and
     shift is merged into it. affine: that scale and shift, per channel, or None.
     patterns: of the node's weight, if they were estimated. carriers: tensors that relevance can reach.
-    computed: values of tensors that depend on shapes only. fed: whether the node's weight is fed to the
-    graph, so that it can change from run to run, instead of being a constant in it.
+    computed: values of tensors that depend on shapes only. fed: input number -> the layer whose weight it
+    is, of weights that are fed to the graph, so that they can change from run to run, instead of being
+    constants in it.
     """
 
     model: Model
@@ -37,15 +38,17 @@ class Site:
     output: str
     affine: tuple[np.ndarray, np.ndarray] | None = None
     patterns: Mapping[str, np.ndarray] | None = None
-    fed: bool = False
+    fed: Mapping[int, Layer] = field(default_factory=dict)
 
     def value(self, name: str) -> Value:
         """A recorded activation; it is recorded only if the value gets used."""
         return self.emitter.input(name, self.shapes[name], name in self.nonnegative)
 
-    def weight(self, shape: Sequence[int]) -> Value:
-        """The fed weight of the node, in a layer's canonical layout."""
-        return self.emitter.input(WEIGHT + self.node.outputs[0], shape)
+    def weight(self, index: int) -> Value:
+        """The fed weight that is input number `index`, as the node reads it."""
+        layer = self.fed[index]
+        canonical = self.emitter.input(WEIGHT + layer.key, layer.weight.shape)
+        return layer.arrangement.to_operand(canonical)
 
     @property
     def y(self) -> Value:
@@ -81,7 +84,9 @@ class Site:
         return value
 
     def operand(self, index: int) -> Value:
-        """Input number `index` as a value: a constant, or recorded."""
+        """Input number `index` as a value: a constant, recorded, or a fed weight."""
+        if index in self.fed:
+            return self.weight(index)
         known = self.known(index)
         return self.value(self.node.inputs[index]) if known is None else self.emitter.constant(known)
 
@@ -139,3 +144,11 @@ def unbroadcast(signal: Value, from_shape: Sequence[int], to_shape: Sequence[int
     if axes:
         signal = signal.emitter.op("ReduceSum", signal, np.asarray(axes, np.int64), keepdims=1)
     return signal.reshape(to_shape) if extra else signal
+
+
+def summed_by_channel(signal: Value, rank: int, axis: int) -> Value:
+    """[channels]: the sum over all other axes of a signal of this rank."""
+    if signal.zero:
+        return signal
+    others = np.asarray([i for i in range(rank) if i != axis % rank], np.int64)
+    return signal.emitter.op("ReduceSum", signal, others, keepdims=0)
