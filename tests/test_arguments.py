@@ -19,6 +19,7 @@ from onnxunlearn.errors import InputError
         (True, False, "a number"),
         ("much", False, "a number"),
         (float("nan"), False, "a number"),
+        (float("inf"), False, "a number"),
         (1.5, True, "a whole number 0…2"),
         (np.int64(1), True, None),
         (np.float32(3), False, "a number 0…2"),
@@ -30,3 +31,9 @@ def test_numbers_are_checked(value: object, whole: bool, expected: str | None) -
     else:
         with pytest.raises(InputError, match=f"m: p={re.escape(repr(value))}; expected {expected}"):
             check_number("m: p", value, 0, 2, whole=whole)
+
+
+@pytest.mark.parametrize("value", [float("inf"), float("nan")])
+def test_no_limit_above_is_no_leave_for_infinity(value: float) -> None:
+    with pytest.raises(InputError, match=f"m: p={value!r}; expected a number ≥ 0"):
+        check_number("m: p", value, 0)

@@ -165,3 +165,30 @@ def test_an_op_without_a_rule_is_named_with_node_and_opset() -> None:
     proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [784]))
     with pytest.raises(UnsupportedError, match="node 'sort', op TopK, opset 17"):
         explain(proto.SerializeToString(), probes(1), 3)
+
+
+def test_relevance_that_is_zero_everywhere_is_said(caplog: pytest.LogCaptureFixture) -> None:
+    proto = mlp()
+    for tensor in proto.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(np.zeros(tensor.dims, np.float32), tensor.name))
+    found = explain(proto.SerializeToString(), probes(2), 3)
+    assert not any(values.any() for values in found.values())
+    assert "relevance is 0 everywhere at 'x' with composite epsilon_plus" in caplog.text
+    caplog.clear()
+    explain(MLP, probes(2), 3)
+    assert caplog.text == ""
+
+
+def test_all_tensors_of_an_integer_input_is_one_line() -> None:
+    graph = helper.make_graph(
+        [helper.make_node("Cast", ["x"], ["f"], to=T.FLOAT), helper.make_node("MatMul", ["f", "w"], ["y"])],
+        "integers",
+        [helper.make_tensor_value_info("x", T.INT64, ["n", 4])],
+        [helper.make_tensor_value_info("y", T.FLOAT, ["n", 3])],
+        [numpy_helper.from_array(np.ones((4, 3), np.float32), "w")],
+    )
+    model = helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+    with pytest.raises(InputError, match=r"^no input is float, so 'all' starts nowhere; name tensors, such"):
+        explain(model.SerializeToString(), {"x": np.ones((2, 4), np.int64)}, 1, tensors="all")
+    found = explain(model.SerializeToString(), {"x": np.ones((2, 4), np.int64)}, 1, tensors="f")
+    np.testing.assert_allclose(found["f"], 1, rtol=1e-5)

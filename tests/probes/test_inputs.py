@@ -56,7 +56,7 @@ def test_integers_within_range_fit_another_integer_type() -> None:
     [
         ((5, 4, 4), "shape 5 × 4 × 4, the model takes N × 1 × 4 × 4; reshape each sample to 1 × 4 × 4"),
         ((5, 16), "shape 5 × 16, the model takes N × 1 × 4 × 4; reshape"),
-        ((5, 4, 4, 1), "shape 5 × 4 × 4 × 1, the model takes"),
+        ((5, 4, 4, 1), r"5 × 4 × 4 × 1, .* the channels are on another axis: transpose\(0, 3, 1, 2\)$"),
         ((5, 1, 4, 5), "N × 1 × 4 × 4; give samples of that shape"),
         ((), "shape scalar"),
         ((0, 1, 4, 4), "is empty"),
@@ -65,6 +65,16 @@ def test_integers_within_range_fit_another_integer_type() -> None:
 def test_shapes_are_never_guessed(shape: tuple[int, ...], message: str) -> None:
     with pytest.raises(InputError, match=message):
         image_input(None, 1, 4, 4).fit(np.zeros(shape, np.float32), "p")
+
+
+def test_channels_last_or_first_is_a_transpose_that_fits() -> None:
+    last, first = np.zeros((2, 4, 5, 3), np.float32), np.zeros((2, 3, 4, 5), np.float32)
+    with pytest.raises(InputError, match=r"transpose\(0, 3, 1, 2\)$"):
+        image_input(None, 3, None, None).fit(last, "p")
+    assert image_input(None, 3, 4, 5).fit(last.transpose(0, 3, 1, 2), "p").shape == first.shape
+    with pytest.raises(InputError, match=r"transpose\(0, 2, 3, 1\)$"):
+        image_input(None, 4, 5, 3).fit(first, "p")
+    assert image_input(None, 4, 5, 3).fit(first.transpose(0, 2, 3, 1), "p").shape == last.shape
 
 
 def test_free_sizes_take_any_but_zero() -> None:

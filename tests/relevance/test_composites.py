@@ -51,6 +51,8 @@ def test_gradient_is_for_all_nodes_and_merges_nothing() -> None:
         ("epsilon_plus(eps=1)", "no parameter 'eps'; known: epsilon"),
         ("epsilon_plus(epsilon='a')", "epsilon must be a number or True/False, not 'a'"),
         ("attnlrp(epsilon=[1])", "epsilon must be a number"),
+        ("epsilon(epsilon=1e400)", r"epsilon must be a number up to 3.4e\+38, not inf"),
+        ("epsilon_plus(epsilon=1e39)", "not 1e\\+39"),
         ("gamma(", "form"),
         ("", "form"),
     ],
@@ -92,6 +94,8 @@ def test_from_a_file(tmp_path: Path) -> None:
         ("- conv: zpluss", "unknown rule 'zpluss'"),
         ("- conv: gamma(gama=1)", "gama"),
         ("- [", "not YAML"),
+        ("- conv: epsilon(epsilon=-1e400)", "not -inf"),
+        ("[" * 1500 + "]" * 1500, "nested too deep"),
     ],
 )
 def test_a_wrong_file_is_named(text: str, named: str, tmp_path: Path) -> None:
