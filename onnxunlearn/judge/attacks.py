@@ -9,6 +9,9 @@ import numpy as np
 
 from onnxunlearn.numerics import entropy
 
+#: features whose squares, summed, could be beyond float32
+_LARGE = 1e15
+
 
 @dataclass(frozen=True)
 class Relearned:
@@ -58,6 +61,8 @@ def relearn(
     forgotten, known = np.isin(y, forget), np.isin(classes, forget)
     if not known.any() or known.all() or not np.isfinite(features).all():
         return None
+    if np.abs(features).max(initial=0) > _LARGE:
+        features = features.astype(np.float64)
     rng = np.random.default_rng(seed)
     accuracies = []
     for _ in range(draws):
