@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import onnx
 
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
@@ -17,6 +18,7 @@ from onnxunlearn.probes import Labels, Probes, Source, load_probes
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
 
 
@@ -44,7 +46,8 @@ def explain(
     tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
     to the logits) or names.
 
-    Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
+    Raises InputError for bad input, and where the logits or relevances of a sample are not finite;
+    UnsupportedError where relevance cannot pass a node. Relevance that is zero everywhere is warned of.
     """
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
@@ -71,10 +74,13 @@ def explain(
         progress("estimating patterns")
         propagator.estimate_patterns(probes.feeds, batch_size)
     for batch in propagator.run(probes.feeds, classes, batch_size, share_out):
+        check_finite(batch, composite)
         for name in wanted:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    warn_of_zeros(found, composite)
+    return found
 
 
 def target_classes(
@@ -100,11 +106,12 @@ def target_classes(
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
     inputs = sources(model)
+    if tensors in ("inputs", "all") and not inputs:
+        raise InputError(
+            f"tensors {tensors!r}: no input is float, and none looks anything up in an embedding; "
+            f"name tensors behind them{_behind_integers(model, logits)}"
+        )
     if tensors == "inputs":
-        if not inputs:
-            raise InputError(
-                "no input is float, and none looks anything up in an embedding; name tensors (--tensors)"
-            )
         return inputs
     if tensors == "all":
         carrying = carriers(model)
@@ -117,3 +124,13 @@ def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) 
             hint = f"did you mean {', '.join(map(repr, near))}?" if near else "'all' takes every one"
             raise InputError(f"no tensor {name!r} that depends on the inputs; {hint}")
     return names
+
+
+def _behind_integers(model: Model, logits: str) -> str:
+    """An example: the first tensor that is float."""
+    path = path_between(model, [i.name for i in model.inputs], logits)
+    floats = (
+        o for node in path for o in node.outputs if model.element_types.get(o) == onnx.TensorProto.FLOAT
+    )
+    first = next(floats, None)
+    return "" if first is None else f", e.g. --tensors {first!r}"
