@@ -1,5 +1,6 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,8 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes, read_settings
 from onnxunlearn.targets import accuracy_targets, class_target
 from onnxunlearn.unlearn import chosen_classes, with_classes
+
+log = logging.getLogger(__name__)
 
 #: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
 #: membership inference
@@ -104,7 +107,7 @@ def examine(
     sources = {"original": original, "edited": edited, "reference": reference}
     models = {name: load(source) for name, source in sources.items() if source is not None}
     files = {name: Snapshot.of(model) for name, model in models.items()}
-    logits = {name: find_logits(model, output_name) for name, model in models.items()}
+    logits = {name: find_logits(lower(model), output_name) for name, model in models.items()}
     check_alike(models, logits)
     for name, model in models.items():
         check_inference(lower(model), logits[name])
@@ -113,7 +116,7 @@ def examine(
     runner = create_engine(engine, providers)
     if preprocess is not None and training is not None:  # a pipe can be read only once
         preprocess = read_settings(preprocess)
-    several = logits["original"].normaliser == "Sigmoid"  # each output decides for itself
+    several = logits["original"].independent
 
     def read(source: Source) -> Probes:
         count = logits["original"].classes
@@ -134,7 +137,9 @@ def examine(
     if trained is not None and not trained.labelled:
         raise InputError(f"{trained.source}: training samples have no y; give each one's class")
     subjects = run(probes)
-    probes = with_classes(probes, subjects["original"].scores, classes, several)
+    for line in logits["original"].doubts(subjects["original"].scores):
+        log.warning("%s", line)
+    probes = with_classes(probes, subjects["original"].scores, classes, logits["original"])
     y = probes.y
     assert y is not None
     if not np.isin(y, classes).any():
@@ -142,7 +147,8 @@ def examine(
     progress("attacking")
     said = {name: subject.scores for name, subject in subjects.items()}
     said["mask"] = judge.hidden(said["original"], classes)
-    figures = {n: judge.figures_of(s, y, probes.labels, classes, threshold=0.5) for n, s in said.items()}
+    thresholds = {"mask": logits["original"].threshold, **{n: found.threshold for n, found in logits.items()}}
+    figures = {n: judge.figures_of(s, y, probes.labels, classes, thresholds[n]) for n, s in said.items()}
     relearned = {
         name: None if s.features is None else judge.relearn(s.features, y, classes, seed=seed)
         for name, s in subjects.items()
@@ -151,7 +157,7 @@ def examine(
     members = {}
     if trained is not None:
         seen = run(trained)
-        trained = with_classes(trained, seen["original"].scores, classes, several)
+        trained = with_classes(trained, seen["original"].scores, classes, logits["original"])
         members = membership(subjects, seen, y, trained, classes)
     compared_to = "original" if reference is None else "reference"
     layers = []
@@ -200,7 +206,7 @@ def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> No
                 f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "
                 "give models with the same classes (a reference keeps an output for the class it never saw)"
             )
-        if len({found.normaliser == "Sigmoid" for found in (logits[name], logits["original"])}) > 1:
+        if logits[name].independent != logits["original"].independent:
             raise InputError(
                 f"{where}: its scores are behind {logits[name].normaliser}, the original's behind "
                 f"{logits['original'].normaliser}; give models whose outputs mean the same"

@@ -1,8 +1,9 @@
 """Relevance of data in one call: what in the inputs, and in every tensor inside, spoke for a class."""
 
 import difflib
+import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 from onnxunlearn.reverse import path_between
+
+log = logging.getLogger(__name__)
 
 
 def explain(
@@ -48,8 +51,9 @@ def explain(
     """
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
-    logits = find_logits(model, output_name)
-    check_inference(lower(model), logits)
+    seen = lower(model)
+    logits = find_logits(seen, output_name)
+    check_inference(seen, logits)
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
@@ -64,9 +68,9 @@ def explain(
             lambda: judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
         )
     share_out = seeds.choose(seed)
-    wanted = tensors_on_the_way(lower(model), logits.tensor, tensors)
+    wanted = tensors_on_the_way(logits.within(seen), logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    propagator = Propagator(model, logits, runner, rules, wanted)
+    propagator = Propagator(seen, logits, runner, rules, wanted)
     if rules.needs_patterns:
         progress("estimating patterns")
         propagator.estimate_patterns(probes.feeds, batch_size)
@@ -74,7 +78,22 @@ def explain(
         for name in wanted:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
-    return {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
+    for line in nothing_arrived(found, rules.name):
+        log.warning("%s", line)
+    return found
+
+
+def nothing_arrived(relevance: Mapping[str, np.ndarray], composite: str) -> list[str]:
+    """A line on the tensors at which relevance is 0 everywhere; none if there is no such tensor."""
+    empty = [name for name, values in relevance.items() if values.size and not values.any()]
+    if not empty:
+        return []
+    where = ", ".join(map(repr, empty[:5])) + (f" and {len(empty) - 5} others" if len(empty) > 5 else "")
+    return [
+        f"relevance is 0 everywhere at {where}: nothing of the class's logit arrives there with composite "
+        f"{composite!r}; try another --composite, and see what `onnxunlearn inspect` takes for the logits"
+    ]
 
 
 def target_classes(

@@ -1,5 +1,6 @@
 """The whole way of the data, from a model file and probes to the edited model and its report."""
 
+import logging
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +18,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import (
     Edited,
     Inputs,
+    Logits,
     ModelSource,
     Snapshot,
     check_inference,
@@ -40,6 +42,8 @@ from onnxunlearn.probes import (
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.sources import files_read
 from onnxunlearn.targets import judged_by_probes
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ def unlearn(
         classes = chosen_classes(forget, names)
         rules = parse_composite(composite)
         runner = create_engine(engine, providers)
-        several = logits.normaliser == "Sigmoid"  # each output decides for itself
+        several = logits.independent
         maker = Maker(seen, logits, runner, batch_size, seed, progress)
         if data is not None:
             probes = load_probes(
@@ -139,7 +143,10 @@ def unlearn(
         progress("running the original")
         before = scores(probes)
         given = probes.labelled
-        probes = with_classes(probes, before, classes, several)
+        for line in (doubts := logits.doubts(before)):
+            log.warning("%s", line)
+        logits = logits.as_seen(seen, before)
+        probes = with_classes(probes, before, classes, logits)
         alone = probes.made is None and lacks_retained(probes, classes, logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
@@ -173,7 +180,7 @@ def unlearn(
         assert judging.y is not None
         hidden = judge.hidden(original_scores, classes)
         figures = {
-            name: judge.figures_of(said, judging.y, judging.labels, classes, threshold=0.5)
+            name: judge.figures_of(said, judging.y, judging.labels, classes, logits.threshold)
             for name, said in (("original", original_scores), ("edited", edited_scores), ("mask", hidden))
         }
         # what is fitted on made probes says nothing of what real ones would bring back
@@ -225,7 +232,7 @@ def unlearn(
         method={"name": method, "depth": bench.depth(outcome.edits), "details": outcome.details},
         changes=changes,
         notes=outcome.edits.notes,
-        warnings=[*not_finite(model), *names.notes],
+        warnings=[*not_finite(model), *names.notes, *doubts],
         seconds=clock.seconds,
     )
     return Result(edited, report, names, files_read(data, preprocess, composite))
@@ -241,14 +248,14 @@ def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[i
     return classes
 
 
-def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], several: bool) -> Probes:
+def with_classes(probes: Probes, scores: np.ndarray, forget: Sequence[int], logits: Logits) -> Probes:
     """The probes with a class each: their own, else what the model's `scores` [N, classes] say.
 
-    several: whether each output decides for itself; of a sample's several classes see `Probes.focused`.
+    Where each output decides for itself a sample may get several; see `Probes.focused`.
     """
     if not probes.labelled:
-        decided = scores > 0.5
-        labels = decided if several and (decided.sum(axis=1) != 1).any() else None
+        decided = scores > logits.threshold
+        labels = decided if logits.independent and (decided.sum(axis=1) != 1).any() else None
         probes = replace(probes, y=scores.argmax(axis=1).astype(np.int64), labels=labels)
     return probes if probes.labels is None else probes.focused(forget, scores)
 

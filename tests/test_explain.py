@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from onnxunlearn import InputError, UnsupportedError, explain, load
 from onnxunlearn.engines import create_engine
 
+from .graph.ending.ways import ORDER, RAW, SOFTMAX, Way, X, proto
 from .sample_paths import CNN, MLP, MOBILE, RESNET, images, mlp, probes
 
 EXACT = "epsilon(epsilon=1e-9)"
@@ -165,3 +166,33 @@ def test_an_op_without_a_rule_is_named_with_node_and_opset() -> None:
     proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [784]))
     with pytest.raises(UnsupportedError, match="node 'sort', op TopK, opset 17"):
         explain(proto.SerializeToString(), probes(1), 3)
+
+
+@pytest.mark.parametrize(
+    "name", ["JAX", "JAX, guarded", "a Clip behind", "sum to the power −1", "times one over the sum"]
+)
+def test_relevance_starts_at_the_logits_however_the_softmax_is_written(name: str) -> None:
+    """Behind it there is next to nothing to share out: probabilities of 1 have no slope."""
+    found, straight = (
+        explain(proto(way).SerializeToString(), {"x": X}, "predicted", composite="epsilon_plus")["x"]
+        for way in (SOFTMAX[name], RAW["nothing"])
+    )
+    np.testing.assert_allclose(found, straight, atol=1e-5)
+    assert np.abs(found).max() > 1
+
+
+def test_relevance_of_logits_that_are_made_in_memory() -> None:
+    made = explain(proto(SOFTMAX["permuted behind"]).SerializeToString(), {"x": X}, 0)["x"]
+    straight = explain(proto(RAW["nothing"]).SerializeToString(), {"x": X}, ORDER[0])["x"]
+    np.testing.assert_allclose(made, straight, atol=1e-5)
+
+
+def test_relevance_that_is_0_everywhere_is_a_warning(caplog: pytest.LogCaptureFixture) -> None:
+    model = proto(Way("n = Mul(z, nothing); y = Add(n, priors)", None)).SerializeToString()
+    found = explain(model, {"x": X}, 3)["x"]
+    assert not found.any()
+    (record,) = caplog.records
+    assert "relevance is 0 everywhere at 'x'" in record.getMessage()
+    caplog.clear()
+    explain(MLP, probes(2), 3)
+    assert not caplog.records

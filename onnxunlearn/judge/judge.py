@@ -16,8 +16,10 @@ log = logging.getLogger(__name__)
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """What the model says about each sample, [N, classes], at its own output (behind a Softmax, if any)."""
-    # Scores that leave as a map of classes are taken before it.
-    session = session_of(model, [logits.scores], engine, whole=logits.scores == logits.output)
+    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
+    whole = logits.scores == logits.output
+    seen = model if whole or logits.scores in model.producer else lower(model)
+    session = session_of(seen, [logits.scores], engine, whole=whole)
     found = run_batched(session, feeds, [logits.scores], batch_size, baked=model.batch_size)
     values = found[logits.scores]
     return np.asarray(values.reshape(len(values), -1))

@@ -96,12 +96,12 @@ class Matching:
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
-        rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
+        rows = np.delete(bench.rows.weights(0, edits.weight(bench.head)), list(bench.forget), axis=0)
         finite = all(np.isfinite(values).all() for values in (unit, rows))
         if not (finite and (scores < np.inf).all() and (scores_f < np.inf).all()):  # −∞: a hidden class
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
-        read = read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid")
+        read = read_directions(rows, unit, shared=not bench.logits.independent)
         groups = Groups(bench.y[bench.forgotten], near, y, boundary.copies, slices, rng)
         groups.count_from(features_f / unit, features / unit)
         strength = Strength.of(beta, len(y), _overlap(bench, scores[: len(y)]), groups.start)
@@ -234,7 +234,7 @@ def _overlap(bench: Workbench, scores: np.ndarray) -> float:
     0 where it says nothing: probes made from the model lie close to where classes meet, and an output that
     decides for itself takes nothing from the others.
     """
-    if bench.made.any() or bench.logits.normaliser == "Sigmoid":
+    if bench.made.any() or bench.logits.independent:
         return 0.0
     return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
 

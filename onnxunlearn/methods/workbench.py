@@ -11,7 +11,17 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.graph import (
+    ClassRows,
+    Layer,
+    Logits,
+    Model,
+    class_rows,
+    expose,
+    find_head,
+    find_heads,
+    find_layers,
+)
 from onnxunlearn.judge import Figures, measure, measure_labels
 from onnxunlearn.methods.limits import CLASS_SAMPLES, dearest_class, exceeds
 from onnxunlearn.numerics import logsumexp
@@ -67,6 +77,9 @@ class Workbench:
     progress: Callable[[str], None] = lambda _: None
     trials: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self.model = self.logits.within(self.model)
+
     @cached_property
     def layers(self) -> list[Layer]:
         return find_layers(self.model)
@@ -90,8 +103,20 @@ class Workbench:
 
     @cached_property
     def head(self) -> Layer:
-        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
+        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited, or several
+        layers make them together."""
         return find_head(self.model, self.logits, self.layers)
+
+    @cached_property
+    def heads(self) -> tuple[Layer, ...]:
+        """The layers that make the logits. Raises UnsupportedError if a weight cannot be edited."""
+        return find_heads(self.model, self.logits, self.layers)
+
+    @cached_property
+    def rows(self) -> ClassRows:
+        """Which rows of them make which class's logit: not always row i that of class i. Raises
+        UnsupportedError if that cannot be told."""
+        return class_rows(self.model, self.logits, self.layers)
 
     @property
     def y(self) -> np.ndarray:
@@ -115,10 +140,10 @@ class Workbench:
         tensors = {la.name: {t.name for t in (la.weight, la.bias) if t is not None} for la in self.layers}
         found = [name for name, own in tensors.items() if own & changed]
         try:
-            shallow = found == [self.head.name]
+            shallow = set(found) <= {head.name for head in self.heads}
         except UnsupportedError:
             shallow = False
-        return "head only" if shallow else f"layers {', '.join(found)}" if found else "nothing"
+        return "nothing" if not found else "head only" if shallow else f"layers {', '.join(found)}"
 
     def relevance(
         self,

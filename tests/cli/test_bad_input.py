@@ -138,12 +138,14 @@ def test_data_files_in_the_way(folder: Path) -> None:
 
 def test_an_op_that_relevance_cannot_pass(folder: Path) -> None:
     proto = mlp()
-    proto.graph.node[-1].output[0] = "unsorted"
-    proto.graph.node.append(helper.make_node("TopK", ["unsorted", "k"], ["logits", "order"], name="sort"))
-    proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [10]))
+    (second,) = (node for node in proto.graph.node if node.name == "/3/Gemm")
+    sort = helper.make_node("TopK", [second.input[0], "k"], ["sorted", "order"], name="sort")
+    second.input[0] = "sorted"
+    proto.graph.node.insert(3, sort)
+    proto.graph.initializer.append(helper.make_tensor("k", T.INT64, [1], [128]))
     (folder / "bad.onnx").write_bytes(proto.SerializeToString())
     arguments = ["relevance", "bad.onnx", "--data", "probes.npz", "--target", 3, "-o", "r.npz"]
-    for command in (run("--method", "lra-npp", model="bad.onnx"), arguments):
+    for command in (run("--method", "pxp", model="bad.onnx"), arguments):
         message = refused(folder, 3, *command)
         assert "node 'sort', op TopK, opset 17" in message
 
