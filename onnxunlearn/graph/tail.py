@@ -32,14 +32,8 @@ class Tail:
 
         A weight is fed in the canonical layout, a bias as its node reads it; see `feeds`.
         """
-        proto = onnx.ModelProto()
-        proto.CopyFrom(self.model.proto)
+        proto = self._bare(recorded)
         graph = proto.graph
-        del graph.input[:], graph.output[:], graph.node[:]
-        for name in self.boundary:
-            array = recorded[name]
-            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
         fed = {layer.node.outputs[0]: layer for layer in self.layers}
         biases = {layer.output: layer for layer in self.layers if layer.bias is not None}
         for node in self.nodes:
@@ -64,6 +58,25 @@ class Tail:
                 copy.input[place] = name
             graph.node.append(copy)
         return Model(b"", proto, self.model.path, lent=self.model.lent)
+
+    def alone(self, recorded: Mapping[str, np.ndarray]) -> Model:
+        """In memory; inputs: the boundary, typed as `recorded`. The weights are those of the model."""
+        proto = self._bare(recorded)
+        for node in self.nodes:
+            proto.graph.node.add().CopyFrom(node.proto)
+        return Model(b"", proto, self.model.path, lent=self.model.lent)
+
+    def _bare(self, recorded: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+        """The model without nodes and outputs; inputs: the boundary."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        graph = proto.graph
+        del graph.input[:], graph.output[:], graph.node[:]
+        for name in self.boundary:
+            array = recorded[name]
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
+        return proto
 
     def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.methods.erase import erase
+from onnxunlearn.methods.erase.erase import erase
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
