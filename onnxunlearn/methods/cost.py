@@ -15,7 +15,6 @@ Source: this project (docs/method.md).
 """
 
 import math
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -31,8 +30,7 @@ class Estimate(NamedTuple):
     deviation: float
 
 
-@dataclass(frozen=True)
-class Cost:
+class Cost(NamedTuple):
     """lost: expected points of accuracy. turned: points of samples that change class. samples: how many
     moves these rest on."""
 

@@ -126,6 +126,8 @@ def _recorder(bench: Workbench, tail: Tail) -> Callable[[Probes], dict[str, np.n
     size = bench.model.batch_size or bench.batch_size
 
     def run(probes: Probes) -> dict[str, np.ndarray]:
+        if not len(probes):  # nothing, in the shape that something would have
+            return {n: value[:0] for n, value in run(bench.probes.select([0])).items()}
         parts = []
         for batch in batches(probes.feeds, size, pad=bench.model.batch_size is not None):
             values = {n: batch.feeds[n] for n in tail.boundary if n in fed}

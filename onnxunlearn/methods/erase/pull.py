@@ -11,8 +11,10 @@ from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wass
 
 #: the least that counts as a class's distance from its neighbours, and from how many draws it is taken
 _LEAST_DISTANCE, _DRAWS = 0.1, 8
-#: retained probes from which on the given strength holds; fewer pin less, and it falls with their number
+#: retained probes from which on the given strength holds; fewer pin less, and it falls with their number, but
+#: not below this share
 _ENOUGH = 200
+_LEAST = 0.1
 #: mean probability of the class on retained probes at which it may be drawn twice as hard, and how often that
 #: counts at most: as far as it was measured
 _OVERLAP, _ROOM = 0.02, 3.0
@@ -46,7 +48,7 @@ class Strength:
     def of(cls, beta: float, retained: int, overlap: float, start: float) -> "Strength":
         """beta: for a class that overlaps with no other and enough probes. retained: how many probes.
         overlap: their mean probability of the forgotten classes. start: the class's squared distance."""
-        least = beta * min(1.0, retained / _ENOUGH)
+        least = beta * float(np.clip(retained / _ENOUGH, _LEAST, 1))
         most = least * (1 + min(overlap / _OVERLAP, _ROOM))
         return cls(*(min(b, _MOST * start) for b in (least, most)))
 
