@@ -124,7 +124,7 @@ class Matching:
         overlap = _overlap(bench, scores[:given, :classes])
         return cls(
             bench, passes, boundary, groups,
-            Strength.of(settings.beta, int((~bench.forgotten).sum()), overlap, groups.start),
+            Strength.of(settings.beta, given, overlap, groups.start),
             features / unit, scores[:, :classes],
             Others.of(scores[:, classes:], np.array(others_f), kept),
             unit, read_directions(rows, unit, shared=bench.logits.normaliser != "Sigmoid"), rng, settings,

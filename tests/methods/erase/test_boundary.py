@@ -7,14 +7,14 @@ import numpy as np
 from onnxunlearn.graph import expose, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.boundary import record_boundary
-from onnxunlearn.methods.erase import scope
-from onnxunlearn.methods.matching import multiplications
+from onnxunlearn.methods.erase.boundary import record_boundary
+from onnxunlearn.methods.erase.scope import scope
+from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.probes import Probes
 
-from ..odd_models import KINDS
-from ..sample_paths import MLP, RESNET
-from .benches import bench
+from ...odd_models import KINDS
+from ...sample_paths import MLP, RESNET
+from ..benches import bench
 
 
 def test_probes_come_first_then_moved_copies_then_mixtures() -> None:
