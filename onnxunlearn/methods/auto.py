@@ -24,7 +24,7 @@ from onnxunlearn.methods.workbench import Outcome, Trial, Workbench, method
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 #: how far it may go at most where classes have no probe, and where none are left to tell what it costs
 _UNSEEN, _UNTOLD = 0.75, 0.5
-#: of a class's retained probes one in so many decides, and is not fitted to; of as many as _FEWEST at least one
+#: of a class's retained probes one in so many decides and is not fitted to; of _FEWEST and more at least one
 _ONE_IN, _FEWEST = 6, 3
 #: probes that decide, below which they tell nothing
 _ENOUGH = 8
@@ -37,9 +37,9 @@ _TURNED, _DRIFT = 1.0, 0.1
 def auto(bench: Workbench) -> Outcome:
     """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, head.
 
-    A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without probes
-    are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited. The
-    outcome's details say what was chosen, and `why` nothing deeper.
+    A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without
+    probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
+    The outcome's details say what was chosen, and `why` nothing deeper.
     """
     reasons: list[str] = []
     last: Outcome | None = None
@@ -140,7 +140,7 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
         return None if bench.affordable(trial) else f"{name} costs the made probes too much"
     if found is not None and found.lost.points > bench.budget:
         points, deviation = found.lost
-        return f"{name} would cost {points:.2f} ± {deviation:.2f} points, of {bench.budget:g} that may be lost"
+        return f"{name} would cost {points:.2f} ± {deviation:.2f} points ({bench.budget:g} may be lost)"
     figures, counts = (bench.original.figures, trial.figures), bench.probes.counts(bench.logits.classes)
     dearest = dearest_class(*figures, counts, bench.forget, CLASS_SAMPLES, deviations=2)
     if dearest is not None and dearest.beyond > 0:

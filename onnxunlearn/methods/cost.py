@@ -1,9 +1,9 @@
 """What an edit costs the retained classes, as probes tell that it was not fitted to.
 
 How often few samples turn says little: one of 36 is 2.8 points. How far their margins move says more. The
-margin m of a sample is that of its best retained class above the second best; an edit moves it by d. Any sample
-may meet any move, so of all pairs of a margin (of every retained probe: the original was fitted to none) and
-a move (of those alone that the edit was not fitted to)
+margin m of a sample is that of its best retained class above the second best; an edit moves it by d. Any
+sample may meet any move, so of all pairs of a margin (of every retained probe: the original was fitted to
+none) and a move (of those alone that the edit was not fitted to)
 
     turned = P(m + d < 0)        lost = E[1(m + d < 0) · (p_first − p_second)]
 

@@ -14,8 +14,8 @@ import onnx
 from onnxunlearn.graph import SHAPE, Layer, Logits, Model, expose
 from onnxunlearn.graph.flow import carriers
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.reverse.adjoints import adjoint
 from onnxunlearn.reverse import path_between
+from onnxunlearn.reverse.adjoints import adjoint
 
 #: name of the tensor that holds the logits and all that is kept, one row a sample
 JOINED = "logits, and what else is kept"
@@ -69,7 +69,7 @@ def joined(model: Model, logits: Logits, tensors: Sequence[str]) -> Model:
         proto.graph.node.append(node("Flatten", [typed], [row], axis=1))
         rows.append(row)
     proto.graph.node.append(node("Concat", rows, [JOINED], axis=1))
-    return Model(b"", proto, model.path, model.origin, model.encodings, model.lent)
+    return Model(b"", proto, model.path, model.lent, model.origin, model.encodings)
 
 
 def drift(before: np.ndarray, after: np.ndarray) -> float:

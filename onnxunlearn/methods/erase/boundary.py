@@ -1,8 +1,9 @@
 """What enters the tail of a model for the probes, recorded once, with variants that stand for unseen inputs.
 
-`forget` holds the forgotten classes' probes, images each in several variants. `retain` is a pool: the retained
-probes in several variants, stand-ins for classes that no probe shows and, where numbers can be mixed, as many
-mixtures of two: the original says what each of them should be, so any of them pins the edited model to it.
+`forget` holds the forgotten classes' probes, images each in several variants. `retain` is a pool: the
+retained probes in several variants, stand-ins for classes that no probe shows and, where numbers can be
+mixed, as many mixtures of two: the original says what each of them should be, so any of them pins the edited
+model to it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -78,7 +79,7 @@ def record_boundary(
     forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(2 * copies - 1 if images else 0))]
     copy = _moved if images else _spliced
     retains = [recorder(copy(retain, rng) if i else retain) for i in range(copies)]
-    kept = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
+    kept: Feeds = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
     assert forget.y is not None
     assert retain.y is not None
     asked = wanted(copies)

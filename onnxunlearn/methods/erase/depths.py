@@ -1,8 +1,8 @@
 """What every depth of a network says of where a class belongs that it should not know.
 
-The last features have been bent to tell the class from all others; what lies before still sees what its samples
-look like. At each point where the network can be cut in two, a logistic regression on the retained probes'
-features, strongly regularised, says which retained class a sample is like; they are averaged.
+The last features have been bent to tell the class from all others; what lies before still sees what its
+samples look like. At each point where the network can be cut in two, a logistic regression on the retained
+probes' features, strongly regularised, says which retained class a sample is like; they are averaged.
 
 With more features than samples the regression is made in the span of the samples, which loses nothing: the
 penalty on weights keeps them there (the representer theorem).

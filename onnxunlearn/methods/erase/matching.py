@@ -15,7 +15,6 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.methods.erase.boundary import Boundary, record_boundary
 from onnxunlearn.methods.erase.neighbours import votes
 from onnxunlearn.methods.erase.others import Others
@@ -26,6 +25,7 @@ from onnxunlearn.methods.erase.relevant import relevant_places
 from onnxunlearn.methods.erase.stand_ins import scarce
 from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 
 #: copies of each image or sequence, itself included
@@ -101,7 +101,9 @@ class Matching:
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
         wishes = votes(bench, pinned)
-        boundary = record_boundary(bench, tail, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes))
+        boundary = record_boundary(
+            bench, tail, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes)
+        )
         edits = Edits(bench.model)
         weights = stored_weights(edits, layers)
         scores, features = evaluate(bench, passes, boundary.retain, weights)
@@ -169,7 +171,9 @@ class Matching:
     def _copies(self, variant: np.ndarray, probe: np.ndarray) -> Feeds:
         """What enters the tail for these variants of these probes to forget."""
         forget = self.boundary.forget
-        return {n: np.stack([forget[v][n][i] for v, i in zip(variant, probe, strict=True)]) for n in forget[0]}
+        return {
+            n: np.stack([forget[v][n][i] for v, i in zip(variant, probe, strict=True)]) for n in forget[0]
+        }
 
     @property
     def _batch(self) -> int:
@@ -263,4 +267,3 @@ def evaluate(
     values = passes.values(feeds, weights)
     features = pooled(values[inner], bench.head)
     return values[top].reshape(len(features), -1), features
-

@@ -3,16 +3,16 @@
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.numerics import softmax
 from onnxunlearn.methods.erase.depths import depth_tensors, likeness
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import softmax
 
 #: classes that are asked about at every depth, those with most of the probability
 _CANDIDATES = 32
 
 
 def votes(bench: Workbench, pinned: np.ndarray) -> np.ndarray:
-    """How much speaks for each class being what a sample to forget is like, [n, classes]; 0 for forgotten ones.
+    """How much speaks for each class being what a sample to forget is like, [n, classes]; 0 for forgotten.
 
     The model's own probabilities, the forgotten classes left out, plus what every depth says of the classes
     that probes show (`likeness`), as much as the model believes in these altogether. So a class that no probe

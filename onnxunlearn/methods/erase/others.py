@@ -29,9 +29,7 @@ class Others:
         unit = deviation + 0.1 * float(np.sqrt(np.mean(deviation**2))) + 1e-12 if kept else deviation
         return cls(pool, forget, unit, np.concatenate([np.empty(0, bool), *always]))
 
-    def loss(
-        self, values: np.ndarray, variant: np.ndarray, drawn: np.ndarray
-    ) -> tuple[float, np.ndarray]:
+    def loss(self, values: np.ndarray, variant: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
         """And its gradient. values: [n + m, k], of these variants of the probes to forget, int [n], then of
         these samples of the pool, int [m]."""
         if not values.size:

@@ -88,7 +88,7 @@ class Groups:
         self.start = 1.0
 
     def count_from(self, features: np.ndarray, pool: np.ndarray) -> None:
-        """From now on distances count in units of that between these features, the probes', and the pool's."""
+        """From now on distances count in units of that between these features, of probes, and the pool's."""
         self.start = 1.0
         given = np.zeros(len(features), int)
         drawn = (self.draw(given) for _ in range(_DRAWS))

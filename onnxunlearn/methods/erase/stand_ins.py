@@ -1,9 +1,9 @@
 """Stand-ins for classes that no probe shows, at the boundary of the tail: made from the class to forget.
 
 Were every class a Gaussian around its mean μ_c with a covariance Σ that all share, the best linear classifier
-would have the rows w_c = Σ⁻¹μ_c: from a sample of class a one of class c is made by adding Σ(w_c − w_a). So the
-rows of a head are prototypes of its classes, also of those that nobody showed. Where the classifier is the
-tail of a network its rows are the gradients of its logits,
+would have the rows w_c = Σ⁻¹μ_c: from a sample of class a one of class c is made by adding Σ(w_c − w_a). So
+the rows of a head are prototypes of its classes, also of those that nobody showed. Where the classifier is
+the tail of a network its rows are the gradients of its logits,
 
     u ← u + t·Σ·∂(z_c − log Σ_{k≠c} exp z_k)/∂u
 
@@ -22,8 +22,8 @@ import numpy as np
 
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph.tail import Tail
-from onnxunlearn.numerics import logsumexp, softmax
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import logsumexp, softmax
 from onnxunlearn.relevance import Propagator, parse_composite
 
 #: steps, and the share of the missing margin that each is to bring

@@ -8,8 +8,7 @@ from onnxunlearn.graph import expose, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import record_boundary
-from onnxunlearn.methods.erase.scope import scope
-from onnxunlearn.methods.erase.scope import multiplications
+from onnxunlearn.methods.erase.scope import multiplications, scope
 from onnxunlearn.probes import Probes
 
 from ...odd_models import KINDS

@@ -17,7 +17,6 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase.erase import erase
-from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.erase.matching import (
     Matching,
     Settings,
@@ -27,6 +26,7 @@ from onnxunlearn.methods.erase.matching import (
     stored_weights,
 )
 from onnxunlearn.methods.erase.readout import outside
+from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.reverse.differentiate import Weights
