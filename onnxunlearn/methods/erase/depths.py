@@ -8,9 +8,11 @@ With more features than samples the regression is made in the span of the sample
 penalty on weights keeps them there (the representer theorem).
 """
 
+import warnings
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 
 from onnxunlearn.methods.workbench import Workbench
@@ -53,7 +55,9 @@ def likeness(
     for features in values.values():
         rows = _in_span(features[: len(y)], features)
         model = LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced")
-        model.fit(rows[: len(y)], y)
+        with warnings.catch_warnings():  # whose class is likeliest is settled long before
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            model.fit(rows[: len(y)], y)
         found[:, known] += model.predict_proba(rows[len(y) :]) / len(values)
     return found
 

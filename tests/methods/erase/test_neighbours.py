@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.erase import depths
 from onnxunlearn.methods.erase.depths import depth_tensors, likeness
-from onnxunlearn.methods.erase.neighbours import votes
+from onnxunlearn.methods.erase.neighbours import nearest, votes
 from onnxunlearn.numerics import softmax
 
 from ...sample_paths import MLP, RESNET
@@ -74,3 +74,15 @@ def test_without_examples_the_head_alone_has_a_say() -> None:
     np.testing.assert_allclose(nobody, softmax(np.where(np.arange(10) == 3, -np.inf, scores)))
     single = votes(replace(made), made.y == 5)
     assert (single.argmax(axis=1)[nobody.argmax(axis=1) == 5] == 5).all()
+
+
+def test_the_nearest_vote_and_rare_classes_count_as_much() -> None:
+    made = bench(MLP)
+    samples = np.flatnonzero(made.y == 5)
+    fives, sixes = (np.flatnonzero(made.y == c) for c in (5, 6))
+    found = nearest(made, samples, np.concatenate([fives, sixes]))
+    np.testing.assert_allclose(found.sum(axis=1), 1)
+    assert (found.argmax(axis=1) == 5).all()
+    everyone = nearest(made, samples, np.concatenate([fives[:3], sixes]))  # all of them vote
+    assert len(fives[:3]) + len(sixes) < 15
+    np.testing.assert_allclose(everyone[:, [5, 6]], 0.5)
