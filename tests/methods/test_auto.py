@@ -14,6 +14,7 @@ from onnxunlearn.graph import find_logits, load
 from onnxunlearn.methods import Workbench
 from onnxunlearn.methods import auto as policy
 from onnxunlearn.methods.auto import _listed, auto, deciding
+from onnxunlearn.methods.cost import Estimate
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
@@ -140,6 +141,11 @@ def test_the_report_tells_what_was_chosen_and_what_it_costs() -> None:
     alone = unlearn(MLP, 3).report["method"]["details"]
     assert alone["chosen"] == "head"
     assert alone["why"] == "without probes nothing can tell what a deeper edit costs"
+
+
+def test_an_edit_is_refused_where_it_costs_too_much_by_more_than_chance() -> None:
+    for points, deviation, refused in ((0.49, 0.1, False), (0.76, 0.8, False), (0.73, 0.33, True)):
+        assert policy._beyond(Estimate(points, deviation), 0.5) is refused
 
 
 def test_classes_are_listed() -> None:
