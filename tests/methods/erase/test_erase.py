@@ -12,9 +12,7 @@ from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import expose, load, patch, pooled, unpooled
-from onnxunlearn.graph.flow import shape_arithmetic
-from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.graph import expose, load, patch
 from onnxunlearn.methods.auto import part_of
 from onnxunlearn.methods.erase.erase import erase
 from onnxunlearn.methods.erase.matching import (
@@ -278,20 +276,6 @@ def test_what_is_pruned_stays_so() -> None:
     places = loss._places(pruned, 2 * left)
     assert 0.5 * left < sum(len(found) for found in places.values()) <= left
     assert all((pruned[name][0].reshape(-1)[found] != 0).all() for (name, _), found in places.items())
-
-
-def test_pooled_and_back() -> None:
-    made = bench(RESNET)
-    tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
-    assert tail.boundary == ("/5/Relu_1_output_0",)
-    rng = np.random.default_rng(0)
-    inner = rng.normal(size=(3, 5, 4)).astype(np.float32)  # tokens before channels
-    head = made.head
-    assert pooled(inner, head).shape == (3, 4)
-    gradient = rng.normal(size=(3, 4))
-    np.testing.assert_allclose(
-        (unpooled(gradient, inner, head) * inner).sum(), (gradient * pooled(inner, head)).sum(), rtol=1e-5
-    )
 
 
 def test_parameters_are_checked() -> None:
