@@ -26,6 +26,9 @@ BACKEND = sorted((Path(onnx.__file__).parent / "backend" / "test" / "data").glob
 TEXT = """<ir_version: 8, opset_import: ["": 17]>
     g (float[N, 4] x) => (float[N, 4] y) { h = Relu(x)  y = Tanh(h) }"""
 
+SCALED = """<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 3]>
+    g (float[N, 4] x) => (float[N, 4] y) { y = ai.onnx.ml.Scaler<offset = [1.0], scale = [2.0]>(x) }"""
+
 
 def model_of(text: str) -> Model:
     proto = parser.parse_model(text)
@@ -104,6 +107,7 @@ def models() -> Iterator[tuple[str, Model]]:
     for name, data in seeds().items():
         if name != "external":
             yield name, load(data)
+    yield "features scaled", model_of(SCALED)
     for name, rebuild in REBUILT.items():
         proto = sample()
         rebuild(proto)
