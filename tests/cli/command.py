@@ -11,6 +11,10 @@ from click.testing import CliRunner
 main = _script.load()
 
 
+#: exit code of `run --method mask`: it hides the class, and the target of depth is missed
+HOLLOW = 1
+
+
 @dataclass(frozen=True)
 class Ran:
     code: int

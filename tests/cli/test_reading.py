@@ -17,7 +17,7 @@ from PIL import Image
 
 from ..pictures.models import image_model, inputs_of, token_ids, token_model
 from ..sample_paths import FASHION_LABELS, MNIST_LABELS, mlp, probes
-from .command import contents, main, onnxunlearn
+from .command import HOLLOW, contents, main, onnxunlearn
 from .test_bad_input import refused, run
 
 options, reading = (import_module(f"onnxunlearn.cli.{name}") for name in ("options", "reading"))
@@ -25,8 +25,6 @@ options, reading = (import_module(f"onnxunlearn.cli.{name}") for name in ("optio
 LOADER = "import numpy as np\ndef load():\n    with np.load('probes.npz') as f: return dict(f)\n"
 STEPS = '{"mean": 0.1307, "std": 0.3081}'
 MASK = ("--method", "mask")
-#: what that ends with: hiding the logit forgets nothing, which is a target missed
-HOLLOW = 1
 
 
 def test_every_option_says_whether_it_reads_or_writes() -> None:

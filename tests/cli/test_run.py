@@ -10,13 +10,11 @@ import pytest
 from onnxunlearn import unlearn
 
 from ..sample_paths import MLP, MNIST_LABELS, probes
-from .command import contents, onnxunlearn
+from .command import HOLLOW, contents, onnxunlearn
 
 DEFAULT = ("run", "m.onnx", "--forget", 3, "--data", "probes.npz")
 #: where it does not matter how the class is forgotten: the fastest way
 ARGUMENTS = (*DEFAULT, "--method", "mask")
-#: what that ends with: hiding the logit forgets nothing, which is a target missed
-HOLLOW = 1
 INPUTS = {"m.onnx", "probes.npz"}
 
 

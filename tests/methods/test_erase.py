@@ -237,7 +237,7 @@ def test_classes_without_probes_and_weights_that_are_not_numbers() -> None:
         values.flat[0] = np.nan
         tensor.CopyFrom(onnx.numpy_helper.from_array(values, tensor.name))
         with pytest.raises(UnsupportedError, match="needs features and weights of the head that are finite"):
-            unlearn(model.SerializeToString(), 3, {"x": x, "y": y}, method="erase")
+            erase(bench(load(model.SerializeToString())))
 
 
 def test_what_may_change_is_where_the_relevance_flows() -> None:
