@@ -115,7 +115,7 @@ def test_reach_grows_with_the_spread_of_margins() -> None:
 
 def test_margins_that_are_not_numbers() -> None:
     """−∞ is a hidden class, out of reach; of what is no number nobody knows."""
-    figures = measure(np.zeros(1), np.zeros(1), (0,), 2)
+    figures = measure(np.zeros(1, int), np.zeros(1, int), (0,), 2)
     for margins, reach in (
         ([-np.inf, -np.inf], -np.inf),
         ([-np.inf, -3.0, -1.0], -2 + 2.33),
