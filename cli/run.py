@@ -146,7 +146,7 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
             raise InputError(f"--set {setting!r}: expected NAME=VALUE, e.g. --set k=16")
         try:
             parameters[name.strip()] = json.loads(value)
-        except ValueError:
+        except (ValueError, RecursionError):  # or nested too deep
             parameters[name.strip()] = value.strip()
     return parameters
 

@@ -1,21 +1,28 @@
 """Numbers that callers give, each in its range."""
 
 import math
+import sys
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
+
+#: what there is an end to in arrays and loops; what floats end at
+_LARGEST_COUNT, _LARGEST = 2**31 - 1, sys.float_info.max
 
 
 def check_number(
     name: str, value: object, low: float, high: float = math.inf, *, whole: bool = False
 ) -> None:
-    """Raises InputError unless `value` is None or a number in low…high; `whole`: an integer."""
+    """Raises InputError unless `value` is None or a finite number in low…high; `whole`: an integer."""
     if value is None:
         return
     kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
     number = isinstance(value, kinds) and not isinstance(value, bool)
-    if not number or not low <= value <= high or not math.isfinite(value):  # type: ignore[operator, arg-type]
-        kind = "a whole number" if whole else "a number"
-        span = f"{low:g}…{high:g}" if high < math.inf else f"≥ {low:g}"
-        raise InputError(f"{name}={value!r}; expected {kind} {span}")
+    most = min(high, _LARGEST_COUNT if whole else _LARGEST)
+    if number and low <= value <= most:  # type: ignore[operator]
+        return
+    kind = "a whole number" if whole else "a number"
+    too_large = number and most < value < math.inf  # type: ignore[operator]
+    span = f"{low:g}…{most:.10g}" if high < math.inf or too_large else f"≥ {low:g}"
+    raise InputError(f"{name}={one_line(repr(value), 60)}; expected {kind} {span}")

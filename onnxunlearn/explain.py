@@ -15,9 +15,10 @@ from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, 
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, Source, load_probes
-from onnxunlearn.relevance import Propagator, parse_composite, warn_of_zeros
+from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
 
 
@@ -45,7 +46,8 @@ def explain(
     tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
     to the logits) or names.
 
-    Raises InputError for bad input and UnsupportedError where relevance cannot pass a node.
+    Raises InputError for bad input, and where the logits or relevances of a sample are not finite;
+    UnsupportedError where relevance cannot pass a node. Relevance that is zero everywhere is warned of.
     """
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
@@ -72,6 +74,7 @@ def explain(
         progress("estimating patterns")
         propagator.estimate_patterns(probes.feeds, batch_size)
     for batch in propagator.run(probes.feeds, classes, batch_size, share_out):
+        check_finite(batch, rules.name)
         for name in wanted:
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
@@ -110,17 +113,14 @@ def _example(model: Model, logits: str) -> str:
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
     inputs = sources(model)
+    if tensors in ("inputs", "all") and not inputs:
+        raise InputError(
+            f"tensors {tensors!r}: no input is float, and none looks anything up in an embedding; "
+            f"name tensors behind them{_example(model, logits)}"
+        )
     if tensors == "inputs":
-        if not inputs:
-            raise InputError(
-                "no input is float, and none looks anything up in an embedding; name tensors (--tensors)"
-            )
         return inputs
     if tensors == "all":
-        if not inputs:
-            raise InputError(
-                f"no input is float, so 'all' starts nowhere; name tensors{_example(model, logits)}"
-            )
         carrying = carriers(model)
         inner = [o for node in path_between(model, inputs, logits) for o in node.outputs]
         return [name for name in dict.fromkeys([*inputs, *inner]) if name in carrying]

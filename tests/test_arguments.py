@@ -37,3 +37,20 @@ def test_numbers_are_checked(value: object, whole: bool, expected: str | None) -
 def test_no_limit_above_is_no_leave_for_infinity(value: float) -> None:
     with pytest.raises(InputError, match=f"m: p={value!r}; expected a number ≥ 0"):
         check_number("m: p", value, 0)
+
+
+@pytest.mark.parametrize(
+    ("value", "whole", "expected"),
+    [
+        (10**400, False, "a number 0…1.797693135e+308"),
+        (10**400, True, "a whole number 0…2147483647"),
+        (2**31, True, "a whole number 0…2147483647"),
+        (-(10**400), False, "a number ≥ 0"),
+    ],
+)
+def test_integers_beyond_all_floats(value: int, whole: bool, expected: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_number("m: p", value, 0, whole=whole)
+    assert str(caught.value).endswith(f"; expected {expected}")
+    assert len(str(caught.value)) < 130
+    check_number("m: p", 2**31 - 1, 0, whole=True)

@@ -4,7 +4,6 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from math import prod
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -15,15 +14,16 @@ from onnx import external_data_helper
 
 from onnxunlearn.engines import endless
 from onnxunlearn.engines.halves import with_casts
+from onnxunlearn.engines.onnxruntime_forms import runnable, tensor_bytes
+from onnxunlearn.engines.onnxruntime_messages import refused, said
 from onnxunlearn.engines.sessions import Sessions
-from onnxunlearn.engines.signature import Signature, opsets, unsupported
+from onnxunlearn.engines.signature import Signature
 from onnxunlearn.engines.tensor import Tensor, Values, array_of
 from onnxunlearn.engines.weights import is_external
-from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.dimensions import sizes_of
+from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import is_lent, move_out, place, read
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.tensors import HALVES, element_bits
+from onnxunlearn.graph.tensors import HALVES
 from onnxunlearn.graph.view import LOWERED
 
 try:
@@ -92,7 +92,7 @@ class OnnxRuntimeEngine:
             # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
             # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        if _tensor_bytes(model) > _LARGE:
+        if tensor_bytes(model) > _LARGE:
             # Its arena grows by powers of two, gives nothing back, and each session has one.
             options.enable_cpu_mem_arena = False
         if len(model.graph.node) > _MANY_NODES:
@@ -111,10 +111,10 @@ class OnnxRuntimeEngine:
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
-            plain = _with_fixed_constants(_trimmed(model))
+            plain = runnable(model, _MANY_ENDS)
             session = ort.InferenceSession(plain.SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
-            raise _refused(model, error) from error
+            raise refused(model, error) from error
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
         shared = [*given, kept] if lent else []  # else copied, now that the session is made
         limit = endless.LONGEST if loops else None
@@ -190,9 +190,7 @@ class OnnxRuntimeSession:
         except Exception as error:
             if options.terminate and self._limit is not None:
                 raise endless.stopped("onnxruntime", self._limit) from error
-            raise InputError(
-                f"onnxruntime cannot run the graph on these inputs: {one_line(error)}"
-            ) from error
+            raise InputError(f"onnxruntime cannot run the graph on these inputs: {said(error)}") from error
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,13 +214,6 @@ class OrtTensor:
 
     def numpy(self) -> np.ndarray:
         return np.asarray(self.value.numpy())
-
-
-def _tensor_bytes(model: onnx.ModelProto) -> int:
-    """Of its weights, and of inputs of a fixed size, which weights that are fed are."""
-    fixed = (sizes for i in model.graph.input if None not in (sizes := sizes_of(i)))
-    inputs = 4 * sum(prod(size or 1 for size in sizes) for sizes in fixed)
-    return inputs + sum((element_bits(t.data_type) or 0) * prod(t.dims) // 8 for t in model.graph.initializer)
 
 
 @contextmanager
@@ -279,42 +270,6 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
     return list(values.values()), True
 
 
-def _trimmed(model: onnx.ModelProto) -> onnx.ModelProto:
-    """The model without omitted inputs at the end of a list.
-
-    It means the same without them, but ONNX Runtime crashes on some (LayerNormalization with bias "").
-    """
-    if not any(_omits_last(node) for node in messages(model, onnx.NodeProto)):
-        return model
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    for node in messages(copy, onnx.NodeProto):
-        while _omits_last(node):
-            del node.input[-1]
-    return copy
-
-
-def _with_fixed_constants(model: onnx.ModelProto) -> onnx.ModelProto:
-    """A model of many inputs in IR 3, where no feed replaces a constant; other models as they are.
-
-    From IR 4 on one may, so that ONNX Runtime looks through all inputs at each use of a constant.
-    """
-    graph = model.graph
-    listed = {i.name for i in graph.input}
-    if len(listed) <= _MANY_ENDS or model.functions or any(t.name in listed for t in graph.initializer):
-        return model
-    copy = onnx.ModelProto()
-    copy.CopyFrom(model)
-    copy.ir_version = 3
-    make = onnx.helper.make_tensor_value_info
-    copy.graph.input.extend(make(t.name, t.data_type, t.dims) for t in graph.initializer)
-    return copy
-
-
-def _omits_last(node: onnx.NodeProto) -> bool:
-    return bool(node.input) and not node.input[-1]
-
-
 def _options() -> Any:
     options = ort.SessionOptions()
     options.log_severity_level = _FATAL
@@ -341,18 +296,3 @@ def _working(providers: Sequence[str]) -> tuple[str, ...]:
     smallest = onnx.helper.make_model(graph, ir_version=8, opset_imports=[onnx.helper.make_opsetid("", 17)])
     session = ort.InferenceSession(smallest.SerializeToString(), _options(), providers=asked)
     return tuple(session.get_providers())
-
-
-def _refused(model: onnx.ModelProto, error: Exception) -> UnsupportedError:
-    """ONNX Runtime's refusal in one line, naming the node if one can be made out."""
-    said = _said(error)
-    for node in model.graph.node:
-        named = f"'{node.name}'" in said or f'("{node.name}"' in said or f"({node.name})" in said
-        its_op = f"{node.op_type}(" in said or f"{node.op_type}," in said or f"({node.op_type})" in said
-        if its_op and (named or f"{node.domain}:{node.op_type}(" in said):
-            return UnsupportedError(f"{unsupported(node, opsets(model), 'onnxruntime')}; it said: {said}")
-    return UnsupportedError(f"onnxruntime cannot load the model: {said}")
-
-
-def _said(error: Exception) -> str:
-    return one_line(error).removeprefix("[ONNXRuntimeError] : ")

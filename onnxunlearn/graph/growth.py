@@ -3,6 +3,7 @@
 Shape inference computes such lists at load time, and what it cannot allocate takes the process down.
 """
 
+from collections import ChainMap
 from collections.abc import Iterable, Mapping
 from math import prod
 
@@ -28,11 +29,11 @@ def check_growth(proto: onnx.ModelProto, name: str) -> None:
     factors: dict[Key, int] = {}
     for key in callees_first(functions, name):
         body = functions[key]
-        lengths = _lengths(body.node, dict.fromkeys(body.input, 1), factors)
-        factors[key] = max(lengths.values(), default=1)
+        lengths = _lengths(body.node, ChainMap(dict.fromkeys(body.input, 1)), factors)
+        factors[key] = max((1, *lengths.values()))
     stored = _stored(proto.graph.initializer)
     allowed = _LONGEST + 4 * sum(stored.values())
-    for tensor, length in _lengths(proto.graph.node, stored, factors).items():
+    for tensor, length in _lengths(proto.graph.node, ChainMap(stored), factors).items():
         if length > allowed:
             raise UnsupportedError(
                 f"{name}: tensor {tensor!r} would be a list of up to {length:,} sizes; "
@@ -41,10 +42,11 @@ def check_growth(proto: onnx.ModelProto, name: str) -> None:
 
 
 def _lengths(
-    nodes: Iterable[onnx.NodeProto], outer: Mapping[str, int], factors: Mapping[Key, int]
+    nodes: Iterable[onnx.NodeProto], outer: ChainMap[str, int], factors: Mapping[Key, int]
 ) -> dict[str, int]:
-    """How long each list of integers could be, by tensor; 0 for what is no such list."""
-    found = dict(outer)
+    """How long each list of integers that the nodes make could be, by tensor; 0 for what is no such list."""
+    own: dict[str, int] = {}
+    found = outer.new_child(own)  # no copy: bodies may be many, and what is around them long
     for node in nodes:
         read = [found.get(name, 0) for name in node.input]
         inner = [a.g for a in node.attribute if a.HasField("g")]
@@ -55,14 +57,21 @@ def _lengths(
         elif key_of(node) in factors:
             length = factors[key_of(node)] * max(read, default=1)
         elif inner:
-            length = max(
-                max(_lengths(g.node, found | _stored(g.initializer), factors).values(), default=0)
-                for g in inner
-            )
+            given = max(read, default=0)
+            length = max((given, *(_longest(body, given, found, factors) for body in inner)))
         else:
             length = max(read, default=0) if traits(node.op_type).lists else 0
-        found.update((output, length) for output in node.output)
-    return found
+        own.update((output, length) for output in node.output)
+    return own
+
+
+def _longest(body: onnx.GraphProto, given: int, outer: ChainMap[str, int], factors: Mapping[Key, int]) -> int:
+    """Of the lists that a body makes or hands on. given: how long its inputs could be."""
+    inputs = {info.name: given for info in body.input}
+    inside = outer.new_child(inputs | _stored(body.initializer))
+    made = _lengths(body.node, inside, factors)
+    handed_on = (made.get(o.name, inside.get(o.name, 0)) for o in body.output)
+    return max((0, *made.values(), *handed_on))
 
 
 def _stored(tensors: Iterable[onnx.TensorProto]) -> dict[str, int]:

@@ -13,6 +13,7 @@ from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.runtime_ops import checkable
+from onnxunlearn.graph.scales import check_scales
 from onnxunlearn.graph.structure import check_structure
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
 from onnxunlearn.graph.view import Model
@@ -128,6 +129,7 @@ def _checked(model: Model) -> Model:
         ) from None
     except (onnx.checker.ValidationError, ValueError) as error:
         raise InputError(f"{name}: fails the ONNX checker: {_first_line(error)}") from None
+    check_scales(model, name)
     for made, shape in model.shapes.items():
         values = prod(size or 1 for size in shape)
         if values > _LARGEST_TENSOR and made not in model.stored:

@@ -12,10 +12,15 @@ from google.protobuf.message import Message
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.dimensions import sizes_of
-from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.messages import located, messages
 
 #: nodes that a model may have once its functions are written out, and how deep these may call each other
 _MOST_NODES, _DEEPEST_CALLS = 200_000, 100
+#: bytes of names and constants that it may have then, more than twice what the file has
+_MOST_BYTES = 2**27
+#: graphs within each other: protobuf stops at 100 messages, an If or Loop takes three, and what is declared
+#: or inferred of a tensor in the innermost graph five more
+_DEEPEST_GRAPHS = 32
 #: elements that a declared input may have, its batch included: a gigabyte in float32
 _LARGEST_INPUT = 2**28
 
@@ -29,6 +34,7 @@ Key = tuple[str, str, str]
 
 def check_structure(proto: onnx.ModelProto, name: str) -> None:
     """Raises InputError or UnsupportedError, the message starting with the model's `name`."""
+    _check_depth(proto, name)
     _check_messages(proto, name)
     _check_opsets(proto, name)
     _check_inputs(proto.graph, name)
@@ -38,6 +44,16 @@ def check_structure(proto: onnx.ModelProto, name: str) -> None:
         _check_unique([t.name for t in graph.initializer], "initializers", name)
     if proto.functions:
         _check_functions(proto, name)
+
+
+def _check_depth(proto: onnx.ModelProto, name: str) -> None:
+    deepest = max(len(path) for path, _ in located(proto, onnx.GraphProto))
+    depth = 1 + (deepest - 1) // 3  # on the way from one to the next lie a node and its attribute
+    if depth > _DEEPEST_GRAPHS:
+        raise UnsupportedError(
+            f"{name}: its graphs are nested {depth} deep (If, Loop, Scan); "
+            f"at most {_DEEPEST_GRAPHS} can be handled"
+        )
 
 
 def _check_messages(proto: onnx.ModelProto, name: str) -> None:
@@ -138,11 +154,13 @@ def _check_functions(proto: onnx.ModelProto, name: str) -> None:
     )
     functions = dict(zip(keys, proto.functions, strict=True))
     nodes: dict[Key, int] = {}
+    sizes: dict[Key, int] = {}
     depth: dict[Key, int] = {}
     for key in callees_first(functions, name):
         body = list(messages(functions[key], onnx.NodeProto))
         called = [k for k in map(key_of, body) if k in functions]
         nodes[key] = len(body) + sum(nodes[k] for k in called)
+        sizes[key] = functions[key].ByteSize() + sum(sizes[k] for k in called)
         depth[key] = 1 + max((depth[k] for k in called), default=0)
     total = sum(nodes.get(key_of(node), 1) for node in messages(proto.graph, onnx.NodeProto))
     deepest = max(depth.values())
@@ -150,6 +168,12 @@ def _check_functions(proto: onnx.ModelProto, name: str) -> None:
         raise UnsupportedError(
             f"{name}: written out, its functions make {total:,} nodes and call each other {deepest} deep; "
             f"at most {_MOST_NODES:,} and {_DEEPEST_CALLS} can be handled"
+        )
+    size = sum(sizes.get(key_of(node), 0) for node in messages(proto.graph, onnx.NodeProto))
+    if size > _MOST_BYTES + 2 * proto.ByteSize():
+        raise UnsupportedError(
+            f"{name}: written out, its functions take {size:,} bytes; "
+            f"at most {_MOST_BYTES:,} more than twice the file can be handled"
         )
 
 

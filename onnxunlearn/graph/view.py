@@ -7,6 +7,7 @@ from math import prod
 
 import numpy as np
 import onnx
+from google.protobuf.message import DecodeError
 
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import move_out, narrow
@@ -102,7 +103,7 @@ class Model(ModelFile):
         proto, _ = move_out(self.proto)  # of large values only the shape matters
         try:
             graph = onnx.shape_inference.infer_shapes(inferable(proto), data_prop=True).graph
-        except (onnx.shape_inference.InferenceError, ValueError):
+        except (onnx.shape_inference.InferenceError, DecodeError, ValueError):
             graph = self.graph  # e.g. custom domains; what was declared still stands
         return [*graph.value_info, *graph.output, *graph.input]
 

@@ -9,8 +9,9 @@ the size is 1"). What depends on sizes that only a batch tells is settled for th
 `reverse.settle`. The rest is left alone.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any
 
@@ -101,7 +102,8 @@ def _unrolled(model: Model, node: Node, room: Room) -> "_Unrolled | None":
 class _Unrolled:
     """What takes the place of `node`. Each method raises Declined where something is not known.
 
-    makers, values: of the tensors in what was written so far, as far as they are known.
+    makers, values: of the tensors in what was written so far, as far as they are known. stored: new names of
+    what the body stores.
     """
 
     model: Model
@@ -113,6 +115,7 @@ class _Unrolled:
     makers: dict[str, Node] = field(default_factory=dict)
     values: dict[str, np.ndarray] = field(default_factory=dict)
     numbers: Iterator[int] = field(default_factory=count)
+    stored: dict[str, str] = field(default_factory=dict)
 
     def branch(self) -> None:
         condition = static(self.model, self.node.inputs[0])
@@ -201,13 +204,20 @@ class _Unrolled:
 
         What it stores is written once, however often it runs.
         """
-        first = self.node.first_output
-        stored = {tensor.name: f"{first} / stored / {tensor.name}" for tensor in body.initializer}
+        if not self.copies:
+            self.stored = {
+                t.name: f"{self.prefix} / stored / {self.room.short(t.name)}" for t in body.initializer
+            }
         given = dict(zip((i.name for i in body.input), inputs, strict=True))
         self.room.take(
             self.node, sum(1 for _ in messages(body, onnx.NodeProto)), sum(n.ByteSize() for n in body.node)
         )
-        copy = renamed(body, {**stored, **given}, f"{first} / {next(self.numbers)}")
+        step = next(self.numbers)
+        copy = renamed(
+            body, {**self.stored, **given}, lambda name: f"{self.prefix} / {step} / {self.room.short(name)}"
+        )
+        letters = sum(len(name) for made in copy.node for name in (*made.input, *made.output))
+        self.room.take(self.node, 0, letters=letters)
         self.nodes += copy.node
         if not self.copies:
             self.room.take(self.node, 0, sum(tensor.ByteSize() for tensor in body.initializer))
@@ -222,14 +232,14 @@ class _Unrolled:
 
     def constant(self, value: Any) -> str:
         self.room.take(self.node, 1)
-        name = f"{self.node.first_output} / constant {next(self.numbers)}"
+        name = f"{self.prefix} / constant {next(self.numbers)}"
         self.values[name] = np.asarray(value)
         self.constants.append(numpy_helper.from_array(self.values[name], name))
         return name
 
     def op(self, kind: str, inputs: Sequence[str], to: str = "", **attributes: Any) -> str:
         self.room.take(self.node, 1)
-        made = to or f"{self.node.first_output} / {kind} {next(self.numbers)}"
+        made = to or f"{self.prefix} / {kind} {next(self.numbers)}"
         self.nodes.append(onnx.helper.make_node(kind, inputs, [made], name=made, **attributes))
         return made
 
@@ -250,6 +260,11 @@ class _Unrolled:
             lifted = [self.op("Unsqueeze", [part, where]) for part in parts]
         self.op("Concat", lifted, to=output, axis=axis)
 
+    @cached_property
+    def prefix(self) -> str:
+        """What the names of all that is written begin with."""
+        return self.room.short(self.node.first_output)
+
 
 def _evaluated(maker: Node, operands: list[np.ndarray | None], name: str) -> np.ndarray:
     """The node's output `name`. Raises Declined if it cannot be computed, or not within reason."""
@@ -259,15 +274,21 @@ def _evaluated(maker: Node, operands: list[np.ndarray | None], name: str) -> np.
         raise Declined(f"{name!r} cannot be computed") from error
 
 
-def renamed(graph: onnx.GraphProto, names: Mapping[str, str], prefix: str) -> onnx.GraphProto:
-    """A copy whose tensors have names of their own, below `prefix`, but for those that `names` renames."""
+def renamed(
+    graph: onnx.GraphProto, names: Mapping[str, str], name_of: Callable[[str], str]
+) -> onnx.GraphProto:
+    """A copy whose tensors are called what `name_of` makes of their names, or what `names` says.
+
+    What bodies in it make keeps its name until these bodies are copied themselves: if names got a part for
+    each body around them at each level they would double with it.
+    """
     body = onnx.GraphProto()
     body.CopyFrom(graph)
-    made = [*(o for inner in messages(body, onnx.NodeProto) for o in inner.output if o)]
-    made += [tensor.name for tensor in body.initializer]
-    names = {**{name: f"{prefix} / {name}" for name in made}, **names}
+    made = [*(o for node in body.node for o in node.output if o), *(t.name for t in body.initializer)]
+    names = {**{name: name_of(name) for name in made if name not in names}, **names}
+    for node in body.node:
+        node.name = name_of(node.name) if node.name else ""
     for inner in messages(body, onnx.NodeProto):
-        inner.name = f"{prefix} / {inner.name}" if inner.name else ""
         for fields in (inner.input, inner.output):
             for i, name in enumerate(fields):
                 fields[i] = names.get(name, name)

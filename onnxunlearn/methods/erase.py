@@ -86,7 +86,7 @@ def erase(
         for layer in chosen:
             _write(edits, layer, *fitted.pop(layer.name))
     trial = bench.trial(edits)
-    details = {"layers": [la.name for la in chosen], "steps": steps, "reach": round(trial.reach, 4)}
+    details = {"layers": [la.name for la in chosen], "steps": steps, "reach": trial.noted}
     return Outcome(edits, details)
 
 

@@ -25,6 +25,7 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.numpy_spatial import patches
 from onnxunlearn.engines.windows import Windows
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.workbench import Workbench
 
@@ -120,7 +121,8 @@ def record_all_rows(
 ) -> dict[Layer, np.ndarray]:
     """`record_rows` of several layers in one pass over the probes.
 
-    limit: layer -> rows in all. reduce: rows of a batch -> what is kept of them, samples first.
+    limit: layer -> rows in all. reduce: rows of a batch -> what is kept of them, samples first. Raises
+    UnsupportedError that names a layer whose inputs are not finite: they have no directions.
     """
     count = len(bench.probes) if samples is None else len(samples)
     parts: dict[Layer, list[np.ndarray]] = {layer: [] for layer in layers}
@@ -136,7 +138,14 @@ def record_all_rows(
         return np.empty((len(x), 0))
 
     bench.record([layer.input for layer in layers], samples, edits, collect)
-    return {layer: np.concatenate(arrays) for layer, arrays in parts.items()}
+    found = {layer: np.concatenate(arrays) for layer, arrays in parts.items()}
+    for layer, rows in found.items():
+        if not np.isfinite(rows).all():
+            raise UnsupportedError(
+                f"{layer.node}: what enters it on the probes is not finite, and this method needs it; "
+                "use --method mask or head, or repair the weights before it"
+            )
+    return found
 
 
 def _windows(layer: Layer, x: np.ndarray) -> Windows:

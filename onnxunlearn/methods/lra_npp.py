@@ -102,15 +102,15 @@ def lra_npp(
             }
             cuts = _search(bench, steps, rankings, m, how)
             edits = _edits(bench, cuts, how)
-            reach = bench.trial(edits).reach
-            if best is None or reach < best[0]:
+            trial = bench.trial(edits)
+            if best is None or trial.reach < best[0]:
                 details = {
                     "perturb": how,
                     "k": n,
-                    "reach": round(reach, 4),
+                    "reach": trial.noted,
                     "cuts": [c.to_json() for c in cuts],
                 }
-                best = reach, Outcome(edits, details)
+                best = trial.reach, Outcome(edits, details)
         if best is not None and best[0] <= 0:
             break
     assert best is not None

@@ -99,7 +99,8 @@ class Matching:
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
         rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
         finite = all(np.isfinite(values).all() for values in (unit, rows))
-        if not (finite and (scores < np.inf).all() and (scores_f < np.inf).all()):  # −∞: a hidden class
+        told = [(s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in (scores, scores_f)]
+        if not (finite and all(told)):  # single logits of −∞ are hidden classes
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         near = neighbouring_class(features_f / unit, scores_f, features[: len(y)] / unit, y)
         read = read_directions(rows, unit, shared=not independent(bench.logits))

@@ -25,7 +25,7 @@ def best(
     for details, edits in candidates:
         trial = bench.trial(edits)
         affordable = bench.affordable(trial)
-        outcome = Outcome(edits, {**details, "affordable": affordable, "reach": round(trial.reach, 4)})
+        outcome = Outcome(edits, {**details, "affordable": affordable, "reach": trial.noted})
         if asked:
             return outcome
         order = (not affordable, max(trial.reach, 0.0) if affordable else 0.0, -(trial.confidence or 0.0))

@@ -1,5 +1,6 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -44,9 +45,18 @@ class Trial:
     def reach(self) -> float:
         """Margin below which 99 % of the class's images are expected (normal fit); ≤ 0 is forgotten.
 
-        Accuracy on a few probes is 0 long before the class is out of reach on unseen images.
+        Accuracy on a few probes is 0 long before the class is out of reach on unseen images. Margins of −∞,
+        of a hidden class, are out of reach; where one is no number the class is taken to be in reach: ∞.
         """
-        return float(self.margins.mean() + 2.33 * self.margins.std())
+        margins = self.margins[self.margins != -np.inf]
+        if not len(margins):
+            return -math.inf
+        return float(margins.mean() + 2.33 * margins.std()) if np.isfinite(margins).all() else math.inf
+
+    @property
+    def noted(self) -> float | None:
+        """`reach` for the report, which has room for numbers only."""
+        return round(self.reach, 4) if math.isfinite(self.reach) else None
 
 
 @dataclass(eq=False)

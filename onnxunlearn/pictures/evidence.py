@@ -7,15 +7,15 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.engines import Engine
-from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.neurons import neuron_relevance
 from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.subject import Subject, relevance_map
 from onnxunlearn.probes import Probes
-from onnxunlearn.relevance import Composite, Propagator, warn_of_zeros
+from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.relevance.seeds import Seed
+from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
 
 
@@ -63,16 +63,12 @@ class Gatherer:
         # Layers are summed up batch by batch: all activations of a large model would not fit into memory.
         sums = {layer.name: np.zeros(layer.neurons) for layer in layers}
         for batch in propagator.run(feeds, chosen.targets, self.batch_size, self.seed):
+            check_finite(batch, self.composite.name)
             maps.append(relevance_map(subject, batch.relevance[subject.tensor]))
             for layer in layers:
                 sums[layer.name] += neuron_relevance(batch.relevance[layer.output], layer.axis).sum(axis=0)
             self.progress(f"relevance {batch.start + batch.count}/{total}")
         relevance = np.concatenate(maps)
-        if not np.isfinite(relevance).all():
-            raise InputError(
-                f"relevance at {subject.tensor!r} is not finite with composite {self.composite.name!r}; "
-                "try another --composite"
-            )
         warn_of_zeros({subject.tensor: relevance}, self.composite.name)
         return Evidence(scores, relevance, {name: part / total for name, part in sums.items()})
 

@@ -2,9 +2,7 @@
 
 import logging
 import os
-import sys
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -114,8 +112,7 @@ def _from_path(text: str, inputs: Sequence[Input], labels: Labels) -> Probes:
     path = Path(text)
     if (script := script_parts(text)) is not None:
         batches = enumerate(run_script(*script))
-        with redirect_stdout(sys.stderr):  # stdout is for our results: what a script prints must not mix in
-            made = joined((named_probes(b, inputs, labels, f"{text} batch {i}") for i, b in batches), text)
+        made = joined((named_probes(b, inputs, labels, f"{text} batch {i}") for i, b in batches), text)
         return from_script(made, *script)
     if not text or not os.path.exists(text):
         raise InputError(f"{text!r}: no such file; give {_KINDS}")

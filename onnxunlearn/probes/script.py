@@ -1,15 +1,21 @@
 """Probes from a user's own loader: `script.py:function`, which yields or returns dicts of arrays."""
 
-import importlib.util
+import json
 import os
+import pickle
+import signal
+import subprocess
 import sys
-import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from onnxunlearn.errors import InputError, one_line
+
+_CHILD = Path(__file__).with_name("script_child.py")
+#: seconds that its process has to end by itself once it has given everything
+_GRACE = 5
 
 
 def script_parts(source: str) -> tuple[Path, str] | None:
@@ -21,46 +27,60 @@ def script_parts(source: str) -> tuple[Path, str] | None:
 def run_script(path: Path, function: str) -> Iterator[Mapping[str, Any]]:
     """Call `function()` in the file at `path`; each dict that it returns or yields is one batch.
 
-    The user's own code runs, with all of this process's rights. Raises InputError if file or function is
-    missing, if anything but dicts comes out, or if the script itself raises, naming the line.
+    The user's own code runs, with all of the user's rights, but in a process of its own: whatever ends it,
+    an exit or a crash, ends that alone. Raises InputError if file or function is missing, if anything but
+    dicts comes out, or if the script raises or ends its process, naming the line where it is known.
     """
     if not os.path.isfile(path):  # unlike Path.is_file, also where nothing can be called that
         raise InputError(f"{path}: no such script; give script.py:function")
     source = f"{path}:{function}"
-    path = path.absolute()  # as importlib and tracebacks have it
-    sys.path.insert(0, str(path.parent))  # as when Python runs the script: it may import its neighbours
+    whole = path.absolute()  # as importlib and tracebacks have it
+    # The script may import its neighbours, as when Python runs it.
+    places = json.dumps([str(whole.parent), *sys.path])
+    command = [sys.executable, str(_CHILD), places, str(whole), function]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as child:
+        try:
+            number = 0
+            while (batch := _next(child, path, source)) is not None:
+                if not isinstance(batch, Mapping):
+                    raise InputError(
+                        f"{source}: batch {number} is {batch}, "
+                        "expected a dict of arrays; yield {'x': ..., 'y': ...}"
+                    )
+                yield batch
+                number += 1
+            with suppress(subprocess.TimeoutExpired):  # it may have workers of its own to end
+                child.wait(_GRACE)
+        finally:
+            child.kill()
+
+
+def _next(child: "subprocess.Popen[bytes]", path: Path, source: str) -> Any:
+    """The next batch; None behind the last. What is no dict comes as its type's name."""
+    assert child.stdout is not None
     try:
-        made = _function(path, function)()
-        for number, batch in enumerate([made] if isinstance(made, Mapping) else made):
-            if not isinstance(batch, Mapping):
-                raise InputError(
-                    f"{source}: batch {number} is {type(batch).__name__}, "
-                    "expected a dict of arrays; yield {'x': ..., 'y': ...}"
-                )
-            yield batch
-    except InputError:
-        raise
-    except (Exception, SystemExit) as error:
-        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if f.filename == str(path)]
-        line = f" in line {lines[-1]}" if lines else ""
-        message = f"{type(error).__name__}: {one_line(error)}"
-        raise InputError(f"{source}: raised {message}{line}; correct the script") from error
-    finally:
-        with suppress(ValueError):  # the script may have changed the list itself
-            sys.path.remove(str(path.parent))
+        kind, content = pickle.load(child.stdout)
+    except EOFError:
+        raise InputError(f"{source}: {_ending(child.wait())}; correct the script") from None
+    except Exception as error:
+        raise InputError(
+            f"{source}: yields what cannot be handed over ({one_line(error)}); yield NumPy arrays"
+        ) from None
+    if kind == "missing":
+        raise InputError(f"{path}: {content}")
+    if kind == "raised":
+        name, message, line = content
+        said = f"{name}: {one_line(message)}" if message.strip() else name
+        where = "" if line is None else f" in line {line}"
+        raise InputError(f"{source}: raised {said}{where}; correct the script")
+    return content if kind == "batch" else None
 
 
-def _function(path: Path, function: str) -> Any:
-    name = f"_onnxunlearn_script_{path.stem}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    if spec is None or spec.loader is None:
-        raise InputError(f"{path}: not a Python script; give script.py:function")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses and pickling in the script look their module up
-    spec.loader.exec_module(module)
-    found = getattr(module, function, None)
-    if not callable(found):
-        own = [n for n, v in vars(module).items() if getattr(v, "__module__", None) == name and callable(v)]
-        has = f"it has {', '.join(own)}" if own else "it defines none"
-        raise InputError(f"{path}: no function {function!r}; {has}")
-    return found
+def _ending(code: int) -> str:
+    """What the script did to its process."""
+    if code >= 0:
+        return f"ended its process with exit code {code}"
+    try:
+        return f"its process was ended by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"its process was ended by signal {-code}"

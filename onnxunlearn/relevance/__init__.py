@@ -5,7 +5,7 @@ Stands on reverse and what is below it: engines, lowering, graph.
 
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance
 from onnxunlearn.relevance.composites import Composite, RuleSpec, composite, composite_file, parse_composite
-from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch, warn_of_zeros
+from onnxunlearn.relevance.propagate import Propagator, RelevanceBatch
 from onnxunlearn.relevance.rules import rule
 
 __all__ = [
@@ -20,5 +20,4 @@ __all__ = [
     "composite_file",
     "parse_composite",
     "rule",
-    "warn_of_zeros",
 ]

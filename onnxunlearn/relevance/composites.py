@@ -224,6 +224,9 @@ def read_composite(path: str | os.PathLike[str]) -> Composite:
     rules = []
     for line in lines:
         ((match, text),) = line.items()
+        if not isinstance(text, str | int | float):  # a list may stand for more text than there is memory
+            kind = type(text).__name__
+            raise InputError(f"{path}: what is given for {str(match)!r} is a {kind}; expected a rule's name")
         _check_match(str(match), path)
         name, parameters = _call(str(text))
         if name not in rule:

@@ -1,6 +1,5 @@
 """Relevance of data: record activations, run the relevance graph, batch by batch."""
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -61,20 +60,6 @@ class _Prepared:
     graph: RelevanceGraph
     model: Model
     recorded: tuple[str, ...]
-
-
-def warn_of_zeros(relevance: Mapping[str, np.ndarray], composite: str) -> None:
-    """Say where all relevance of all samples is 0, which looks like an answer and is none."""
-    nothing = [name for name, values in relevance.items() if values.size and not values.any()]
-    if nothing:
-        more = f" and {len(nothing) - 3} more" if len(nothing) > 3 else ""
-        logging.getLogger(__name__).warning(
-            "warning: relevance is 0 everywhere at %s%s with composite %s: the logits may be probabilities "
-            "or not depend on it; try another --composite, --tensors or --output-name",
-            ", ".join(map(repr, nothing[:3])),
-            more,
-            composite,
-        )
 
 
 class Propagator:

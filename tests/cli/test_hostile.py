@@ -245,3 +245,13 @@ def test_long_messages_are_cut(folder: Path) -> None:
     model.graph.node[1].op_type = "Nothing"
     (folder / "long.onnx").write_bytes(model.SerializeToString())
     assert len(refused(folder, 2, "inspect", "long.onnx")) < 3000
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("9" * 500, "; expected a whole number 1…2147483647"), ("[" * 1500, "; expected a whole number ≥ 1")],
+)
+def test_settings_beyond_numbers(folder: Path, value: str, message: str) -> None:
+    ran = onnxunlearn(*run("--method", "lra-npp", "--set", f"k={value}"))
+    assert (ran.code, len(ran.err.splitlines())) == (2, 1)
+    assert message in ran.err

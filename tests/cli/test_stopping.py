@@ -179,6 +179,49 @@ def test_handlers_are_put_back() -> None:
         assert signal.getsignal(signal.SIGTERM) is not before
 
 
+_LOADER = """
+import os, sys, time
+def load():
+    print(os.getpid(), file=sys.stderr, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_stopped_while_a_script_loads(folder: Path, name: str) -> None:
+    """Ctrl-C reaches the script's process, too; that of SIGTERM ends with ours."""
+    number = getattr(signal, name)
+    (folder / "loader.py").write_text(_LOADER)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            _PROGRAM.format(""),
+            "run",
+            "m.onnx",
+            "--forget",
+            "3",
+            "--data",
+            "loader.py:load",
+        ],
+        cwd=folder,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    assert process.stderr is not None
+    loader = int(process.stderr.readline())
+    if name == "SIGINT":
+        os.killpg(process.pid, number)
+    else:
+        process.send_signal(number)
+    _, error = process.communicate(timeout=300)
+    assert (process.returncode, error) == (128 + number, f"onnxunlearn: stopped by {name}\n")
+    with pytest.raises(ProcessLookupError):
+        os.kill(loader, 0)
+
+
 def test_a_second_signal_does_not_disturb() -> None:
     done = []
 

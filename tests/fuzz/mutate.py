@@ -61,6 +61,9 @@ def _by_field(data: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
     donor = onnx.ModelProto.FromString(random.choice(seeds))
     for _ in range(random.choice((1, 1, 1, 2, 3, 6))):
         places = list(_messages(model))
+        if random.random() < 0.03:
+            _nest(model.graph, random)
+            continue
         inner = [m for m in places if isinstance(m, onnx.NodeProto | onnx.AttributeProto)]
         message = random.choice(inner if inner and random.random() < 0.6 else places)
         if isinstance(message, onnx.NodeProto) and random.random() < 0.2:
@@ -74,6 +77,29 @@ def _by_field(data: bytes, seeds: Sequence[bytes], random: Random) -> bytes:
             continue
         _change(message, field, [places, list(_messages(donor))], random)
     return model.SerializeToString()
+
+
+def _nest(graph: onnx.GraphProto, random: Random) -> None:
+    """Put a node into a branch of an If, that into a branch of another, and so on."""
+    if not graph.node:
+        return
+    node = random.choice(graph.node)
+    graph.initializer.append(onnx.helper.make_tensor("yes", onnx.TensorProto.BOOL, [], [True]))
+    for level in range(random.choice((1, 2, 5, 29))):
+        made = list(node.output)
+        for i, output in enumerate(made):
+            node.output[i] = f"{output}{level}"
+        others = [
+            onnx.helper.make_node("Identity", node.input[:1], [f"{output} else"]) for output in node.output
+        ]
+        then, other = _branch("then", [node]), _branch("else", others)
+        made_of = onnx.helper.make_node("If", ["yes"], made, then_branch=then, else_branch=other)
+        node.CopyFrom(made_of)
+
+
+def _branch(name: str, nodes: Sequence[onnx.NodeProto]) -> onnx.GraphProto:
+    results = [onnx.ValueInfoProto(name=output) for node in nodes for output in node.output]
+    return onnx.helper.make_graph(nodes, name, [], results)
 
 
 def _messages(root: Message) -> Iterator[Message]:

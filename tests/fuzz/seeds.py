@@ -80,6 +80,29 @@ _TEXTS = {
         <int64 n = {2}, bool c = {1}, float[4, 4] w>
         { l = Loop(n, c, x) <body = b (int64 i, bool go, float[N, 4] a) => (bool on, float[N, 4] r)
             { on = Identity(go)  r = MatMul(a, w) }>  y = MatMul(l, w) }""",
+    "choices": """
+        g (float[N, 4] x) => (float[N, 3] y)
+        <bool c = {1}, float[4, 3] w>
+        { h = If(c) <
+            then_branch = one () => (float[N, 4] a) { a = If(c) <
+                then_branch = three () => (float[N, 4] d) { d = Relu(x) },
+                else_branch = four () => (float[N, 4] e) { f = Neg(x)  e = Tanh(f) }> },
+            else_branch = two () => (float[N, 4] b) { b = Identity(x) }>  y = MatMul(h, w) }""",
+    "loops": """
+        g (float[N, 4] x) => (float[N, 4] y)
+        <int64 n = {2}, bool c = {1}, float[4, 4] w>
+        { l = Loop(n, c, x) <body = b (int64 i, bool go, float[N, 4] a) => (bool on, float[N, 4] r)
+            { on = Identity(go)
+              r = Loop(n, c, a) <body = d (int64 j, bool again, float[N, 4] e) => (bool more, float[N, 4] f)
+                { more = Identity(again)  f = MatMul(e, w) }> }>  y = MatMul(l, w) }""",
+    "scan": """
+        g (float[3, 4] x) => (float[3, 3] y)
+        <float[4] start, bool c = {1}, float[4, 3] w>
+        { s, t = Scan(start, x) <num_scan_inputs = 1,
+            body = b (float[4] a, float[4] i) => (float[4] r, float[4] o)
+            { r = Add(a, i)  o = If(c) <then_branch = one () => (float[4] p) { p = Relu(r) },
+                                        else_branch = two () => (float[4] q) { q = Neg(r) }> }>
+          y = MatMul(t, w) }""",
     "functions": """
         g (float[N, 4] x) => (float[N, 3] y)
         <float[4, 3] w>

@@ -408,6 +408,44 @@ def test_many_loops_that_are_too_large_together_are_left(monkeypatch: pytest.Mon
     assert lower(model) is model
 
 
+def within(depth: int) -> onnx.GraphProto:
+    """Ifs within each other, the innermost Tanh(h)."""
+    inner = branch("Tanh", "h0")
+    for level in range(depth):
+        out = f"h{level + 1}"
+        node = helper.make_node("If", ["yes"], [out], then_branch=inner, else_branch=branch("Relu", "other"))
+        info = helper.make_tensor_value_info(out, TensorProto.FLOAT, None)
+        inner = helper.make_graph([node], f"level {level}", [], [info])
+    return inner
+
+
+def test_what_is_made_of_bodies_within_bodies_grows_with_the_file() -> None:
+    """Names, with a prefix for each body around them, doubled at each level: 12 GB of 7 kB."""
+    sizes = {}
+    for depth in (10, 20, 30):
+        nodes = [helper.make_node("Identity", ["x"], ["h"]), *within(depth).node]
+        nodes.append(helper.make_node("MatMul", [f"h{depth}", "w"], ["logits"]))
+        stored = {"w": normal(4, 4), "yes": np.array(True)}
+        model = model_of(nodes, {"x": ["N", 4]}, stored, "logits", ["N", 4])
+        lowered = lower(model)
+        assert [node.op for node in lowered.nodes if node.op not in {"Identity"}] == ["Tanh", "MatMul"]
+        assert_same(model, lowered, {"x": normal(2, 4)})
+        sizes[depth] = lowered.proto.ByteSize()
+    assert sizes[30] - sizes[20] < 3 * (sizes[20] - sizes[10]), sizes
+    assert sizes[30] < 30_000
+
+
+def test_long_names_are_not_written_at_every_step() -> None:
+    """5 GB of 160 kB."""
+    long = "n" * 20_000
+    inner = body([ON, helper.make_node("Tanh", ["h"], [long])], ["on", long], ITERATION)
+    model = looping(["times", "", "x"], inner, {"times": np.array(500)})
+    lowered = lower(model)
+    assert sum(node.op == "Tanh" for node in lowered.nodes) == 500
+    assert lowered.proto.ByteSize() < 2_000_000
+    assert_same(model, lowered, {"x": normal(2, 4)})
+
+
 def test_what_a_body_stores_is_written_once() -> None:
     step = [helper.make_node("MatMul", ["h", "v"], ["p"]), STEP[1]]
     inner = body([ON, *step], ["on", "next"], ITERATION, {"v": normal(4, 4)})

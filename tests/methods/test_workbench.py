@@ -113,6 +113,20 @@ def test_reach_grows_with_the_spread_of_margins() -> None:
     assert narrow.reach < 0 < wide.reach
 
 
+def test_margins_that_are_not_numbers() -> None:
+    """−∞ is a hidden class, out of reach; of what is no number nobody knows."""
+    figures = measure(np.zeros(1, int), np.zeros(1, int), (0,), 2)
+    for margins, reach in (
+        ([-np.inf, -np.inf], -np.inf),
+        ([-np.inf, -3.0, -1.0], -2 + 2.33),
+        ([np.nan, -3.0], np.inf),
+        ([np.inf, -3.0], np.inf),
+    ):
+        trial = Trial(figures, np.array(margins), None)
+        assert trial.reach == pytest.approx(reach)
+        assert trial.noted == (pytest.approx(reach) if np.isfinite(reach) else None)
+
+
 @pytest.mark.parametrize(("path", "name"), [(MLP, "/5/Gemm"), (CNN, "/9/Gemm"), (RESNET, "/9/Gemm")])
 def test_head_is_the_layer_that_makes_the_logits(path: Path, name: str) -> None:
     assert bench(path).head.name == name

@@ -46,7 +46,7 @@ def test_npy(tmp_path: Path) -> None:
         load_probes(path, PAIR, 3)
 
 
-def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_script(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "loader.py"
     path.write_text(
         "import numpy as np\n"
@@ -57,7 +57,7 @@ def test_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         "        yield {'x': x[start : start + 4], 'y': (np.arange(6) % 3)[start : start + 4]}\n"
     )
     assert_is_x_and_y(load_probes(f"{path}:make", MODEL, 3), f"{path}:make")
-    assert capsys.readouterr() == ("", "batch 0\nbatch 4\n")
+    assert capfd.readouterr() == ("", "batch 0\nbatch 4\n")
 
 
 def test_a_script_batch_that_does_not_fit(tmp_path: Path) -> None:

@@ -96,6 +96,11 @@ def test_from_a_file(tmp_path: Path) -> None:
         ("- [", "not YAML"),
         ("- conv: epsilon(epsilon=-1e400)", "not -inf"),
         ("[" * 1500 + "]" * 1500, "nested too deep"),
+        ("- dense: {a: b}", "what is given for 'dense' is a dict; expected a rule's name"),
+        (
+            f"- dense: [&a0 [x, x], {', '.join(f'&a{i} [*a{i - 1}, *a{i - 1}]' for i in range(1, 40))}]",
+            "what is given for 'dense' is a list",  # which would be a terabyte as text
+        ),
     ],
 )
 def test_a_wrong_file_is_named(text: str, named: str, tmp_path: Path) -> None:
