@@ -97,7 +97,7 @@ class Matching:
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
-        rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
+        rows = np.delete(bench.rows.weights(0, edits.weight(bench.head)), list(bench.forget), axis=0)
         finite = all(np.isfinite(values).all() for values in (unit, rows))
         if not (finite and (scores < np.inf).all() and (scores_f < np.inf).all()):  # −∞: a hidden class
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
