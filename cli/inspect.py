@@ -46,6 +46,20 @@ def inspect(
         _show(found)
 
 
+def _show_scores(found: Inspection) -> None:
+    """What the output says, and how it comes of the last layers."""
+    say = console.out.print
+    if found.embedding is not None:
+        size, by = found.embedding["size"], found.embedding["by"]
+        say(f"output   {found.output}: an embedding, {size} numbers scaled to length 1 by {by}; no classes")
+        return
+    made = f", made of {found.logits_of}" if found.logits_of else ""
+    behind = f", before {', '.join(found.behind)}" if found.behind else ""
+    say(f"logits   {found.logits}: {found.classes} classes{made}{behind} (output {found.output})")
+    if found.head is not None:
+        say(f"head     {found.head}")
+
+
 def _show(found: Inspection) -> None:
     say = console.out.print
     say(
@@ -54,8 +68,7 @@ def _show(found: Inspection) -> None:
     )
     for name, given in found.inputs.items():
         say(f"input    {name}: {given['dtype']}, {console.shape(given['shape'])}")
-    behind = f", before the {found.normaliser}" if found.normaliser else ""
-    say(f"logits   {found.logits}: {found.classes} classes{behind} (output {found.output})")
+    _show_scores(found)
     if labels := found.labels:
         first = ", ".join(labels.shown(c) for c in range(min(len(labels), _LABELS)))
         more = f", and {len(labels) - _LABELS} more (--json has all)" if len(labels) > _LABELS else ""

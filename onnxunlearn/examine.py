@@ -58,6 +58,8 @@ def examine(
     if trained is not None and not trained.labelled:
         raise InputError(f"{trained.source}: training samples have no y; give each one's class")
     progress("running the models")
+    inquiry = inquiry.as_seen(probes)
+    logits["original"] = inquiry.logits
     probes = inquiry.classified(probes)
     assert probes.y is not None
     if not np.isin(probes.y, classes).any():

@@ -51,8 +51,9 @@ def explain(
     """
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
-    logits = find_logits(model, output_name)
-    check_inference(lower(model), logits)
+    seen = lower(model)
+    logits = find_logits(seen, output_name)
+    check_inference(seen, logits)
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
@@ -67,9 +68,9 @@ def explain(
             lambda: judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
         )
     share_out = seeds.choose(seed)
-    wanted = tensors_on_the_way(lower(model), logits.tensor, tensors)
+    wanted = tensors_on_the_way(logits.within(seen), logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
-    propagator = Propagator(model, logits, runner, rules, wanted)
+    propagator = Propagator(seen, logits, runner, rules, wanted)
     if rules.needs_patterns:
         progress("estimating patterns")
         propagator.estimate_patterns(probes.feeds, batch_size)

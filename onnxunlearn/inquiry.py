@@ -1,5 +1,6 @@
 """Where `unlearn` and `examine` start: a classifier, the classes it is to forget, and how it is looked at."""
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,6 +20,8 @@ from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probe
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import hidden, independent
+
+log = logging.getLogger(__name__)
 
 
 class Shared(TypedDict, total=False):
@@ -80,7 +83,7 @@ class Options:
 @dataclass(frozen=True, eq=False)
 class Inquiry:
     """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
-    same in plain float ops, which is what methods work on."""
+    same in plain float ops, which is what methods work on. doubts: lines on what its scores mean."""
 
     options: Options
     model: Model
@@ -90,6 +93,7 @@ class Inquiry:
     logits: Logits
     forget: tuple[int, ...]
     engine: Engine
+    doubts: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
@@ -135,12 +139,21 @@ class Inquiry:
         """
         scores = self.scores(probes)
         if not probes.labelled:
-            decided = scores > 0.5
+            decided = scores > self.logits.threshold
             several = independent(self.logits) and bool((decided.sum(axis=1) != 1).any())
             probes = replace(
                 probes, y=scores.argmax(axis=1).astype(np.int64), labels=decided if several else None
             )
         return probes if probes.labels is None else probes.focused(self.forget, scores)
+
+    def as_seen(self, probes: Probes) -> "Inquiry":
+        """The same once it is known what the original says: logits may turn out to be probabilities."""
+        scores = self.scores(probes)
+        doubts = tuple(self.logits.doubts(scores))
+        for line in doubts:
+            log.warning("%s", line)
+        seen = self.logits.as_seen(self.seen, scores)
+        return replace(self, logits=seen, doubts=doubts) if doubts else self
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: those that choose."""

@@ -1,6 +1,7 @@
 """What a model is, before anything is done to it: inputs, logits, layers, and which ops LRP covers."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import prod
 from typing import Any
@@ -8,17 +9,19 @@ from typing import Any
 import numpy as np
 import onnx
 
+from onnxunlearn import judge
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
-from onnxunlearn.errors import OnnxUnlearnError
+from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import (
     Layer,
     Logits,
     Model,
     ModelSource,
     Node,
+    class_rows,
     find_layers,
-    find_logits,
+    find_scores,
     in_training,
     load,
     not_finite,
@@ -80,9 +83,15 @@ class RuleCount:
 class Inspection:
     """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
 
+    normaliser, behind: what the scores are of the logits, and all that stands in between, in words.
+    logits_of: what the logits are made of in memory, where the file has no such tensor. head: how the rows of
+    a layer make the logits; None where row i simply makes class i. embedding: size and the node that scales
+    to length 1, of an output that is no classifier's; then there are no logits.
+
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
     why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, on
-    nodes in training mode, and on labels. labels: what the file declares of the columns of the scores.
+    nodes in training mode, on labels, and on scores whose meaning is in doubt. labels: what the file declares
+    of the columns of the scores.
     """
 
     path: str | None
@@ -93,10 +102,14 @@ class Inspection:
     inputs: dict[str, dict[str, Any]]
     batch_size: int | None
     output: str
-    logits: str
+    logits: str | None
+    logits_of: str | None
     normaliser: str | None
-    classes: int
+    behind: tuple[str, ...]
+    classes: int | None
     labels: Labels
+    head: str | None
+    embedding: dict[str, Any] | None
     layers: tuple[LayerSummary, ...]
     weights_that_cannot_be_edited: tuple[str, ...]
     covered: dict[str, int]
@@ -122,10 +135,16 @@ def inspect(
     """Describe a model. Raises InputError if it cannot be loaded or has no usable logits."""
     rules_for = parse_composite(composite)
     model = load(model)
-    logits = find_logits(model, output_name)
-    labels = Labels.of(model, logits)
     hindrance = _hindrance(model)
     seen = lower(model) if hindrance else _seen(model, engine)
+    found = find_scores(seen, output_name)
+    embedding = None if isinstance(found, Logits) else found
+    logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
+    labels = Labels(0) if embedding else Labels.of(model, logits)
+    doubts: list[str] = []
+    if hindrance is None and embedding is None and logits.normaliser is None:
+        logits, doubts = _as_it_runs(model, seen, logits, engine)
+    seen = logits.within(seen)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
     nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
     ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
@@ -144,10 +163,14 @@ def inspect(
         },
         batch_size=model.batch_size,
         output=logits.output,
-        logits=logits.tensor,
+        logits=None if embedding else logits.tensor,
+        logits_of=logits.of or None,
         normaliser=logits.normaliser,
-        classes=logits.classes,
+        behind=logits.behind,
+        classes=None if embedding else logits.classes,
         labels=labels,
+        head=None if embedding else _head(seen, logits, layers),
+        embedding=None if embedding is None else {"size": embedding.size, "by": embedding.by},
         layers=tuple(
             LayerSummary(
                 layer.name,
@@ -171,7 +194,7 @@ def inspect(
         composite=rules_for.name,
         rules=rules,
         obstacle=obstacle,
-        warnings=(*not_finite(model), *in_training(seen, logits), *labels.notes),
+        warnings=(*not_finite(model), *in_training(seen, logits), *labels.notes, *doubts),
     )
 
 
@@ -182,6 +205,28 @@ def _seen(model: Model, engine: str) -> Model:
         return settle(seen, _example(model), create_engine(engine))
     except (OnnxUnlearnError, MemoryError):  # named as the obstacle
         return seen
+
+
+def _as_it_runs(model: Model, seen: Model, logits: Logits, engine: str) -> tuple[Logits, list[str]]:
+    """The logits in the light of one sample: scores that are probabilities are no logits."""
+    if _may_not_end(seen) is not None:
+        return logits, []
+    try:
+        said = judge.scores(model, logits, create_engine(engine), _example(model), model.batch_size or 1)
+    except (OnnxUnlearnError, MemoryError, IndexError, ValueError):  # or is not what it is declared as
+        return logits, []
+    return logits.as_seen(seen, said), logits.doubts(said)
+
+
+def _head(seen: Model, logits: Logits, layers: Sequence[Layer]) -> str | None:
+    """How the rows of the last layers make the logits; None where there is nothing to say."""
+    try:
+        rows = class_rows(seen, logits, layers)
+    except UnsupportedError as error:
+        return f"not known: {error}"
+    if rows.plain:
+        return None
+    return f"{', '.join(layer.name for layer in rows.layers[:4])}: {rows.words()}"
 
 
 def _weighted(seen: Model, node: Node) -> bool:
@@ -225,10 +270,8 @@ def _rules(
         return (), "no input is float, and none looks anything up in an embedding"
     if len(seen.nodes) > _MOST_NODES:
         return (), _too_many(seen)
-    for node in seen.nodes:  # also beside the path: a run to find out how often might never end
-        if any(inner.op_type == "Loop" for inner in (node.proto, *messages(node.proto, onnx.NodeProto))):
-            within = "" if node.kind == "Loop" else "of a Loop in it, "
-            return (), f"{node}: {within}{OPEN['Loop']}"
+    if (endless := _may_not_end(seen)) is not None:
+        return (), endless
     try:
         propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(_example(model)).rules
@@ -238,6 +281,15 @@ def _rules(
         return (), "one sample does not fit into memory"
     counts = Counter((r.op, r.kind, r.rule) for r in found)
     return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
+
+
+def _may_not_end(seen: Model) -> str | None:
+    """A line on a Loop, anywhere in the model: a run to find out how often it runs might never end."""
+    for node in seen.nodes:
+        if any(inner.op_type == "Loop" for inner in (node.proto, *messages(node.proto, onnx.NodeProto))):
+            within = "" if node.kind == "Loop" else "of a Loop in it, "
+            return f"{node}: {within}{OPEN['Loop']}"
+    return None
 
 
 def _example(model: Model) -> dict[str, np.ndarray]:

@@ -97,6 +97,7 @@ def unlearn(
             probes = maker.from_noise(classes)
     with clock("original"):
         progress("running the original")
+        inquiry = inquiry.as_seen(probes)
         given = probes.labelled
         probes = inquiry.classified(probes)
         check_probes(inquiry, probes, given)
@@ -156,6 +157,7 @@ def unlearn(
         notes=outcome.edits.notes,
         seconds=clock.seconds,
     )
+    about["warnings"] += inquiry.doubts
     findings = replace(findings, about=about)
     made_by = {name: about[name] for name in ("options", "versions", "probes")}
     plan = Plan.of(

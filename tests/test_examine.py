@@ -6,11 +6,16 @@ from functools import cache
 import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 
 from onnxunlearn import Examination, InputError, examine, load, unlearn
 from onnxunlearn.graph import patch
+from onnxunlearn.judge import divergence
 from onnxunlearn.probes import Probes
 
+from .graph.ending.ways import B2, PERCENT, SOFTMAX, Way, X
+from .graph.ending.ways import proto as written
+from .graph.models import run
 from .sample_paths import CNN, MLP, MNIST_LABELS, images, mlp, probes
 
 REFERENCE = CNN.with_name("mnist_cnn.without3.onnx")
@@ -179,3 +184,30 @@ def test_samples_must_be_there_and_training_samples_labelled() -> None:
         examine(MLP, MLP, 3, given, batch_size=0)
     with pytest.raises(InputError, match="max_retain_drop=nan"):
         examine(MLP, MLP, 3, given, max_retain_drop=float("nan"))
+
+
+@pytest.mark.parametrize("name", ["JAX", "a Clip behind", "temperature, taken apart", "percent", "mixed"])
+def test_probabilities_are_normalised_once(name: str) -> None:
+    """Whatever way they are written in, an audit compares what the files say; `mixed` nobody can trace."""
+    ways = {
+        **SOFTMAX,
+        **PERCENT,
+        "mixed": Way("p = Softmax <axis = 1> (z); y = MatMul(p, mixing)", "Softmax"),
+    }
+    original = written(ways[name])
+    edited = onnx.ModelProto()
+    edited.CopyFrom(original)
+    bias = next(t for t in edited.graph.initializer if t.name == "b2")
+    bias.CopyFrom(numpy_helper.from_array(B2 - np.float32(1e4) * (np.arange(6) == 3), "b2"))
+    outputs = [run(model, {"x": X}, ["y"])[0].astype(np.float64) for model in (original, edited)]
+    said = [p / p.sum(axis=1, keepdims=True) for p in outputs]
+    y = said[0].argmax(axis=1)
+    before, after = (model.SerializeToString() for model in (original, edited))
+    forget = 3 if name != "mixed" else int(y[0])
+    found = examine(before, after, forget, {"x": X, "y": y}, by_layer=False)
+    expected = [divergence(*(p[chosen] for p in said)) for chosen in (y == forget, y != forget)]
+    bits = [found.value("divergence", half) for half in ("forget", "retain")]
+    assert bits == pytest.approx(expected, abs=1e-5)
+    if name != "mixed":
+        assert expected[0] is not None
+        assert expected[0] > 0.6  # not 0.04, as of probabilities that are normalised twice

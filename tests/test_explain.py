@@ -11,6 +11,7 @@ from onnx import helper, numpy_helper
 from onnxunlearn import InputError, UnsupportedError, explain, load
 from onnxunlearn.engines import create_engine
 
+from .graph.ending.ways import ORDER, RAW, SOFTMAX, X, proto
 from .sample_paths import CNN, MLP, MOBILE, RESNET, images, mlp, probes
 
 EXACT = "epsilon(epsilon=1e-9)"
@@ -195,3 +196,22 @@ def test_all_tensors_of_an_integer_input_is_one_line() -> None:
         explain(model.SerializeToString(), {"x": np.ones((2, 4), np.int64)}, 1, tensors="all")
     found = explain(model.SerializeToString(), {"x": np.ones((2, 4), np.int64)}, 1, tensors="f")
     np.testing.assert_allclose(found["f"], 1, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "name", ["JAX", "JAX, guarded", "a Clip behind", "sum to the power −1", "times one over the sum"]
+)
+def test_relevance_starts_at_the_logits_however_the_softmax_is_written(name: str) -> None:
+    """Behind it there is next to nothing to share out: probabilities of 1 have no slope."""
+    found, straight = (
+        explain(proto(way).SerializeToString(), {"x": X}, "predicted", composite="epsilon_plus")["x"]
+        for way in (SOFTMAX[name], RAW["nothing"])
+    )
+    np.testing.assert_allclose(found, straight, atol=1e-5)
+    assert np.abs(found).max() > 1
+
+
+def test_relevance_of_logits_that_are_made_in_memory() -> None:
+    made = explain(proto(SOFTMAX["permuted behind"]).SerializeToString(), {"x": X}, 0)["x"]
+    straight = explain(proto(RAW["nothing"]).SerializeToString(), {"x": X}, ORDER[0])["x"]
+    np.testing.assert_allclose(made, straight, atol=1e-5)

@@ -10,6 +10,7 @@ from onnx import helper, numpy_helper
 
 from onnxunlearn import InputError, inspect, load
 
+from .graph.ending.ways import Way, proto
 from .sample_paths import CNN, MLP, MOBILE, RESNET, mlp
 
 
@@ -132,3 +133,47 @@ def test_rules_of_a_model_with_very_many_nodes(monkeypatch: pytest.MonkeyPatch) 
     found = inspect(MLP)
     assert found.obstacle == "with 6 nodes it would take minutes (shown up to 5)"
     assert len(found.layers) == 3
+
+
+def said(text: str) -> tuple[object, ...]:
+    found = inspect(proto(Way(text, None)).SerializeToString())
+    return found.logits, found.logits_of, found.normaliser, found.behind, found.head
+
+
+def test_what_lies_between_the_head_and_the_output_is_said() -> None:
+    softmax = ("Softmax",)
+    assert said("y = Identity(z)") == ("y", None, None, (), None)
+    assert said("p = Softmax(z); y = Clip(p, tiny, one)") == (
+        "z",
+        None,
+        "Softmax",
+        ("Softmax", "Clip 1e-07…1"),
+        None,
+    )
+    assert said("t = Div(z, two); y = Softmax(t)") == ("t", None, "Softmax", softmax, "head: × 0.5")
+    assert said("p = Softmax(z); y = Gather <axis = 1> (p, order)") == (
+        "logits of y",
+        "z at 3, 1, 4, 0, 5, 2",
+        "Softmax",
+        softmax,
+        "head: rows 3, 1, 4, 0, 5, 2",
+    )
+    assert said("p = Softmax(z); q = Softmax(z2); y = Mean(p, q)")[:4] == (
+        "logits of y",
+        "log of y",
+        "Softmax",
+        ("Softmax", "Mean of 2"),
+    )
+    assert said("n = Neg(z); y = Sigmoid(n)") == ("n", None, "Sigmoid", ("Sigmoid",), "head: negated")
+    *_, head = said("y = LayerNormalization(z, ones_of_6, zeros_of_6)")
+    assert isinstance(head, str)
+    assert head.startswith("not known: node 'LayerNormalization_3'")
+
+
+def test_probabilities_that_nobody_traced_are_a_warning() -> None:
+    found = inspect(proto(Way("p = Softmax(z); y = MatMul(p, mixing)", None)).SerializeToString())
+    assert (found.logits, found.normaliser) == ("logits of y", "Softmax")
+    (line,) = found.warnings
+    assert line.startswith(
+        "output 'y': its scores are probabilities, but what makes them add up to 1 was not"
+    )

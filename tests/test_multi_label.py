@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper, parser
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.errors import InputError
@@ -152,3 +152,40 @@ def test_batches_with_one_and_with_several_classes_are_joined(tmp_path: Path) ->
     focused = probes.focused([3], np.tile(np.arange(5.0), (3, 1)))
     assert focused.y is not None
     assert focused.y.tolist() == [0, 1, 3]
+
+
+#: Sigmoid, taken apart; from `z` to `y`
+FORMS = {
+    "1/(1+e⁻ᶻ)": "n = Neg(z); e = Exp(n); s = Add(e, one); y = Reciprocal(s)",
+    "tanh": "c = Mul(z, half); t = Tanh(c); s = Add(t, one); y = Mul(s, half)",
+    "percent": "p = Sigmoid(z); y = Mul(p, hundred)",
+    "LogSigmoid": "p = Sigmoid(z); y = Log(p)",
+    "−softplus(−z)": "n = Neg(z); s = Softplus(n); y = Neg(s)",
+    "beside one another": """l, r = Split <axis = 1> (z, parts); p = Sigmoid(l); q = Sigmoid(r);
+        y = Concat <axis = 1> (p, q)""",
+}
+
+
+def taken_apart(text: str) -> Model:
+    proto = tagger().proto
+    proto.graph.node.pop()
+    proto.graph.node.extend(parser.parse_node(line.strip()) for line in text.split(";"))
+    constants = {name: np.array(v, np.float32) for name, v in (("one", 1), ("half", 0.5), ("hundred", 100))}
+    constants["parts"] = np.array([2, 3])
+    proto.graph.initializer.extend(numpy_helper.from_array(v, name) for name, v in constants.items())
+    return load(proto.SerializeToString())
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_whatever_form_it_has_the_figures_are_those_of_sigmoid(name: str) -> None:
+    x, labels = data()
+    probes = {"x": x, "y": labels.astype(int)}
+    models = tagger(), taken_apart(FORMS[name])
+    expected, found = (unlearn(model, 2, probes, method="mask") for model in models)
+    assert found.report["figures"] == expected.report["figures"]
+    pairs = zip(models, (expected, found), strict=True)
+    audits = [examine(before, after.model_bytes, 2, probes, by_layer=False) for before, after in pairs]
+    assert audits[0].accuracies == audits[1].accuracies
+    for half in ("forget", "retain"):
+        expected_bits, bits = (audit.value("divergence", half) for audit in audits)
+        assert bits == pytest.approx(expected_bits, abs=1e-5)

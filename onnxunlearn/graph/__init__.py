@@ -6,14 +6,15 @@ each op, `layers` the weights that can be edited. Stands on errors, digests and 
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
 from onnxunlearn.graph.class_labels import class_labels
+from onnxunlearn.graph.class_rows import ClassRows
 from onnxunlearn.graph.edited import Edited
 from onnxunlearn.graph.finite import not_finite
-from onnxunlearn.graph.head import find_head, pooled, unpooled
+from onnxunlearn.graph.head import class_rows, find_head, find_heads, pooled, unpooled
 from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.label_encoder import label_mapping
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
-from onnxunlearn.graph.logits import Logits, find_logits
+from onnxunlearn.graph.logits import EmbeddingOutput, Logits, are_probabilities, find_logits, find_scores
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files
 from onnxunlearn.graph.precision import as_float64
@@ -28,7 +29,9 @@ from onnxunlearn.graph.view import Model
 
 __all__ = [
     "SHAPE",
+    "ClassRows",
     "Edited",
+    "EmbeddingOutput",
     "FakeQuantised",
     "Inputs",
     "Layer",
@@ -39,16 +42,20 @@ __all__ = [
     "Quantised",
     "Snapshot",
     "StoredTensor",
+    "are_probabilities",
     "as_float64",
     "check_inference",
     "check_output",
     "check_outputs",
     "class_labels",
+    "class_rows",
     "counts_bytes",
     "expose",
     "find_head",
+    "find_heads",
     "find_layers",
     "find_logits",
+    "find_scores",
     "in_training",
     "input_files",
     "label_mapping",

@@ -5,17 +5,50 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph.layers import Layer, find_layers, obstacle
+from onnxunlearn.graph.class_rows import ClassRows, rows_of
+from onnxunlearn.graph.layers import PRODUCTS, Layer, find_layers, obstacle
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.view import Model
 
 
-def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = None) -> Layer:
-    """The layer that makes the logits; one of `layers` (those of `find_layers`) where they are known.
+def find_heads(model: Model, logits: Logits, layers: Sequence[Layer] | None = None) -> tuple[Layer, ...]:
+    """The layers that make the logits, as a rule one; of `layers` (those of `find_layers`) where known.
 
-    Raises UnsupportedError if its weight is not stored, or has no row for each class.
+    Which of their rows makes which class is another question: see `class_rows`. Raises UnsupportedError if
+    the weight of the layer is not stored, or it has no row for each class.
     """
-    by_output = {layer.output: layer for layer in (find_layers(model) if layers is None else layers)}
+    model = logits.within(model)
+    layers = find_layers(model) if layers is None else layers
+    try:
+        return class_rows(model, logits, layers).layers
+    except UnsupportedError:
+        return (_nearest(model, logits, layers),)
+
+
+def find_head(model: Model, logits: Logits, layers: Sequence[Layer] | None = None) -> Layer:
+    """The layer that makes the logits. Raises UnsupportedError as `find_heads`, and if there are several."""
+    heads = find_heads(model, logits, layers)
+    if len(heads) > 1:
+        names = ", ".join(repr(layer.name) for layer in heads[:4]) + (", …" if len(heads) > 4 else "")
+        raise UnsupportedError(
+            f"the logits {logits.tensor!r} are made by {len(heads)} layers together ({names}), not by one"
+        )
+    return heads[0]
+
+
+def class_rows(model: Model, logits: Logits, layers: Sequence[Layer] | None = None) -> ClassRows:
+    """Which row of which layer makes which class's logit.
+
+    Raises UnsupportedError where that cannot be told, and for a layer whose weight is not stored.
+    """
+    model = logits.within(model)
+    layers = find_layers(model) if layers is None else [each for each in layers if each.kind in PRODUCTS]
+    return rows_of(model, logits.tensor, layers)
+
+
+def _nearest(model: Model, logits: Logits, layers: Sequence[Layer]) -> Layer:
+    """The next layer before the logits, if it has a row for each class."""
+    by_output = {layer.output: layer for layer in layers}
     for node in model.upstream(logits.tensor):
         for output in node.outputs:
             if output in by_output and by_output[output].neurons == logits.classes:

@@ -1,4 +1,8 @@
-"""Ops that ONNX Runtime's optimiser writes into the standard domain, which does not have them."""
+"""What ONNX Runtime takes and ONNX's checker does not.
+
+Ops that the runtime's optimiser writes into the standard domain, which does not have them; outputs without a
+shape or without a type, which it infers.
+"""
 
 import onnx
 
@@ -13,7 +17,8 @@ _RUNTIME = {
 
 
 def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
-    """A copy for ONNX's checker, with these ops in ONNX Runtime's own domain; None if the model has none.
+    """A copy for ONNX's checker: these ops in ONNX Runtime's own domain, all outputs with a type and shape.
+    None if the model needs none.
 
     Tensors that lie in other files are empty in it: what is checked is the graph.
     """
@@ -25,18 +30,28 @@ def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         since = _RUNTIME[node.op_type]
         return since is None or opset < since
 
-    if not any(is_foreign(node) for node in messages(proto, onnx.NodeProto)):
+    foreign = any(is_foreign(node) for node in messages(proto, onnx.NodeProto))
+    if not foreign and not any(_is_undeclared(output) for output in proto.graph.output):
         return None
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     for node in messages(copy, onnx.NodeProto):
         if is_foreign(node):
             node.domain = "com.microsoft"
-    if all(o.domain != "com.microsoft" for o in copy.opset_import):
+    if foreign and all(o.domain != "com.microsoft" for o in copy.opset_import):
         copy.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
+    for output in filter(_is_undeclared, copy.graph.output):
+        known = output.type.tensor_type.elem_type or onnx.TensorProto.FLOAT
+        output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, known, []))
     for tensor in messages(copy, onnx.TensorProto):
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             tensor.ClearField("data_location")
             tensor.ClearField("external_data")
             tensor.dims[:] = [0]
     return copy
+
+
+def _is_undeclared(output: onnx.ValueInfoProto) -> bool:
+    """Whether nothing is said of an output, or only of which numbers a tensor is."""
+    kind, tensor = output.type.WhichOneof("value"), output.type.tensor_type
+    return kind is None or (kind == "tensor_type" and tensor.elem_type > 0 and not tensor.HasField("shape"))

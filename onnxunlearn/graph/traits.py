@@ -36,7 +36,6 @@ class Traits:
     layout: only renames, retypes or rearranges: each element is used exactly once, unmixed.
     keeps_scores: of class scores that go in all come out, in order.
     averages: over places, so that channels stay what they are.
-    normaliser: makes class scores comparable, and leaves the largest the largest.
     opaque: keeps what it knows in attributes, not in weights.
     commutative: in its two operands.
     of_shape: reads the shape of its input, and no value.
@@ -55,7 +54,6 @@ class Traits:
     layout: bool = False
     keeps_scores: bool = False
     averages: bool = False
-    normaliser: bool = False
     opaque: bool = False
     commutative: bool = False
     of_shape: bool = False
@@ -141,7 +139,7 @@ _TRAITS = {
     "Less": Traits(data=_NONE, folds=Folds.WHOLE),
     "LessOrEqual": Traits(data=_NONE, folds=Folds.WHOLE),
     "Log": Traits(folds=Folds.WHOLE),
-    "LogSoftmax": Traits(normaliser=True, flattened=True),
+    "LogSoftmax": Traits(flattened=True),
     "MatMul": Traits(channels=-1, folds=Folds.WHOLE),
     "MatMulInteger": Traits(folds=Folds.WHOLE),
     "Max": Traits(folds=Folds.WHOLE, lists=True),
@@ -195,12 +193,12 @@ _TRAITS = {
     "ScatterElements": Traits(data=(0, 2)),
     "ScatterND": Traits(data=(0, 2)),
     "Shape": Traits(data=_NONE, of_shape=True, folds=Folds.WHOLE),
-    "Sigmoid": Traits(sign=Sign.NEVER_NEGATIVE, channelwise=True, normaliser=True, folds=Folds.WHOLE),
+    "Sigmoid": Traits(sign=Sign.NEVER_NEGATIVE, channelwise=True, folds=Folds.WHOLE),
     "Sign": Traits(data=_NONE, folds=Folds.WHOLE),
     "Sin": Traits(folds=Folds.WHOLE),
     "Size": Traits(data=_NONE, of_shape=True, folds=Folds.WHOLE),
     "Slice": Traits(data=_FIRST, folds=Folds.WHOLE, lists=True, picks=True, numbers=True),
-    "Softmax": Traits(sign=Sign.NEVER_NEGATIVE, normaliser=True, folds=Folds.WHOLE, flattened=True),
+    "Softmax": Traits(sign=Sign.NEVER_NEGATIVE, folds=Folds.WHOLE, flattened=True),
     "Split": Traits(data=_FIRST, folds=Folds.WHOLE, numbers=True),
     "Sqrt": Traits(folds=Folds.WHOLE),
     "Squeeze": Traits(

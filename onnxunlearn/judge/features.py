@@ -6,16 +6,19 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, record
-from onnxunlearn.graph import Layer, Logits, Model, find_head, pooled
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Logits, Model, find_heads, pooled
 from onnxunlearn.judge.running import session_of
 
 
 def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
     """The head's input for each sample, averaged over space or tokens: float32 [N, d].
 
-    Raises UnsupportedError if the head cannot be found.
+    Raises UnsupportedError if the head cannot be found, or its parts read different tensors.
     """
-    head = find_head(model, logits)
+    head, *others = find_heads(model, logits)
+    if any(other.input != head.input for other in others):
+        raise UnsupportedError(f"{head.node}: other layers make logits of what is not its input")
     return activations(model, engine, feeds, {head.input: head}, batch_size)[head.input]
 
 

@@ -28,9 +28,10 @@ def run(
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
     those whose first axis does not count samples are left out."""
-    # Scores that leave as a map of classes are taken before it.
+    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
     whole = logits.scores == logits.output
-    session = session_of(model, [logits.scores, *others], engine, whole=whole)
+    seen = model if whole or logits.scores in model.producer else lower(model)
+    session = session_of(seen, [logits.scores, *others], engine, whole=whole)
     if others:
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
         values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
@@ -64,7 +65,7 @@ def session_of(model: Model, tensors: Sequence[str], engine: Engine, *, whole: b
 
 def other_outputs(model: Model, logits: Logits) -> list[str]:
     """The outputs of numbers that are made from the inputs in another way than through the class scores."""
-    ends = {logits.tensor, logits.scores, logits.output}
+    ends = {logits.tensor, logits.scores, logits.output, *logits.sources}
     makers = [model.producer[name] for name in ends if name in model.producer]
     ends |= {name for node in makers for name in node.outputs}  # classifiers of ai.onnx.ml give labels, too
     inputs = {i.name for i in model.inputs}

@@ -68,7 +68,7 @@ def part_of(bench: Workbench, edits: Edits, share: float) -> Edits:
     """Go only a share of the way from the original's weights; the head is silenced all the same."""
     result, start = Edits(bench.model), Edits(bench.model)
     for layer in bench.trainable:
-        if layer.output == bench.head.output or layer.weight.name not in edits.feeds:
+        if layer in bench.heads or layer.weight.name not in edits.feeds:
             continue  # `erase` sets the weight of each layer that it changes
         before, after = start.weight(layer), edits.weight(layer)
         if not np.array_equal(before, after):

@@ -13,11 +13,11 @@ def channel_layers(bench: Workbench) -> list[Layer]:
     found = [
         layer
         for layer in bench.editable
-        if layer.name != bench.head.name and not (layer.bias is not None and layer.bias.shared)
+        if layer not in bench.heads and not (layer.bias is not None and layer.bias.shared)
     ]
     if not found:
         raise UnsupportedError(
-            f"no layer before {bench.head.node} has neurons of its own; use a method that edits the head, "
-            "e.g. --method esc"
+            f"no layer before {bench.heads[0].node} has neurons of its own; use a method that edits the "
+            "head, e.g. --method esc"
         )
     return found

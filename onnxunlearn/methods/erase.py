@@ -98,7 +98,7 @@ def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | No
 
 def scope(bench: Workbench, layers: int) -> list[Layer]:
     """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
-    body = [la for la in bench.trainable if la.output != bench.head.output]
+    body = [la for la in bench.trainable if la not in bench.heads]
     furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
     starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
     return [la for la in body if la.node.index >= max(starts, default=0)]

@@ -22,6 +22,7 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Model, Node
+from onnxunlearn.methods.head import check_rows
 from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
@@ -181,7 +182,8 @@ def _search(
 ) -> list[_Cut]:
     """The cuts, from the head down: m neurons at each step, or as many as the budget allows."""
     cuts: list[_Cut] = []
-    targets: Neurons = {c: np.array([c]) for c in bench.forget}
+    rows = check_rows(bench)
+    targets: Neurons = {c: rows.index[0, [c]] for c in bench.forget}
     for step in steps:
         cut = _Cut(step, rankings[step.layer.name], targets)
         longest = max(len(neurons) for neurons in cut.ranking.values())

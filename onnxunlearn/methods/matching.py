@@ -97,7 +97,7 @@ class Matching:
         y = bench.y[~bench.forgotten]
         unit = np.concatenate([features[: len(y)], features_f]).std(axis=0)
         unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
-        rows = np.delete(edits.weight(bench.head), list(bench.forget), axis=0)
+        rows = np.delete(bench.rows.weights(0, edits.weight(bench.head)), list(bench.forget), axis=0)
         finite = all(np.isfinite(values).all() for values in (unit, rows))
         told = [(s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in (scores, scores_f)]
         if not (finite and all(told)):  # single logits of −∞ are hidden classes

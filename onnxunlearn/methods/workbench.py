@@ -12,7 +12,17 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.graph import (
+    ClassRows,
+    Layer,
+    Logits,
+    Model,
+    class_rows,
+    expose,
+    find_head,
+    find_heads,
+    find_layers,
+)
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
@@ -75,6 +85,9 @@ class Workbench:
     progress: Callable[[str], None] = lambda _: None
     trials: int = field(default=0, init=False)
 
+    def __post_init__(self) -> None:
+        self.model = self.logits.within(self.model)
+
     @cached_property
     def layers(self) -> list[Layer]:
         """Those whose output is a matrix product of their input."""
@@ -104,7 +117,7 @@ class Workbench:
     def trainable(self) -> list[Layer]:
         """What a method changes that follows gradients: the editable layers; and where those are the head
         alone, as behind an LSTM or an embedding, layers of every kind."""
-        if any(layer.output != self.head.output for layer in self.editable):
+        if any(layer not in self.heads for layer in self.editable):
             return self.editable
         return self._of_their_own(self.every_layer)
 
@@ -116,8 +129,20 @@ class Workbench:
 
     @cached_property
     def head(self) -> Layer:
-        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited."""
+        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited, or several
+        layers make them together."""
         return find_head(self.model, self.logits, self.layers)
+
+    @cached_property
+    def heads(self) -> tuple[Layer, ...]:
+        """The layers that make the logits. Raises UnsupportedError if a weight cannot be edited."""
+        return find_heads(self.model, self.logits, self.layers)
+
+    @cached_property
+    def rows(self) -> ClassRows:
+        """Which rows of them make which class's logit: not always row i that of class i. Raises
+        UnsupportedError if that cannot be told."""
+        return class_rows(self.model, self.logits, self.layers)
 
     @cached_property
     def task(self) -> Task:
@@ -148,10 +173,10 @@ class Workbench:
         }
         found = [name for name, own in tensors.items() if own & changed]
         try:
-            shallow = found == [self.head.name]
+            shallow = set(found) <= {head.name for head in self.heads}
         except UnsupportedError:
             shallow = False
-        return "head only" if shallow else f"layers {', '.join(found)}" if found else "nothing"
+        return "nothing" if not found else "head only" if shallow else f"layers {', '.join(found)}"
 
     def relevance(
         self,

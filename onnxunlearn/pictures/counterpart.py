@@ -3,6 +3,7 @@
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
 from onnxunlearn.judge.report import declared_shape
+from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.subject import Subject, find_subject
 
 
@@ -20,12 +21,13 @@ def counterpart(
     if _takes(edited) != _takes(model):
         raise InputError(f"{what}: its inputs differ; give an edited copy of the same model")
     try:
-        edited_logits = find_logits(edited, logits.output)
+        seen = lower(edited)
+        edited_logits = find_logits(seen, logits.output)
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
     if edited_logits.classes != logits.classes:
         raise InputError(f"{what}: it has {edited_logits.classes} classes, not {logits.classes}")
-    found = find_subject(edited, edited_logits, subject.input)
+    found = find_subject(edited_logits.within(seen), edited_logits, subject.input)
     if found.kind != subject.kind:
         raise InputError(f"{what}: it reads input {subject.input!r} in another way")
     return edited, edited_logits, found

@@ -81,16 +81,18 @@ def draw(
     check_number("batch_size", batch_size, 1, whole=True)
     progress("loading")
     model = load(model)
-    logits = find_logits(model, output_name)
-    check_inference(lower(model), logits)
-    subject = find_subject(model, logits, input_name)
+    seen = lower(model)
+    logits = find_logits(seen, output_name)
+    seen = logits.within(seen)
+    subject = find_subject(seen, logits, input_name)
+    check_inference(seen, logits)
     other = None if compare is None else counterpart(compare, model, logits, subject)
     inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **input_files(model)}
     if other is not None:
         inputs |= input_files(other[0])
     folder = check_folder(directory, overwrite, inputs)
     if composite is None:
-        composite = "epsilon_plus_flat" if starts_with_conv(model, subject, logits) else "epsilon_plus"
+        composite = "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
     rules, share_out = parse_composite(composite), seeds.choose(seed)
     words = read_vocabulary(vocabulary) if isinstance(vocabulary, str | os.PathLike) else vocabulary
     runner = create_engine(engine, providers)
@@ -105,7 +107,7 @@ def draw(
     gatherer = Gatherer(runner, rules, share_out, probes, batch_size, progress)
     before = gatherer.gather(model, logits, subject, chosen)
     after = None if other is None else gatherer.gather(*other, chosen)
-    layers = compare_layers(model, logits, subject, before, after)
+    layers = compare_layers(seen, logits, subject, before, after)
 
     # here, since drawing needs matplotlib and Jinja2, which are optional and slow to import
     from onnxunlearn.pictures.render import Story, render
@@ -121,8 +123,7 @@ def draw(
         "target": str(target),
         "samples": f"{len(chosen.probes)}: {chosen.note}",
         "input": subject.input,
-        "scores": f"of output {logits.output}"
-        + (f", behind {logits.normaliser}" if logits.normaliser else ""),
+        "scores": f"of output {logits.output}" + "".join(f", {step}" for step in logits.behind),
         "engine": f"{runner.name}, {', '.join(runner.providers)}",
         "made by": f"onnxunlearn {versions().get('onnxunlearn', '')}",
     }

@@ -7,7 +7,9 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.engines import Engine
-from onnxunlearn.graph import Layer, Logits, Model, find_layers
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Logits, Model, find_heads, find_layers
+from onnxunlearn.lowering import lower
 from onnxunlearn.neurons import neuron_relevance
 from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
@@ -51,11 +53,12 @@ class Gatherer:
         Raises UnsupportedError naming node, op and opset where relevance cannot pass, InputError where it
         overflows.
         """
-        layers = drawn_layers(model, logits, subject)
+        seen = logits.within(lower(model))
+        layers = drawn_layers(seen, logits, subject)
         names = [subject.tensor, *(layer.output for layer in layers)]
         feeds, total = chosen.probes.feeds, len(chosen.probes)
         scores = judge.scores(model, logits, self.engine, feeds, self.batch_size)
-        propagator = Propagator(model, logits, self.engine, self.composite, names)
+        propagator = Propagator(seen, logits, self.engine, self.composite, names)
         if self.composite.needs_patterns:
             self.progress("estimating patterns")
             propagator.estimate_patterns(self.probes.feeds, self.batch_size)
@@ -74,13 +77,17 @@ class Gatherer:
 
 
 def drawn_layers(model: Model, logits: Logits, subject: Subject) -> Sequence[Layer]:
-    """The layers between the input and the logits, in graph order.
+    """The layers of a lowered model between the input and the logits, in graph order.
 
     Not the one that makes the logits, unless it is the only one: relevance starts there, on one neuron.
     """
     between = {o for node in path_between(model, [subject.tensor], logits.tensor) for o in node.outputs}
     layers = [layer for layer in find_layers(model) if layer.output in between]
-    return [layer for layer in layers if layer.output != logits.tensor] or layers
+    try:
+        heads = {head.output for head in find_heads(model, logits)}
+    except UnsupportedError:  # its weight is not stored, so it is not among the layers
+        heads = set()
+    return [layer for layer in layers if layer.output not in heads] or layers
 
 
 def compare_layers(

@@ -79,7 +79,7 @@ class Propagator:
         dtype: np.dtype[Any] | type = np.float32,
     ) -> None:
         # What is recorded and what is compiled are the same: fused and quantised nodes as plain float ops.
-        model = lower(model)
+        model = logits.within(lower(model))
         self.model, self.logits, self.engine, self.composite = model, logits, engine, composite
         self.tensors = tuple(dict.fromkeys(tensors))
         self.dtype = np.dtype(dtype)

@@ -9,9 +9,6 @@ from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures
 from onnxunlearn.tasks.task import Task
 
-#: of a probability; the logit's is 0
-_THRESHOLD = 0.5
-
 
 class MultiLabel(Task):
     """Decisions and truth are bool [N, classes]; each output gives an answer for each sample."""
@@ -23,7 +20,7 @@ class MultiLabel(Task):
         return probes.labels
 
     def decide(self, scores: np.ndarray, *, raw: bool = False) -> np.ndarray:
-        return np.asarray(scores > (0 if raw else _THRESHOLD))
+        return np.asarray(scores > (0 if raw else self.logits.threshold))
 
     def answers(self, decided: np.ndarray, truth: np.ndarray) -> Answers:
         return _answers(decided, truth, self.forget)
@@ -32,7 +29,7 @@ class MultiLabel(Task):
         return np.asarray(decided.sum(axis=0))
 
     def certainty(self, scores: np.ndarray) -> np.ndarray:
-        p = scores.astype(np.float64)
+        p = self.logits.by_itself(scores)
         return np.maximum(p, 1 - p).reshape(-1)
 
     def margins(self, logits: np.ndarray, truth: np.ndarray) -> np.ndarray:

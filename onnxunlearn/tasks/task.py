@@ -68,7 +68,7 @@ class Task(ABC):
 
 def independent(logits: Logits) -> bool:
     """Whether each output decides for itself, against a threshold; else the largest wins."""
-    return logits.normaliser == "Sigmoid"
+    return logits.independent
 
 
 def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:

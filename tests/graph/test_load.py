@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Model, load
+from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.graph.tensors import external_tensors
 
-from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, tensor, value
+from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, run, tensor, value
 
 MLP = (SAMPLES / "mnist_mlp.onnx").read_bytes()
 
@@ -344,3 +344,25 @@ def test_what_only_onnx_runtime_has_in_the_standard_domain_is_accepted(op: str, 
     proto.graph.node.append(helper.make_node("Relu", ["nowhere"], ["z"]))
     with pytest.raises(InputError, match="fails the ONNX checker"):
         load(proto.SerializeToString())
+
+
+@pytest.mark.parametrize("what", ["shape", "type"])
+def test_an_output_of_which_less_is_said_than_the_checker_wants(what: str, tmp_path: Path) -> None:
+    """ONNX Runtime infers it, and so does shape inference; all else is checked as ever."""
+    proto = dense(tensor("w", numbers(4, 3)))
+    output = proto.graph.output[0]
+    if what == "shape":
+        output.type.tensor_type.ClearField("shape")
+    else:
+        output.ClearField("type")
+    (tmp_path / "model.onnx").write_bytes(proto.SerializeToString())
+    assert run(proto, {"x": numbers(2, 4)})[0].shape == (2, 3)
+    onnx.save(proto, tmp_path / "away.onnx", save_as_external_data=True, size_threshold=0, location="data")
+    for name in ("model.onnx", "away.onnx"):
+        model = load(tmp_path / name)
+        assert model.data == (tmp_path / name).read_bytes()
+        assert find_logits(model) == Logits("y", "y", 3, None)
+    proto.graph.node.append(helper.make_node("Relu", ["nowhere"], ["z"]))
+    (tmp_path / "away.onnx").write_bytes(proto.SerializeToString())
+    with pytest.raises(InputError, match="fails the ONNX checker"):
+        load(tmp_path / "away.onnx")

@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, find_logits, load
+from onnxunlearn.graph import Logits, are_probabilities, expose, find_logits, load
 
-from .models import SAMPLES, Dims, assert_one_line, build, loaded, numbers, tensor, value
+from .models import SAMPLES, Dims, assert_one_line, build, loaded, numbers, run, tensor, value
 
 AXES = tensor("axes", np.array([2, 3]))
 PAIR = tensor("pair", np.array([0, 5]))
@@ -114,7 +114,12 @@ def test_several_outputs_are_ambiguous() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"), [("y", Logits("h", "y", 5, "Softmax")), ("z", Logits("z", "z", 5, None))]
+    ("name", "expected"),
+    [
+        ("y", Logits("h", "y", 5, "Softmax")),
+        ("z", Logits("z", "z", 5, None)),
+        ("i", Logits("h", "i", 5, None, "h")),
+    ],
 )
 def test_a_name_chooses_among_several(name: str, expected: Logits) -> None:
     assert find_logits(loaded(TWO_HEADS), name) == expected
@@ -127,9 +132,11 @@ def test_a_name_that_is_no_output() -> None:
 
 
 def test_a_named_output_without_scores() -> None:
+    proto = classifier([("Identity", "h", "y", {})], [SCORES, value("c", ["N"], TensorProto.INT64)])
+    proto.graph.node.append(helper.make_node("Cast", ["h"], ["c"], to=TensorProto.INT64))
     with pytest.raises(InputError) as caught:
-        find_logits(loaded(TWO_HEADS), "i")
-    assert_one_line(caught.value, "output 'i' holds no class scores")
+        find_logits(loaded(proto), "c")
+    assert_one_line(caught.value, "output 'c' holds no class scores")
 
 
 def test_an_output_that_holds_no_scores_is_no_candidate() -> None:
@@ -239,3 +246,80 @@ def test_an_unknown_op_before_the_output_hides_the_classes() -> None:
 @pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_resnet", "fashion_mobile"])
 def test_sample_models(name: str) -> None:
     assert find_logits(load(SAMPLES / f"{name}.onnx")) == Logits("logits", "logits", 10, None)
+
+
+def mixed(tail: Trail) -> onnx.ModelProto:
+    """Behind the Softmax `p` stands what the tail says; `m` mixes classes, its rows add up to 1."""
+    proto = classifier([("Softmax", "h", "p", {}), *tail], [SCORES])
+    mixing = np.random.default_rng(0).dirichlet(np.ones(5), 5).astype(np.float32)
+    proto.graph.initializer.append(tensor("m", mixing))
+    return proto
+
+
+def test_probabilities_that_nobody_traced_are_no_logits() -> None:
+    model = loaded(mixed([("MatMul", "p,m", "y", {})]))
+    found = find_logits(model)
+    assert found == Logits("y", "y", 5, None)
+    x = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
+    y = run(model.proto, {"x": x}, ["y"])[0]
+    assert are_probabilities(y)
+    (line,) = found.doubts(y)
+    assert "output 'y': its scores are probabilities" in line
+    seen = found.as_seen(model, y)
+    assert (seen.normaliser, seen.output, seen.scores, seen.classes) == ("Softmax", "y", "y", 5)
+    z = run(expose(seen.within(model), [seen.tensor]), {"x": x})[0]
+    np.testing.assert_allclose(np.exp(z), y, rtol=1e-5)
+    assert seen.within(seen.within(model)).proto.ByteSize() == seen.within(model).proto.ByteSize()
+    assert seen.doubts(y) == []  # said once
+
+
+def test_what_was_made_of_probabilities_is_said_where_it_got_lost() -> None:
+    model = loaded(mixed([("Sin", "p", "s", {}), ("Relu", "s", "y", {})]))
+    found = find_logits(model)
+    assert (found.tensor, found.normaliser) == ("y", None)
+    assert found.lost is not None
+    assert "op Sin" in found.lost
+    (line,) = found.doubts(np.full((3, 5), 0.4))
+    assert "what node 'Sin" in line
+    assert found.doubts(np.full((3, 5), 1.5)) == []  # no probabilities
+
+
+def test_raw_scores_are_not_doubted() -> None:
+    model = loaded(classifier([("Identity", "h", "y", {})], [SCORES]))
+    found = find_logits(model)
+    scores = np.random.default_rng(0).normal(size=(20, 5))
+    assert found.doubts(scores) == []
+    assert found.as_seen(model, scores) is found
+    assert not are_probabilities(np.abs(scores))
+    assert not are_probabilities(np.zeros((0, 5)))
+
+
+def test_logits_that_no_tensor_holds_are_made_in_memory() -> None:
+    trail: Trail = [("Softmax", "h", "p", {}), ("Gather", "p,order", "y", {"axis": 1})]
+    proto = classifier(trail, [SCORES])
+    proto.graph.initializer.append(tensor("order", np.array([4, 3, 2, 1, 0])))
+    model = loaded(proto)
+    found = find_logits(model)
+    assert (found.tensor, found.of) == ("logits of y", "h at 4, 3, 2, 1, 0")
+    assert found.made is not None
+    seen = found.within(model)
+    assert seen.origin is model
+    assert found.tensor not in model.producer
+    x = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
+    h, z = run(expose(seen, ["h", found.tensor]), {"x": x})
+    np.testing.assert_array_equal(z, h[:, ::-1])
+
+
+@pytest.mark.parametrize(
+    ("normaliser", "top", "threshold"),
+    [
+        (None, 1, 0),
+        ("Sigmoid", 1, 0.5),
+        ("Sigmoid", 100, 50),
+        ("LogSigmoid", 1, np.log(0.5)),
+    ],
+)
+def test_thresholds(normaliser: str | None, top: float, threshold: float) -> None:
+    found = Logits("z", "y", 5, normaliser, top=top)
+    assert found.threshold == pytest.approx(threshold)
+    assert found.independent == (normaliser is not None)

@@ -85,6 +85,17 @@ def test_probabilities_behind_every_normaliser() -> None:
         np.testing.assert_allclose(probabilities(np.log(expected), "LogSoftmax"), expected)
 
 
+def test_what_is_in_proportion_is_scaled_and_what_adds_up_to_1_is_never_normalised_again() -> None:
+    expected = softmax(SCORES)
+    for factor in (1, 100, 0.01):
+        np.testing.assert_allclose(probabilities(factor * expected, "Softmax"), expected)
+        np.testing.assert_allclose(probabilities(factor * expected, "Exp"), expected)
+    np.testing.assert_allclose(probabilities(expected, None), expected)  # whoever took them for logits
+    np.testing.assert_allclose(probabilities(expected - 1e-2, None), softmax(expected - 1e-2))
+
+
 def test_independent_probabilities_are_scaled() -> None:
     found = probabilities(np.array([[0.6, 0.2], [0.0, 0.0]]), "Sigmoid")
     np.testing.assert_allclose(found, np.array([[0.75, 0.25], [0.0, 0.0]]))
+    logs = probabilities(np.log([[0.6, 0.2], [0.1, 0.1]]), "LogSigmoid")
+    np.testing.assert_allclose(logs, np.array([[0.75, 0.25], [0.5, 0.5]]))
