@@ -78,7 +78,7 @@ class Evidence:
     @cached_property
     def forgotten(self) -> np.ndarray:
         """Which samples are of a class to forget, bool [N]."""
-        return np.isin(self.y, self.forget)
+        return self.probes.are(self.forget)
 
     @cached_property
     def counts(self) -> np.ndarray:

@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features
@@ -28,7 +29,7 @@ class Subject:
     engine: Engine
     batch_size: int
     hide: Callable[[np.ndarray], np.ndarray] | None = None
-    _said: dict[Probes, Said] = field(default_factory=dict, init=False, repr=False)
+    _said: dict[int, tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -79,9 +80,9 @@ class Subject:
         return {layer.name: found[layer.output] for layer in own}
 
     def _run(self, probes: Probes) -> Said:
-        if probes not in self._said:
+        feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
+        if id(feeds) not in self._said:
             others = other_outputs(self.model, self.logits)
-            self._said[probes] = run(
-                self.model, self.logits, self.engine, probes.feeds, self.batch_size, others
-            )
-        return self._said[probes]
+            said = run(self.model, self.logits, self.engine, feeds, self.batch_size, others)
+            self._said[id(feeds)] = feeds, said  # kept: no other feeds may get that id
+        return self._said[id(feeds)][1]

@@ -23,7 +23,8 @@ from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.head import check_rows
-from onnxunlearn.methods.workbench import Outcome, Workbench, largest, method
+from onnxunlearn.methods.search import largest
+from onnxunlearn.methods.workbench import Outcome, Workbench, method
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
 #: forget class -> neurons of one layer

@@ -1,7 +1,7 @@
 """How strong an edit may be: candidates are tried on the choosing probes, the retain budget decides."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from onnxunlearn.edits import Edits
@@ -32,3 +32,14 @@ def best(
         if not exceeds(bench.original.figures, trial.figures, bench.budget) and order < lowest:
             lowest, found = order, outcome
     return Outcome(found.edits, {**found.details, "trials": bench.trials})
+
+
+def largest(count: int, holds: Callable[[int], bool]) -> int:
+    """The largest n in 0…count for which `holds(n)`, by bisection; `holds(0)` is taken for granted."""
+    low, high = 0, count
+    if count and holds(count):
+        return count
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if holds(middle) else (low, middle)
+    return low

@@ -129,8 +129,7 @@ class Workbench:
 
     @cached_property
     def head(self) -> Layer:
-        """The layer that makes the logits. Raises UnsupportedError if its weight cannot be edited, or several
-        layers make them together."""
+        """The layer that makes the logits. Raises UnsupportedError if there is none, or several."""
         return find_head(self.model, self.logits, self.layers)
 
     @cached_property
@@ -140,8 +139,7 @@ class Workbench:
 
     @cached_property
     def rows(self) -> ClassRows:
-        """Which rows of them make which class's logit: not always row i that of class i. Raises
-        UnsupportedError if that cannot be told."""
+        """Which of their rows makes which class's logit. Raises UnsupportedError if that cannot be told."""
         return class_rows(self.model, self.logits, self.layers)
 
     @cached_property
@@ -157,7 +155,7 @@ class Workbench:
     @cached_property
     def forgotten(self) -> np.ndarray:
         """Which probes are of a class to forget, bool [N]."""
-        return np.isin(self.y, self.forget)
+        return self.probes.are(self.forget)
 
     @property
     def made(self) -> np.ndarray:
@@ -309,14 +307,3 @@ class Workbench:
 Method = Callable[..., Outcome]
 #: name -> function (workbench, **parameters) -> outcome
 method: Registry[Method] = Registry("method", group="onnxunlearn.methods")
-
-
-def largest(count: int, holds: Callable[[int], bool]) -> int:
-    """The largest n in 0…count for which `holds(n)`, by bisection; `holds(0)` is taken for granted."""
-    low, high = 0, count
-    if count and holds(count):
-        return count
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if holds(middle) else (low, middle)
-    return low

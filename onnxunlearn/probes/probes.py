@@ -47,10 +47,14 @@ class Probes:
         y, labels, made = (None if a is None else a[index] for a in (self.y, self.labels, self.made))
         return replace(self, feeds=feeds, y=y, labels=labels, made=made)
 
+    def are(self, classes: Sequence[int]) -> np.ndarray:
+        """Which samples are of these classes, bool [N]; y must be known."""
+        assert self.y is not None
+        return np.isin(self.y, classes)
+
     def of(self, classes: Sequence[int]) -> "Probes":
         """The samples of these classes; y must be known."""
-        assert self.y is not None
-        return self.select(np.isin(self.y, classes))
+        return self.select(self.are(classes))
 
     def counts(self, classes: int) -> np.ndarray:
         """Samples of each class, int [classes]; one of several classes counts for each of them."""

@@ -13,7 +13,8 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
-from onnxunlearn.methods.workbench import Trial, largest
+from onnxunlearn.methods.search import largest
+from onnxunlearn.methods.workbench import Trial
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks import measure
 from onnxunlearn.tasks.budget import exceeds
