@@ -31,7 +31,7 @@ def mask(bench: Workbench, *, low: float = -1e4) -> Outcome:
         bias = edits.bias(layer)
         assert bias is not None
         known = rows.biases(layers[0], bias) + rows.shift
-        wanted = np.minimum(low, known[np.isfinite(known)].min())
+        wanted = known[np.isfinite(known)].min(initial=low)  # there may be none
         bias[rows.index[layers[0], c]] = (wanted - rows.shift[c]) / scale
         edits.set_bias(layer, bias)
     return Outcome(edits, {"bias": low})
