@@ -172,12 +172,23 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
         counts += f" ({copies} are copies of others: none judges what it chose, or twice)"
     say(f"depth:   {report['method']['depth']}")
     say(f"probes:  {counts}, labels {probes['labels']}{_origin(probes)}")
-    if verbose:
-        details = report["method"]["details"].items()
-        chosen = ", ".join(f"{k} {v}" for k, v in details if isinstance(v, str | int | float))
-        say(f"method:  {report['method']['name']}: {chosen}")
+    say(f"method:  {_method(report['method'], verbose)}")
     providers = ", ".join(engine["providers"])
     say(f"time:    {sum(report['seconds'].values()):.1f} s on {engine['name']} ({providers})")
+
+
+def _method(method: dict[str, Any], verbose: bool) -> str:
+    """What was chosen and, where it is not what would go deepest, why."""
+    details = method["details"]
+    if verbose:
+        shown = {k: v for k, v in details.items() if isinstance(v, str | int | float) and k != "why"}
+        what = f"{method['name']}: {', '.join(f'{k} {v}' for k, v in shown.items())}"
+    else:
+        what = method["name"]
+        if "chosen" in details:
+            share = details.get("share", 1)
+            what += f": {'' if share == 1 else f'{share:.0%} of '}{details['chosen']}"
+    return f"{what}, because {details['why']}" if details.get("why") else what
 
 
 def _origin(probes: dict[str, Any]) -> str:

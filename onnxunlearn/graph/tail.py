@@ -33,14 +33,8 @@ class Tail:
 
         A weight is fed in the canonical layout, a bias as its node reads it; see `feeds`.
         """
-        proto = onnx.ModelProto()
-        proto.CopyFrom(self.model.proto)
+        proto = self._bare(recorded)
         graph = proto.graph
-        del graph.input[:], graph.output[:], graph.node[:]
-        for name in self.boundary:
-            array = recorded[name]
-            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
-            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
         at_node: dict[int, list[Layer]] = {}
         for layer in self.layers:
             at_node.setdefault(layer.node.index, []).append(layer)
@@ -60,6 +54,25 @@ class Tail:
                     )
             graph.node.append(copy)
         return Model(b"", proto, self.model.path, lent=self.model.lent)
+
+    def alone(self, recorded: Mapping[str, np.ndarray]) -> Model:
+        """In memory; inputs: the boundary, typed as `recorded`. The weights are those of the model."""
+        proto = self._bare(recorded)
+        for node in self.nodes:
+            proto.graph.node.add().CopyFrom(node.proto)
+        return Model(b"", proto, self.model.path, lent=self.model.lent)
+
+    def _bare(self, recorded: Mapping[str, np.ndarray]) -> onnx.ModelProto:
+        """The model without nodes and outputs; inputs: the boundary."""
+        proto = onnx.ModelProto()
+        proto.CopyFrom(self.model.proto)
+        graph = proto.graph
+        del graph.input[:], graph.output[:], graph.node[:]
+        for name in self.boundary:
+            array = recorded[name]
+            kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
+            graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
+        return proto
 
     def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""

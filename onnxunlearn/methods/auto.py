@@ -1,67 +1,180 @@
-"""The default: the deepest edit that the retain budget allows."""
+"""The default: the deepest edit that the retain budget allows, as probes tell that it was not fitted to.
 
-from collections.abc import Callable, Iterable, Iterator
+Why it is no deeper is said: `why` in the outcome's details.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.methods.erase import erase
+from onnxunlearn.methods.cost import Cost, Estimate, cost
+from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.methods.head import head, silence
+from onnxunlearn.methods.kept import drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Outcome, Trial, Workbench, method
+from onnxunlearn.tasks import independent
+from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 #: shares of the way from the original's weights to those of `erase`, tried where more costs too much
 _SHARES = (1.0, 0.75, 0.5, 0.25)
-#: the same where the retained probes were made from the model: these cannot show all that it costs
-_CAREFUL = (0.5, 0.25)
+#: how far it may go at most where classes have no probe, and where none are left to tell what it costs
+_UNSEEN, _UNTOLD = 0.75, 0.5
+#: of a class's retained probes one in so many decides and is not fitted to; of _FEWEST and more at least one
+_ONE_IN, _FEWEST = 6, 3
+#: probes that decide, below which they tell nothing
+_ENOUGH = 8
+#: percent of the samples whose answer at another output may change, and how far one may move, as a share of
+#: its own deviation
+_TURNED, _DRIFT = 1.0, 0.1
 
 
 @method("auto")
 def auto(bench: Workbench) -> Outcome:
-    """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, mask.
+    """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, head.
 
-    Where probes had to be made from the model: erase in part, if only the retained ones were made; else head.
+    A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without
+    probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
+    The outcome's details say what was chosen, and `why` nothing deeper.
     """
-    if bench.made.all():
-        return Outcome(head(bench).edits, {"chosen": "head"})
+    reasons: list[str] = []
     last: Outcome | None = None
-    why: UnsupportedError | None = None
-    for name, attempt in _attempts(bench):
+    error: UnsupportedError | None = None
+    for name, attempt in _attempts(bench, reasons):
         try:
-            for outcome in attempt():  # lazily: it may be here that a model turns out to be unsupported
-                trial = bench.trial(outcome.edits)
-                last = Outcome(outcome.edits, {"chosen": name, **outcome.details})
-                if trial.reach <= 0 and bench.affordable(trial, deviations=1):
+            for outcome, refused in attempt():  # lazily: it may be here that a model turns out unsupported
+                details = {"chosen": name, "why": "; ".join(reasons), **outcome.details}
+                last = Outcome(outcome.edits, details)
+                if refused is None:
                     return last
-        except UnsupportedError as error:
-            bench.progress(f"{name}: {error}")
-            why = error
+                reasons.append(refused)
+        except UnsupportedError as found:
+            reasons.append(f"{name}: {found}")
+            bench.progress(reasons[-1])
+            error = found
     if last is None:
-        assert why is not None
-        raise why
+        assert error is not None
+        raise error
     return last
 
 
-def _attempts(bench: Workbench) -> Iterator[tuple[str, Callable[[], Iterable[Outcome]]]]:
+#: edits, each with what speaks against it, if anything does
+_Offers = Iterable[tuple[Outcome, str | None]]
+
+
+def _attempts(bench: Workbench, reasons: list[str]) -> Iterator[tuple[str, Callable[[], _Offers]]]:
     """Methods that may do, deepest first, each with the outcomes it offers."""
-    if bench.forgotten.any() and not bench.forgotten.all():
-        yield "erase", partial(_parts, bench)
-    if bench.made.any():
-        yield "head", lambda: [head(bench)]
-        return
-    yield "lra-npp", lambda: [lra_npp(bench)]
-    yield "mask", lambda: [mask(bench)]
+    counts = bench.probes.counts(bench.logits.classes)
+    unseen = [c for c in np.flatnonzero(counts == 0).tolist() if c not in bench.forget]
+    if bench.made.all():
+        reasons.append("without probes nothing can tell what a deeper edit costs")
+    elif not bench.forgotten.any():
+        reasons.append("no probe is of the class")
+    else:
+        yield "erase", partial(_parts, bench, unseen, reasons)
+        if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
+            yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
+    yield "head", lambda: [(head(bench), None)]
+    yield "mask", lambda: [(mask(bench), None)]
 
 
-def _parts(bench: Workbench) -> Iterator[Outcome]:
+def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     """Erase, and weaker versions of it."""
-    whole = erase(bench)
-    for share in _CAREFUL if bench.made.any() else _SHARES:
-        edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
-        yield Outcome(edits, {**whole.details, "share": share})
+    held = deciding(bench)
+    most = 1.0
+    if unseen:
+        most = _UNSEEN
+        reasons.append(f"{_listed(unseen, 'class', 'classes')} without probes, pinned by stand-ins")
+    if held.sum() < _ENOUGH:
+        most = _UNTOLD
+        told = "the other classes' probes were made from the model" if bench.made.any() else "few probes"
+        reasons.append(f"{told}: they cannot tell what more would cost")
+    whole = Erasure(bench).outcome(~bench.forgotten & ~held)
+    if not set(unseen) <= set(whole.details.get("stand-ins", [])):
+        raise UnsupportedError(f"no stand-in could be made for {_listed(unseen, 'class', 'classes')}")
+    for share in _SHARES:
+        if share <= most:
+            edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
+            trial = bench.trial(edits)
+            name = "erase" if share == 1 else f"{share:.0%} of erase"
+            found = _cost(bench, edits, held)
+            details = {**whole.details, "share": share, **_told(found)}
+            yield Outcome(edits, details), _against(bench, trial, name, found) or _moved(bench, edits, name)
+
+
+def deciding(bench: Workbench) -> np.ndarray:
+    """Which of the retained probes decide, and are not fitted to, bool [N]: of each class a sixth."""
+    held = np.zeros(len(bench.y), bool)
+    for c in np.unique(bench.y[~bench.forgotten]):
+        members = np.flatnonzero((bench.y == c) & ~bench.made)
+        if len(members) >= _FEWEST:
+            shuffled = np.random.default_rng([bench.seed, int(c)]).permutation(members)
+            held[shuffled[: max(1, len(members) // _ONE_IN)]] = True
+    return held
+
+
+def _cost(bench: Workbench, edits: Edits, held: np.ndarray) -> Cost | None:
+    retained = ~bench.forgotten & ~bench.made
+    before, after = (bench.scores(e)[retained] for e in (Edits(bench.model), edits))
+    several = independent(bench.logits)
+    return cost(before, after, bench.forget, held[retained], several=several)
+
+
+def _told(found: Cost | None) -> dict[str, Any]:
+    """For the report."""
+    if found is None:
+        return {}
+    lost, turned = ({"points": round(e.points, 4), "deviation": round(e.deviation, 4)} for e in found[:2])
+    return {"expected cost": {"lost": lost, "turned": turned, "probes": found.samples}}
+
+
+def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = None) -> str | None:
+    """What speaks against an edit; None if nothing does."""
+    if trial.reach > 0:
+        return f"{name} does not bring the class out of reach"
+    if bench.made.any():
+        return None if bench.affordable(trial) else f"{name} costs the made probes too much"
+    if found is not None and _beyond(found.lost, bench.budget):
+        points, deviation = found.lost
+        return f"{name} would cost {points:.2f} ± {deviation:.2f} points ({bench.budget:g} may be lost)"
+    figures, counts = (bench.original.figures, trial.figures), bench.probes.counts(bench.logits.classes)
+    dearest = dearest_class(*figures, counts, bench.forget, CLASS_SAMPLES, deviations=2)
+    if dearest is not None and dearest.beyond > 0:
+        return f"{name} costs class {dearest.which} {dearest.lost:.1f} points"
+    return f"{name} costs too much" if exceeds(*figures, bench.budget, deviations=1) else None
+
+
+def _beyond(lost: Estimate, budget: float) -> bool:
+    """More than the budget, and by more than chance: half of it is exceeded by one deviation less, too.
+
+    Nine probes, of which one stands where it happens to be moved, are no evidence.
+    """
+    return lost.points > budget and lost.points - lost.deviation > budget / 2
+
+
+def _moved(bench: Workbench, edits: Edits, name: str) -> str | None:
+    """Which other output an edit changes too much."""
+    for kept in kept_tensors(bench, bench.trainable):
+        samples = np.flatnonzero(~bench.forgotten) if kept.on_the_way else None
+        before, after = (bench.record([kept.tensor], samples, e)[kept.tensor] for e in (None, edits))
+        if (share := drift(before, after)) > _DRIFT:
+            return f"{name} moves {kept.tensor!r} by {share:.0%} of its deviation"
+        if (percent := turned(before, after)) > _TURNED:
+            return f"{name} turns {percent:.1f} % of the answers at {kept.tensor!r}"
+    return None
+
+
+def _listed(classes: Sequence[int], one: str, many: str) -> str:
+    if len(classes) == 1:
+        return f"{one} {classes[0]}"
+    shown = classes if len(classes) <= 6 else classes[:4]
+    rest = f"{len(classes) - 4} more" if len(classes) > 6 else str(classes[-1])
+    return f"{many} {', '.join(map(str, shown if len(classes) > 6 else shown[:-1]))} and {rest}"
 
 
 def part_of(bench: Workbench, edits: Edits, share: float) -> Edits:

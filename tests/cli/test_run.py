@@ -90,6 +90,20 @@ def test_classes_without_judging_probes_are_unknown(folder: Path) -> None:
     assert (target["status"], target["met"], target["reached"]) == ("unknown", None, None)
 
 
+def test_what_was_chosen_and_why_is_always_said(folder: Path) -> None:
+    lines = onnxunlearn(*DEFAULT).out.splitlines()
+    assert "method:  auto: erase" in lines
+    arrays = probes()
+    some = np.isin(arrays["y"], [0, 1, 2, 3, 4, 5, 6, 7])
+    np.savez("some.npz", x=arrays["x"][some], y=arrays["y"][some])
+    ran = onnxunlearn("run", "m.onnx", "--forget", 3, "--data", "some.npz", "--overwrite")
+    said = " ".join(ran.out.split())
+    assert (
+        "method: auto: 50% of erase, because classes 8 and 9 without probes, pinned by stand-ins; few" in said
+    )
+    assert "method:  mask" in onnxunlearn(*ARGUMENTS, "--overwrite").out.splitlines()
+
+
 def test_out_and_report_folder_can_be_chosen(folder: Path) -> None:
     (folder / "there").mkdir()
     ran = onnxunlearn(*ARGUMENTS, "-o", "there/new.onnx", "--report", ".", "-q")
@@ -238,6 +252,8 @@ def test_without_data(folder: Path) -> None:
     lines = ran.out.splitlines()
     assert lines[0].startswith("accuracy on made probes ")
     assert "depth:   head only" in lines
+    why = "method:  auto: head, because without probes nothing can tell what a deeper edit costs"
+    assert why in lines
     (said,) = (line for line in lines if line.startswith("probes: "))
     assert said.endswith("all made from the model: figures on them say little of real inputs")
     assert (folder / "m.unlearned.onnx").exists()

@@ -12,7 +12,7 @@ from onnxunlearn.graph import find_logits, load, patch
 from onnxunlearn.judge import relearn
 from onnxunlearn.methods import Workbench
 from onnxunlearn.methods.auto import part_of
-from onnxunlearn.methods.erase import erase
+from onnxunlearn.methods.erase.erase import erase
 from onnxunlearn.methods.ssd import fisher
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite

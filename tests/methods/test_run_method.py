@@ -26,12 +26,17 @@ def test_auto_says_what_it_chose() -> None:
     assert details["chosen"] == "erase"
     assert details["layers"] == ["/1/Gemm", "/3/Gemm"]
     alone = run_method("auto", bench(only=[3]), {}).details  # nothing to take for an example
-    assert alone["chosen"] == "lra-npp"
+    assert alone["chosen"] == "head"
 
 
 def test_auto_goes_on_where_a_method_refuses_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
     def refused(_: Workbench) -> Outcome:
         raise UnsupportedError("not this model")
 
-    monkeypatch.setattr(sys.modules["onnxunlearn.methods.auto"], "erase", refused)
+    policy = sys.modules["onnxunlearn.methods.auto"]
+    monkeypatch.setattr(policy.Erasure, "outcome", lambda *_: refused(bench()))
     assert run_method("auto", bench(), {}).details["chosen"] == "lra-npp"
+    monkeypatch.setattr(policy, "lra_npp", refused)
+    found = run_method("auto", bench(), {}).details
+    assert found["chosen"] == "head"
+    assert found["why"] == "erase: not this model; lra-npp: not this model"

@@ -24,22 +24,17 @@ No labels of unseen data, no training set: gradients come from the relevance gra
 Source: this project; the distance is that of Bonneel et al. 2015.
 """
 
-import math
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
+from onnxunlearn.methods.erase.matching import Matching, Settings
+from onnxunlearn.methods.erase.scope import affordable_steps, scope, sparing
 from onnxunlearn.methods.head import silence
-from onnxunlearn.methods.matching import Matching, multiplications
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
-from onnxunlearn.reverse.bottlenecks import bottlenecks
-
-#: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
-_STEPS, _FEWEST, _WORK = 500, 150, 4e12
-#: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
-_MOVED = 300
 
 
 @method("erase")
@@ -70,35 +65,45 @@ def erase(
     check_number("erase: share", share, 0.001, 1)
     for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate)):
         check_number(f"erase: {name}", number, 0)
-    chosen = scope(bench, layers)
-    edits = Edits(bench.model)
-    silence(bench, edits)
-    if chosen:
-        if steps is None:
-            weights = sum(math.prod(la.weight.shape) for la in chosen)
-            samples = 2 * int(bench.forgotten.sum()) + batch
-            work = multiplications(bench, chosen) * samples + _MOVED * weights
-            steps = int(np.clip(_WORK / work, _FEWEST, _STEPS))
-        rng = np.random.default_rng(bench.seed)
-        problem = Matching.of(bench, chosen, rng, beta=beta, kappa=kappa, batch=batch, slices=slices)
-        fitted = problem.descend(edits, steps, rate, share)
-        del problem  # it holds what it recorded, and large layers are not to be held twice either
-        for layer in chosen:
-            _write(edits, layer, *fitted.pop(layer.name))
-    trial = bench.trial(edits)
-    details = {"layers": [la.name for la in chosen], "steps": steps, "reach": trial.noted}
-    return Outcome(edits, details)
+    settings = Settings(beta, kappa, batch, slices)
+    return Erasure(bench, layers, share, steps, rate, settings).outcome(~bench.forgotten)
+
+
+@dataclass
+class Erasure:
+    """One run of `erase` with these parameters."""
+
+    bench: Workbench
+    layers: int = 2
+    share: float = 0.33
+    steps: int | None = None
+    rate: float = 0.05
+    settings: Settings = field(default_factory=Settings)
+
+    def outcome(self, pinned: np.ndarray) -> Outcome:
+        """pinned: which retained probes may be looked at, bool [N]; all others are not."""
+        bench = self.bench
+        wanted = scope(bench, self.layers)
+        chosen, kept = sparing(bench, wanted)
+        edits = Edits(bench.model)
+        silence(bench, edits)
+        details = {"layers": [la.name for la in chosen], "steps": 0}
+        if len(chosen) < len(wanted):
+            details["spared"] = [la.name for la in wanted if la not in chosen]
+        if chosen:
+            steps = self.steps or affordable_steps(bench, chosen, self.settings.batch)
+            rng = np.random.default_rng(bench.seed)
+            problem = Matching.of(bench, chosen, rng, self.settings, pinned=pinned, kept=kept)
+            fitted = problem.descend(edits, steps, self.rate, self.share)
+            details |= {"steps": steps, **problem.boundary.described()}
+            del problem  # it holds what it recorded, and large layers are not to be held twice either
+            for layer in chosen:
+                _write(edits, layer, *fitted.pop(layer.name))
+        trial = bench.trial(edits)
+        return Outcome(edits, {**details, "reach": trial.noted})
 
 
 def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
     edits.set_weight(layer, weight)
     if bias is not None:
         edits.set_bias(layer, bias)
-
-
-def scope(bench: Workbench, layers: int) -> list[Layer]:
-    """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
-    body = [la for la in bench.trainable if la not in bench.heads]
-    furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
-    starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
-    return [la for la in body if la.node.index >= max(starts, default=0)]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.methods.pull import Groups, Strength
+from onnxunlearn.methods.erase.pull import Groups, Strength
 
 
 def test_the_strength_rises_while_much_is_left_and_falls_back_to_where_it_began() -> None:
@@ -36,13 +36,14 @@ def grouped(seed: int = 0) -> tuple[Groups, np.ndarray]:
     """Two classes, three pairs of class and neighbour; a pool of 40 retained samples, twice."""
     classes, neighbours = np.array([0] * 6 + [1] * 4), np.array([3, 3, 3, 4, 4, 4, 4, 4, 4, 4])
     y = np.repeat([2, 3, 4, 5], [10, 2, 18, 10])
-    return Groups(classes, neighbours, y, 2, 64, np.random.default_rng(seed)), y
+    sources = {c: np.flatnonzero(y == c)[:, None] + [0, 40] for c in (2, 3, 4, 5)}
+    return Groups(classes, neighbours[None], sources, 64, np.random.default_rng(seed)), y
 
 
 def test_examples_are_of_the_neighbour_and_of_all_copies() -> None:
     groups, y = grouped()
-    drawn = np.stack([groups.examples() for _ in range(50)])
-    assert (y[drawn % 40] == groups.neighbours).all()
+    drawn = np.stack([groups.draw(np.zeros(10, int)).examples for _ in range(50)])
+    assert (y[drawn % 40] == groups.neighbours[0]).all()
     assert drawn.max() >= 40
     assert len(np.unique(drawn[:, 0])) == 4  # both samples of class 3, in two copies
 
@@ -52,14 +53,15 @@ def test_the_distance_is_in_units_of_the_start_and_its_gradient_is_right() -> No
     rng = np.random.default_rng(1)
     features, pool = rng.normal(size=(10, 5)), rng.normal(3, size=(80, 5))
     groups.count_from(features, pool)
-    drawn = [groups.distance(features, pool[groups.examples()])[0] for _ in range(100)]
+    every = [groups.draw(np.zeros(10, int)) for _ in range(100)]
+    drawn = [groups.distance(features, pool[d.examples], d.groups)[0] for d in every]
     assert np.mean(drawn) == pytest.approx(1, rel=0.15)
-    examples, moved = pool[groups.examples()], np.zeros_like(features)
+    examples, moved = pool[every[0].examples], np.zeros_like(features)
     moved[7, 2] = 1e-6
 
     def at(x: np.ndarray) -> tuple[float, np.ndarray]:
         groups.rng = np.random.default_rng(2)
-        return groups.distance(x, examples)
+        return groups.distance(x, examples, every[0].groups)
 
     slope = (at(features + moved)[0] - at(features - moved)[0]) / 2e-6
     assert slope == pytest.approx(at(features)[1][7, 2], rel=1e-2)

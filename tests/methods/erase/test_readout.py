@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.methods.readout import outside, read_directions
+from onnxunlearn.methods.erase.readout import outside, read_directions
 
 
 @given(st.integers(2, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))

@@ -4,17 +4,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.graph import expose, find_logits, load
+from onnxunlearn.graph import expose, find_logits, load, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.boundary import record_boundary
-from onnxunlearn.methods.erase import scope
-from onnxunlearn.methods.matching import multiplications
+from onnxunlearn.methods.erase.boundary import record_boundary
+from onnxunlearn.methods.erase.scope import multiplications, scope
 from onnxunlearn.probes import Probes
 
-from ..odd_models import KINDS
-from ..sample_paths import MLP, RESNET
-from .benches import bench
+from ...odd_models import KINDS
+from ...sample_paths import MLP, RESNET
+from ..benches import bench
 
 
 def test_probes_come_first_then_moved_copies_then_mixtures() -> None:
@@ -66,3 +65,17 @@ def test_multiplications_are_weights_times_places() -> None:
     assert multiplications(made, scope(made, 2)) == 784 * 128 + 128 * 64
     made = bench(RESNET)
     assert multiplications(made, scope(made, 1)) == 4 * 4 * 64 * (32 * 9 + 64 * 9 + 32)
+
+
+def test_pooled_and_back() -> None:
+    made = bench(RESNET)
+    tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
+    assert tail.boundary == ("/5/Relu_1_output_0",)
+    rng = np.random.default_rng(0)
+    inner = rng.normal(size=(3, 5, 4)).astype(np.float32)  # tokens before channels
+    head = made.head
+    assert pooled(inner, head).shape == (3, 4)
+    gradient = rng.normal(size=(3, 4))
+    np.testing.assert_allclose(
+        (unpooled(gradient, inner, head) * inner).sum(), (gradient * pooled(inner, head)).sum(), rtol=1e-5
+    )

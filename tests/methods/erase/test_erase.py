@@ -12,20 +12,25 @@ from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import expose, load, patch, pooled, unpooled
-from onnxunlearn.graph.flow import shape_arithmetic
-from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.graph import expose, load, patch
 from onnxunlearn.methods.auto import part_of
-from onnxunlearn.methods.erase import erase, scope
-from onnxunlearn.methods.matching import Matching, Step, _overlap, evaluate, stored_weights
-from onnxunlearn.methods.neighbours import neighbouring_class
-from onnxunlearn.methods.readout import outside
+from onnxunlearn.methods.erase.erase import erase
+from onnxunlearn.methods.erase.matching import (
+    Matching,
+    Settings,
+    Step,
+    _overlap,
+    evaluate,
+    stored_weights,
+)
+from onnxunlearn.methods.erase.readout import outside
+from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.reverse.differentiate import Weights
 
-from ..sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images
-from .benches import bench
+from ...sample_paths import CNN, FASHION_PROBES, MLP, MNIST_PROBES, MOBILE, RESNET, images
+from ..benches import bench
 
 
 def looked_at(data: bytes, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,7 +132,7 @@ def problem(made: Workbench) -> tuple[Matching, Weights]:
     """The loss of erase on a small batch, always the same draw, and the weights it starts from."""
     layers = scope(made, 2)
     rng = np.random.default_rng(0)
-    loss = Matching.of(made, layers, rng, beta=0.5, kappa=0.3, batch=40, slices=16)
+    loss = Matching.of(made, layers, rng, Settings(beta=0.5, kappa=0.3, slices=16))
     return loss, stored_weights(Edits(made.model), layers)
 
 
@@ -151,9 +156,11 @@ def test_gradient_of_the_whole_loss_is_that_of_finite_differences(monkeypatch: p
     loss, weights = problem(bench(MLP))
     match, targets = loss.groups.distance, []
 
-    def against_the_first(features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
+    def against_the_first(
+        features: np.ndarray, examples: np.ndarray, groups: list[np.ndarray]
+    ) -> tuple[float, np.ndarray]:
         targets.append(examples)  # the retained side is a target: it does not move with the weights
-        return match(features, targets[0])
+        return match(features, targets[0], groups)
 
     monkeypatch.setattr(loss.groups, "distance", against_the_first)
 
@@ -186,7 +193,8 @@ def test_what_is_free_to_change_moves_no_retained_logit_against_another() -> Non
 def test_features_that_no_retained_logit_reads_count_a_twentieth(read: bool, counts: float) -> None:
     """How far the retained features are from where they were, with nothing else in the loss."""
     loss, weights = problem(bench(MLP))
-    loss.kappa = loss.strength.value = 0.0
+    loss.settings = replace(loss.settings, kappa=0.0)
+    loss.strength.value = 0.0
     assert loss.loss_and_gradients(weights).loss == pytest.approx(0, abs=1e-9)
     change = np.random.default_rng(0).normal(size=loss.features.shape[1:])[None]
     free = outside(change, loss.read)
@@ -216,12 +224,14 @@ def test_how_much_of_the_class_the_retained_probes_hold() -> None:
 
 def test_the_distance_counts_in_units_of_what_it_was() -> None:
     loss, weights = problem(bench(MLP))
-    _, features = evaluate(loss.bench, loss.network, loss.boundary.forget[0], weights)
-    drawn = [
-        loss.groups.distance(features / loss.unit, loss.features[loss.groups.examples()])[0]
-        for _ in range(20)
-    ]
-    assert np.isclose(np.mean(drawn), 1, rtol=0.1)
+    _, features = evaluate(loss.bench, loss.passes, loss.boundary.forget[0], weights)
+    found = []
+    for _ in range(20):
+        drawn = loss.groups.draw(np.zeros(len(features), int))
+        found.append(
+            loss.groups.distance(features / loss.unit, loss.features[drawn.examples], drawn.groups)[0]
+        )
+    assert np.isclose(np.mean(found), 1, rtol=0.2)
 
 
 def test_classes_without_probes_and_weights_that_are_not_numbers() -> None:
@@ -254,10 +264,10 @@ def test_what_may_change_is_where_the_relevance_flows() -> None:
         x = next(iter(copy.values())).reshape(len(loss.groups.classes), -1)
         h1 = np.maximum(x @ w1.T + b1, 0)
         h2 = np.maximum(h1 @ w2.T + b2, 0)
-        at_h2 = (head[loss.groups.classes] - head[loss.groups.neighbours]) * (h2 > 0)
+        at_h2 = (head[loss.groups.classes] - head[loss.groups.neighbours[0]]) * (h2 > 0)
         relevance[second.name] += w2 * (at_h2.T @ h1)
         relevance[first.name] += w1 * (((at_h2 @ w2) * (h1 > 0)).T @ x)
-    found = loss._relevant(weights, 5000)
+    found = loss._places(weights, 5000)
     sizes = {name: np.abs(values).reshape(-1) for name, values in relevance.items()}
     least = np.sort(np.concatenate(list(sizes.values())))[-5000]
     assert 0 < sum(len(places) for places in found.values()) - 4990 < 20
@@ -277,33 +287,9 @@ def test_what_is_pruned_stays_so() -> None:
         n: (np.where(rng.random(w.shape) < 0.8, 0, w).astype(np.float32), b) for n, (w, b) in weights.items()
     }
     left = sum(int((w != 0).sum()) for w, _ in pruned.values())
-    places = loss._relevant(pruned, 2 * left)
+    places = loss._places(pruned, 2 * left)
     assert 0.5 * left < sum(len(found) for found in places.values()) <= left
     assert all((pruned[name][0].reshape(-1)[found] != 0).all() for (name, _), found in places.items())
-
-
-def test_pooled_and_back() -> None:
-    made = bench(RESNET)
-    tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
-    assert tail.boundary == ("/5/Relu_1_output_0",)
-    rng = np.random.default_rng(0)
-    inner = rng.normal(size=(3, 5, 4)).astype(np.float32)  # tokens before channels
-    head = made.head
-    assert pooled(inner, head).shape == (3, 4)
-    gradient = rng.normal(size=(3, 4))
-    np.testing.assert_allclose(
-        (unpooled(gradient, inner, head) * inner).sum(), (gradient * pooled(inner, head)).sum(), rtol=1e-5
-    )
-
-
-def test_the_neighbour_is_near_and_likely() -> None:
-    rng = np.random.default_rng(0)
-    others = np.concatenate([rng.normal(size=(20, 4)) + 5, rng.normal(size=(20, 4)) - 5])
-    y = np.repeat([1, 2], 20)
-    features = np.array([[4.0] * 4, [-4.0] * 4, [0.0] * 4])
-    scores = np.array([[9.0, 1, 0], [9, 0, 1], [9, 0, 50]])
-    np.testing.assert_array_equal(neighbouring_class(features, scores, others, y), [1, 2, 2])
-    assert (neighbouring_class(features, scores, others[:20], y[:20]) == 1).all()  # of 2 there is no example
 
 
 def test_parameters_are_checked() -> None:

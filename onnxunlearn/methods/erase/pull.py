@@ -1,16 +1,20 @@
 """What draws a forgotten class's features to its neighbours', and how hard."""
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
+from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
 
 #: the least that counts as a class's distance from its neighbours, and from how many draws it is taken
 _LEAST_DISTANCE, _DRAWS = 0.1, 8
-#: retained probes from which on the given strength holds; fewer pin less, and it falls with their number
+#: retained probes from which on the given strength holds; fewer pin less, and it falls with their number, but
+#: not below this share
 _ENOUGH = 200
+_LEAST = 0.1
 #: mean probability of the class on retained probes at which it may be drawn twice as hard, and how often that
 #: counts at most: as far as it was measured
 _OVERLAP, _ROOM = 0.02, 3.0
@@ -44,7 +48,7 @@ class Strength:
     def of(cls, beta: float, retained: int, overlap: float, start: float) -> "Strength":
         """beta: for a class that overlaps with no other and enough probes. retained: how many probes.
         overlap: their mean probability of the forgotten classes. start: the class's squared distance."""
-        least = beta * min(1.0, retained / _ENOUGH)
+        least = beta * float(np.clip(retained / _ENOUGH, _LEAST, 1))
         most = least * (1 + min(overlap / _OVERLAP, _ROOM))
         return cls(*(min(b, _MOST * start) for b in (least, most)))
 
@@ -55,49 +59,61 @@ class Strength:
         self.value = min(max(self.value * math.exp(_PACE * missing), self.least), self.most)
 
 
+class Drawn(NamedTuple):
+    """One step's samples to forget. groups: those of one class and one neighbour, as indices. examples: for
+    each a retained sample of its neighbour class, in the pool."""
+
+    groups: list[np.ndarray]
+    examples: np.ndarray
+
+
 class Groups:
     """Samples to forget, in groups of one class and one neighbour, and what each group is matched to.
 
-    classes, neighbours: of each probe to forget. y: labels of the retained probes, the first of a pool that
-    holds them `copies` times in the same order. slices: directions of the sliced Wasserstein distance.
+    classes: of each probe to forget, [n]. neighbours: of each variant of each probe, [variants, n]. sources:
+    by class where in the pool its samples are, [probes, variants]. slices: directions of the sliced
+    Wasserstein distance.
     """
 
     def __init__(
         self,
         classes: np.ndarray,
         neighbours: np.ndarray,
-        y: np.ndarray,
-        copies: int,
+        sources: Mapping[int, np.ndarray],
         slices: int,
         rng: np.random.Generator,
     ) -> None:
-        self.classes, self.neighbours = classes, neighbours
-        self.y, self.copies, self.slices, self.rng = y, copies, slices, rng
+        self.classes, self.neighbours, self.sources = classes, neighbours, sources
+        self.slices, self.rng = slices, rng
         self.start = 1.0
-        pairs = np.unique(np.stack([classes, neighbours]), axis=1).T
-        self._groups = [
-            (near, np.flatnonzero((classes == own) & (neighbours == near))) for own, near in pairs
-        ]
 
     def count_from(self, features: np.ndarray, pool: np.ndarray) -> None:
-        """From now on distances count in units of that between these features and the pool's."""
+        """From now on distances count in units of that between these features, of probes, and the pool's."""
         self.start = 1.0
-        drawn = (self.distance(features, pool[self.examples()])[0] for _ in range(_DRAWS))
-        self.start = max(sum(drawn) / _DRAWS, _LEAST_DISTANCE)
+        given = np.zeros(len(features), int)
+        drawn = (self.draw(given) for _ in range(_DRAWS))
+        distances = [self.distance(features, pool[d.examples], d.groups)[0] for d in drawn]
+        self.start = max(sum(distances) / _DRAWS, _LEAST_DISTANCE)
 
-    def examples(self) -> np.ndarray:
-        """For each probe to forget a retained sample of its neighbour class, drawn anew, in the pool."""
-        found = np.empty(len(self.classes), dtype=int)
-        for near, members in self._groups:
-            known = np.flatnonzero(self.y == near)
-            found[members] = self.rng.choice(known, len(members), replace=len(members) > len(known))
-        return found + len(self.y) * self.rng.integers(self.copies, size=len(found))
+    def draw(self, variant: np.ndarray) -> Drawn:
+        """Examples drawn anew for these variants of the probes, int [n]."""
+        near = self.neighbours[variant, np.arange(len(variant))]
+        examples, groups = np.empty(len(variant), int), []
+        for own, other in np.unique(np.stack([self.classes, near]), axis=1).T:
+            members = np.flatnonzero((self.classes == own) & (near == other))
+            sources = self.sources[int(other)]
+            chosen = self.rng.choice(len(sources), len(members), replace=len(members) > len(sources))
+            examples[members] = sources[chosen, self.rng.integers(sources.shape[1], size=len(members))]
+            groups.append(members)
+        return Drawn(groups, examples)
 
-    def distance(self, features: np.ndarray, examples: np.ndarray) -> tuple[float, np.ndarray]:
+    def distance(
+        self, features: np.ndarray, examples: np.ndarray, groups: Sequence[np.ndarray]
+    ) -> tuple[float, np.ndarray]:
         """Σ_g n_g/n·SW/SW₀, each forgotten class and neighbour for itself, and its gradient in `features`."""
         directions = random_directions(features.shape[1], self.slices, self.rng)
         total, gradient = 0.0, np.zeros_like(features)
-        for _, members in self._groups:
+        for members in groups:
             distance, part = sliced_wasserstein(features[members], examples[members], directions)
             share = len(members) / len(features) / self.start
             gradient[members] = share * part

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.methods.wasserstein import random_directions, sliced_wasserstein
+from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
 
 
 @given(st.integers(1, 12), st.integers(1, 6), st.integers(0, 2**32 - 1))

@@ -1,0 +1,271 @@
+"""The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+
+from onnxunlearn.adam import Adam
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, pooled, unpooled
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.erase.boundary import Boundary, record_boundary
+from onnxunlearn.methods.erase.neighbours import votes
+from onnxunlearn.methods.erase.others import Others
+from onnxunlearn.methods.erase.passes import Gradients, Passes
+from onnxunlearn.methods.erase.pull import Groups, Strength
+from onnxunlearn.methods.erase.readout import outside, read_directions
+from onnxunlearn.methods.erase.relevant import relevant_places
+from onnxunlearn.methods.erase.stand_ins import scarce
+from onnxunlearn.methods.kept import JOINED, Kept, joined
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import log_softmax, softmax
+from onnxunlearn.reverse.differentiate import Differentiator, Weights
+from onnxunlearn.tasks import independent
+
+#: copies of each image or sequence, itself included
+_VARIANTS = 8
+#: of the retained samples of a step that are drawn from all, those that are probes as they were given
+_AS_GIVEN = 0.25
+#: how much it counts that retained features change where no retained class's logit depends on them
+_UNREAD = 0.05
+#: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
+_LEAST_UNIT = 0.1
+#: inputs of a neuron from which on steps are made smaller
+_MANY_INPUTS = 512
+#: weights that may change at most, in layers of any size; Adam holds three numbers for each
+_MOST = 1 << 22
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Those of `erase` that the loss knows."""
+
+    beta: float = 0.15
+    kappa: float = 0.6
+    batch: int = 40
+    slices: int = 64
+
+
+class Step(NamedTuple):
+    """loss. distance: of the class from its neighbours, in units of the original's. gradients: of the loss,
+    in weight and bias by layer name."""
+
+    loss: float
+    distance: float
+    gradients: Gradients
+
+
+@dataclass(eq=False)
+class Matching:
+    """The loss of `erase`, as its docstring has it, in the weights of some layers; drawn anew each step."""
+
+    bench: Workbench
+    passes: Passes
+    boundary: Boundary
+    groups: Groups
+    strength: Strength
+    features: np.ndarray  # φ of the retained pool, in units of `unit`
+    scores: np.ndarray  # its logits
+    others: Others
+    unit: np.ndarray
+    read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
+    rng: np.random.Generator
+    settings: Settings
+
+    @classmethod
+    def of(
+        cls,
+        bench: Workbench,
+        layers: list[Layer],
+        rng: np.random.Generator,
+        settings: Settings,
+        *,
+        pinned: np.ndarray | None = None,
+        kept: Sequence[Kept] = (),
+    ) -> "Matching":
+        """Record what the loss needs of the original. pinned: which probes may be, by default all retained
+        ones. kept: see `kept_tensors`."""
+        if not bench.forgotten.any() or bench.forgotten.all():
+            raise UnsupportedError("method erase needs probes of the forgotten and of retained classes")
+        pinned = ~bench.forgotten if pinned is None else pinned
+        model, top = bench.model, bench.logits.tensor
+        if kept:
+            model, top = joined(model, bench.logits, [k.tensor for k in kept]), JOINED
+        targets = [top, bench.head.input]
+        tail = tail_of(model, layers, targets, shape_arithmetic(model))
+        passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
+        wishes = votes(bench, pinned)
+        boundary = record_boundary(
+            bench, tail, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes)
+        )
+        edits = Edits(bench.model)
+        weights = stored_weights(edits, layers)
+        scores, features = evaluate(bench, passes, boundary.retain, weights)
+        scores_f, features_f = evaluate(bench, passes, boundary.forget[0], weights)
+        classes, given = bench.logits.classes, len(boundary.y)
+        unit = np.concatenate([features[:given], features_f]).std(axis=0)
+        unit += _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
+        others_f = [evaluate(bench, passes, f, weights)[0][:, classes:] for f in boundary.forget if kept]
+        rows = np.delete(bench.rows.weights(0, edits.weight(bench.head)), list(bench.forget), axis=0)
+        finite = all(np.isfinite(values).all() for values in (unit, rows))
+        told = [(s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in (scores, scores_f)]
+        if not (finite and all(told)):  # single logits of −∞ are hidden classes
+            raise UnsupportedError("method erase needs features and weights of the head that are finite")
+        sources = boundary.sources()
+        wishes[:, np.setdiff1d(np.arange(classes), list(sources))] = -1  # of these there is no example
+        near = wishes.argmax(axis=1)
+        groups = Groups(
+            bench.y[bench.forgotten], np.tile(near, (len(boundary.forget), 1)), sources, settings.slices, rng
+        )
+        groups.count_from(features_f / unit, features / unit)
+        overlap = _overlap(bench, scores[:given, :classes])
+        return cls(
+            bench, passes, boundary, groups,
+            Strength.of(settings.beta, given, overlap, groups.start),
+            features / unit, scores[:, :classes],
+            Others.of(scores[:, classes:], np.array(others_f), kept),
+            unit, read_directions(rows, unit, shared=not independent(bench.logits)), rng, settings,
+        )  # fmt: skip
+
+    def descend(
+        self, edits: Edits, steps: int, rate: float, share: float = 1.0
+    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
+        """Adam with a rate that falls to zero; the weights it ends at, by layer name.
+
+        share: of the weights that may change, no more than _MOST of them: the most relevant, see
+        `relevant_places`. Biases all may.
+        """
+        layers = self.passes.network.tail.layers
+        start = stored_weights(edits, layers)
+        values, sizes = {}, {}
+        for layer in layers:
+            weight, bias = start[layer.name]
+            size = _step_size(weight)
+            values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
+            if bias is not None and layer.bias is not None and not layer.bias.shared:
+                values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
+        total = sum(w.size for w, _ in start.values())
+        count = min(_MOST, math.ceil(share * total))
+        places = self._places(start, count) if count < total else None
+        adam = Adam(values, sizes, places=places)
+        v = adam.values  # `step` writes into them
+        current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
+        del values, start  # as large again
+        for step in range(steps):
+            found = self.loss_and_gradients(current)
+            flat = {(n, kind): g for n, pair in found.gradients.items() for kind, g in _named(pair)}
+            adam.step(flat, rate * (1 - step / steps))
+            self.strength.follow(found.distance)
+            self.bench.progress(f"erase: step {step + 1}/{steps}, loss {found.loss:.3f}")
+        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
+
+    def _places(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
+        size = 2 * len(self.groups.classes) + self._batch
+        return relevant_places(self.passes, start, count, self.groups, self._copies, size)
+
+    def _copies(self, variant: np.ndarray, probe: np.ndarray) -> Feeds:
+        """What enters the tail for these variants of these probes to forget."""
+        forget = self.boundary.forget
+        return {
+            n: np.stack([forget[v][n][i] for v, i in zip(variant, probe, strict=True)]) for n in forget[0]
+        }
+
+    @property
+    def _batch(self) -> int:
+        return min(self.settings.batch, len(self.features))
+
+    def loss_and_gradients(self, weights: Weights) -> Step:
+        """The loss on samples drawn anew, and its gradients."""
+        forgotten, classes = len(self.groups.classes), self.scores.shape[1]
+        variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
+        groups, examples = self.groups.draw(variant)
+        drawn = np.concatenate([examples, self._pins()])
+        copies = self._copies(variant, np.arange(forgotten))
+        pool = self.boundary.retain
+        forward = self.passes.forward({n: np.concatenate([copies[n], pool[n][drawn]]) for n in pool}, weights)
+        top, inner = self.passes.network.targets
+        features = pooled(forward.values[inner], self.bench.head) / self.unit
+        rows = forward.values[top].reshape(len(features), -1)
+        scores = rows[:, :classes]
+        at_features, at_rows = np.zeros_like(features), np.zeros_like(rows)
+        distance, of_distance = self.groups.distance(
+            features[:forgotten], features[forgotten : 2 * forgotten], groups
+        )
+        at_features[:forgotten] = self.strength.value * of_distance
+        difference = features[forgotten:] - self.features[drawn]
+        weighted = difference - (1 - _UNREAD) * outside(difference, self.read)
+        at_features[forgotten:] = 2 / difference.size * weighted
+        divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
+        at_rows[forgotten:, :classes] = self.settings.kappa * of_divergence
+        moved, at_rows[:, classes:] = self.others.loss(rows[:, classes:], variant, drawn)
+        pinned = float(np.mean(difference * weighted)) + self.settings.kappa * divergence + moved
+        signals = {
+            top: at_rows.reshape(forward.values[top].shape),
+            inner: unpooled(at_features / self.unit, forward.values[inner], self.bench.head),
+        }
+        gradients = self.passes.backward(forward, signals)
+        return Step(pinned + self.strength.value * distance, distance, gradients)
+
+    def _pins(self) -> np.ndarray:
+        """The other retained samples of a step: some are probes as they were given, others of the pool."""
+        given = len(self.boundary.y)
+        own = min(round(_AS_GIVEN * self._batch), given)
+        parts = ((given, own), (len(self.features), self._batch - own))
+        return np.concatenate([self.rng.choice(total, part, replace=False) for total, part in parts])
+
+    def _divergence(self, scores: np.ndarray, wanted: np.ndarray) -> tuple[float, np.ndarray]:
+        """The mean KL divergence of the retained classes' probabilities, and its gradient."""
+        kept = np.delete(np.arange(scores.shape[1]), list(self.bench.forget))
+        gradient = np.zeros_like(scores)
+        p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
+        gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
+        return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
+
+
+def _overlap(bench: Workbench, scores: np.ndarray) -> float:
+    """Mean probability of the forgotten classes on retained probes.
+
+    0 where it says nothing: probes made from the model lie close to where classes meet, and an output that
+    decides for itself takes nothing from the others.
+    """
+    if bench.made.any() or independent(bench.logits):
+        return 0.0
+    return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
+
+
+def _step_size(weight: np.ndarray) -> float:
+    """What a rate of 1 changes of each weight: its own size, less where many inputs add up.
+
+    Steps of Adam point the same way for all inputs of a neuron, so its output moves with their number.
+    """
+    inputs = weight[0].size
+    return float(np.sqrt(np.mean(weight**2)) * min(1.0, np.sqrt(_MANY_INPUTS / inputs)))
+
+
+def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np.ndarray]]:
+    weight, bias = pair
+    yield "weight", weight
+    if bias is not None:
+        yield "bias", bias
+
+
+def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
+    """Weight and bias of each layer as they stand."""
+    return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
+
+
+def evaluate(
+    bench: Workbench, passes: Passes, feeds: Feeds, weights: Weights
+) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, classes], with what is kept behind them, and features [N, d] behind a boundary."""
+    top, inner = passes.network.targets
+    values = passes.values(feeds, weights)
+    features = pooled(values[inner], bench.head)
+    return values[top].reshape(len(features), -1), features

@@ -1,0 +1,93 @@
+"""Forward and backward through the tail for any number of samples, also where a batch size is built in."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.reverse.differentiate import Differentiator, Recorded, Weights
+
+#: layer name -> gradient of (weight, bias)
+Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
+#: samples that go at once where only values are asked for and any number may
+_AT_ONCE = 128
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A batch, the last sample repeated where a built-in size wants more. count: those that are real."""
+
+    feeds: Feeds
+    recorded: Recorded
+    count: int
+
+
+@dataclass(frozen=True)
+class Forward:
+    """What a pass forward left behind. values: the targets' for all samples, by name."""
+
+    values: Mapping[str, np.ndarray]
+    parts: tuple[_Part, ...]
+
+
+class Passes:
+    """A `Differentiator` for feeds of any length.
+
+    Where a batch size is built into the model, samples go one batch after the other and their gradients are
+    added. What a loss of all samples is made of, such as a distance of distributions, needs every target
+    first: hence two passes, forward for all, then backward for all.
+    """
+
+    def __init__(self, network: Differentiator, baked: int | None) -> None:
+        self.network, self._baked = network, baked
+
+    def values(self, feeds: Feeds, weights: Weights) -> dict[str, np.ndarray]:
+        """The targets alone, for all samples."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in self.network.targets}
+        for batch in batches(feeds, self._baked or _AT_ONCE, pad=self._baked is not None):
+            values = self.network.values(batch.feeds, weights)
+            for name, parts in found.items():
+                parts.append(values[name][: batch.count])
+        return {name: np.concatenate(parts) for name, parts in found.items()}
+
+    def forward(self, feeds: Feeds, weights: Weights) -> Forward:
+        """The targets for all samples, and what `backward` needs."""
+        size = self._baked or len(next(iter(feeds.values())))
+        parts = tuple(
+            _Part(batch.feeds, self.network.record(batch.feeds, weights), batch.count)
+            for batch in batches(feeds, size, pad=self._baked is not None)
+        )
+        values = {
+            name: np.concatenate([part.recorded[name][: part.count] for part in parts])
+            for name in self.network.targets
+        }
+        return Forward(values, parts)
+
+    def backward(self, forward: Forward, signals: Mapping[str, np.ndarray]) -> Gradients:
+        """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target for all samples, by target."""
+        total: Gradients = {}
+        for part, own in self._shared_out(forward, signals):
+            found = self.network.gradients(part.feeds, part.recorded, own)
+            total = {name: _sum(total[name], pair) for name, pair in found.items()} if total else found
+        return total
+
+    def _shared_out(
+        self, forward: Forward, signals: Mapping[str, np.ndarray]
+    ) -> Iterator[tuple[_Part, dict[str, np.ndarray]]]:
+        """Each part with its own share of the signals; what is repeated to fill a batch gets none."""
+        start = 0
+        for part in forward.parts:
+            own = {}
+            for name, signal in signals.items():
+                share = np.zeros(part.recorded[name].shape, np.float32)
+                share[: part.count] = signal[start : start + part.count]
+                own[name] = share
+            start += part.count
+            yield part, own
+
+
+def _sum(
+    a: tuple[np.ndarray, np.ndarray | None], b: tuple[np.ndarray, np.ndarray | None]
+) -> tuple[np.ndarray, np.ndarray | None]:
+    return a[0] + b[0], None if a[1] is None or b[1] is None else a[1] + b[1]

@@ -1,0 +1,55 @@
+"""Which layers an edit reaches, and how many steps it may take."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from onnxunlearn.graph import SHAPE, Layer, expose
+from onnxunlearn.methods.kept import Kept, kept_tensors, reaching
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.reverse.bottlenecks import bottlenecks
+
+#: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
+_STEPS, _FEWEST, _WORK = 500, 150, 4e12
+#: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
+_MOVED = 300
+
+
+def scope(bench: Workbench, layers: int) -> list[Layer]:
+    """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
+    body = [la for la in bench.trainable if la not in bench.heads]
+    furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
+    starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
+    return [la for la in body if la.node.index >= max(starts, default=0)]
+
+
+def sparing(bench: Workbench, layers: Sequence[Layer]) -> tuple[list[Layer], list[Kept]]:
+    """Of these layers those that may change, and what has to be kept where they do.
+
+    Layers that an output is made from which cannot be kept sample by sample stay as they are.
+    """
+    kept = kept_tensors(bench, layers)
+    spared = {name for k in kept if k.size is None for name in reaching(bench, layers, k.tensor)}
+    if not spared:
+        return list(layers), kept
+    left = [layer for layer in layers if layer.name not in spared]
+    return left, kept_tensors(bench, left) if left else []
+
+
+def affordable_steps(bench: Workbench, layers: Sequence[Layer], batch: int) -> int:
+    """Fewer for large networks. batch: retained samples of a step."""
+    weights = sum(math.prod(la.weight.shape) for la in layers)
+    samples = 2 * int(bench.forgotten.sum()) + batch
+    work = multiplications(bench, layers) * samples + _MOVED * weights
+    return int(np.clip(_WORK / work, _FEWEST, _STEPS))
+
+
+def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:
+    """Of the layers for one sample: what a step costs, but for a factor."""
+    size = bench.model.batch_size or 1
+    copy = expose(bench.model, [], shapes=[la.output for la in layers])
+    feeds = {n: v[:1].repeat(size, axis=0) for n, v in bench.probes.feeds.items()}
+    shapes = bench.engine.session(copy, bench.model.folder).run(feeds)
+    places = {la.name: int(np.prod(shapes[SHAPE + la.output])) // la.neurons // size for la in layers}
+    return sum(int(np.prod(la.weight.shape)) * places[la.name] for la in layers)

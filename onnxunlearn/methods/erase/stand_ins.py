@@ -1,0 +1,151 @@
+"""Stand-ins for classes that no probe shows, at the boundary of the tail: made from the class to forget.
+
+Were every class a Gaussian around its mean μ_c with a covariance Σ that all share, the best linear classifier
+would have the rows w_c = Σ⁻¹μ_c: from a sample of class a one of class c is made by adding Σ(w_c − w_a). So
+the rows of a head are prototypes of its classes, also of those that nobody showed. Where the classifier is
+the tail of a network its rows are the gradients of its logits,
+
+    u ← u + t·Σ·∂(z_c − log Σ_{k≠c} exp z_k)/∂u
+
+again and again, with the t that would bring that margin to what probes have of their own classes. Σ is the
+covariance within classes of what the probes send through the boundary: a stand-in differs from a real sample
+only as real samples of one class differ among themselves. Started from samples of the class to forget, which
+is what an edit moves: so they lie where it does most harm.
+
+Source: this project (docs/method.md); that logistic rows are Σ⁻¹μ: Efron 1975.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.graph.tail import Tail
+from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.numerics import logsumexp, softmax
+from onnxunlearn.relevance import Propagator, parse_composite
+
+#: steps, and the share of the missing margin that each is to bring
+_STEPS, _PACE = 8, 0.7
+#: samples that the covariance is taken from at most, and numbers that they may hold
+_SAMPLES, _NUMBERS = 400, 1 << 24
+#: multiplications that all steps together may take: with large boundaries there are fewer stand-ins
+_WORK = 2e10
+#: probes of a class that need no stand-ins beside them
+_ENOUGH = 1
+#: stand-ins of a class for every copy that a probe has, and of all classes at most
+_EACH, _MOST = 24, 2048
+#: probes whose margin is that of their class, below which there is no telling what a margin should be
+_FEW, _MARGIN = 5, 2.0
+
+
+@dataclass(frozen=True)
+class StandIns:
+    """feeds: of the tail. labels: the class of each, int [n]; the model agrees with all of them."""
+
+    feeds: dict[str, np.ndarray]
+    labels: np.ndarray
+
+
+def scarce(bench: Workbench, pinned: np.ndarray, wishes: np.ndarray, copies: int) -> np.ndarray:
+    """Of which classes stand-ins are to be made, int [n], each as often as needed, in turn: those with few
+    probes, the likeliest neighbours first.
+
+    pinned: the retained probes that pin, bool [N]. wishes: `neighbours.votes`. copies: of each probe.
+    """
+    counts = np.bincount(bench.y[pinned], minlength=bench.logits.classes)
+    order = np.argsort(-wishes.sum(axis=0), kind="stable")
+    few = [c for c in order if counts[c] < _ENOUGH and c not in bench.forget]
+    return np.tile(np.asarray(few, int), _EACH * copies)[:_MOST]
+
+
+def stand_ins(
+    bench: Workbench,
+    tail: Tail,
+    recorded: Feeds,
+    labels: np.ndarray,
+    wanted: np.ndarray,
+    rng: np.random.Generator,
+) -> StandIns:
+    """As many as `wanted` asks for (int [n], the class of each), or as there is time for, less those that the
+    model takes for something else.
+
+    recorded: feeds of the tail, all float, from probes and their copies; labels: their classes, some of them
+    to forget.
+    """
+    layout = {name: value[:1] for name, value in recorded.items()}
+    rows = _flat(recorded)
+    within = np.concatenate([rows[labels == c] - rows[labels == c].mean(axis=0) for c in np.unique(labels)])
+    chosen = rng.permutation(len(within))[: max(2, min(_SAMPLES, _NUMBERS // within.shape[1]))]
+    within = within[chosen] / np.sqrt(len(chosen), dtype=np.float32)
+    wanted = wanted[: max(1, int(_WORK / (2 * _STEPS * within.size)))]
+    climb = _Climb(bench, tail, layout, wanted)
+    some = rng.permutation(len(rows))[:_SAMPLES]
+    margins = climb.margins(rows[some], labels[some])
+    margins = margins[margins > 0] if (margins > 0).sum() >= _FEW else np.array([_MARGIN])
+    aim = rng.choice(margins, len(wanted))
+    starts = np.flatnonzero(np.isin(labels, bench.forget))
+    found = rows[rng.choice(starts, len(wanted))]
+    for _ in range(_STEPS):
+        margin, gradient = climb(found)
+        direction = gradient @ within.T @ within
+        slope = (gradient * direction).sum(axis=1)
+        missing = np.maximum(aim - margin, 0)
+        found = found + (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(np.float32) * direction
+    kept = climb.margins(found, wanted) > 0
+    return StandIns(_shaped(found[kept], layout), wanted[kept])
+
+
+class _Climb:
+    """How far samples at the boundary are within their wanted classes, and which way is further."""
+
+    def __init__(self, bench: Workbench, tail: Tail, layout: Feeds, wanted: np.ndarray) -> None:
+        self._layout, self._wanted, self._baked = layout, wanted, bench.model.batch_size
+        self._size = self._baked or bench.batch_size
+        logits = replace(bench.logits, output=bench.logits.tensor, scores="", normaliser=None)
+        composite = parse_composite("gradient")
+        self._propagator = Propagator(tail.alone(layout), logits, bench.engine, composite, list(layout))
+
+    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Margins [n] and their gradients [n, d]."""
+        return self._run(rows, self._wanted)
+
+    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
+        return self._run(rows, classes)[0]
+
+    def _run(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        count = len(rows)
+        if self._baked:  # whole batches; what is too much is cut off
+            filled = np.arange(-(-count // self._baked) * self._baked) % count
+            rows, classes = rows[filled], classes[filled]
+        margins, gradients = [], []
+
+        def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
+            own = np.eye(scores.shape[1], dtype=bool)[classes[which]]
+            return np.where(own, 1, -softmax(np.where(own, -np.inf, scores))).astype(scores.dtype)
+
+        feeds = _shaped(rows, self._layout)
+        for batch in self._propagator.run(feeds, np.arange(len(rows)), self._size, seed):
+            own = np.eye(batch.logits.shape[1], dtype=bool)[classes[batch.start : batch.start + batch.count]]
+            scores = batch.logits.astype(np.float64)
+            margins.append(scores[own] - logsumexp(np.where(own, -np.inf, scores)))
+            gradients.append(_flat({n: batch.relevance[n][: batch.count] for n in self._layout}))
+        return np.concatenate(margins)[:count], np.concatenate(gradients)[:count]
+
+
+def _flat(feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+    """One row a sample, float32."""
+    rows = [value.reshape(len(value), -1) for value in feeds.values()]
+    return np.concatenate(rows, axis=1).astype(np.float32, copy=False)
+
+
+def _shaped(rows: np.ndarray, layout: Feeds) -> dict[str, np.ndarray]:
+    """Rows as feeds, shaped and typed as in `layout`."""
+    sizes = [value.size for value in layout.values()]
+    parts: Sequence[np.ndarray] = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
+    return {
+        name: part.reshape(len(rows), *value.shape[1:]).astype(value.dtype)
+        for part, (name, value) in zip(parts, layout.items(), strict=True)
+    }

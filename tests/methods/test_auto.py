@@ -1,0 +1,154 @@
+"""What the default takes, what it decides by, and what it says of it."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from onnx import helper
+
+from onnxunlearn import unlearn
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import find_logits, load
+from onnxunlearn.methods import Workbench
+from onnxunlearn.methods import auto as policy
+from onnxunlearn.methods.auto import _listed, auto, deciding
+from onnxunlearn.methods.cost import Estimate
+from onnxunlearn.methods.erase.erase import Erasure
+from onnxunlearn.probes import Probes
+from onnxunlearn.relevance import parse_composite
+
+from ..graph.models import build, tensor, value
+from ..sample_paths import MLP, RESNET, images
+from .benches import bench
+
+
+def network() -> bytes:
+    """20 inputs, 32 hidden neurons, six classes."""
+    rng = np.random.default_rng(0)
+    shapes = {"w1": (32, 20), "b1": (32,), "w2": (6, 32), "b2": (6,)}
+    tensors = [tensor(name, rng.normal(size=s).astype(np.float32)) for name, s in shapes.items()]
+    nodes = [
+        helper.make_node("Gemm", ["x", "w1", "b1"], ["a"], "hidden", transB=1),
+        helper.make_node("Relu", ["a"], ["h"]),
+        helper.make_node("Gemm", ["h", "w2", "b2"], ["y"], "head", transB=1),
+    ]
+    made = build(nodes, [value("x", ["N", 20])], [value("y", ["N", 6])], tensors)
+    return bytes(made.SerializeToString())
+
+
+def random_network(x: np.ndarray) -> Workbench:
+    """Random weights, labels from the model: every sample lies close to where classes meet."""
+    model = load(network())
+    logits = find_logits(model)
+    scores = create_engine().session(model.proto).run({"x": x})[logits.tensor]
+    probes = Probes({"x": x}, scores.argmax(axis=1), "random")
+    return Workbench(
+        model, logits, create_engine(), probes, (3,), parse_composite("lra_npp"), 0.5, 32, 0
+    )  # fmt: skip
+
+
+def test_a_sixth_of_each_retained_class_decides() -> None:
+    made = bench(MLP)
+    y = np.repeat([3, 1, 2, 4, 5], [30, 24, 5, 2, 3])
+    some = replace(made, probes=Probes({"x": np.zeros((len(y), 1, 28, 28), np.float32)}, y, "some"))
+    held = deciding(some)
+    assert [int(held[y == c].sum()) for c in (3, 1, 2, 4, 5)] == [0, 4, 1, 0, 1]
+    np.testing.assert_array_equal(held, deciding(some))
+    assert not np.array_equal(held, deciding(replace(some, seed=1)))
+    flags = replace(some, probes=replace(some.probes, made=y == 1))
+    assert not deciding(flags)[y == 1].any()  # what was made from the model tells nothing of real samples
+
+
+def test_what_decides_was_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other samples in the place of those that decide change nothing of the edit."""
+    found = []
+    for noise in (0, 1):
+        made = bench(MLP)
+        held = deciding(made)
+        x = made.probes.feeds["x"] + noise * held[:, None, None, None].astype(np.float32)
+        other = replace(made, probes=Probes({"x": x}, made.y, "mnist"))
+        edits = Erasure(other, steps=5).outcome(~made.forgotten & ~held).edits
+        found.append(edits.feeds)
+    for name, values in found[0].items():
+        np.testing.assert_array_equal(values, found[1][name])
+
+
+def test_probes_that_were_pinned_see_nothing_of_what_those_that_decide_do() -> None:
+    """A random network turns an eighth of all unseen samples; the pinned ones stay."""
+    rng = np.random.default_rng(1)
+    made = random_network(rng.normal(size=(400, 20)).astype(np.float32))
+    unseen = random_network(rng.normal(size=(5000, 20)).astype(np.float32))
+    held = deciding(made)
+    whole = Erasure(made).outcome(~made.forgotten & ~held).edits
+    before, after = made.scores(Edits(made.model)).argmax(axis=1), made.scores(whole).argmax(axis=1)
+    pinned = ~made.forgotten & ~held
+    found = policy._cost(made, whole, held)
+    assert found is not None
+    truly = 100 * (unseen.scores(whole).argmax(axis=1) != unseen.y)[unseen.y != 3].mean()
+    assert truly > 8
+    assert 100 * (before != after)[pinned].mean() < 5
+    assert abs(found.turned.points - truly) < 2 * found.turned.deviation
+    taken = auto(made)
+    lost = (unseen.scores(taken.edits).argmax(axis=1) != unseen.y)[unseen.y != 3].mean()
+    assert lost < 0.005
+    assert "erase would cost" in taken.details["why"]
+    assert taken.details["chosen"] != "erase"
+
+
+@pytest.mark.parametrize(("given", "share"), [([3, 1, 2], 0.5), ([3, 0, 1, 2, 4, 6, 7, 9], 0.5)])
+def test_classes_without_probes_stay(given: list[int], share: float) -> None:
+    made = replace(bench(MLP, only=given), budget=2.0)
+    found = auto(made)
+    unseen = sorted(set(range(10)) - set(given))
+    assert found.details["chosen"] == "erase"
+    assert found.details["share"] <= share  # with eight probes a class, too few decide
+    assert found.details["stand-ins"] == unseen
+    assert _listed(unseen, "class", "classes") in found.details["why"]
+    x, y = images("mnist_test")
+    wide = replace(bench(MLP), probes=Probes({"x": x}, y, "mnist"))
+    before, after = (wide.scores(e).argmax(axis=1) == y for e in (Edits(made.model), found.edits))
+    for c in unseen:
+        assert 100 * (before[y == c].mean() - after[y == c].mean()) <= 2
+
+
+def test_without_a_stand_in_the_head_alone_is_edited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxunlearn.methods.erase.stand_ins._EACH", 0)
+    made = bench(RESNET, only=[3, 1, 2])
+    found = auto(made)
+    assert made.depth(found.edits) == "head only"
+    assert "no stand-in could be made for classes 0, 4, 5, 6 and 3 more" in found.details["why"]
+
+
+def test_what_is_unsupported_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise UnsupportedError("node 'a' is not covered")
+
+    monkeypatch.setattr(Erasure, "outcome", refuse)
+    found = auto(bench(MLP))
+    assert found.details["chosen"] == "lra-npp"
+    assert found.details["why"] == "erase: node 'a' is not covered"
+
+
+def test_the_report_tells_what_was_chosen_and_what_it_costs() -> None:
+    x, y = images("mnist_probes")
+    details = unlearn(MLP, 3, {"x": x, "y": y}).report["method"]["details"]
+    assert (details["chosen"], details["share"], details["why"]) == ("erase", 1.0, "")
+    cost = details["expected cost"]
+    assert cost["probes"] == 36
+    assert cost["lost"]["points"] <= 0.5
+    alone = unlearn(MLP, 3).report["method"]["details"]
+    assert alone["chosen"] == "head"
+    assert alone["why"] == "without probes nothing can tell what a deeper edit costs"
+
+
+def test_an_edit_is_refused_where_it_costs_too_much_by_more_than_chance() -> None:
+    for points, deviation, refused in ((0.49, 0.1, False), (0.76, 0.8, False), (0.73, 0.33, True)):
+        assert policy._beyond(Estimate(points, deviation), 0.5) is refused
+
+
+def test_classes_are_listed() -> None:
+    assert _listed([4], "class", "classes") == "class 4"
+    assert _listed([4, 5, 6], "class", "classes") == "classes 4, 5 and 6"
+    assert _listed(list(range(9)), "class", "classes") == "classes 0, 1, 2, 3 and 5 more"
