@@ -47,18 +47,20 @@ def likeness(
     y = bench.y[examples]
     known = np.unique(y)
     found = np.zeros((len(samples), bench.logits.classes))
-    if len(known) == 1 or not tensors:
+    both = np.concatenate([examples, samples])
+    asked = tensors if len(known) > 1 else ()
+    values = bench.record(asked, both, reduce=lambda _, value: _fewer(value, bench.seed))
+    spans = [_in_span(features[: len(y)], features) for features in values.values()]
+    spans = [rows for rows in spans if rows.shape[1] and np.isfinite(rows).all()]  # the others say nothing
+    if not spans:
         found[:, known] = 1 / len(known)
         return found
-    both = np.concatenate([examples, samples])
-    values = bench.record(tensors, both, reduce=lambda _, value: _fewer(value, bench.seed))
-    for features in values.values():
-        rows = _in_span(features[: len(y)], features)
+    for rows in spans:
         model = LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced")
         with warnings.catch_warnings():  # whose class is likeliest is settled long before
             warnings.simplefilter("ignore", ConvergenceWarning)
             model.fit(rows[: len(y)], y)
-        found[:, known] += model.predict_proba(rows[len(y) :]) / len(values)
+        found[:, known] += model.predict_proba(rows[len(y) :]) / len(spans)
     return found
 
 
@@ -74,10 +76,13 @@ def _fewer(values: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _in_span(examples: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """Coordinates of rows in what the examples span, in units of their deviation."""
+    """Coordinates of rows in what the examples span, in units of their deviation; none where that is nothing,
+    or is not finite."""
     mean, unit = examples.mean(axis=0), examples.std(axis=0)
     unit = unit + 1e-3 * float(examples.std()) + 1e-9
     basis = (examples - mean) / unit
+    if not np.isfinite(basis).all():
+        return np.empty((len(rows), 0), np.float32)
     sizes, vectors = np.linalg.eigh(basis @ basis.T)
     kept = sizes > 1e-6 * sizes.max()
     return np.asarray((rows - mean) / unit @ basis.T @ (vectors[:, kept] / np.sqrt(sizes[kept])))
