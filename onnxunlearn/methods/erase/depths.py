@@ -12,8 +12,6 @@ import warnings
 from collections.abc import Sequence
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse.bottlenecks import bottlenecks
@@ -55,11 +53,16 @@ def likeness(
     if not spans:
         found[:, known] = 1 / len(known)
         return found
-    for rows in spans:
-        model = LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced")
-        with warnings.catch_warnings():  # whose class is likeliest is settled long before
-            warnings.simplefilter("ignore", ConvergenceWarning)
+    with warnings.catch_warnings():
+        # It complains where it may not write to a disk, and that it has not converged: whose class is
+        # likeliest is settled long before.
+        warnings.simplefilter("ignore", UserWarning)
+        from sklearn.linear_model import LogisticRegression  # takes a second to import
+
+        models = [LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced") for _ in spans]
+        for model, rows in zip(models, spans, strict=True):
             model.fit(rows[: len(y)], y)
+    for model, rows in zip(models, spans, strict=True):
         found[:, known] += model.predict_proba(rows[len(y) :]) / len(spans)
     return found
 
