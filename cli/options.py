@@ -12,9 +12,10 @@ import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, input_files, load, not_finite, parse_shapes, with_input_shapes
+from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_shapes
 from onnxunlearn.judge import foreign_report
 from onnxunlearn.probes import read_labels
+from onnxunlearn.sources import model_files
 
 from . import console, reading
 
@@ -104,7 +105,7 @@ def read_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     """Load a model, which nothing may be written over, with the sizes given by --input-shapes. stderr names a
     report beside it that is about another model."""
     model = with_input_shapes(load(path), parse_shapes(input_shapes))
-    reading.note(input_files(model))
+    reading.note(model_files(model))
     if (foreign := foreign_report(model)) is not None:
         warn(path, [foreign])
     return model

@@ -1,7 +1,6 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Unpack
 
 import numpy as np
@@ -12,7 +11,7 @@ from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_infere
 from onnxunlearn.inquiry import Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Source, copy_groups, one_of_each, read_settings
+from onnxunlearn.probes import Source, copy_groups, one_of_each
 from onnxunlearn.tasks import independent, task_of
 
 #: what `examine` gives; the name it had
@@ -39,8 +38,6 @@ def examine(
     the original does not know the classes on the data, and UnsupportedError for a model that cannot be run.
     """
     chosen = Options(**options)
-    if chosen.preprocess is not None and training is not None:  # a pipe can be read only once
-        chosen = replace(chosen, preprocess=read_settings(chosen.preprocess))
     inquiry = Inquiry.of(original, forget, chosen)
     sources = {"edited": edited, "reference": reference}
     models = {name: load(source) for name, source in sources.items() if source is not None}
@@ -67,7 +64,7 @@ def examine(
             f"{probes.source}: no sample of {', '.join(map(inquiry.labels.shown, classes))} to judge by"
         )
     task = task_of(inquiry.logits, classes, probes)
-    judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
+    inquiry = inquiry.known(probes, given=given)
     once = one_of_each(probes, copy_groups(probes))
     copies = int((~once).sum())
     if copies:
@@ -90,9 +87,8 @@ def examine(
     )
     labels = "given" if given else "from the original"
     origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
-    return judge.judge(
-        evidence, chosen.max_retain_drop, labels, about_audit(files, logits, inquiry.labels, origins)
-    )
+    about = about_audit(files, logits, inquiry.labels, origins, inquiry.doubts)
+    return judge.judge(evidence, chosen.max_retain_drop, labels, about)
 
 
 def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:

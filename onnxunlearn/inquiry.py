@@ -1,7 +1,8 @@
 """Where `unlearn` and `examine` start: a classifier, the classes it is to forget, and how it is looked at."""
 
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,15 +14,27 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.judge import Subject
+from onnxunlearn.judge import Subject, check_known
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
+from onnxunlearn.probes import (
+    Labels,
+    Preprocessing,
+    Probes,
+    Source,
+    declared_preprocessing,
+    load_probes,
+    read_settings,
+    suspicions,
+)
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
-from onnxunlearn.tasks import hidden, independent
+from onnxunlearn.tasks import hidden, independent, task_of
 
 log = logging.getLogger(__name__)
+
+#: samples that are looked at for what is odd about them
+_LOOKED_AT = 64
 
 
 class Shared(TypedDict, total=False):
@@ -99,6 +112,14 @@ class Inquiry:
     def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
         """Load the model and find in it what the options name. Raises InputError for bad input and
         UnsupportedError for a model that cannot be worked on."""
+        path = options.preprocess_path
+        if (
+            options.preprocess is not None
+            and path is not None
+            and os.path.exists(path)
+            and not os.path.isfile(path)
+        ):
+            options = replace(options, preprocess=read_settings(options.preprocess))  # a pipe is read once
         loaded = load(model)
         files = Snapshot.of(loaded)  # before anything is read from them
         seen = lower(loaded)
@@ -154,6 +175,32 @@ class Inquiry:
             log.warning("%s", line)
         seen = self.logits.as_seen(self.seen, scores)
         return replace(self, logits=seen, doubts=doubts) if doubts else self
+
+    def known(self, probes: Probes, *, given: bool) -> "Inquiry":
+        """The same, with what is odd about the probes by the preprocessing that is declared among its doubts.
+
+        given: whether the labels are the user's. Raises InputError where the original does not know the
+        classes on these probes.
+        """
+        task = task_of(self.logits, self.forget, probes)
+        chosen = probes.select(np.linspace(0, len(probes) - 1, min(len(probes), _LOOKED_AT)).astype(int))
+        declared = declared_preprocessing(self.model, self.options.preprocess)
+        truth = task.truth(chosen)
+
+        def recognised(feeds: Mapping[str, np.ndarray]) -> float:
+            answers = task.answers(task.decide(self.scores(replace(chosen, feeds=dict(feeds)))), truth)
+            return float(answers.right[answers.present].mean()) if answers.present.any() else 0.0
+
+        def odd() -> list[str]:
+            return suspicions(chosen.feeds, declared, recognised if given else None)
+
+        check_known(task, self.scores(probes), probes, self.labels, given=given, odd=odd)
+        if declared is None:
+            return self
+        found = tuple(f"{probes.source}: {reason}" for reason in suspicions(chosen.feeds, declared))
+        for line in found:
+            log.warning("%s", line)
+        return replace(self, doubts=(*self.doubts, *found))
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: those that choose."""

@@ -19,7 +19,7 @@ from onnxunlearn.judge.report import about_run
 from onnxunlearn.methods import run_method
 from onnxunlearn.probes import Labels, Maker, Probes, Source, copies_among, lacks_retained, split, with_made
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.sources import files_read
+from onnxunlearn.sources import files_read, model_files
 from onnxunlearn.tasks import task_of
 
 
@@ -100,7 +100,7 @@ def unlearn(
         inquiry = inquiry.as_seen(probes)
         given = probes.labelled
         probes = inquiry.classified(probes)
-        check_probes(inquiry, probes, given)
+        inquiry = check_probes(inquiry, probes, given)
         alone = probes.made is None and lacks_retained(probes, classes, inquiry.logits.classes)
         if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
             probes = probes.of(classes)
@@ -166,15 +166,18 @@ def unlearn(
         {"forget": list(classes), **made_by},
         {name: file.sha256 for name, file in inquiry.files.data.items()},
     )
-    inputs = files_read(data, chosen.preprocess_path, composite)
+    inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
     return Result(edited, findings, findings.to_json(), plan, inquiry.labels, inputs)
 
 
-def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> None:
-    """Raises InputError unless there are at least two probes of every forgotten class, and the model knows
-    these classes on them; of what was made from the model nothing is asked. given: whether the labels are."""
+def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> Inquiry:
+    """`Inquiry.known`; of what was made from the model nothing is asked. given: whether the labels are.
+
+    Raises InputError unless there are at least two probes of every forgotten class, and the model knows
+    these classes on them.
+    """
     if probes.made is not None:
-        return
+        return inquiry
     assert probes.y is not None
     for c in inquiry.forget:
         found = int(np.sum(probes.y == c))
@@ -183,8 +186,7 @@ def check_probes(inquiry: Inquiry, probes: Probes, given: bool) -> None:
                 f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least 2 are needed, "
                 "one to choose by and one to judge"
             )
-    task = task_of(inquiry.logits, inquiry.forget, probes)
-    judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
+    return inquiry.known(probes, given=given)
 
 
 def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:

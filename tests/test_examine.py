@@ -1,7 +1,10 @@
 """Verdicts must follow from what was measured, and name what could not be."""
 
 import json
+import re
+import sys
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -211,3 +214,29 @@ def test_probabilities_are_normalised_once(name: str) -> None:
     if name != "mixed":
         assert expected[0] is not None
         assert expected[0] > 0.6  # not 0.04, as of probabilities that are normalised twice
+
+
+def test_pixels_beyond_what_the_declared_preprocessing_makes_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the model knows what they are: this one does at any scale."""
+    monkeypatch.setitem(sys.modules, "transformers", None)  # importing it takes seconds
+    model = tmp_path / "m.onnx"
+    model.write_bytes(MLP.read_bytes())
+    x, y = images("mnist_probes")
+    data = {"x": x * 50, "y": y}
+    assert examine(model, model, 3, data, by_layer=False).about["warnings"] == []
+    published = {
+        "image_processor_type": "ViTImageProcessor",
+        "size": 28,
+        "resample": 3,
+        "do_normalize": False,
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(published))
+    audited = examine(model, model, 3, data, by_layer=False).to_json()["warnings"]
+    edited = unlearn(model, 3, data, method="mask").report["warnings"]
+    assert audited == edited
+    assert len(audited) == 1
+    assert re.match(
+        "arrays in memory: scale.*: values .*, where the declared preprocessing makes", audited[0]
+    )

@@ -1,5 +1,7 @@
 """Whether the original knows the classes on the probes at all: if not, there is nothing to judge."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from onnxunlearn.errors import InputError
@@ -8,14 +10,25 @@ from onnxunlearn.tasks import Task
 
 #: how rarely chance alone may look like knowledge
 _CHANCE = 0.01
+#: of what is odd about probes, so much is said
+_SHOWN = 3
 
 
-def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, *, given: bool) -> None:
+def check_known(
+    task: Task,
+    scores: np.ndarray,
+    probes: Probes,
+    labels: Labels,
+    *,
+    given: bool,
+    odd: Callable[[], Sequence[str]] = list,
+) -> None:
     """Raises InputError unless the original knows each class to forget, and the classes on the whole, better
     than chance does (exact binomial tests), with what the reason may be.
 
     scores: the original's, [N, classes]. labels: what classes are called. given: whether the labels are the
     user's. Those that the model itself gave are always right; then it must at least give more than one class.
+    odd: what is odd about the probes, see `probes.suspicions`; asked only where something is wrong.
 
     Chance is how often the class is given to samples that do not have it, as far as these can tell. Where
     even all right would be too few to tell from that, all must be right.
@@ -27,7 +40,7 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, 
             "look for what went wrong when they were made"
         )
     if not given:
-        _check_answered(task.given(decided), probes, labels, scores)
+        _check_answered(task.given(decided), probes, labels, scores, odd)
         return
     answers = task.answers(decided, truth)
     for c in task.forget:
@@ -40,7 +53,7 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, 
             which = labels.shown(c)
             raise InputError(
                 f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no "
-                f"more than chance; nothing can be judged by them. {reasons(probes, scores)}"
+                f"more than chance; nothing can be judged by them. {reasons(probes, scores, odd)}"
             )
     asked = np.bincount(answers.of[answers.present], minlength=task.classes)
     if np.count_nonzero(asked) < 2:
@@ -50,17 +63,19 @@ def check_known(task: Task, scores: np.ndarray, probes: Probes, labels: Labels, 
     if not _beyond(hits, count, chance, chance):
         raise InputError(
             f"{probes.source}: the model is right on {hits} of {count} probes, which is no more than chance; "
-            f"nothing can be judged by them. {reasons(probes, scores)}"
+            f"nothing can be judged by them. {reasons(probes, scores, odd)}"
         )
 
 
-def reasons(probes: Probes, scores: np.ndarray) -> str:
+def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]] = list) -> str:
     """What may have gone wrong, likeliest first."""
     broken = int((np.isnan(scores) | (scores == np.inf)).any(axis=1).sum())  # −∞ is a class that is hidden
     if broken:
         return (
             f"The model's scores are not finite on {broken} of {len(probes)} probes; give a model that works"
         )
+    if suspects := odd():
+        return f"Likely: {'; '.join(suspects[:_SHOWN])}; else y may count the classes otherwise"
     found = [
         f"{name!r} holds {values.min():.4g} to {values.max():.4g}"
         for name, values in probes.feeds.items()
@@ -72,14 +87,16 @@ def reasons(probes: Probes, scores: np.ndarray) -> str:
     )
 
 
-def _check_answered(given: np.ndarray, probes: Probes, labels: Labels, scores: np.ndarray) -> None:
+def _check_answered(
+    given: np.ndarray, probes: Probes, labels: Labels, scores: np.ndarray, odd: Callable[[], Sequence[str]]
+) -> None:
     """Of probes that the model itself labelled. given: how many of them got each class."""
     if len(probes) > 1 and given.max(initial=0) == len(probes) and np.count_nonzero(given) == 1:
         only = labels.shown(int(given.argmax()))
         raise InputError(
             f"{probes.source}: the model takes all {len(probes)} probes for {only}, and nothing shows "
             f"that it knows what they are; give their labels (y, or class subfolders). "
-            f"{reasons(probes, scores)}"
+            f"{reasons(probes, scores, odd)}"
         )
 
 

@@ -108,13 +108,15 @@ def about_audit(
     logits: Mapping[str, Logits],
     labels: Labels,
     data: Mapping[str, Mapping[str, Any]],
+    doubts: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What an audit adds to its findings. data: where samples come from, by "judging" and "training", see
-    `probes.origin`."""
+    `probes.origin`. doubts: what is odd about the scores or the samples."""
     return {
         "kind": "audit",
         "files": {name: describe(found, logits[name], labels) for name, found in files.items()},
         "data": {name: dict(origin) for name, origin in data.items()},
+        "warnings": [*doubts],
         "versions": versions(),
         "note": NOTE,
     }

@@ -13,7 +13,7 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Inputs, ModelSource, check_inference, find_logits, input_files, load
+from onnxunlearn.graph import Inputs, ModelSource, check_inference, find_logits, load
 from onnxunlearn.judge.report import versions
 from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.choose import choose
@@ -26,7 +26,7 @@ from onnxunlearn.pictures.vocabulary import read_vocabulary
 from onnxunlearn.probes import Labels, Source, load_probes
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.seeds import seed as seeds
-from onnxunlearn.sources import files_read
+from onnxunlearn.sources import files_read, model_files
 
 
 @dataclass(frozen=True)
@@ -87,9 +87,9 @@ def draw(
     subject = find_subject(seen, logits, input_name)
     check_inference(seen, logits)
     other = None if compare is None else counterpart(compare, model, logits, subject)
-    inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **input_files(model)}
+    inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **model_files(model)}
     if other is not None:
-        inputs |= input_files(other[0])
+        inputs |= model_files(other[0])
     folder = check_folder(directory, overwrite, inputs)
     if composite is None:
         composite = "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"

@@ -27,6 +27,7 @@ from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
+from onnxunlearn.probes.settings import Settings
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
 
@@ -140,7 +141,8 @@ def _from_folder(
     paths = [path for path, _ in files]
     samples, y = read_images(paths, steps), np.array([label for _, label in files])
     checked = checked_probes({model_input.name: samples}, y, inputs, Labels(labels.classes), source)
-    return from_folder(checked, folder, paths)
+    given = preprocess.path if isinstance(preprocess, Settings) else preprocess
+    return from_folder(checked, folder, paths, None if given is None else Path(given))
 
 
 def source_files(source: Source | None) -> list[Path]:

@@ -4,6 +4,7 @@
 |---|---|
 | a file | `sha256` and `bytes` of it |
 | a folder | how many `files` (images) are in it, and the `sha256` of their list, see `sha256_of_folder` |
+| | `preprocess`, the file that says how they become inputs, if one does |
 | `script.py:function` | `sha256` and `bytes` of the script, and `arrays` |
 | arrays in memory, or made from the model | `arrays` |
 
@@ -11,6 +12,7 @@
 `sha256_of_arrays`.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -26,13 +28,20 @@ def from_file(probes: Probes, path: Path) -> Probes:
     return replace(probes, origin=_file(path))
 
 
-def from_folder(probes: Probes, folder: Path, files: Sequence[Path]) -> Probes:
-    """files: the images. Raises InputError if one is gone."""
+def from_folder(
+    probes: Probes, folder: Path, files: Sequence[Path], preparation: Path | None = None
+) -> Probes:
+    """files: the images. preparation: the file that says how they become inputs, if one does. Raises
+    InputError if one is gone."""
     try:
         digest = sha256_of_folder(folder, files)
     except OSError as error:
         raise _unreadable(folder, error) from None
-    return replace(probes, origin={"source": folder.absolute().name, "sha256": digest, "files": len(files)})
+    origin = {"source": folder.absolute().name, "sha256": digest, "files": len(files)}
+    if preparation is not None and os.path.isfile(preparation):  # a pipe can be read only once
+        said = _file(preparation)
+        origin["preprocess"] = {"path": said["source"], "sha256": said["sha256"]}
+    return replace(probes, origin=origin)
 
 
 def from_script(probes: Probes, path: Path, function: str) -> Probes:
