@@ -16,7 +16,8 @@ from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, chec
 from onnxunlearn.judge import Subject
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
+from onnxunlearn.probes import Labels, Preprocessing, Probes, Readers, Source, blocks, each, load_probes
+from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import hidden, independent
@@ -109,8 +110,8 @@ class Inquiry:
         engine = create_engine(options.engine, options.providers)
         return cls(options, loaded, labels, files, seen, logits, classes, engine)
 
-    def read(self, source: Source) -> Probes:
-        """Probes for this model. Raises InputError if they do not fit it."""
+    def read(self, source: Source, readers: Readers = WHOLE) -> Probes:
+        """Probes for this model. readers: how files are read. Raises InputError if they do not fit it."""
         return load_probes(
             source,
             self.model,
@@ -118,6 +119,7 @@ class Inquiry:
             preprocess=self.options.preprocess,
             labels=self.labels,
             several=independent(self.logits),
+            readers=readers,
         )
 
     def subject(self, model: Model, logits: Logits | None = None) -> Subject:
@@ -139,16 +141,15 @@ class Inquiry:
         """
         scores = self.scores(probes)
         if not probes.labelled:
-            decided = scores > self.logits.threshold
-            several = independent(self.logits) and bool((decided.sum(axis=1) != 1).any())
-            probes = replace(
-                probes, y=scores.argmax(axis=1).astype(np.int64), labels=decided if several else None
-            )
+            best = each(lambda some: np.asarray(some.argmax(axis=1).astype(np.int64)), scores)
+            decided = scores > self.logits.threshold if independent(self.logits) else None
+            several = decided is not None and bool((decided.sum(axis=1) != 1).any())
+            probes = replace(probes, y=best, labels=decided if several else None)
         return probes if probes.labels is None else probes.focused(self.forget, scores)
 
     def as_seen(self, probes: Probes) -> "Inquiry":
         """The same once it is known what the original says: logits may turn out to be probabilities."""
-        scores = self.scores(probes)
+        scores = next(blocks({"": self.scores(probes)}))[""]
         doubts = tuple(self.logits.doubts(scores))
         for line in doubts:
             log.warning("%s", line)

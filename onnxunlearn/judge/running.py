@@ -1,17 +1,19 @@
 """Run a model file as its users would: whole, un-instrumented, through its own outputs."""
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, run_batched
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
+from onnxunlearn.probes import is_unread
+from onnxunlearn.streams import KEPT, spilled
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +29,10 @@ def run(
     model: Model, logits: Logits, engine: Engine, feeds: Feeds, size: int, others: Collection[str] = ()
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
-    those whose first axis does not count samples are left out."""
+    those whose first axis does not count samples are left out.
+
+    Of a stream with more than KEPT scores these are on disk, and unread, if nothing else is asked for.
+    """
     # Scores that leave as a map of classes, or of which only some leave, are taken before that.
     whole = logits.scores == logits.output
     seen = model if whole or logits.scores in model.producer else lower(model)
@@ -36,9 +41,17 @@ def run(
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
         values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
         others = [name for name in others if values[name].shape[:1] == (count,)]
+    if not others and is_unread(feeds) and logits.classes * count_of(feeds) > KEPT:
+        return Said(spilled(_by_batch(session, logits, feeds, batch_size(feeds, size, model.batch_size))), {})
     found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
+
+
+def _by_batch(session: Session, logits: Logits, feeds: Feeds, size: int) -> Iterator[np.ndarray]:
+    for batch in batches(feeds, size):
+        said = session.run(batch.feeds, [logits.scores])[logits.scores]
+        yield said.reshape(len(said), -1)[: batch.count]
 
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:

@@ -13,7 +13,8 @@ from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.running import Said, other_outputs, run
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Probes, each, is_unread, lazily
+from onnxunlearn.streams import RESERVOIR
 from onnxunlearn.tasks import probabilities
 
 
@@ -41,21 +42,21 @@ class Subject:
             return self.model
 
     def scores(self, probes: Probes) -> np.ndarray:
-        """At the model's output, [N, classes]."""
+        """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
         found = self._run(probes).scores
-        return found if self.hide is None else self.hide(found)
+        return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
 
     def others(self, probes: Probes) -> dict[str, np.ndarray]:
-        """The model's other outputs, [N, ...]; see `other_outputs`."""
+        """The model's other outputs, [N, ...]; see `other_outputs`. Of a stream only where it is short."""
         return self._run(probes).others
 
     def predicted(self, probes: Probes) -> np.ndarray:
         """The class with the largest score, int [N]."""
-        return np.asarray(self.scores(probes).argmax(axis=1))
+        return each(lambda scores: np.asarray(scores.argmax(axis=1)), self.scores(probes))
 
     def probabilities(self, probes: Probes) -> np.ndarray:
         """[N, classes], with a sum of 1."""
-        return probabilities(self.scores(probes), self.logits.normaliser)
+        return each(lambda scores: probabilities(scores, self.logits.normaliser), self.scores(probes))
 
     def features(self, probes: Probes) -> np.ndarray | None:
         """In front of the head, float32 [N, d]; None where there is no head to find."""
@@ -82,7 +83,8 @@ class Subject:
     def _run(self, probes: Probes) -> Said:
         feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
         if id(feeds) not in self._said:
-            others = other_outputs(self.model, self.logits)
+            long = is_unread(feeds) and len(probes) > RESERVOIR
+            others = [] if long else other_outputs(self.model, self.logits)
             said = run(self.model, self.logits, self.engine, feeds, self.batch_size, others)
             self._said[id(feeds)] = feeds, said  # kept: no other feeds may get that id
         return self._said[id(feeds)][1]
