@@ -29,20 +29,16 @@ def copy_groups(probes: Probes) -> np.ndarray:
     Equal in every input, byte by byte; or images (and whatever goes with them is equal) that differ by little
     noise, by compression or in the last bits. Moved or mirrored ones are not found.
     """
-    count = len(probes)
     first: dict[bytes, int] = {}
     images = [name for name, value in probes.feeds.items() if is_image(value)]
-    views, digests = [], []
-    for feeds in blocks(probes.feeds):
-        digests += [_digest(feeds, i) for i in range(len(next(iter(feeds.values()))))]
-        if len(images) == 1:
-            views.append(_View.of(feeds[images[0]], fine=is_unread(probes.feeds)))
+    pictured = images[0] if len(images) == 1 else None
+    digests, view = _looked_at(probes, pictured)
     exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=int)
-    if len(images) != 1 or len(first) < 2:
+    if pictured is None or view is None or len(first) < 2:
         return exact
-    places, pictures = np.unique(exact), probes.feeds[images[0]]
-    near = _near(pictures if len(places) == count else pictures[places], _View.joined(views).of_some(places))
-    others = {name: value for name, value in probes.feeds.items() if name != images[0]}
+    places, pictures = np.unique(exact), probes.feeds[pictured]
+    near = _near(pictures if len(places) == len(probes) else pictures[places], view.of_some(places))
+    others = {name: value for name, value in probes.feeds.items() if name != pictured}
     for i in np.flatnonzero(near != np.arange(len(near))):
         one, other = places[i], places[near[i]]
         if any((value[one] != value[other]).any() for value in others.values()):
@@ -62,6 +58,16 @@ def one_of_each(probes: Probes, groups: np.ndarray) -> np.ndarray:
 def copies_among(probes: Probes) -> int:
     """How many probes are copies of others before them."""
     return len(probes) - len(np.unique(copy_groups(probes)))
+
+
+def _looked_at(probes: Probes, pictured: str | None) -> tuple[list[bytes], "_View | None"]:
+    """A digest of each sample, and what the images show, if there are any; in one go."""
+    digests, views = [], []
+    for feeds in blocks(probes.feeds):
+        digests += [_digest(feeds, i) for i in range(len(next(iter(feeds.values()))))]
+        if pictured is not None:
+            views.append(_View.of(feeds[pictured], fine=is_unread(probes.feeds)))
+    return digests, _View.joined(views) if views else None
 
 
 @dataclass(frozen=True, eq=False)

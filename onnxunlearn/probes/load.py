@@ -135,9 +135,9 @@ def _from_path(text: str, inputs: Sequence[Input], labels: Labels, readers: Read
     if path.suffix.lower() not in (".npz", ".npy"):
         raise InputError(f"{text}: unknown kind of file {path.suffix!r}; give {_KINDS}")
     content = readers.arrays(path)
-    if isinstance(content, np.ndarray):
-        return from_file(single_probes(content, inputs, labels, text), path)
-    return from_file(named_probes(content, inputs, labels, text), path)
+    if isinstance(content, dict):
+        return from_file(named_probes(content, inputs, labels, text), path)
+    return from_file(single_probes(content, inputs, labels, text), path)
 
 
 def _from_folder(

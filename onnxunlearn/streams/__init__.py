@@ -4,8 +4,8 @@ Probes whose arrays are `Unread` are a stream: `engines.batching` runs them as i
 `probes.blocks` go through them.
 """
 
+from onnxunlearn.streams.drawing import RESERVOIR, drawn, reservoir
 from onnxunlearn.streams.readers import HELD, UNHELD
-from onnxunlearn.streams.reservoir import RESERVOIR, drawn, reservoir
 from onnxunlearn.streams.spill import KEPT, spilled
 
 __all__ = ["HELD", "KEPT", "RESERVOIR", "UNHELD", "drawn", "reservoir", "spilled"]

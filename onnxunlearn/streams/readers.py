@@ -81,7 +81,8 @@ def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     check_magic(path)
     try:
         if not zipfile.is_zipfile(path):
-            alone = _stored(path, path.open("rb")) if path.stat().st_size > HELD else None
+            size = path.stat().st_size
+            alone = _stored(path, path.open("rb"), size) if size > HELD else None
             return read_arrays(path) if alone is None else _unread(alone)
         archive = zipfile.ZipFile(path)
         names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
@@ -92,7 +93,7 @@ def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
         with np.load(path, allow_pickle=False) as content:
             for name, info in names.items():
                 large = info.filename.endswith(".npy") and info.file_size > HELD // len(names)
-                stored = _stored(path, archive.open(info)) if large else None
+                stored = _stored(path, archive.open(info), info.file_size) if large else None
                 found[name] = content[name] if stored is None else _unread(stored)
         return found
     except InputError:
@@ -101,8 +102,8 @@ def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
         return read_arrays(path)
 
 
-def _stored(path: Path, file: IO[bytes]) -> Stored | None:
-    """None for an array that cannot be read by rows."""
+def _stored(path: Path, file: IO[bytes], size: int) -> Stored | None:
+    """None for an array that cannot be read by rows. size: of the file, which must hold what it says."""
     version = np.lib.format.read_magic(file)
     read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
     if version not in read:
@@ -110,7 +111,8 @@ def _stored(path: Path, file: IO[bytes]) -> Stored | None:
     shape, column_major, dtype = read[version](file)
     if not shape or dtype.hasobject or (column_major and len(shape) > 1) or 0 in shape:
         return None
-    return Stored(path, Rows(file, file.tell(), shape, dtype))
+    rows = Rows(file, file.tell(), shape, dtype)
+    return Stored(path, rows) if rows.end <= size else None
 
 
 def _unread(stored: Stored) -> np.ndarray:

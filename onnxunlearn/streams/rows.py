@@ -19,20 +19,24 @@ class Rows:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
 
+    @property
+    def row(self) -> int:
+        """Bytes of one sample."""
+        return self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
+
+    @property
+    def end(self) -> int:
+        """Behind the last sample."""
+        return self.start + self.shape[0] * self.row
+
     def read(self, which: np.ndarray) -> np.ndarray:
         """The samples at these indices. Raises EOFError if the file ends before."""
         found = np.empty((len(which), *self.shape[1:]), self.dtype)
-        size = self.dtype.itemsize * int(np.prod(self.shape[1:], dtype=np.int64))
-        ends = np.flatnonzero(np.diff(which) != 1) + 1
-        done = 0
-        for run in np.split(which, ends):  # neighbours at once
-            if not len(run):
-                continue
-            self.file.seek(self.start + int(run[0]) * size)
-            data = self.file.read(len(run) * size)
-            if len(data) != len(run) * size:
+        starts = np.flatnonzero(np.diff(which, prepend=-2) != 1)  # of neighbours, which are read at once
+        for start, end in zip(starts, [*starts[1:], len(which)], strict=True):
+            self.file.seek(self.start + int(which[start]) * self.row)
+            data = self.file.read((end - start) * self.row)
+            if len(data) != (end - start) * self.row:
                 raise EOFError("it ends too early")
-            values = np.frombuffer(data, self.dtype).reshape(len(run), *self.shape[1:])
-            found[done : done + len(run)] = values
-            done += len(run)
+            found[start:end] = np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
         return found

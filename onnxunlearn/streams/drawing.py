@@ -6,19 +6,22 @@ import numpy as np
 RESERVOIR = 2000
 
 
-def drawn(count: int, seed: int, size: int = RESERVOIR) -> np.ndarray:
-    """`size` of `count` samples, each set of so many equally likely; all if they are no more. Sorted."""
+def drawn(count: int, seed: int, size: int | None = None) -> np.ndarray:
+    """`size` (RESERVOIR) of `count` samples, each set of so many equally likely; all if they are no more.
+    Sorted: files are read in one go."""
+    size = RESERVOIR if size is None else size
     if count <= size:
         return np.arange(count)
     return np.sort(np.random.default_rng(seed).choice(count, size, replace=False, shuffle=False))
 
 
-def reservoir(asked: np.ndarray, seed: int, size: int = RESERVOIR) -> np.ndarray:
+def reservoir(asked: np.ndarray, seed: int, size: int | None = None) -> np.ndarray:
     """The same, with half of the places for the samples that are asked about, however rare these are.
 
     asked: bool [N]. Among those, and among the others, all are equally likely. What one half leaves free the
     other takes.
     """
+    size = RESERVOIR if size is None else size
     if len(asked) <= size:
         return np.arange(len(asked))
     rare, others = np.flatnonzero(asked), np.flatnonzero(~asked)
