@@ -10,7 +10,7 @@ import numpy as np
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Labels, Probes, each, is_unread
-from onnxunlearn.streams import drawn, reservoir
+from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
 from onnxunlearn.tasks import Answers, Figures, Task
 
 #: the models in the order in which they are shown
@@ -110,8 +110,12 @@ class Evidence:
 
     @cached_property
     def sampled(self) -> "Evidence":
-        """The same for figures that keep much of each sample: of a long stream some, all equally likely."""
-        return self._of_some("other outputs", drawn(len(self.probes), self.seed))
+        """The same for the other outputs, which may be of any size: of a stream some, all equally likely."""
+        if not is_unread(self.probes.feeds):
+            return self
+        two = self.subjects["original"].others(self.probes.select(np.arange(2) % len(self.probes)))
+        most = max(KEPT // max(sum(values[0].size for values in two.values()), 1), 1)
+        return self._of_some("other outputs", drawn(len(self.probes), self.seed, min(most, RESERVOIR)))
 
     def _of_some(self, what: str, which: np.ndarray) -> "Evidence":
         """what: they are for."""

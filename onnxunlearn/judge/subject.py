@@ -14,7 +14,6 @@ from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.running import Said, other_outputs, run
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, each, is_unread, lazily
-from onnxunlearn.streams import RESERVOIR
 from onnxunlearn.tasks import probabilities
 
 
@@ -30,7 +29,7 @@ class Subject:
     engine: Engine
     batch_size: int
     hide: Callable[[np.ndarray], np.ndarray] | None = None
-    _said: dict[int, tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
+    _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -43,12 +42,12 @@ class Subject:
 
     def scores(self, probes: Probes) -> np.ndarray:
         """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
-        found = self._run(probes).scores
+        found = self._run(probes, others=not is_unread(probes.feeds)).scores
         return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
 
     def others(self, probes: Probes) -> dict[str, np.ndarray]:
-        """The model's other outputs, [N, ...]; see `other_outputs`. Of a stream only where it is short."""
-        return self._run(probes).others
+        """The model's other outputs, [N, ...], which are held; see `other_outputs`."""
+        return self._run(probes, others=True).others
 
     def predicted(self, probes: Probes) -> np.ndarray:
         """The class with the largest score, int [N]."""
@@ -80,11 +79,16 @@ class Subject:
         found = activations(self.lowered, self.engine, probes.feeds, tensors, self.batch_size)
         return {layer.name: found[layer.output] for layer in own}
 
-    def _run(self, probes: Probes) -> Said:
+    @cached_property
+    def _others(self) -> list[str]:
+        return other_outputs(self.model, self.logits)
+
+    def _run(self, probes: Probes, *, others: bool) -> Said:
+        """others: also the other outputs, if there are any."""
         feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
-        if id(feeds) not in self._said:
-            long = is_unread(feeds) and len(probes) > RESERVOIR
-            others = [] if long else other_outputs(self.model, self.logits)
-            said = run(self.model, self.logits, self.engine, feeds, self.batch_size, others)
-            self._said[id(feeds)] = feeds, said  # kept: no other feeds may get that id
-        return self._said[id(feeds)][1]
+        asked = self._others if others else []
+        key = id(feeds), bool(asked)
+        if key not in self._said:
+            said = run(self.model, self.logits, self.engine, feeds, self.batch_size, asked)
+            self._said[key] = feeds, said  # kept: no other feeds may get that id
+        return self._said[key][1]

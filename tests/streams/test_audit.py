@@ -14,7 +14,7 @@ from PIL import Image
 
 from onnxunlearn import Examination, examine, load, streams, unlearn
 from onnxunlearn.errors import InputError
-from onnxunlearn.judge import running, subject
+from onnxunlearn.judge import evidence, running
 from onnxunlearn.probes import Readers, Unread, copy_groups, unread
 from onnxunlearn.probes import load as loading
 from onnxunlearn.probes.probes import Probes
@@ -32,7 +32,7 @@ def patched(patch: pytest.MonkeyPatch, held: int = 0, most: int = 2000, kept: in
     patch.setattr(readers, "HELD", held)
     patch.setattr(unread, "BLOCK", 20 * SAMPLE)
     patch.setattr(drawing, "RESERVOIR", most)
-    patch.setattr(subject, "RESERVOIR", most)
+    patch.setattr(evidence, "RESERVOIR", most)
     patch.setattr(running, "KEPT", kept)
 
 
