@@ -3,18 +3,20 @@
 import json
 import threading
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 from PIL import Image
 
 from onnxunlearn import Examination, examine, load, streams, unlearn
 from onnxunlearn.errors import InputError
-from onnxunlearn.judge import evidence, running
+from onnxunlearn.judge import evidence, running, subject
 from onnxunlearn.probes import Readers, Unread, copy_groups, unread
 from onnxunlearn.probes import load as loading
 from onnxunlearn.probes.probes import Probes
@@ -22,6 +24,8 @@ from onnxunlearn.probes.unread import Reader
 from onnxunlearn.streams import drawing, readers
 
 from ..sample_paths import CNN, images, probes
+from ..test_multi_label import data as tags
+from ..test_multi_label import tagger
 
 SAMPLE = 28 * 28 * 4
 X, Y = (array[:600] for array in images("mnist_test"))
@@ -166,6 +170,55 @@ def test_no_more_than_two_batches_are_ever_held(
     assert count.total > 5 * 600  # again and again
     assert count.most <= 2 * 20  # the one that was, and the one that comes
     assert count.now == 0
+
+
+def test_layers_recorded_in_groups_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.savez(tmp_path / "a.npz", x=X[:200], y=Y[:200])
+    held = examine(CNN, EDITED, 3, tmp_path / "a.npz")
+    patched(monkeypatch, held=10_000)
+    probing = import_module("onnxunlearn.judge.attacks.layer_probes")
+    monkeypatch.setattr(probing, "_RECORDED", 200 * 40)
+    calls: list[int] = []
+    record = subject.Subject.activations
+
+    def noted(one: subject.Subject, given: Probes, layers: Sequence[str]) -> dict[str, np.ndarray]:
+        calls.append(len(layers))
+        return record(one, given, layers)
+
+    monkeypatch.setattr(subject.Subject, "activations", noted)
+    assert examine(CNN, EDITED, 3, tmp_path / "a.npz").to_json() == held.to_json()
+    assert len(calls) > 2  # one for each model would be all of them at once
+    assert sum(calls) == 2 * sum(row.name.startswith("layer ") for row in held.rows)
+
+
+def test_other_outputs_on_as_many_samples_as_fit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    models = [onnx.load(CNN), onnx.load_from_string(EDITED)]
+    inner = models[0].graph.node[0].output[0]
+    for model in models:
+        model.graph.output.append(onnx.helper.make_tensor_value_info(inner, onnx.TensorProto.FLOAT, None))
+    whole, edited = (model.SerializeToString() for model in models)
+    np.savez(tmp_path / "a.npz", x=X, y=Y)
+    patched(monkeypatch, held=10_000)
+    session = onnxruntime.InferenceSession(whole)
+    monkeypatch.setattr(evidence, "KEPT", 90 * session.run([inner], {"x": X[:1]})[0].size)
+    found = examine(whole, edited, 3, tmp_path / "a.npz", by_layer=False)
+    row = found.row(f"drift of output {inner}")
+    assert row is not None
+    assert row.note == "other outputs: on 90 of 600 samples, drawn with seed 0"
+    assert 90 - 30 < (row.values["edited"].samples or 0) < 90  # those to retain
+    assert found.samples == 600
+
+
+@pytest.mark.parametrize("held", [20_000, 40_000])  # with less, y is not held either
+def test_of_many_tags_some_samples_judge(tmp_path: Path, held: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    x, labels = tags()
+    np.savez(tmp_path / "a.npz", x=x, y=labels.astype(int))
+    patched(monkeypatch, held=held)
+    monkeypatch.setattr(import_module("onnxunlearn.examine"), "KEPT", 5 * 120)
+    found = examine(tagger(), tagger(), 2, tmp_path / "a.npz", by_layer=False)
+    assert found.samples == 120
+    assert found.accuracies["original"].samples == (60, 60)
+    assert found.notes == ("120 of 400 samples judge, drawn with seed 0: each has several decisions",)
 
 
 def test_an_archive_is_a_stream_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,8 +40,8 @@ def layer_probes(evidence: Evidence) -> Iterator[Row]:
             pair = [values[name] for values in recorded]
             before, after = (_probe(values, evidence, against) for values in pair)
             alike = Measured(cka(*pair), unit="alike")
-            values = {"original": before, "edited": after, "cka": alike}
-            found[name] = Row(f"layer {name}", name, "percent", values, _TABLE)
+            columns = {"original": before, "edited": after, "cka": alike}
+            found[name] = Row(f"layer {name}", name, "percent", columns, _TABLE)
     yield from (found[name] for name in shared)
 
 
