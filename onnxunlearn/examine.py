@@ -76,9 +76,11 @@ def examine(
         probes = probes.select(once)
     mask, said = inquiry.mask(probes)
     subjects = {name: inquiry.subject(model, logits[name]) for name, model in models.items()}
+    subjects = {**subjects, "original": inquiry.original, "mask": mask}
+    judge.ask_together(list(subjects.values()), probes)
     evidence = judge.Evidence(
         task,
-        {**subjects, "original": inquiry.original, "mask": mask},
+        subjects,
         probes,
         probes,
         training=None if trained is None else _some_of(inquiry.classified(trained), classes, chosen.seed),

@@ -1,7 +1,7 @@
 """Run a model file as its users would: whole, un-instrumented, through its own outputs."""
 
 import logging
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +12,7 @@ from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, r
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import is_unread
-from onnxunlearn.streams import KEPT, spilled
+from onnxunlearn.streams import KEPT, Spill
 
 log = logging.getLogger(__name__)
 
@@ -29,29 +28,38 @@ def run(
     model: Model, logits: Logits, engine: Engine, feeds: Feeds, size: int, others: Collection[str] = ()
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
-    those whose first axis does not count samples are left out.
-
-    Of a stream with more than KEPT scores these are on disk, and unread, if nothing else is asked for.
-    """
-    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
-    whole = logits.scores == logits.output
-    seen = model if whole or logits.scores in model.producer else lower(model)
-    session = session_of(seen, [logits.scores, *others], engine, whole=whole)
+    those whose first axis does not count samples are left out."""
+    session = _session(model, logits, engine, others)
     if others:
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
         values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
         others = [name for name in others if values[name].shape[:1] == (count,)]
-    if not others and is_unread(feeds) and logits.classes * count_of(feeds) > KEPT:
-        return Said(spilled(_by_batch(session, logits, feeds, batch_size(feeds, size, model.batch_size))), {})
     found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
 
 
-def _by_batch(session: Session, logits: Logits, feeds: Feeds, size: int) -> Iterator[np.ndarray]:
-    for batch in batches(feeds, size):
-        said = session.run(batch.feeds, [logits.scores])[logits.scores]
-        yield said.reshape(len(said), -1)[: batch.count]
+def run_together(
+    models: Sequence[tuple[Model, Logits]], engine: Engine, feeds: Feeds, size: int
+) -> list[np.ndarray]:
+    """The scores of each model, each batch read once for all of them; those of a stream with more than KEPT
+    are on disk, and unread."""
+    if len({model.batch_size for model, _ in models}) > 1:  # one batch does not do for all
+        return [run_together([one], engine, feeds, size)[0] for one in models]
+    sessions = [(_session(model, logits, engine), logits) for model, logits in models]
+    found = [Spill(count_of(feeds) * logits.classes > KEPT) for _, logits in models]
+    for batch in batches(feeds, batch_size(feeds, size, models[0][0].batch_size)):
+        for (session, logits), kept in zip(sessions, found, strict=True):
+            said = session.run(batch.feeds, [logits.scores])[logits.scores]
+            kept.add(said.reshape(len(said), -1)[: batch.count])
+    return [kept.whole() for kept in found]
+
+
+def _session(model: Model, logits: Logits, engine: Engine, others: Collection[str] = ()) -> Session:
+    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
+    whole = logits.scores == logits.output
+    seen = model if whole or logits.scores in model.producer else lower(model)
+    return session_of(seen, [logits.scores, *others], engine, whole=whole)
 
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:

@@ -11,7 +11,7 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features
-from onnxunlearn.judge.running import Said, other_outputs, run
+from onnxunlearn.judge.running import Said, other_outputs, run, run_together
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
@@ -88,7 +88,27 @@ class Subject:
         feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
         asked = self._others if others else []
         key = id(feeds), bool(asked)
-        if key not in self._said:
+        if key not in self._said and not asked and is_unread(feeds):
+            ask_together([self], probes)
+        elif key not in self._said:
             said = run(self.model, self.logits, self.engine, feeds, self.batch_size, asked)
             self._said[key] = feeds, said  # kept: no other feeds may get that id
         return self._said[key][1]
+
+    def knows(self, probes: Probes) -> bool:
+        """Whether the scores are known already."""
+        return (id(probes.feeds), False) in self._said
+
+    def note(self, probes: Probes, scores: np.ndarray) -> None:
+        """What it says of a stream."""
+        self._said[id(probes.feeds), False] = probes.feeds, Said(scores, {})
+
+
+def ask_together(subjects: Sequence[Subject], probes: Probes) -> None:
+    """Have all of them say what they say of a stream, which is read once for that. All are run alike."""
+    asked = [subject for subject in subjects if not subject.knows(probes)]
+    if asked and is_unread(probes.feeds):
+        models = [(subject.model, subject.logits) for subject in asked]
+        said = run_together(models, asked[0].engine, probes.feeds, asked[0].batch_size)
+        for subject, scores in zip(asked, said, strict=True):
+            subject.note(probes, scores)

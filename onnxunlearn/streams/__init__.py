@@ -6,6 +6,6 @@ Probes whose arrays are `Unread` are a stream: `engines.batching` runs them as i
 
 from onnxunlearn.streams.drawing import RESERVOIR, drawn, reservoir
 from onnxunlearn.streams.readers import HELD, UNHELD
-from onnxunlearn.streams.spill import KEPT, spilled
+from onnxunlearn.streams.spill import KEPT, Spill
 
-__all__ = ["HELD", "KEPT", "RESERVOIR", "UNHELD", "drawn", "reservoir", "spilled"]
+__all__ = ["HELD", "KEPT", "RESERVOIR", "UNHELD", "Spill", "drawn", "reservoir"]

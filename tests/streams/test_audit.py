@@ -3,7 +3,7 @@
 import json
 import threading
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -15,7 +15,9 @@ import pytest
 from PIL import Image
 
 from onnxunlearn import Examination, examine, load, streams, unlearn
+from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import find_logits
 from onnxunlearn.judge import evidence, running, subject
 from onnxunlearn.probes import Readers, Unread, copy_groups, unread
 from onnxunlearn.probes import load as loading
@@ -82,16 +84,17 @@ def test_scores_on_disk_say_the_same(
     folder: Path, preprocess: Path, held: Examination, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     patched(monkeypatch, most=200, kept=100)
-    spilled: list[np.ndarray] = []
-    write = streams.spilled
+    spilled: list[object] = []
+    whole = streams.Spill.whole
 
-    def noted(parts: Iterable[np.ndarray]) -> np.ndarray:
-        spilled.append(write(parts))
-        return spilled[-1]
+    def noted(spill: streams.Spill) -> np.ndarray:
+        found = whole(spill)
+        spilled.append(found)
+        return found
 
-    monkeypatch.setattr(running, "spilled", noted)
+    monkeypatch.setattr(streams.Spill, "whole", noted)
     found = audit(folder, preprocess)
-    assert {part.shape for part in spilled} >= {(603, 10), (600, 10)}
+    assert {part.shape for part in spilled if isinstance(part, Unread)} >= {(603, 10), (600, 10)}
     assert found.accuracies == held.accuracies
     attacks = {"relearn", "relearn-below"}
     for one, other in zip(found.rows, held.rows, strict=True):
@@ -219,6 +222,26 @@ def test_of_many_tags_some_samples_judge(tmp_path: Path, held: int, monkeypatch:
     assert found.samples == 120
     assert found.accuracies["original"].samples == (60, 60)
     assert found.notes == ("120 of 400 samples judge, drawn with seed 0: each has several decisions",)
+
+
+def test_models_are_asked_together(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    np.save(tmp_path / "a.npy", X)
+    patched(monkeypatch)
+    given: object = readers.arrays(tmp_path / "a.npy")
+    assert isinstance(given, Unread)
+    count = Counting(given.reader)
+    stream = Probes({"x": cast(np.ndarray, Unread.of(count))}, Y, "stream")
+    engine = create_engine()
+    models = [load(CNN), load(EDITED)]
+    together, alone = ([subject.Subject(m, find_logits(m), engine, 32) for m in models] for _ in "ab")
+    subject.ask_together(together, stream)
+    assert count.total == 600
+    for one, other, whole in zip(together, alone, models, strict=True):
+        held = running.scores(whole, one.logits, engine, {"x": X}, 32)
+        np.testing.assert_array_equal(one.scores(stream), held)
+        assert count.total == 600
+        np.testing.assert_array_equal(other.scores(stream), held)
+        count.total = 600  # the other has read it for itself
 
 
 def test_an_archive_is_a_stream_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

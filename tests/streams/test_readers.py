@@ -12,7 +12,7 @@ from onnxunlearn.probes import Unread
 from onnxunlearn.probes.arrays import read_arrays
 from onnxunlearn.probes.images import read_images
 from onnxunlearn.probes.preprocess import Preprocess
-from onnxunlearn.streams import readers, spilled
+from onnxunlearn.streams import Spill, readers
 from onnxunlearn.streams.readers import arrays, images
 
 X = np.random.default_rng(0).normal(size=(40, 2, 3)).astype(np.float32)
@@ -131,5 +131,11 @@ def test_an_image_of_another_size_and_one_that_is_gone(tmp_path: Path, small: No
 
 
 def test_what_was_said_is_kept_on_disk() -> None:
-    found = spilled(X[start : start + 7] for start in range(0, 40, 7))
-    check(found, X)
+    for on_disk in (True, False):
+        spill = Spill(on_disk)
+        for start in range(0, 40, 7):
+            spill.add(X[start : start + 7])
+        if on_disk:
+            check(spill.whole(), X)
+        else:
+            np.testing.assert_array_equal(spill.whole(), X)
