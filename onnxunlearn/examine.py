@@ -70,6 +70,8 @@ def examine(
         )
     task = task_of(inquiry.logits, classes, probes)
     judge.check_known(task, inquiry.scores(probes), probes, inquiry.labels, given=given)
+    if is_unread(probes.feeds):
+        progress("looking for copies")
     once = one_of_each(probes, copy_groups(probes))
     copies = int((~once).sum())
     if copies:

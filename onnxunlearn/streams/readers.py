@@ -86,13 +86,13 @@ def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
             return read_arrays(path) if alone is None else _unread(alone)
         archive = zipfile.ZipFile(path)
         names = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
-        if sum(info.file_size for info in names.values()) <= HELD:
+        if sum(info.file_size for info in names.values()) <= HELD or not _all_arrays(archive):
             return read_arrays(path)
         check_bomb(archive, path)
         found: dict[str, np.ndarray] = {}
         with np.load(path, allow_pickle=False) as content:
             for name, info in names.items():
-                large = info.filename.endswith(".npy") and info.file_size > HELD // len(names)
+                large = info.file_size > HELD // len(names)
                 stored = _stored(path, archive.open(info), info.file_size) if large else None
                 found[name] = content[name] if stored is None else _unread(stored)
         return found
@@ -100,6 +100,10 @@ def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
         raise
     except Exception:  # what `read_arrays` says of it is what is wrong
         return read_arrays(path)
+
+
+def _all_arrays(archive: zipfile.ZipFile) -> bool:
+    return all(name.endswith(".npy") for name in archive.namelist())
 
 
 def _stored(path: Path, file: IO[bytes], size: int) -> Stored | None:

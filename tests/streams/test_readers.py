@@ -1,5 +1,6 @@
 """Files read sample by sample give what they give at once, and refuse what they refuse."""
 
+import zipfile
 from pathlib import Path
 from typing import cast
 
@@ -104,6 +105,15 @@ def test_what_is_refused_is_refused_alike(tmp_path: Path, small: None, content: 
     with pytest.raises(InputError) as unread:
         arrays(path)
     assert str(unread.value) == str(whole.value)
+
+
+def test_an_archive_with_something_else_in_it(tmp_path: Path, small: None) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, x=X)
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("notes.txt", "no array")
+    with pytest.raises(InputError, match=r"member 'notes\.txt' is not an array"):
+        arrays(path)
 
 
 def files(folder: Path, sides: list[int]) -> list[Path]:
