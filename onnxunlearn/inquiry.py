@@ -21,12 +21,16 @@ from onnxunlearn.probes import (
     Labels,
     Preprocessing,
     Probes,
+    Readers,
     Source,
+    blocks,
     declared_preprocessing,
+    each,
     load_probes,
     read_settings,
     suspicions,
 )
+from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import hidden, independent, task_of
@@ -130,8 +134,8 @@ class Inquiry:
         engine = create_engine(options.engine, options.providers)
         return cls(options, loaded, labels, files, seen, logits, classes, engine)
 
-    def read(self, source: Source) -> Probes:
-        """Probes for this model. Raises InputError if they do not fit it."""
+    def read(self, source: Source, readers: Readers = WHOLE) -> Probes:
+        """Probes for this model. readers: how files are read. Raises InputError if they do not fit it."""
         return load_probes(
             source,
             self.model,
@@ -139,6 +143,7 @@ class Inquiry:
             preprocess=self.options.preprocess,
             labels=self.labels,
             several=independent(self.logits),
+            readers=readers,
         )
 
     def subject(self, model: Model, logits: Logits | None = None) -> Subject:
@@ -160,16 +165,15 @@ class Inquiry:
         """
         scores = self.scores(probes)
         if not probes.labelled:
-            decided = scores > self.logits.threshold
-            several = independent(self.logits) and bool((decided.sum(axis=1) != 1).any())
-            probes = replace(
-                probes, y=scores.argmax(axis=1).astype(np.int64), labels=decided if several else None
-            )
+            best = each(lambda some: np.asarray(some.argmax(axis=1).astype(np.int64)), scores)
+            decided = scores > self.logits.threshold if independent(self.logits) else None
+            several = decided is not None and bool((decided.sum(axis=1) != 1).any())
+            probes = replace(probes, y=best, labels=decided if several else None)
         return probes if probes.labels is None else probes.focused(self.forget, scores)
 
     def as_seen(self, probes: Probes) -> "Inquiry":
         """The same once it is known what the original says: logits may turn out to be probabilities."""
-        scores = self.scores(probes)
+        scores = next(blocks({"": self.scores(probes)}))[""]
         doubts = tuple(self.logits.doubts(scores))
         for line in doubts:
             log.warning("%s", line)
@@ -184,6 +188,7 @@ class Inquiry:
         """
         task = task_of(self.logits, self.forget, probes)
         chosen = probes.select(np.linspace(0, len(probes) - 1, min(len(probes), _LOOKED_AT)).astype(int))
+        chosen = replace(chosen, feeds={name: values[:] for name, values in chosen.feeds.items()})  # read
         declared = declared_preprocessing(self.model, self.options.preprocess)
         truth = task.truth(chosen)
 

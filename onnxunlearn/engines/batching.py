@@ -19,15 +19,20 @@ class Batch:
     count: int
 
 
+def count_of(feeds: Feeds) -> int:
+    """How many samples there are."""
+    return len(next(iter(feeds.values())))
+
+
 def batch_size(feeds: Feeds, size: int, baked: int | None) -> int:
     """How many samples go at once: `baked`, if that is built into the model; else `size`, or all of them
     where they are fewer: padding costs as much as samples do."""
-    return baked or max(min(size, len(next(iter(feeds.values())))), 1)
+    return baked or max(min(size, count_of(feeds)), 1)
 
 
 def batches(feeds: Feeds, size: int, pad: bool = True) -> Iterator[Batch]:
     """All samples (axis 0 of every feed) in batches of `size`."""
-    total = len(next(iter(feeds.values())))
+    total = count_of(feeds)
     for start in range(0, total, size):
         part = {name: array[start : start + size] for name, array in feeds.items()}
         count = min(size, total - start)

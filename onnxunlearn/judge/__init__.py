@@ -18,7 +18,7 @@ from onnxunlearn.judge.report import describe_files
 from onnxunlearn.judge.report_file import foreign_report, report_path
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
-from onnxunlearn.judge.subject import Subject
+from onnxunlearn.judge.subject import Subject, ask_together
 from onnxunlearn.judge.targets import Target
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "TensorDiff",
     "activations",
     "agreement",
+    "ask_together",
     "attack",
     "check_known",
     "cka",

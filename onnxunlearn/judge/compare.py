@@ -30,11 +30,19 @@ def divergence(first: np.ndarray, second: np.ndarray) -> float | None:
     1 minus this, with an untrained model as the second and on samples of the forgotten classes, is
     zero-retrain forgetting (Chundawat et al., AAAI 2023). None without samples, or where one is not finite.
     """
-    if not len(first):
-        return None
+    return mean_bits(divergences(first, second))
+
+
+def divergences(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """That of each sample, [N], but for rounding."""
     p, q = first.astype(np.float64), second.astype(np.float64)
     middle = (p + q) / 2
-    bits = float((entropy(middle) - (entropy(p) + entropy(q)) / 2).mean())
+    return np.asarray(entropy(middle) - (entropy(p) + entropy(q)) / 2)
+
+
+def mean_bits(apart: np.ndarray) -> float | None:
+    """Of `divergences`, 0..1; None without samples, or where one is not finite."""
+    bits = float(apart.mean()) if len(apart) else np.nan
     return min(max(bits, 0.0), 1.0) if np.isfinite(bits) else None
 
 

@@ -1,7 +1,7 @@
 """What judging stands on: models side by side, and the samples that they are asked about."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import NamedTuple
 
@@ -9,7 +9,8 @@ import numpy as np
 
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
 from onnxunlearn.judge.subject import Subject
-from onnxunlearn.probes import Labels, Probes
+from onnxunlearn.probes import Labels, Probes, each, is_unread
+from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
 from onnxunlearn.tasks import Answers, Figures, Task
 
 #: the models in the order in which they are shown
@@ -35,8 +36,8 @@ class Evidence:
     the same as `probes` where he has to take some of them. training: samples of the original's training.
     labels: what the classes are called. thorough: also what takes long. compared: also how like the
     reference, or else the original, the edited model is. copies: how many of the samples that were given are
-    copies of others among them; none of these judges twice. notes: what else a reader of the findings should
-    know.
+    copies of others among them; none of these judges twice. drawn: what is to be said where these are some of
+    the samples that judge. notes: what else a reader of the findings should know.
     """
 
     task: Task
@@ -49,6 +50,7 @@ class Evidence:
     compared: bool = False
     seed: int = 0
     copies: int = 0
+    drawn: str = ""
     notes: tuple[str, ...] = ()
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
@@ -91,12 +93,38 @@ class Evidence:
         return self.probes.made is not None and bool(self.probes.made.any())
 
     @cached_property
+    def decided(self) -> dict[str, np.ndarray]:
+        """What each model takes the probes for."""
+        return {n: each(self.task.decide, self.subjects[n].scores(self.probes)) for n in self.names}
+
+    @cached_property
     def answers(self) -> dict[str, Answers]:
         """Of each model, to the probes."""
-        return {
-            name: self.task.answers(self.task.decide(subject.scores(self.probes)), self.truth)
-            for name, subject in self.subjects.items()
-        }
+        return {name: self.task.answers(decided, self.truth) for name, decided in self.decided.items()}
+
+    @cached_property
+    def attacked(self) -> "Evidence":
+        """The samples that attackers work with: of a long stream some, half of them of the classes to
+        forget."""
+        return self._of_some("attacks", reservoir(self.forgotten, self.seed))
+
+    @cached_property
+    def sampled(self) -> "Evidence":
+        """The same for the other outputs, which may be of any size: of a stream some, all equally likely."""
+        if not is_unread(self.probes.feeds):
+            return self
+        two = self.subjects["original"].others(self.probes.select(np.arange(2) % len(self.probes)))
+        most = max(KEPT // max(sum(values[0].size for values in two.values()), 1), 1)
+        return self._of_some("other outputs", drawn(len(self.probes), self.seed, min(most, RESERVOIR)))
+
+    def _of_some(self, what: str, which: np.ndarray) -> "Evidence":
+        """what: they are for."""
+        if len(which) == len(self.probes) or not is_unread(self.probes.feeds):
+            return self
+        some = self.probes.select(which)
+        on = f"{what}: on {len(some):,} of {len(self.probes):,} samples, drawn with seed {self.seed}"
+        fitting = some if self.fitting is self.probes else self.fitting
+        return replace(self, probes=some, fitting=fitting, drawn=on)
 
     @cached_property
     def accuracies(self) -> dict[str, Figures]:

@@ -9,6 +9,7 @@ from onnxunlearn.engines.batching import Feeds, record
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_heads, pooled
 from onnxunlearn.judge.running import session_of
+from onnxunlearn.probes import each
 
 
 def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
@@ -26,7 +27,11 @@ def activations(
     model: Model, engine: Engine, feeds: Feeds, tensors: Mapping[str, Layer], batch_size: int
 ) -> dict[str, np.ndarray]:
     """Tensors averaged over space or tokens, float32 [N, d]; each with a layer that it enters or leaves."""
-    found = {name: pooled(feeds[name], layer) for name, layer in tensors.items() if name in feeds}
+    found = {
+        name: each(lambda some, layer=layer: pooled(some, layer), feeds[name])
+        for name, layer in tensors.items()
+        if name in feeds
+    }
     inner = [name for name in tensors if name not in feeds]
     if inner:
         session = session_of(model, inner, engine)

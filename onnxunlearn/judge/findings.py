@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -100,10 +100,10 @@ def judge(
 
     max_retain_drop: points of retain accuracy that may be lost. labelled: by whom. about: see `Findings`.
     """
-    rows = []
-    for registry in (figure, attack):
-        for name in registry:
-            rows += list(registry[name](evidence))
+    rows = [row for name in figure for row in figure[name](evidence)]
+    attacked = evidence.attacked
+    for name in attack:
+        rows += [replace(row, note=row.note or attacked.drawn) for row in attack[name](attacked)]
     return Findings(
         task=evidence.task.name,
         forget=evidence.forget,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes import Labels, Probes
+from onnxunlearn.probes import Labels, Probes, blocks, each
 from onnxunlearn.tasks import Task
 
 #: how rarely chance alone may look like knowledge
@@ -33,7 +33,7 @@ def check_known(
     Chance is how often the class is given to samples that do not have it, as far as these can tell. Where
     even all right would be too few to tell from that, all must be right.
     """
-    decided, truth = task.decide(scores), task.truth(probes)
+    decided, truth = each(task.decide, scores), task.truth(probes)
     if _all_alike(probes):
         raise InputError(
             f"{probes.source}: all {len(probes)} probes hold the same values; "
@@ -69,7 +69,7 @@ def check_known(
 
 def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]] = list) -> str:
     """What may have gone wrong, likeliest first."""
-    broken = int((np.isnan(scores) | (scores == np.inf)).any(axis=1).sum())  # −∞ is a class that is hidden
+    broken = int(each(_is_broken, scores).sum())
     if broken:
         return (
             f"The model's scores are not finite on {broken} of {len(probes)} probes; give a model that works"
@@ -77,7 +77,7 @@ def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]]
     if suspects := odd():
         return f"Likely: {'; '.join(suspects[:_SHOWN])}; else y may count the classes otherwise"
     found = [
-        f"{name!r} holds {values.min():.4g} to {values.max():.4g}"
+        f"{name!r} holds {each(_extremes, values).min():.4g} to {each(_extremes, values).max():.4g}"
         for name, values in probes.feeds.items()
         if values.dtype.kind in "fiu" and values.size
     ]
@@ -111,4 +111,16 @@ def _beyond(hits: int, count: int, chance: float, least: float) -> bool:
 
 
 def _all_alike(probes: Probes) -> bool:
-    return len(probes) > 1 and all(bool((v == v[:1]).all()) for v in probes.feeds.values())
+    first = {name: values[:1] for name, values in probes.feeds.items()}
+    return len(probes) > 1 and all(
+        bool((values == first[name]).all()) for some in blocks(probes.feeds) for name, values in some.items()
+    )
+
+
+def _is_broken(scores: np.ndarray) -> np.ndarray:
+    """By sample; −∞ is a class that is hidden."""
+    return np.asarray((np.isnan(scores) | (scores == np.inf)).any(axis=1))
+
+
+def _extremes(values: np.ndarray) -> np.ndarray:
+    return np.array([values.min(), values.max()])

@@ -8,10 +8,11 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, run_batched
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
+from onnxunlearn.streams import KEPT, Spill
 
 log = logging.getLogger(__name__)
 
@@ -28,10 +29,7 @@ def run(
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
     those whose first axis does not count samples are left out."""
-    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
-    whole = logits.scores == logits.output
-    seen = model if whole or logits.scores in model.producer else lower(model)
-    session = session_of(seen, [logits.scores, *others], engine, whole=whole)
+    session = _session(model, logits, engine, others)
     if others:
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
         values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
@@ -39,6 +37,29 @@ def run(
     found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
+
+
+def run_together(
+    models: Sequence[tuple[Model, Logits]], engine: Engine, feeds: Feeds, size: int
+) -> list[np.ndarray]:
+    """The scores of each model, each batch read once for all of them; those of a stream with more than KEPT
+    are on disk, and unread."""
+    if len({model.batch_size for model, _ in models}) > 1:  # one batch does not do for all
+        return [run_together([one], engine, feeds, size)[0] for one in models]
+    sessions = [(_session(model, logits, engine), logits) for model, logits in models]
+    found = [Spill(count_of(feeds) * logits.classes > KEPT) for _, logits in models]
+    for batch in batches(feeds, batch_size(feeds, size, models[0][0].batch_size)):
+        for (session, logits), kept in zip(sessions, found, strict=True):
+            said = session.run(batch.feeds, [logits.scores])[logits.scores]
+            kept.add(said.reshape(len(said), -1)[: batch.count])
+    return [kept.whole() for kept in found]
+
+
+def _session(model: Model, logits: Logits, engine: Engine, others: Collection[str] = ()) -> Session:
+    # Scores that leave as a map of classes, or of which only some leave, are taken before that.
+    whole = logits.scores == logits.output
+    seen = model if whole or logits.scores in model.producer else lower(model)
+    return session_of(seen, [logits.scores, *others], engine, whole=whole)
 
 
 def scores(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:

@@ -11,9 +11,9 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features
-from onnxunlearn.judge.running import Said, other_outputs, run
+from onnxunlearn.judge.running import Said, other_outputs, run, run_together
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Probes, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
 
@@ -29,7 +29,7 @@ class Subject:
     engine: Engine
     batch_size: int
     hide: Callable[[np.ndarray], np.ndarray] | None = None
-    _said: dict[int, tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
+    _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray | None] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
@@ -41,21 +41,21 @@ class Subject:
             return self.model
 
     def scores(self, probes: Probes) -> np.ndarray:
-        """At the model's output, [N, classes]."""
-        found = self._run(probes).scores
-        return found if self.hide is None else self.hide(found)
+        """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
+        found = self._run(probes, others=not is_unread(probes.feeds)).scores
+        return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
 
     def others(self, probes: Probes) -> dict[str, np.ndarray]:
-        """The model's other outputs, [N, ...]; see `other_outputs`."""
-        return self._run(probes).others
+        """The model's other outputs, [N, ...], which are held; see `other_outputs`."""
+        return self._run(probes, others=True).others
 
     def predicted(self, probes: Probes) -> np.ndarray:
         """The class with the largest score, int [N]."""
-        return np.asarray(self.scores(probes).argmax(axis=1))
+        return each(lambda scores: np.asarray(scores.argmax(axis=1)), self.scores(probes))
 
     def probabilities(self, probes: Probes) -> np.ndarray:
         """[N, classes], with a sum of 1."""
-        return probabilities(self.scores(probes), self.logits.normaliser)
+        return each(lambda scores: probabilities(scores, self.logits.normaliser), self.scores(probes))
 
     def features(self, probes: Probes) -> np.ndarray | None:
         """In front of the head, float32 [N, d]; None where there is no head to find."""
@@ -79,10 +79,36 @@ class Subject:
         found = activations(self.lowered, self.engine, probes.feeds, tensors, self.batch_size)
         return {layer.name: found[layer.output] for layer in own}
 
-    def _run(self, probes: Probes) -> Said:
+    @cached_property
+    def _others(self) -> list[str]:
+        return other_outputs(self.model, self.logits)
+
+    def _run(self, probes: Probes, *, others: bool) -> Said:
+        """others: also the other outputs, if there are any."""
         feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
-        if id(feeds) not in self._said:
-            others = other_outputs(self.model, self.logits)
-            said = run(self.model, self.logits, self.engine, feeds, self.batch_size, others)
-            self._said[id(feeds)] = feeds, said  # kept: no other feeds may get that id
-        return self._said[id(feeds)][1]
+        asked = self._others if others else []
+        key = id(feeds), bool(asked)
+        if key not in self._said and not asked and is_unread(feeds):
+            ask_together([self], probes)
+        elif key not in self._said:
+            said = run(self.model, self.logits, self.engine, feeds, self.batch_size, asked)
+            self._said[key] = feeds, said  # kept: no other feeds may get that id
+        return self._said[key][1]
+
+    def knows(self, probes: Probes) -> bool:
+        """Whether the scores are known already."""
+        return (id(probes.feeds), False) in self._said
+
+    def note(self, probes: Probes, scores: np.ndarray) -> None:
+        """What it says of a stream."""
+        self._said[id(probes.feeds), False] = probes.feeds, Said(scores, {})
+
+
+def ask_together(subjects: Sequence[Subject], probes: Probes) -> None:
+    """Have all of them say what they say of a stream, which is read once for that. All are run alike."""
+    asked = [subject for subject in subjects if not subject.knows(probes)]
+    if asked and is_unread(probes.feeds):
+        models = [(subject.model, subject.logits) for subject in asked]
+        said = run_together(models, asked[0].engine, probes.feeds, asked[0].batch_size)
+        for subject, scores in zip(asked, said, strict=True):
+            subject.note(probes, scores)

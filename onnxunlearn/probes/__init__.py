@@ -2,12 +2,13 @@
 
 from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
 from onnxunlearn.probes.labels import Labels, read_labels
-from onnxunlearn.probes.load import Source, load_probes, source_files
+from onnxunlearn.probes.load import Readers, Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.split import split
 from onnxunlearn.probes.suspicions import declared_preprocessing, suspicions
+from onnxunlearn.probes.unread import Unread, blocks, each, is_unread, lazily
 
 __all__ = [
     "MADE",
@@ -15,11 +16,17 @@ __all__ = [
     "Maker",
     "Preprocessing",
     "Probes",
+    "Readers",
     "Source",
+    "Unread",
+    "blocks",
     "copies_among",
     "copy_groups",
     "declared_preprocessing",
+    "each",
+    "is_unread",
     "lacks_retained",
+    "lazily",
     "load_probes",
     "one_of_each",
     "read_labels",

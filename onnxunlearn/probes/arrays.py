@@ -18,13 +18,13 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
 
     Raises InputError if the file is neither, is damaged or truncated, or holds pickled objects.
     """
-    _check_magic(path)
+    check_magic(path)
     try:
         content = np.load(path, mmap_mode="r", allow_pickle=False)  # never more than the file holds
         if isinstance(content, np.ndarray):
             return np.array(content)
         with content:
-            _check_bomb(content.zip, path)
+            check_bomb(content.zip, path)
             arrays = {name: content[name] for name in content.files}
     except InputError:
         raise
@@ -41,7 +41,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
     return arrays
 
 
-def _check_bomb(archive: zipfile.ZipFile, path: Path) -> None:
+def check_bomb(archive: zipfile.ZipFile, path: Path) -> None:
     """Raises InputError if the members say they unpack to far more than the file; zipfile stops there."""
     unpacked = sum(member.file_size for member in archive.infolist())
     if unpacked > max(_ALWAYS_FINE, _MOST_EXPANSION * path.stat().st_size):
@@ -51,7 +51,8 @@ def _check_bomb(archive: zipfile.ZipFile, path: Path) -> None:
         )
 
 
-def _check_magic(path: Path) -> None:
+def check_magic(path: Path) -> None:
+    """Raises InputError if the file is none of NumPy's, or cannot be read."""
     try:
         if path.exists() and not path.is_file():  # reading a pipe could take for ever
             raise InputError(f"{path}: not a file; give an .npz or .npy file")

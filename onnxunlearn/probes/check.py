@@ -1,7 +1,7 @@
 """Arrays that a user gave, checked against the model and made into probes."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -9,6 +9,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.probes.inputs import Input, as_array
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.unread import Unread, each
 
 
 def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
@@ -108,6 +109,8 @@ def _check_names(feeds: Mapping[str, Any], names: Sequence[str], source: str) ->
 
 
 def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.ndarray:
+    if isinstance(value, Unread):
+        value = each(_narrow, cast(np.ndarray, value))
     y = as_array(value, f"{source}: y")
     if y.dtype.kind in "SO" and y.size and all(isinstance(v, str | bytes) for v in y.flat):
         y = np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in y.flat])
@@ -128,6 +131,11 @@ def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.nd
             f"{source}: y is {y[sample]} in sample {sample}, expected {_expected(labels)}; correct y"
         )
     return columns
+
+
+def _narrow(y: np.ndarray) -> np.ndarray:
+    """Rows that should hold ones and zeros in a byte each, anything else as a 2; labels as they are."""
+    return np.where(np.isin(y, (0, 1)), y, 2).astype(np.int8) if y.ndim == 2 else y
 
 
 def _expected(labels: Labels) -> str:

@@ -1,10 +1,14 @@
 """Copies among probes: the same input given twice, or one that is hardly another."""
 
 import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 
 from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.unread import blocks, each, is_unread
 from onnxunlearn.probes.variants import is_image
 
 #: how far apart two images are at most that count as copies, as a share of how far apart two of them usually
@@ -13,6 +17,8 @@ from onnxunlearn.probes.variants import is_image
 _NEAR = 0.06
 #: directions in which images are looked at first; there, near ones are at most _SLACK times as far apart
 _DIRECTIONS, _SLACK = 8, 2.0
+#: and in these, before images are read again
+_MORE, _FINE_SLACK = 64, 1.5
 #: images that tell how far apart two of them usually are
 _SOME = 500
 
@@ -23,15 +29,16 @@ def copy_groups(probes: Probes) -> np.ndarray:
     Equal in every input, byte by byte; or images (and whatever goes with them is equal) that differ by little
     noise, by compression or in the last bits. Moved or mirrored ones are not found.
     """
-    count = len(probes)
     first: dict[bytes, int] = {}
-    exact = np.array([first.setdefault(_digest(probes, i), i) for i in range(count)], dtype=int)
     images = [name for name, value in probes.feeds.items() if is_image(value)]
-    if len(images) != 1 or len(first) < 2:
+    pictured = images[0] if len(images) == 1 else None
+    digests, view = _looked_at(probes, pictured)
+    exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=int)
+    if pictured is None or view is None or len(first) < 2:
         return exact
-    places, pictures = np.unique(exact), probes.feeds[images[0]]
-    near = _near((pictures if len(places) == count else pictures[places]).reshape(len(places), -1))
-    others = {name: value for name, value in probes.feeds.items() if name != images[0]}
+    places, pictures = np.unique(exact), probes.feeds[pictured]
+    near = _near(pictures if len(places) == len(probes) else pictures[places], view.of_some(places))
+    others = {name: value for name, value in probes.feeds.items() if name != pictured}
     for i in np.flatnonzero(near != np.arange(len(near))):
         one, other = places[i], places[near[i]]
         if any((value[one] != value[other]).any() for value in others.values()):
@@ -53,29 +60,68 @@ def copies_among(probes: Probes) -> int:
     return len(probes) - len(np.unique(copy_groups(probes)))
 
 
-def _digest(probes: Probes, sample: int) -> bytes:
+def _looked_at(probes: Probes, pictured: str | None) -> tuple[list[bytes], "_View | None"]:
+    """A digest of each sample, and what the images show, if there are any; in one go."""
+    digests, views = [], []
+    for feeds in blocks(probes.feeds):
+        digests += [_digest(feeds, i) for i in range(len(next(iter(feeds.values()))))]
+        if pictured is not None:
+            views.append(_View.of(feeds[pictured], fine=is_unread(probes.feeds)))
+    return digests, _View.joined(views) if views else None
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """What is kept of images [N, ...] while they are gone through. seen: in _DIRECTIONS, [N, _DIRECTIONS].
+    fine: in _MORE of them, if images cost much to be read again. finite: bool [N]."""
+
+    seen: np.ndarray
+    finite: np.ndarray
+    fine: np.ndarray | None = None
+
+    @classmethod
+    def of(cls, images: np.ndarray, fine: bool) -> "_View":
+        flat = images.reshape(len(images), -1)
+        finite = np.isfinite(flat).all(axis=1)
+        with np.errstate(all="ignore"):
+            seen = np.where(finite[:, None], flat @ _directions(flat.shape[1], _DIRECTIONS), 0)
+            more = np.where(finite[:, None], flat @ _directions(flat.shape[1], _MORE), 0) if fine else None
+        return cls(seen.astype(np.float64), finite, more)
+
+    @classmethod
+    def joined(cls, views: Sequence["_View"]) -> "_View":
+        seen, finite = (np.concatenate([getattr(v, name) for v in views]) for name in ("seen", "finite"))
+        fine = [v.fine for v in views if v.fine is not None]
+        return cls(seen, finite, np.concatenate(fine) if fine else None)
+
+    def of_some(self, places: np.ndarray) -> "_View":
+        fine = None if self.fine is None else self.fine[places]
+        return _View(self.seen[places], self.finite[places], fine)
+
+
+@cache
+def _directions(size: int, count: int) -> np.ndarray:
+    made = np.random.default_rng(0).normal(size=(size, count)) / np.sqrt(count)
+    return np.asarray(made, dtype=np.float32)
+
+
+def _digest(feeds: Mapping[str, np.ndarray], sample: int) -> bytes:
     made = hashlib.blake2b(digest_size=16)
-    for value in probes.feeds.values():
+    for value in feeds.values():
         made.update(np.ascontiguousarray(value[sample]).tobytes())
     return made.digest()
 
 
-def _near(images: np.ndarray) -> np.ndarray:
-    """For each of [N, d] the first one that it is near to, or itself; one near to a near one is, too."""
+def _near(images: np.ndarray, view: _View) -> np.ndarray:
+    """For each image the first one that it is near to, or itself; one near to a near one is, too."""
     from scipy.spatial import cKDTree  # takes a moment to import
 
-    count, size = images.shape
-    group = np.arange(count)
-    finite = np.isfinite(images).all(axis=1)
+    group, finite = np.arange(len(images)), view.finite
     whole = np.flatnonzero(finite)
-    some = images[whole[:: max(len(whole) // _SOME, 1)]]
-    usual = np.sqrt(2 * np.var(some, axis=0, dtype=np.float64).sum()) if len(some) else 0.0
+    usual = _usual(images[whole[:: max(len(whole) // _SOME, 1)]])
     if not usual:
         return group
-    directions = np.random.default_rng(0).normal(size=(size, _DIRECTIONS)) / np.sqrt(_DIRECTIONS)
-    scale = np.where(finite, 1 / usual, 0.0)[:, None]
-    with np.errstate(all="ignore"):
-        seen = np.where(finite[:, None], images @ directions.astype(np.float32), 0).astype(np.float64) * scale
+    seen = view.seen * np.where(finite, 1 / usual, 0.0)[:, None]
     tree = cKDTree(seen)
     closest = tree.query(seen, k=2, distance_upper_bound=_SLACK * _NEAR)[0][:, 1]
     for i in np.flatnonzero(np.isfinite(closest) & finite):
@@ -83,9 +129,39 @@ def _near(images: np.ndarray) -> np.ndarray:
             continue
         around = np.array(tree.query_ball_point(seen[i], _SLACK * _NEAR))
         around = around[finite[around]]
-        apart = np.linalg.norm(images[around].astype(np.float64) - images[i], axis=1)
-        own = around[apart <= _NEAR * usual]
+        if view.fine is not None:
+            apart = np.linalg.norm(view.fine[around] - view.fine[i], axis=1)
+            around = around[(apart <= _FINE_SLACK * _NEAR * usual) | (around == i)]
+            if len(around) == 1:
+                continue
+        own = around[_apart(images[around], images[i]) <= _NEAR * usual]
         lowest = int(group[own].min())
         for joined in np.unique(group[own]):
             group[group == joined] = lowest
     return group
+
+
+def _usual(some: np.ndarray) -> float:
+    """How far apart two of some images usually are."""
+    if not len(some):
+        return 0.0
+    if not is_unread({"": some}):
+        flat = some.reshape(len(some), -1)
+        return float(np.sqrt(2 * np.var(flat, axis=0, dtype=np.float64).sum()))
+    count, mean, squares = 0, np.zeros(1), np.zeros(1)  # joined as by Chan, Golub and LeVeque
+    for block in blocks({"": some}):
+        part = block[""].reshape(len(block[""]), -1).astype(np.float64)
+        step, total = part.mean(axis=0) - mean, count + len(part)
+        squares = squares + part.var(axis=0) * len(part) + step**2 * (count * len(part) / total)
+        mean, count = mean + step * (len(part) / total), total
+    return float(np.sqrt(2 * squares.sum() / count))
+
+
+def _apart(images: np.ndarray, one: np.ndarray) -> np.ndarray:
+    """How far each is from the one."""
+
+    def distance(some: np.ndarray) -> np.ndarray:
+        flat = some.reshape(len(some), -1).astype(np.float64)
+        return np.asarray(np.linalg.norm(flat - one.reshape(-1), axis=1))
+
+    return each(distance, images)

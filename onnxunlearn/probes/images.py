@@ -54,27 +54,30 @@ def require_pillow() -> None:
         ) from None
 
 
-def read_images(paths: Sequence[Path], preprocess: Preprocessor) -> np.ndarray:
+def read_images(
+    paths: Sequence[Path], preprocess: Preprocessor, like: tuple[Path, np.ndarray] | None = None
+) -> np.ndarray:
     """The images, preprocessed, [N, C, H, W] or [N, H, W, C]; turned upright as their EXIF data says.
 
     Of an animation or a file of several pages it is the first image. Pillow's limit against decompression
-    bombs holds. Raises InputError that names the file that is not a usable image, or whose array has another
-    shape than the first.
+    bombs holds. like: an image, and what it gave; by default the first. Raises InputError that names the file
+    that is not a usable image, or whose array has another shape than that one.
     """
-    first = _read(paths[0], preprocess)
+    model, first = like or (paths[0], read_image(paths[0], preprocess))
     samples = np.empty((len(paths), *first.shape), first.dtype)
     for index, path in enumerate(paths):
-        sample = _read(path, preprocess)
+        sample = read_image(path, preprocess)
         if sample.shape != first.shape:
             raise InputError(
-                f"{path}: gives shape {sample.shape}, {paths[0].name!r} gave {first.shape}; "
+                f"{path}: gives shape {sample.shape}, {model.name!r} gave {first.shape}; "
                 "resize all images to one size in the preprocessing file"
             )
         samples[index] = sample
     return samples
 
 
-def _read(path: Path, preprocess: Preprocessor) -> np.ndarray:
+def read_image(path: Path, preprocess: Preprocessor) -> np.ndarray:
+    """One image, as `read_images` does it."""
     from PIL import Image, ImageOps
 
     if not path.is_file():  # reading a pipe could take for ever

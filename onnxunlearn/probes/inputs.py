@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx
@@ -10,6 +10,7 @@ import onnx
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.dimensions import sizes_of
+from onnxunlearn.probes.unread import Unread
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"
@@ -48,6 +49,10 @@ class Input:
         message starting with `source`, if shape or dtype do not fit, or if a float is not finite.
         """
         what = f"{source}: input {self.name!r}"
+        if isinstance(value, Unread):  # its samples are looked at when they are read
+            self._check_shape(value.shape, what)
+            unread = value.through(lambda some, numbers: self._cast(some, what, numbers), self.dtype)
+            return cast(np.ndarray, unread)
         array = as_array(value, what)
         self._check_shape(array.shape, what)
         return self._cast(array, what)
@@ -80,13 +85,14 @@ class Input:
                 return axes
         return None
 
-    def _cast(self, array: np.ndarray, what: str) -> np.ndarray:
+    def _cast(self, array: np.ndarray, what: str, numbers: np.ndarray | None = None) -> np.ndarray:
+        """numbers: what the samples are called, if they are not all."""
         given, wanted = array.dtype, self.dtype
         if self.is_float and (_is_float(given) or given.kind in _INTEGERS):
             with np.errstate(over="ignore"):
-                cast = array.astype(wanted, copy=False)
-            _check_finite(cast, array, what, self.gaps)
-            return cast
+                made = array.astype(wanted, copy=False)
+            _check_finite(made, array, what, self.gaps, numbers)
+            return made
         if wanted.kind in "iu" and given.kind in _INTEGERS:
             limits = np.iinfo(wanted)
             low, high = int(array.min()), int(array.max())
@@ -149,17 +155,20 @@ def _declared(info: onnx.ValueInfoProto) -> Input:
     return Input(info.name, dtype, sizes)
 
 
-def _check_finite(cast: np.ndarray, array: np.ndarray, what: str, gaps: bool) -> None:
-    finite = np.isfinite(cast) | np.isnan(cast) if gaps else np.isfinite(cast)
+def _check_finite(
+    made: np.ndarray, array: np.ndarray, what: str, gaps: bool, numbers: np.ndarray | None
+) -> None:
+    finite = np.isfinite(made) | np.isnan(made) if gaps else np.isfinite(made)
     if finite.all():
         return
-    where = np.unravel_index(int(np.argmin(finite)), cast.shape)
+    where = np.unravel_index(int(np.argmin(finite)), made.shape)
+    sample = where[0] if numbers is None else numbers[where[0]]
     if _is_float(array.dtype) and not np.isfinite(array[where]):
         raise InputError(
-            f"{what} holds {array[where]} in sample {where[0]}, expected finite numbers; clean the data"
+            f"{what} holds {array[where]} in sample {sample}, expected finite numbers; clean the data"
         )
     raise InputError(
-        f"{what} holds {array[where]} in sample {where[0]}, too large for {cast.dtype}; scale the data first"
+        f"{what} holds {array[where]} in sample {sample}, too large for {made.dtype}; scale the data first"
     )
 
 

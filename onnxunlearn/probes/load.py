@@ -2,8 +2,8 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,24 @@ from onnxunlearn.probes.images import labelled_files, read_images, require_pillo
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
+from onnxunlearn.probes.preprocess import Preprocessor
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
 from onnxunlearn.probes.settings import Settings
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
+
+
+@dataclass(frozen=True)
+class Readers:
+    """How files become arrays: whole, unless others are given (see `streams`)."""
+
+    arrays: Callable[[Path], dict[str, np.ndarray] | np.ndarray] = read_arrays
+    images: Callable[[Sequence[Path], Preprocessor], np.ndarray] = read_images
+
+
+WHOLE = Readers()
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +56,7 @@ def load_probes(
     preprocess: Preprocessing | None = None,
     labels: Sequence[str] | None = None,
     several: bool = False,
+    readers: Readers = WHOLE,
 ) -> Probes:
     """The probes in `source`, fit to feed to `model`, which has `classes` classes.
 
@@ -56,11 +69,11 @@ def load_probes(
     several: whether a sample may have several classes, or none: then y may hold several ones in a row.
     preprocess: JSON for image folders, see `read_preprocess`; without, what lies beside the model, see
     `preprocess_beside`, else what its input declares. labels: class names, which subfolders may bear;
-    by default those that the model declares for its only output of scores.
+    by default those that the model declares for its only output of scores. readers: how files are read.
     Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
     plain tensors.
     """
-    probes = _loaded(source, model, _labels(model, classes, labels), preprocess)
+    probes = _loaded(source, model, _labels(model, classes, labels), preprocess, readers)
     if probes.labels is not None and not several:
         raise not_one_hot(int(np.argmax(probes.labels.sum(axis=1) != 1)), probes.source)
     return probes
@@ -84,6 +97,7 @@ def _loaded(
     model: Model,
     labels: Labels,
     preprocess: Preprocessing | None,
+    readers: Readers,
 ) -> Probes:
     inputs = declared_inputs(model)
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
@@ -91,13 +105,13 @@ def _loaded(
         if preprocess is None and (beside := preprocess_beside(model.path)) is not None:
             log.warning("images are prepared as %s says; --preprocess takes another file", beside)
             preprocess = beside
-        return _from_folder(Path(text), inputs, labels, preprocess)
+        return _from_folder(Path(text), inputs, labels, preprocess, readers)
     if preprocess is not None:
         raise InputError(
             f"{preprocess}: preprocessing is for image folders; other probes must come preprocessed"
         )
     if text is not None:
-        return _from_path(text, inputs, labels)
+        return _from_path(text, inputs, labels, readers)
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
         checked = checked_probes(source.feeds, y, inputs, Labels(labels.classes), source.source)
@@ -109,7 +123,7 @@ def _loaded(
     raise InputError(f"probes cannot be a {type(source).__name__}; give arrays, or {_KINDS}")
 
 
-def _from_path(text: str, inputs: Sequence[Input], labels: Labels) -> Probes:
+def _from_path(text: str, inputs: Sequence[Input], labels: Labels, readers: Readers) -> Probes:
     path = Path(text)
     if (script := script_parts(text)) is not None:
         batches = enumerate(run_script(*script))
@@ -121,10 +135,10 @@ def _from_path(text: str, inputs: Sequence[Input], labels: Labels) -> Probes:
         raise InputError(f"{text}: which function? give {text}:function")
     if path.suffix.lower() not in (".npz", ".npy"):
         raise InputError(f"{text}: unknown kind of file {path.suffix!r}; give {_KINDS}")
-    content = read_arrays(path)
-    if isinstance(content, np.ndarray):
-        return from_file(single_probes(content, inputs, labels, text), path)
-    return from_file(named_probes(content, inputs, labels, text), path)
+    content = readers.arrays(path)
+    if isinstance(content, dict):
+        return from_file(named_probes(content, inputs, labels, text), path)
+    return from_file(single_probes(content, inputs, labels, text), path)
 
 
 def _from_folder(
@@ -132,6 +146,7 @@ def _from_folder(
     inputs: Sequence[Input],
     labels: Labels,
     preprocess: Preprocessing | None,
+    readers: Readers,
 ) -> Probes:
     source = str(folder)
     require_pillow()
@@ -139,7 +154,7 @@ def _from_folder(
     steps = read_preprocess(preprocess, model_input)
     files = labelled_files(folder, labels)
     paths = [path for path, _ in files]
-    samples, y = read_images(paths, steps), np.array([label for _, label in files])
+    samples, y = readers.images(paths, steps), np.array([label for _, label in files])
     checked = checked_probes({model_input.name: samples}, y, inputs, Labels(labels.classes), source)
     given = preprocess.path if isinstance(preprocess, Settings) else preprocess
     return from_folder(checked, folder, paths, None if given is None else Path(given))

@@ -12,11 +12,12 @@ from numpy.typing import ArrayLike
 class Probes:
     """Inputs that the tool may look at; make them with `load_probes`.
 
-    feeds: input name -> array, axis 0 counts samples. y: int64 [N] class of each sample (the column of its
-    score), or None. source: what the user gave, as messages name it. origin: the same for reports,
-    JSON-ready, without folders and with digests, see `probes.origin`. labels: bool [N, classes], where a
-    sample may have several classes or none; y is then None until `focused`. made: bool [N], which samples no
-    user gave but were made from the model (`probes.made`); None: no sample.
+    feeds: input name -> array, axis 0 counts samples; `Unread` where there are too many to be held. y: int64
+    [N] class of each sample (the column of its score), or None. source: what the user gave, as messages name
+    it. origin: the same for reports, JSON-ready, without folders and with digests, see `probes.origin`.
+    labels: bool [N, classes], where a sample may have several classes or none; y is then None until
+    `focused`. made: bool [N], which samples no user gave but were made from the model (`probes.made`); None:
+    no sample.
     """
 
     feeds: dict[str, np.ndarray]

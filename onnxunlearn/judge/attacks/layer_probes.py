@@ -10,9 +10,12 @@ from onnxunlearn.judge.compare import cka
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
 from onnxunlearn.judge.row import Row
+from onnxunlearn.probes import is_unread
 
 #: heads fitted for a layer's probe; there are many layers
 _DRAWS = 3
+#: numbers that are held of what a stream's samples are inside of one model
+_RECORDED = 2**25
 _TABLE = "linear probe for the class, by layer"
 
 
@@ -27,15 +30,35 @@ def layer_probes(evidence: Evidence) -> Iterator[Row]:
     if not shared:
         return
     evidence.progress("probing every layer")
-    recorded = [subject.activations(evidence.probes, shared) for subject in (original, edited)]
-    against = opponents(recorded[0][shared[-1]], evidence.y, evidence.forget, evidence.seed)
-    for name in shared:
-        pair = [values[name] for values in recorded]
-        before, after = (_probe(values, evidence, against) for values in pair)
-        alike = Measured(cka(*pair), unit="alike")
-        yield Row(
-            f"layer {name}", name, "percent", {"original": before, "edited": after, "cka": alike}, _TABLE
-        )
+    found: dict[str, Row] = {}
+    against: list[int] | None = None
+    for names in reversed(_together(evidence, shared)):
+        recorded = [subject.activations(evidence.probes, names) for subject in (original, edited)]
+        if against is None:  # as the last layer has them
+            against = opponents(recorded[0][shared[-1]], evidence.y, evidence.forget, evidence.seed)
+        for name in names:
+            pair = [values[name] for values in recorded]
+            before, after = (_probe(values, evidence, against) for values in pair)
+            alike = Measured(cka(*pair), unit="alike")
+            columns = {"original": before, "edited": after, "cka": alike}
+            found[name] = Row(f"layer {name}", name, "percent", columns, _TABLE)
+    yield from (found[name] for name in shared)
+
+
+def _together(evidence: Evidence, names: list[str]) -> list[list[str]]:
+    """Layers that are recorded in one go: all, but of a stream no more than fit."""
+    if not is_unread(evidence.probes.feeds):
+        return [names]
+    groups: list[list[str]] = []
+    room = 0
+    for name in names:
+        numbers = len(evidence.probes) * evidence.subjects["original"].layers[name].neurons
+        if numbers > room or not groups:
+            groups.append([])
+            room = _RECORDED
+        groups[-1].append(name)
+        room -= numbers
+    return groups
 
 
 def _probe(values: np.ndarray, evidence: Evidence, against: list[int]) -> Measured:

@@ -14,7 +14,7 @@ from onnxunlearn.judge.row import Row
 def agreement(evidence: Evidence) -> Iterator[Row]:
     """Retained samples on which a model decides as the original does, right or wrong: this needs no
     labels."""
-    decided = {n: evidence.task.decide(evidence.subjects[n].scores(evidence.probes)) for n in evidence.names}
+    decided = evidence.decided
     forget = list(evidence.forget)
     kept = ~evidence.forgotten
     values = {}

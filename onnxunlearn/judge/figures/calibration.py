@@ -8,6 +8,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured, resampled
 from onnxunlearn.judge.row import Row
+from onnxunlearn.probes import each
 
 #: at most so many bins, with at least so many answers each
 _BINS, _LEAST = 15, 20
@@ -27,7 +28,7 @@ def calibration(evidence: Evidence) -> Iterator[Row]:
 
 def _error(evidence: Evidence, name: str) -> Measured:
     answers = evidence.answers[name]
-    certainty = evidence.task.certainty(evidence.subjects[name].scores(evidence.probes))
+    certainty = each(evidence.task.certainty, evidence.subjects[name].scores(evidence.probes))
     kept = answers.weight > 0
     if not np.isfinite(certainty[kept]).all():
         return Measured(None)

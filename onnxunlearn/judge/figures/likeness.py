@@ -4,11 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from onnxunlearn.judge.compare import divergence, redistribution
+from onnxunlearn.judge.compare import divergences, mean_bits, redistribution
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, resampled, share
 from onnxunlearn.judge.row import Row
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.probes import Probes, each
+from onnxunlearn.tasks import probabilities
 
 
 @figure("likeness")
@@ -24,13 +27,23 @@ def likeness(evidence: Evidence) -> Iterator[Row]:
     first, second = (subject.predicted(probes) for subject in pair)
     spread = {"forget": _redistribution(evidence, first, second)}
     yield Row("redistribution", "redistribution, total variation", "", spread, heading)
-    ours, theirs = (subject.probabilities(probes) for subject in pair)
-    apart = [Measured(divergence(ours[half], theirs[half]), samples=int(half.sum())) for half in halves]
+    bits = _divergences(*pair, probes)
+    apart = [Measured(mean_bits(bits[half]), samples=int(half.sum())) for half in halves]
     values = dict(zip(("forget", "retain"), apart, strict=True))
     yield Row("divergence", "Jensen–Shannon divergence, bits", "bits", values, heading)
     same = [share((first == second)[half].sum(), int(half.sum())) for half in halves]
     values = dict(zip(("forget", "retain"), same, strict=True))
     yield Row("likeness", "the same class given", "percent", values, heading)
+
+
+def _divergences(ours: Subject, theirs: Subject, probes: Probes) -> np.ndarray:
+    """Of each sample's probabilities."""
+
+    def apart(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        normalisers = ours.logits.normaliser, theirs.logits.normaliser
+        return divergences(*map(probabilities, (first, second), normalisers))
+
+    return each(apart, ours.scores(probes), theirs.scores(probes))
 
 
 def _redistribution(evidence: Evidence, first: np.ndarray, second: np.ndarray) -> Measured:

@@ -28,6 +28,7 @@ def other_outputs(evidence: Evidence) -> Iterator[Row]:
     On all samples; of what the head itself reads, or a form of it, only on retained ones: the rest has to
     change.
     """
+    evidence = evidence.sampled
     original = evidence.subjects["original"]
     before = original.others(evidence.probes)
     after = {n: s.others(evidence.probes) for n, s in evidence.subjects.items() if n != "original"}
@@ -42,10 +43,10 @@ def other_outputs(evidence: Evidence) -> Iterator[Row]:
         on = "all samples" if head else "others"
         if decides(values) and head:
             same = {m: agreement(*pair) for m, pair in pairs.items()}
-            yield Row(AGREEMENT + name, f"{name}: agreement, {on}", "percent", same, _TABLE)
+            yield Row(AGREEMENT + name, f"{name}: agreement, {on}", "percent", same, _TABLE, evidence.drawn)
         if values.dtype.kind == "f":
             moved = {m: drift(*pair, evidence.seed) for m, pair in pairs.items()}
-            yield Row(DRIFT + name, f"{name}: drift, {on}", "percent", moved, _TABLE)
+            yield Row(DRIFT + name, f"{name}: drift, {on}", "percent", moved, _TABLE, evidence.drawn)
 
 
 def is_head(model: Model, logits: Logits, output: str) -> bool:

@@ -1,0 +1,121 @@
+"""Arrays that are not held: their samples are read when they are asked for, some at a time, again and again.
+
+An `Unread` stands where an array of `Probes.feeds` does. A run of samples (`a[3:9]`) is an array; a selection
+(indices, or a mask) is unread again. Whatever would need all samples at once raises TypeError, so that nobody
+holds them by oversight: `each` and `blocks` go through them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, NoReturn, Protocol, cast
+
+import numpy as np
+
+#: bytes of samples that are read at once, where nothing else says how many
+BLOCK = 2**24
+
+#: (samples, the numbers that they have in the source) -> what they are made into, sample by sample
+Step = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+class Reader(Protocol):
+    """Where samples are read from."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of all of them, [N, ...]."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]: ...
+
+    def read(self, which: np.ndarray) -> np.ndarray:
+        """The samples at these indices, in this order. Raises InputError for what cannot be read."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Unread:
+    """which: the reader's samples that are there. steps: what is done to each once it is read; none changes
+    a shape. dtype: behind them."""
+
+    reader: Reader
+    which: np.ndarray
+    dtype: np.dtype[Any]
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def of(cls, reader: Reader) -> "Unread":
+        """All that the reader has."""
+        return cls(reader, np.arange(reader.shape[0]), reader.dtype)
+
+    def __len__(self) -> int:
+        return len(self.which)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (len(self.which), *self.reader.shape[1:])
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        return int(np.prod(self.shape, dtype=np.int64))
+
+    @property
+    def nbytes(self) -> int:
+        """What all of them would take."""
+        return self.size * self.dtype.itemsize
+
+    def __getitem__(self, index: Any) -> Any:
+        """A slice: these samples, an array. A number: that sample. Indices or a mask: unread."""
+        if isinstance(index, slice):
+            return self._read(self.which[index])
+        if isinstance(index, int | np.integer):
+            return self._read(self.which[np.array([index])])[0]
+        return replace(self, which=self.which[index])
+
+    def through(self, step: Step, dtype: np.dtype[Any]) -> "Unread":
+        """The same with one more thing done to each sample. dtype: what that makes of it."""
+        return replace(self, steps=(*self.steps, step), dtype=dtype)
+
+    def __array__(self, *_: Any, **__: Any) -> NoReturn:
+        raise TypeError(f"{len(self):,} samples that are too large to be held at once")
+
+    def _read(self, which: np.ndarray) -> np.ndarray:
+        found = self.reader.read(which)
+        for step in self.steps:
+            found = step(found, which)
+        return found
+
+
+def lazily(make: Callable[[np.ndarray], np.ndarray], array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """What `make` makes of samples, in their shape: at once if they are held, else when they are read."""
+    given: object = array
+    if isinstance(given, Unread):
+        return cast(np.ndarray, given.through(lambda some, _: make(some), dtype))
+    return make(array)
+
+
+def is_unread(feeds: Mapping[str, Any]) -> bool:
+    """Whether one of these arrays is not held."""
+    return any(isinstance(value, Unread) for value in feeds.values())
+
+
+def blocks(feeds: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
+    """All samples, in order: at once if they are held, else as many at a time as BLOCK bytes hold."""
+    if not is_unread(feeds):
+        yield dict(feeds)
+        return
+    count = len(next(iter(feeds.values())))
+    size = max(BLOCK * count // max(sum(value.nbytes for value in feeds.values()), 1), 1)
+    for start in range(0, count, size):
+        yield {name: value[start : start + size] for name, value in feeds.items()}
+
+
+def each(make: Callable[..., np.ndarray], *arrays: np.ndarray) -> np.ndarray:
+    """What `make` makes of the same samples of all arrays, [N, ...], sample by sample."""
+    parts = [make(*part.values()) for part in blocks({str(i): array for i, array in enumerate(arrays)})]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
