@@ -187,25 +187,26 @@ class Inquiry:
         classes on these probes.
         """
         task = task_of(self.logits, self.forget, probes)
-        chosen = probes.select(np.linspace(0, len(probes) - 1, min(len(probes), _LOOKED_AT)).astype(int))
-        chosen = replace(chosen, feeds={name: values[:] for name, values in chosen.feeds.items()})  # read
         declared = declared_preprocessing(self.model, self.options.preprocess)
-        truth = task.truth(chosen)
-
-        def recognised(feeds: Mapping[str, np.ndarray]) -> float:
-            answers = task.answers(task.decide(self.scores(replace(chosen, feeds=dict(feeds)))), truth)
-            return float(answers.right[answers.present].mean()) if answers.present.any() else 0.0
 
         def odd() -> list[str]:
+            chosen = _looked_at(probes)
+            truth = task.truth(chosen)
+
+            def recognised(feeds: Mapping[str, np.ndarray]) -> float:
+                answers = task.answers(task.decide(self.scores(replace(chosen, feeds=dict(feeds)))), truth)
+                return float(answers.right[answers.present].mean()) if answers.present.any() else 0.0
+
             return suspicions(chosen.feeds, declared, recognised if given else None)
 
         check_known(task, self.scores(probes), probes, self.labels, given=given, odd=odd)
         if declared is None:
             return self
-        found = tuple(f"{probes.source}: {reason}" for reason in suspicions(chosen.feeds, declared))
-        for line in found:
+        found = suspicions(_looked_at(probes).feeds, declared)
+        doubts = tuple(f"{probes.source}: {reason}" for reason in found)
+        for line in doubts:
             log.warning("%s", line)
-        return replace(self, doubts=(*self.doubts, *found))
+        return replace(self, doubts=(*self.doubts, *doubts))
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: those that choose."""
@@ -235,6 +236,12 @@ class Inquiry:
             note = f"the mask is not a real edit, its scores are changed behind the model: {error}"
             forget = self.forget
             return replace(self.original, hide=lambda scores: hidden(scores, forget)), (note,)
+
+
+def _looked_at(probes: Probes) -> Probes:
+    """Some of them, evenly, and in memory."""
+    some = probes.select(np.linspace(0, len(probes) - 1, min(len(probes), _LOOKED_AT)).astype(int))
+    return replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
 
 
 def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
