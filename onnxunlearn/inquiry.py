@@ -37,8 +37,8 @@ from onnxunlearn.tasks import hidden, independent, task_of
 
 log = logging.getLogger(__name__)
 
-#: samples that are looked at for what is odd about them
-_LOOKED_AT = 64
+#: samples that are looked at for what is odd about them, at least
+_LOOKED_AT = 16
 
 
 class Shared(TypedDict, total=False):
@@ -190,7 +190,7 @@ class Inquiry:
         declared = declared_preprocessing(self.model, self.options.preprocess)
 
         def odd() -> list[str]:
-            chosen = _looked_at(probes)
+            chosen = self._looked_at(probes)
             truth = task.truth(chosen)
 
             def recognised(feeds: Mapping[str, np.ndarray]) -> float:
@@ -202,11 +202,17 @@ class Inquiry:
         check_known(task, self.scores(probes), probes, self.labels, given=given, odd=odd)
         if declared is None:
             return self
-        found = suspicions(_looked_at(probes).feeds, declared)
+        found = suspicions(self._looked_at(probes).feeds, declared)
         doubts = tuple(f"{probes.source}: {reason}" for reason in found)
         for line in doubts:
             log.warning("%s", line)
         return replace(self, doubts=(*self.doubts, *doubts))
+
+    def _looked_at(self, probes: Probes) -> Probes:
+        """A batch of them, evenly from all, and in memory."""
+        count = min(len(probes), max(self.options.batch_size, _LOOKED_AT))
+        some = probes.select(np.linspace(0, len(probes) - 1, count).astype(int))
+        return replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: those that choose."""
@@ -236,12 +242,6 @@ class Inquiry:
             note = f"the mask is not a real edit, its scores are changed behind the model: {error}"
             forget = self.forget
             return replace(self.original, hide=lambda scores: hidden(scores, forget)), (note,)
-
-
-def _looked_at(probes: Probes) -> Probes:
-    """Some of them, evenly, and in memory."""
-    some = probes.select(np.linspace(0, len(probes) - 1, min(len(probes), _LOOKED_AT)).astype(int))
-    return replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
 
 
 def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
