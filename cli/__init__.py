@@ -1,4 +1,8 @@
-"""The command line: parse, call the API, print. Installed as `onnxunlearn.cli`."""
+"""The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
+
+May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, pictures, probes,
+relevance, sources and unlearn.
+"""
 
 import logging
 import os

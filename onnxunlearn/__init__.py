@@ -3,6 +3,8 @@
 result = onnxunlearn.unlearn("model.onnx", forget=3, data="probes.npz")
 result.save("model.unlearned.onnx")
 print(result.report["figures"])
+
+May import errors, examine, explain, graph, inspection, judge, probes and unlearn.
 """
 
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError

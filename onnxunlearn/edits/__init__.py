@@ -1,4 +1,7 @@
-"""What becomes of weights, and the plan that holds all of it. May import graph and what is below it."""
+"""What becomes of weights, and the plan that holds all of it.
+
+May import digests, errors, graph and registry.
+"""
 
 from onnxunlearn.edits.edits import Edits
 from onnxunlearn.edits.perturbations import Perturbation, flip, halve, noise, perturbation, zero

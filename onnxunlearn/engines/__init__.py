@@ -3,6 +3,8 @@
 No rule, method or metric knows which engine it is on. Adding one: a module with a class that has what
 `Engine` asks for, and its line in `ENGINES`; it is imported only when chosen, so that the package it
 stands on stays optional.
+
+May import errors, graph and registry.
 """
 
 from collections.abc import Sequence

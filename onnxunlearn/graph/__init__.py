@@ -1,7 +1,9 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save.
 
 `file` holds the bytes and the stored tensors, `view` who makes and reads a tensor, `traits` what is known of
-each op, `layers` the weights that can be edited. Stands on errors, digests and the registry alone.
+each op, `layers` the weights that can be edited.
+
+May import digests, errors and registry.
 """
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically

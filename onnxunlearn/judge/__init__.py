@@ -1,6 +1,8 @@
 """Judge models that this package, or anything else, has made: figures, attacks, targets, findings.
 
-Stands on graph, lowering, engines, probes and tasks. Knows nothing of methods, nor they of it.
+Knows nothing of methods, nor they of it.
+
+May import digests, engines, errors, graph, lowering, numerics, probes, registry, streams, tasks and text.
 """
 
 from onnxunlearn.judge.attacks import attack

@@ -2,8 +2,9 @@
 
 lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
 recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
-never the lowered one. Each pass says what it requires and ensures, which is checked (`contract`). The room
-stands on graph alone.
+never the lowered one. Each pass says what it requires and ensures, which is checked (`contract`).
+
+May import errors, graph and registry.
 """
 
 from onnxunlearn.graph import Model

@@ -2,6 +2,9 @@
 
 To add one: write the file, register the function with `@method("name")`, import it here. Its docstring is
 what `onnxunlearn methods` shows: see `catalogue`. tests/methods/test_every_method.py then tries it.
+
+May import adam, arguments, edits, engines, errors, graph, neurons, numerics, probes, registry, relevance,
+reverse and tasks.
 """
 
 import inspect

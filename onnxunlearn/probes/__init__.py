@@ -1,4 +1,7 @@
-"""What the tool may look at: probes from files, folders, scripts or memory, checked against the model."""
+"""What the tool may look at: probes from files, folders, scripts or memory, checked against the model.
+
+May import adam, digests, engines, errors, graph, numerics, registry, relevance and text.
+"""
 
 from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
 from onnxunlearn.probes.labels import Labels, read_labels

@@ -1,6 +1,6 @@
 """Layer-wise Relevance Propagation as a graph transformation: rules over the reverse walk.
 
-Stands on reverse and what is below it: engines, lowering, graph.
+May import engines, errors, graph, lowering, registry, reverse and text.
 """
 
 from onnxunlearn.relevance.compile import SEED, RelevanceGraph, compile_relevance

@@ -3,7 +3,9 @@
 `Walk` goes from the logits (or any tensor) back, node by node, and emits a second ONNX graph: recorded
 activations and signals in, what arrives at a tensor out. With plain adjoints that is the gradient, with
 respect to activations (`Walk`) and to weights (`Differentiator`); `relevance` shares by LRP rules instead.
-Stands on graph, lowering and engines; knows nothing of relevance.
+Knows nothing of relevance.
+
+May import engines, errors, graph, lowering and registry.
 """
 
 from onnxunlearn.reverse.adjoints import Site, adjoint

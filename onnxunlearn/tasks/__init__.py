@@ -1,6 +1,8 @@
-"""What is to be forgotten, and how success is scored. Stands on graph and probes alone.
+"""What is to be forgotten, and how success is scored.
 
 `methods` choose by what is here and `judge` judges by it, so that neither needs to know the other.
+
+May import graph, numerics and probes.
 """
 
 from onnxunlearn.graph import Logits

@@ -3,6 +3,8 @@
 Reader      tensor → what it says of class scores (`readings`), op by op (`@reading`)
 Columns     which number of which tensor each score is, how it is scaled and shifted
 selected    an output that only names classes, as TopK and ArgMax do → the scores that it picks from
+
+May import graph and registry.
 """
 
 # each registers the ops that it reads

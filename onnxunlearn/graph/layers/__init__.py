@@ -7,6 +7,8 @@ says of its constants what stored tensors they are made of (`Model.encodings`).
 
 One function an op, registered with `@layer("Op")`: what is a neuron, and how is the operand arranged. A line
 in `OTHERS` of tests/reverse/test_weight_gradients.py tries its gradient against torch on every engine.
+
+May import graph and registry.
 """
 
 from onnxunlearn.graph.layers import cell_weights, lookups, products, scales  # they register
