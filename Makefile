@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test check docs coverage fuzz fix clean
+.PHONY: demo test check docs fuzz fix clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
