@@ -132,7 +132,7 @@ def test_stored_tensors_are_initializers_and_constants() -> None:
     assert model.constant("f") == 2.0
 
 
-@pytest.mark.skipif(tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 23), reason="onnx refuses it itself")
+@pytest.mark.skipif(tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 23), reason="onnx refuses it")
 def test_the_standard_domain_by_its_long_name() -> None:
     proto = dense(tensor("w", numbers(3, 4)))
     proto.graph.node.insert(0, helper.make_node("Transpose", ["w"], ["v"], perm=[1, 0]))
