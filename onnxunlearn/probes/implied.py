@@ -31,10 +31,15 @@ def implied(preprocess: Preprocessor) -> Implied:
     """What the steps make of black and of white. Raises InputError as they do; ImportError without Pillow."""
     from PIL import Image
 
-    black, white = (preprocess.apply(Image.new("RGB", (64, 64), colour)) for colour in ("black", "white"))
-    values = np.stack([black, white]).astype(np.float64)
-    values = np.moveaxis(values, 1 if preprocess.layout == "NCHW" else -1, 0)
-    return Implied(values.min(axis=(1, 2, 3)), values.max(axis=(1, 2, 3)), black.shape)
+    places = (1, 2) if preprocess.layout == "NCHW" else (0, 1)
+    lows, highs, shape = [], [], ()
+    for colour in ("black", "white"):  # one after the other: they may be large
+        sample = preprocess.apply(Image.new("RGB", (64, 64), colour))
+        lows.append(sample.min(axis=places))
+        highs.append(sample.max(axis=places))
+        shape = sample.shape
+    low, high = np.min(lows, axis=0).astype(np.float64), np.max(highs, axis=0).astype(np.float64)
+    return Implied(low, high, shape)
 
 
 def check_sensible(preprocess: Preprocessor, path: Path) -> None:

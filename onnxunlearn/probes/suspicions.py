@@ -53,14 +53,14 @@ def declared_preprocessing(model: Model, given: Preprocessing | None = None) -> 
         source = preprocess_beside(model.path) if given is None else given
         inputs = declared_inputs(model)
         return None if source is None or len(inputs) != 1 else read_preprocess(source, inputs[0])
-    except (OnnxUnlearnError, ImportError):
+    except (OnnxUnlearnError, ImportError, ValueError, ArithmeticError, MemoryError):
         return None
 
 
 def _expected(preprocess: Preprocessor | None) -> Implied | None:
     try:
         return None if preprocess is None else implied(preprocess)
-    except (InputError, ImportError):
+    except (InputError, ImportError, ValueError, ArithmeticError, MemoryError):
         return None
 
 

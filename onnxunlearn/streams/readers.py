@@ -15,17 +15,21 @@ from onnxunlearn.probes.images import read_image, read_images
 from onnxunlearn.probes.preprocess import Preprocessor
 from onnxunlearn.streams.rows import Rows
 
+#: when a file was written, and its size; None of one that is gone
+_State = tuple[int, int] | None
+
 #: bytes up to which samples are held: reading them once is quicker than to read them for each model
 HELD = 2**28
 
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """like: the first one, and what it gave."""
+    """like: the first one, and what it gave. states: of the files as they were found."""
 
     paths: Sequence[Path]
     preprocess: Preprocessor
     like: tuple[Path, np.ndarray]
+    states: Sequence[_State]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -36,8 +40,11 @@ class Images:
         return self.like[1].dtype
 
     def read(self, which: np.ndarray) -> np.ndarray:
-        """Raises InputError as `read_images` does."""
-        return read_images([self.paths[i] for i in which], self.preprocess, self.like)
+        """Raises InputError as `read_images` does, and if a file has changed."""
+        samples = read_images([self.paths[i] for i in which], self.preprocess, self.like)
+        for i in which:
+            _check_unchanged(self.paths[i], self.states[i])
+        return samples
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +53,7 @@ class Stored:
 
     path: Path
     rows: Rows
+    state: _State
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -58,11 +66,13 @@ class Stored:
     def read(self, which: np.ndarray) -> np.ndarray:
         """Raises InputError if the file is damaged, or has changed."""
         try:
-            return self.rows.read(which)
+            samples = self.rows.read(which)
         except Exception as error:  # zip and zlib errors, and an early end
             raise InputError(
                 f"{self.path}: damaged or truncated ({one_line(error)}); save the arrays again"
             ) from None
+        _check_unchanged(self.path, self.state)
+        return samples
 
 
 def images(paths: Sequence[Path], preprocess: Preprocessor) -> np.ndarray:
@@ -70,7 +80,11 @@ def images(paths: Sequence[Path], preprocess: Preprocessor) -> np.ndarray:
     first = read_image(paths[0], preprocess)
     if len(paths) * first.nbytes <= HELD:
         return read_images(paths, preprocess, (paths[0], first))
-    return cast(np.ndarray, Unread.of(Images(paths, preprocess, (paths[0], first))))
+    for path in paths:  # a pipe or a device would be waited for
+        if not path.is_file():
+            read_image(path, preprocess)
+    states = [_state(path) for path in paths]
+    return cast(np.ndarray, Unread.of(Images(paths, preprocess, (paths[0], first), states)))
 
 
 def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
@@ -113,10 +127,26 @@ def _stored(path: Path, file: IO[bytes], size: int) -> Stored | None:
     if version not in read:
         return None
     shape, column_major, dtype = read[version](file)
-    if not shape or dtype.hasobject or (column_major and len(shape) > 1) or 0 in shape:
+    plain = dtype.itemsize > 0 and dtype.subdtype is None and all(type(size) is int for size in shape)
+    if not plain or not shape or dtype.hasobject or (column_major and len(shape) > 1) or min(shape) < 1:
         return None
     rows = Rows(file, file.tell(), shape, dtype)
-    return Stored(path, rows) if rows.end <= size else None
+    return Stored(path, rows, _state(path)) if rows.end <= size else None
+
+
+def _state(path: Path) -> _State:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
+
+
+def _check_unchanged(path: Path, state: _State) -> None:
+    """What is read again and again has to be the same; what is gone, but open, is."""
+    now = _state(path)
+    if now is not None and now != state:
+        raise InputError(f"{path}: was written to while it was read; run again when it is at rest")
 
 
 def _unread(stored: Stored) -> np.ndarray:

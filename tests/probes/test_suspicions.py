@@ -208,7 +208,10 @@ def test_what_a_file_beside_the_model_declares(tmp_path: Path, monkeypatch: pyte
     assert "-1..1" in suspicions({"x": (RAW * 255).astype(np.float32)}, found)[0]
 
 
-@pytest.mark.parametrize("content", ["{", "[]", '{"do_resize": true}', '{"image_processor_type": "X"}'])
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"scale": 1' + "0" * 400 + "}", '{"do_resize": true}', '{"image_processor_type": "X"}'],
+)
 def test_a_file_that_cannot_be_read_hides_nothing(
     tmp_path: Path, content: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,5 +1,6 @@
 """Files read sample by sample give what they give at once, and refuse what they refuse."""
 
+import os
 import zipfile
 from pathlib import Path
 from typing import cast
@@ -74,7 +75,8 @@ def test_a_file_that_ends_early(tmp_path: Path, small: None) -> None:
     np.save(path, many)
     found = cast(np.ndarray, arrays(path))
     path.write_bytes(path.read_bytes()[:-8])
-    np.testing.assert_array_equal(found[:39], many[:39])
+    with pytest.raises(InputError, match=r"a\.npy: was written to while it was read"):
+        found[:39]
     with pytest.raises(InputError, match=r"a\.npy: damaged or truncated \(it ends too early\)"):
         found[3990:]
     with pytest.raises(InputError, match=r"a\.npy: damaged or truncated"):  # at once
@@ -149,3 +151,46 @@ def test_what_was_said_is_kept_on_disk() -> None:
             check(spill.whole(), X)
         else:
             np.testing.assert_array_equal(spill.whole(), X)
+
+
+def test_a_file_that_is_written_to_meanwhile(tmp_path: Path, small: None) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, X)
+    found = cast(np.ndarray, arrays(path))
+    np.testing.assert_array_equal(found[0:5], X[0:5])
+    np.save(path, X[::-1].copy())
+    os.utime(path, (1, 1))  # whatever the clock's steps
+    with pytest.raises(InputError, match=r"a.npy: was written to while it was read"):
+        found[5:9]
+
+
+def test_an_image_that_is_written_to_meanwhile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "HELD", 9)
+    paths = [tmp_path / f"{i:02}.png" for i in range(99)]
+    for i, path in enumerate(paths):
+        Image.new("L", (2, 2), i).save(path)
+    found = images(paths, GRAY)
+    assert len(found[0:5]) == 5
+    Image.new("L", (2, 2), 200).save(paths[7])
+    os.utime(paths[7], (1, 1))
+    with pytest.raises(InputError, match=r"07.png: was written to while it was read"):
+        found[5:9]
+
+
+def test_a_pipe_among_images_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readers, "HELD", 9)
+    paths = [tmp_path / f"{i:02}.png" for i in range(99)]
+    for path in paths[:-1]:
+        Image.new("L", (2, 2)).save(path)
+    os.mkfifo(paths[-1])
+    with pytest.raises(InputError, match=r"98.png: not a file"):
+        images(paths, GRAY)
+
+
+@pytest.mark.parametrize("shape", ["(True, 2, 3)", "(-1, 2, 3)", "(40, -2, -3)"])
+def test_headers_that_no_array_has(tmp_path: Path, small: None, shape: str) -> None:
+    header = f"{{'descr': '<f4', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    path = tmp_path / "a.npy"
+    path.write_bytes(b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode() + X.tobytes())
+    with pytest.raises(InputError):
+        arrays(path)
