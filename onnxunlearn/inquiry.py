@@ -25,7 +25,6 @@ from onnxunlearn.probes import (
     Source,
     blocks,
     declared_preprocessing,
-    each,
     load_probes,
     read_settings,
     suspicions,
@@ -96,6 +95,13 @@ class Options:
         given = self.preprocess
         return None if given is None else Path(given.path if isinstance(given, Settings) else given)
 
+    def with_pipe_read(self) -> "Options":
+        """The same with preprocessing that comes through a pipe in memory: a pipe can be read only once."""
+        given = self.preprocess
+        if given is None or isinstance(given, Settings) or not os.path.exists(given) or os.path.isfile(given):
+            return self
+        return replace(self, preprocess=read_settings(given))
+
 
 @dataclass(frozen=True, eq=False)
 class Inquiry:
@@ -116,14 +122,7 @@ class Inquiry:
     def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
         """Load the model and find in it what the options name. Raises InputError for bad input and
         UnsupportedError for a model that cannot be worked on."""
-        path = options.preprocess_path
-        if (
-            options.preprocess is not None
-            and path is not None
-            and os.path.exists(path)
-            and not os.path.isfile(path)
-        ):
-            options = replace(options, preprocess=read_settings(options.preprocess))  # a pipe is read once
+        options = options.with_pipe_read()
         loaded = load(model)
         files = Snapshot.of(loaded)  # before anything is read from them
         seen = lower(loaded)
@@ -165,7 +164,7 @@ class Inquiry:
         """
         scores = self.scores(probes)
         if not probes.labelled:
-            best = each(lambda some: np.asarray(some.argmax(axis=1).astype(np.int64)), scores)
+            best = self.original.predicted(probes)
             decided = scores > self.logits.threshold if independent(self.logits) else None
             several = decided is not None and bool((decided.sum(axis=1) != 1).any())
             probes = replace(probes, y=best, labels=decided if several else None)

@@ -32,7 +32,7 @@ def run(
     session = _session(model, logits, engine, others)
     if others:
         first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
-        values, count = session.run(first.feeds, list(others)), len(next(iter(first.feeds.values())))
+        values, count = session.run(first.feeds, list(others)), count_of(first.feeds)
         others = [name for name in others if values[name].shape[:1] == (count,)]
     found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
     scores = found[logits.scores]

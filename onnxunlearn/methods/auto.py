@@ -14,7 +14,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.cost import Cost, Estimate, cost
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.methods.head import head, silence
-from onnxunlearn.methods.kept import drift, kept_tensors, turned
+from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
 from onnxunlearn.methods.workbench import Outcome, Trial, Workbench, method
@@ -97,6 +97,7 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     whole = Erasure(bench).outcome(~bench.forgotten & ~held)
     if not set(unseen) <= set(whole.details.get("stand-ins", [])):
         raise UnsupportedError(f"no stand-in could be made for {_listed(unseen, 'class', 'classes')}")
+    others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
@@ -104,7 +105,8 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
             name = "erase" if share == 1 else f"{share:.0%} of erase"
             found = _cost(bench, edits, held)
             details = {**whole.details, "share": share, **_told(found)}
-            yield Outcome(edits, details), _against(bench, trial, name, found) or _moved(bench, edits, name)
+            refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
+            yield Outcome(edits, details), refused
 
 
 def deciding(bench: Workbench) -> np.ndarray:
@@ -157,9 +159,9 @@ def _beyond(lost: Estimate, budget: float) -> bool:
     return lost.points > budget and lost.points - lost.deviation > budget / 2
 
 
-def _moved(bench: Workbench, edits: Edits, name: str) -> str | None:
-    """Which other output an edit changes too much."""
-    for kept in kept_tensors(bench, bench.trainable):
+def _moved(bench: Workbench, edits: Edits, name: str, others: Sequence[Kept]) -> str | None:
+    """Which of the other outputs an edit changes too much."""
+    for kept in others:
         samples = np.flatnonzero(~bench.forgotten) if kept.on_the_way else None
         before, after = (bench.record([kept.tensor], samples, e)[kept.tensor] for e in (None, edits))
         if (share := drift(before, after)) > _DRIFT:

@@ -7,6 +7,7 @@ from functools import cache
 
 import numpy as np
 
+from onnxunlearn.engines.batching import count_of
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.unread import blocks, each, is_unread
 from onnxunlearn.probes.variants import is_image
@@ -64,7 +65,7 @@ def _looked_at(probes: Probes, pictured: str | None) -> tuple[list[bytes], "_Vie
     """A digest of each sample, and what the images show, if there are any; in one go."""
     digests, views = [], []
     for feeds in blocks(probes.feeds):
-        digests += [_digest(feeds, i) for i in range(len(next(iter(feeds.values()))))]
+        digests += [_digest(feeds, i) for i in range(count_of(feeds))]
         if pictured is not None:
             views.append(_View.of(feeds[pictured], fine=is_unread(probes.feeds)))
     return digests, _View.joined(views) if views else None

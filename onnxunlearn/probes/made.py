@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import count_of
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.probes.flips import Lookup, exchange, lookups
@@ -136,7 +137,7 @@ def _spread(
 
 
 def _made(feeds: dict[str, np.ndarray]) -> Probes:
-    every = np.ones(len(next(iter(feeds.values()))), dtype=bool)
+    every = np.ones(count_of(feeds), dtype=bool)
     return from_memory(Probes(feeds, None, MADE, made=every))
 
 

@@ -11,6 +11,8 @@ from typing import Any, NoReturn, Protocol, cast
 
 import numpy as np
 
+from onnxunlearn.engines.batching import count_of
+
 #: bytes of samples that are read at once, where nothing else says how many
 BLOCK = 2**24
 
@@ -109,7 +111,7 @@ def blocks(feeds: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     if not is_unread(feeds):
         yield dict(feeds)
         return
-    count = len(next(iter(feeds.values())))
+    count = count_of(feeds)
     size = max(BLOCK * count // max(sum(value.nbytes for value in feeds.values()), 1), 1)
     for start in range(0, count, size):
         yield {name: value[start : start + size] for name, value in feeds.items()}

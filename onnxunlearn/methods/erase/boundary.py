@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.engines.batching import Feeds, batches, count_of
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import expose
 from onnxunlearn.graph.tail import Tail
@@ -109,7 +109,7 @@ def _spliced(probes: Probes, rng: np.random.Generator) -> Probes:
 
 def _mixtures(feeds: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
     """As many samples, each somewhere between two."""
-    count = len(next(iter(feeds.values())))
+    count = count_of(feeds)
     a, b = rng.integers(count, size=(2, count))
     share = rng.random(count, np.float32)
     result = {}
@@ -135,7 +135,7 @@ def _recorder(bench: Workbench, tail: Tail) -> Callable[[Probes], dict[str, np.n
             if session is not None:
                 values |= session.run(batch.feeds)
             for name, value in values.items():
-                if len(value) != len(next(iter(batch.feeds.values()))):
+                if len(value) != count_of(batch.feeds):
                     raise UnsupportedError(
                         f"tensor {name!r} does not have its samples on the first axis; use --method lra-npp"
                     )

@@ -59,11 +59,10 @@ def likeness(
         warnings.simplefilter("ignore", UserWarning)
         from sklearn.linear_model import LogisticRegression  # takes a second to import
 
-        models = [LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced") for _ in spans]
-        for model, rows in zip(models, spans, strict=True):
+        for rows in spans:
+            model = LogisticRegression(C=_C, max_iter=_STEPS, class_weight="balanced")
             model.fit(rows[: len(y)], y)
-    for model, rows in zip(models, spans, strict=True):
-        found[:, known] += model.predict_proba(rows[len(y) :]) / len(spans)
+            found[:, known] += model.predict_proba(rows[len(y) :]) / len(spans)
     return found
 
 

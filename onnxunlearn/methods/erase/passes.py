@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.engines.batching import Feeds, batches
+from onnxunlearn.engines.batching import Feeds, batches, count_of
 from onnxunlearn.reverse.differentiate import Differentiator, Recorded, Weights
 
 #: layer name -> gradient of (weight, bias)
@@ -53,7 +53,7 @@ class Passes:
 
     def forward(self, feeds: Feeds, weights: Weights) -> Forward:
         """The targets for all samples, and what `backward` needs."""
-        size = self._baked or len(next(iter(feeds.values())))
+        size = self._baked or count_of(feeds)
         parts = tuple(
             _Part(batch.feeds, self.network.record(batch.feeds, weights), batch.count)
             for batch in batches(feeds, size, pad=self._baked is not None)
