@@ -33,7 +33,14 @@ from . import console, findings, options, reading
     help="Labelled samples that ORIGINAL was trained on, in any form of --data: for membership inference.",
 )
 @options.max_retain_drop_option
-@click.option("--no-layers", is_flag=True, help="Do not probe every layer, which takes longest.")
+@click.option(
+    "--attacks",
+    metavar="NAME[,NAME...]",
+    help="Attacks to ask, of those in docs/verdicts.md; all by default.",
+)
+@click.option(
+    "--no-layers", is_flag=True, help="Leave out what takes longest: probes of every layer, fine-tuning …"
+)
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.engine_options
 @options.json_option
@@ -48,6 +55,7 @@ def audit(
     reference: Path | None,
     training: str | None,
     max_retain_drop: float,
+    attacks: str | None,
     no_layers: bool,
     seed: int,
     as_json: bool,
@@ -69,6 +77,7 @@ def audit(
             training=training,
             max_retain_drop=max_retain_drop,
             by_layer=not no_layers,
+            attacks=None if attacks is None else [name.strip() for name in attacks.split(",")],
             seed=seed,
             progress=progress,
             **shared,

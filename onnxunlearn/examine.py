@@ -28,17 +28,22 @@ def examine(
     reference: ModelSource | None = None,
     training: Source | None = None,
     by_layer: bool = True,
+    attacks: Sequence[str] | None = None,
     **options: Unpack[Shared],
 ) -> judge.Findings:
     """Judge an edited model on data that did not choose the edit.
 
     reference: a model retrained without the class; without one, what needs it is not judged. training:
     labelled samples that the original was trained on, of the forgotten and of other classes, for membership
-    inference. by_layer: also probe every layer. options: the fields of `inquiry.Options`. Data without y is
-    labelled by the original. Raises InputError for bad input, also where the models do not fit each other or
-    the original does not know the classes on the data, and UnsupportedError for a model that cannot be run.
+    inference. by_layer: also what takes long: every attack but the head's refit and membership inference.
+    attacks: names of those to ask, default all; see `judge.attack`. options: the fields of `inquiry.Options`.
+    Data without y is labelled by the original. Raises InputError for bad input, also where the models do not
+    fit each other or the original does not know the classes on the data, and UnsupportedError for a model
+    that cannot be run.
     """
     chosen = Options(**options)
+    for name in attacks or ():
+        judge.attack.choose(name)
     inquiry = Inquiry.of(original, forget, chosen)
     sources = {"edited": edited, "reference": reference}
     models = {name: load(source) for name, source in sources.items() if source is not None}
@@ -85,6 +90,7 @@ def examine(
         training=None if trained is None else _some_of(inquiry.classified(trained), classes, chosen.seed),
         labels=inquiry.labels,
         thorough=by_layer,
+        attacks=None if attacks is None else frozenset(attacks),
         compared=True,
         seed=chosen.seed,
         copies=copies,

@@ -2,11 +2,12 @@
 
 Knows nothing of methods, nor they of it.
 
-May import digests, engines, errors, graph, lowering, numerics, probes, registry, streams, tasks and text.
+May import adam, digests, edits, engines, errors, graph, lowering, numerics, probes, registry, reverse,
+streams, tasks and text.
 """
 
 from onnxunlearn.judge.attacks import attack
-from onnxunlearn.judge.attacks.head_refit import Relearned, relearn
+from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff

@@ -34,10 +34,11 @@ class Evidence:
     """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
     (retrained without them). probes: those that judge, labelled. fitting: those that an attacker may fit on;
     the same as `probes` where he has to take some of them. training: samples of the original's training.
-    labels: what the classes are called. thorough: also what takes long. compared: also how like the
-    reference, or else the original, the edited model is. copies: how many of the samples that were given are
-    copies of others among them; none of these judges twice. drawn: what is to be said where these are some of
-    the samples that judge. notes: what else a reader of the findings should know.
+    labels: what the classes are called. thorough: also what takes long. attacks: the names of those to ask;
+    None: all. compared: also how like the reference, or else the original, the edited model is. copies: how
+    many of the samples that were given are copies of others among them; none of these judges twice. drawn:
+    what is to be said where these are some of the samples that judge. notes: what else a reader of the
+    findings should know.
     """
 
     task: Task
@@ -47,6 +48,7 @@ class Evidence:
     training: Probes | None = None
     labels: Labels | None = None
     thorough: bool = False
+    attacks: frozenset[str] | None = None
     compared: bool = False
     seed: int = 0
     copies: int = 0

@@ -102,7 +102,7 @@ def judge(
     """
     rows = [row for name in figure for row in figure[name](evidence)]
     attacked = evidence.attacked
-    for name in attack:
+    for name in attack if evidence.attacks is None else sorted(evidence.attacks):
         rows += [replace(row, note=row.note or attacked.drawn) for row in attack[name](attacked)]
     return Findings(
         task=evidence.task.name,

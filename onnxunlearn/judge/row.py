@@ -11,6 +11,12 @@ if TYPE_CHECKING:
 
 #: the table of the models side by side
 MODELS = "models"
+#: of what attackers find, in percent of the class's samples
+ATTACKS = "what attackers find of the class"
+#: how names of rows end that say by how much an attack finds less than in the mask and the reference
+BELOW = "-below"
+#: how names of rows begin that say how many of the class's samples are given it once something is changed
+BROUGHT_BACK = "brought back by "
 #: how names of rows begin that are about another output, before its own name
 AGREEMENT, DRIFT = "agreement of output ", "drift of output "
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
-from onnxunlearn.judge.row import AGREEMENT, DRIFT, Row, measured_json
+from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, Row, measured_json
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
 
 #: percent of the forgotten classes' samples that may still be given their class
@@ -21,9 +21,17 @@ FORGET_TARGET = 1.0
 #: points by which relearned accuracy must at least be below that of the hidden logit; less is no depth, and 1
 #: is told by 300 samples
 DEPTH_MARGIN = 1.0
+#: the same for other classifiers fitted anew, which differ less between a hidden logit and a retrained
+#: model: by half a point, where few samples judge
+PROBE_DEPTH_MARGIN = 0.1
 #: how far from the reference a result may be: points of relearned accuracy, total variation (0..1), points of
 #: membership inference
 RELEARN_MARGIN, REDISTRIBUTION_LIMIT, MEMBERSHIP_MARGIN = 3.0, 0.2, 3.0
+#: points that another classifier may find more than a linear head does, on as many samples
+BENT_LIMIT = 10.0
+#: points that any other attack may find more than in the reference, or, what it changed in the model or its
+#: inputs, bring back
+PROBE_MARGIN = 5.0
 #: percent of the decisions that every other output shares with the original's: half a point and more may be
 #: lost where forgetting was asked for, so half as much again is no sign of damage, and 1 % is told by 300
 #: samples
@@ -33,6 +41,7 @@ OUTPUT_DRIFT = 10.0
 
 Status = Literal["passed", "missed", "undecided", "unknown"]
 _EPSILON = 1e-9
+_RELEARNED = "relearned accuracy"
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
 
 
@@ -115,6 +124,8 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         *_outputs(rows),
         _depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
+        *_probes(evidence, by_name),
+        *_brought_back(by_name),
         _redistribution(evidence, found("redistribution", "forget")),
         _membership(evidence, found("membership-over", "reference")),
     ]
@@ -196,24 +207,69 @@ def _urgency(target: Target) -> tuple[int, float]:
     return order.index(target.status), value if target.at_least else -value
 
 
-def _depth(evidence: Evidence, mask: Measured, below: Measured) -> Target:
+def _depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
     """Whether more was forgotten than by hiding the logit. Where a new head finds no more than chance behind
     a hidden logit, there is nothing to be below of."""
-    name = "relearned accuracy below that of hiding the logit"
+    name = f"{what} below that of hiding the logit"
+    margin = DEPTH_MARGIN if what == _RELEARNED else PROBE_DEPTH_MARGIN
     chance = 100 / max(len(np.unique(evidence.y)), 1)
     need = "a head that can be found, and enough samples of each class to fit another on"
     if evidence.fitting.made is not None or evidence.made:
         need = "probes that were not made from the model"
     elif mask.value is not None and mask.value <= chance + DEPTH_MARGIN:
         below, need = UNKNOWN, "an original in which a new head finds the class"
-    return against(name, below, DEPTH_MARGIN, "points", at_least=True, need=need)
+    return against(name, below, margin, "points", at_least=True, need=need)
 
 
-def _relearned(theirs: Measured, below: Measured) -> Target:
-    name, need = "relearned accuracy", _REFERENCE
+def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
+    """Of all other classifiers fitted anew, the one that says worst of the edit: against hiding the logit,
+    and against the reference. A class that one of them finds as well as ever was not forgotten, however
+    little the others find."""
+    deep, close, bent = [], [], []
+    linear = rows["relearn"].values["edited"] if "relearn" in rows else UNKNOWN
+    for name, row in rows.items():
+        probe = rows.get(name.removesuffix(BELOW))
+        if probe is None or probe is row or name == "relearn" + BELOW:
+            continue
+        if "mask" in row.values:
+            deep.append(_depth(evidence, probe.values["mask"], row.values["mask"], probe.title))
+            bent.append(_bent(probe, linear))
+        if "reference" in row.values:
+            close.append(_relearned(probe.values["reference"], row.values["reference"], probe.title))
+    for judged in (deep, bent, close):
+        if judged:
+            yield min(judged, key=_urgency)
+
+
+def _bent(probe: Row, linear: Measured) -> Target:
+    """A class that is only bent out of a linear head's reach. As many samples give a retrained model away to
+    a linear head as to any other."""
+    found, more = probe.values["edited"], UNKNOWN
+    if found.value is not None and linear.value is not None:
+        low, high = ((a or 0.0) - (b or 0.0) for a, b in ((found.low, linear.high), (found.high, linear.low)))
+        more = Measured(found.value - linear.value, low, high, found.samples)
+    name = f"{probe.title}, more than by a linear head"
+    return against(name, more, BENT_LIMIT, "points", need="a linear head to compare with")
+
+
+def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
+    """What brings most of the class back; a reference may give the class by chance, too."""
+    judged = []
+    for name, row in rows.items():
+        if name.startswith(BROUGHT_BACK):
+            chance = row.values.get("reference", UNKNOWN).value or 0.0
+            limit, need = PROBE_MARGIN + chance, "a model that can be changed"
+            judged.append(against(f"to forget, {row.title}", row.values["edited"], limit, need=need))
+    if judged:
+        yield min(judged, key=_urgency)
+
+
+def _relearned(theirs: Measured, below: Measured, what: str = "") -> Target:
+    """what: a probe other than the new head."""
+    name, margin = (f"{what}, against the reference", PROBE_MARGIN) if what else (_RELEARNED, RELEARN_MARGIN)
     if theirs.value is None:
-        return against(name, UNKNOWN, RELEARN_MARGIN, need=need)
-    limit = theirs.value + RELEARN_MARGIN
+        return against(name, UNKNOWN, margin, need=_REFERENCE)
+    limit = min(theirs.value + margin, 100.0)
     return against(name, shifted(below, theirs.value), limit, need="features that are finite")
 
 

@@ -103,7 +103,7 @@ def test_findings_cannot_be_changed() -> None:
 
 def test_every_file_of_the_rooms_is_found_and_named_after_what_it_holds() -> None:
     for registry, room in ((figure, figure_room), (attack, attack_room)):
-        files = {p.stem for p in Path(room.__path__[0]).glob("*.py")} - {"__init__", "classifier"}
+        files = {p.stem for p in Path(room.__path__[0]).glob("*.py")} - {"__init__"}
         assert {name.replace("-", "_") for name in registry} == files
 
 

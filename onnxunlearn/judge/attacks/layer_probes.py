@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxunlearn.judge.attacks import attack
-from onnxunlearn.judge.attacks.head_refit import opponents, relearn
+from onnxunlearn.judge.attacks.attackers.probing import opponents, relearn
 from onnxunlearn.judge.compare import cka
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share

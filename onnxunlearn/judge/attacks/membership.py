@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxunlearn.judge.attacks import attack
-from onnxunlearn.judge.attacks.classifier import classifier
+from onnxunlearn.judge.attacks.attackers.classifier import classifier
 from onnxunlearn.judge.evidence import Evidence, Turned
 from onnxunlearn.judge.intervals import UNKNOWN, share
 from onnxunlearn.judge.row import Row

@@ -8,8 +8,9 @@ from sklearn.linear_model import LogisticRegression
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Model, find_logits, load, patch
 from onnxunlearn.judge import Row, features, relearn
-from onnxunlearn.judge.attacks.classifier import standardised
-from onnxunlearn.judge.attacks.head_refit import head_refit, opponents
+from onnxunlearn.judge.attacks.attackers.classifier import standardised
+from onnxunlearn.judge.attacks.attackers.probing import opponents
+from onnxunlearn.judge.attacks.head_refit import head_refit
 from onnxunlearn.probes import Probes
 
 from ...sample_paths import CNN, MLP, images, mlp, probes

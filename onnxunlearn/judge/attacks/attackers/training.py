@@ -1,0 +1,151 @@
+"""Train a frozen model further, on gradients taken from its own graph."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import softmax
+
+from onnxunlearn.adam import Adam
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import Session
+from onnxunlearn.engines.batching import batches
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, class_rows, find_layers
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.layers import EVERY_KIND
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.judge.running import session_of
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.probes import Probes
+from onnxunlearn.reverse import Differentiator, Weights, path_between
+
+Key = tuple[str, int]
+
+
+@dataclass(eq=False)
+class Learner:
+    """network: the model as a function of its weights. front: makes what its first layers read. adam: the
+    weights, by layer and whether they are a bias."""
+
+    network: Differentiator
+    front: Session | None
+    logits: str
+    adam: Adam[Key]
+    rate: float
+    baked: int | None
+
+    @classmethod
+    def of(cls, subject: Subject, forget: Sequence[int], rate: float) -> "Learner":
+        """All weights of the model that no two layers share; the head's rows of the forgotten classes become
+        the mean of the others'. Raises UnsupportedError where a gradient is not covered."""
+        model = subject.logits.within(subject.lowered)
+        top = subject.logits.tensor
+        inputs = [i.name for i in model.inputs]
+        on_the_way = {node.index for node in path_between(model, inputs, top)}
+        layers = [
+            layer
+            for layer in find_layers(model, EVERY_KIND)
+            if layer.node.index in on_the_way and not layer.weight.shared
+        ]
+        if not layers:
+            raise UnsupportedError("no layer on the way to the logits has a stored weight of its own")
+        weights = _without_rows(subject, layers, forget)
+        tail = tail_of(model, layers, [top], shape_arithmetic(model))
+        network = Differentiator(tail, [top], subject.engine)
+        made = [name for name in tail.boundary if name not in inputs]
+        front = session_of(model, made, subject.engine) if made else None
+        return cls(network, front, top, Adam(weights, dict.fromkeys(weights, 1.0)), rate, model.batch_size)
+
+    def steps(
+        self, probes: Probes, size: int, rng: np.random.Generator, stops: Sequence[int]
+    ) -> Iterator[int]:
+        """Step by step on batches of so many samples, drawn anew in every round; halts after each of
+        `stops`."""
+        assert probes.y is not None
+        size = min(size, len(probes))
+        order = np.zeros(0, int)
+        for step in range(1, max(stops) + 1):
+            if len(order) < size:
+                order = np.concatenate([order, rng.permutation(len(probes))])
+            batch, order = order[:size], order[size:]
+            self._step(probes.select(batch))
+            if step in stops:
+                yield step
+
+    def predict(self, probes: Probes, size: int) -> np.ndarray | None:
+        """The class with the largest logit, int [N]; None where one is no number."""
+        found = []
+        for batch in batches(probes.feeds, self.baked or size, pad=self.baked is not None):
+            said = self.network.values(self._boundary(batch.feeds), self._weights)[self.logits]
+            scores = said.reshape(len(said), -1)[: batch.count]
+            if not np.isfinite(scores).all():
+                return None
+            found.append(scores.argmax(axis=1))
+        return np.concatenate(found)
+
+    def _step(self, probes: Probes) -> None:
+        assert probes.y is not None
+        total: dict[Key, np.ndarray] = {}
+        start = 0
+        for batch in batches(probes.feeds, self.baked or len(probes), pad=self.baked is not None):
+            feeds = self._boundary(batch.feeds)
+            recorded = self.network.record(feeds, self._weights)
+            said = recorded[self.logits]
+            scores = said.reshape(len(said), -1).astype(np.float64)
+            signal = np.zeros_like(scores)
+            y = probes.y[start : start + batch.count]
+            signal[: batch.count] = softmax(scores[: batch.count], axis=1)
+            signal[np.arange(batch.count), y] -= 1
+            signals = {self.logits: (signal / len(probes)).astype(np.float32).reshape(said.shape)}
+            for name, pair in self.network.gradients(feeds, recorded, signals).items():
+                for i, gradient in enumerate(pair):
+                    if gradient is not None:
+                        total[name, i] = total.get((name, i), 0) + gradient
+            start += batch.count
+        with np.errstate(over="ignore", invalid="ignore"):  # of features times 1e20; `predict` sees it
+            self.adam.step(total, self.rate)
+
+    @property
+    def _weights(self) -> Weights:
+        values, layers = self.adam.values, self.network.tail.layers
+        return {layer.name: (values[layer.name, 0], values.get((layer.name, 1))) for layer in layers}
+
+    def _boundary(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        known = {**feeds, **(self.front.run(feeds) if self.front else {})}
+        return {name: known[name] for name in self.network.tail.boundary}
+
+
+def multiply_adds(subject: Subject, probes: Probes) -> float:
+    """How many one forward pass of one sample takes in its matrix products."""
+    layers = [layer for layer in find_layers(subject.lowered) if layer.output in subject.lowered.activations]
+    session = session_of(subject.lowered, [layer.output for layer in layers], subject.engine)
+    one = probes.select([0])
+    made = next(
+        batches(one.feeds, subject.lowered.batch_size or 1, pad=subject.lowered.batch_size is not None)
+    )
+    values = session.run(made.feeds)
+    count = len(next(iter(made.feeds.values())))
+    places = [values[layer.output].size / count / max(layer.neurons, 1) for layer in layers]
+    return float(sum(n * np.prod(layer.weight.shape) for n, layer in zip(places, layers, strict=True)))
+
+
+def _without_rows(subject: Subject, layers: Sequence[Layer], forget: Sequence[int]) -> dict[Key, np.ndarray]:
+    """The weights to start from. Raises UnsupportedError unless each class's logit is one row's."""
+    edits = Edits(subject.logits.within(subject.lowered))
+    found: dict[Key, np.ndarray] = {}
+    for layer in layers:
+        found[layer.name, 0] = edits.weight(layer)
+        bias = edits.bias(layer)
+        if bias is not None:
+            found[layer.name, 1] = bias
+    rows = class_rows(edits.model, subject.logits, layers)
+    for k, head in enumerate(rows.layers):
+        own = [int(rows.index[k, c]) for c in forget if rows.scale[k, c]]
+        others = [int(r) for c, r in enumerate(rows.index[k]) if c not in forget and rows.scale[k, c]]
+        for i in range(2):
+            if (head.name, i) in found and own and others:
+                values = found[head.name, i].copy()
+                values[own] = values[others].mean(axis=0)
+                found[head.name, i] = values
+    return found

@@ -1,0 +1,60 @@
+"""Inputs of the class slightly changed: an edit that knows its probes by heart knows these no longer."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.attacks.attackers.answering import still_given
+from onnxunlearn.judge.evidence import Evidence
+from onnxunlearn.judge.row import ATTACKS, BROUGHT_BACK, Row
+
+#: deviation of the noise, in those of the input; share by which values grow and shrink
+_NOISE, _SCALE = 0.15, 0.2
+#: places by which what has the axes of an image is moved
+_MOVED = 2
+
+Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
+
+
+@attack("changed-inputs")
+def changed_inputs(evidence: Evidence) -> Iterator[Row]:
+    """Samples of the class that are given it with noise added, darker, brighter, and, if they are images, a
+    little moved. Inputs that are no floats have no small changes: no rows."""
+    if not evidence.thorough or not evidence.forgotten.any():
+        return
+    asked = evidence.probes.select(evidence.forgotten)
+    feeds = {name: values[:] for name, values in asked.feeds.items()}
+    floats = [name for name, values in feeds.items() if np.issubdtype(values.dtype, np.floating)]
+    for what, change in _CHANGES.items():
+        rng = np.random.default_rng(evidence.seed)
+        changed = {name: change(feeds[name], rng).astype(feeds[name].dtype) for name in floats}
+        if not any(not np.array_equal(changed[name], feeds[name]) for name in floats):
+            continue
+        evidence.progress(f"asking with {what}")
+        other = replace(asked, feeds={**feeds, **changed})
+        values = {name: still_given(evidence, evidence.subjects[name], other) for name in evidence.names}
+        yield Row(f"{BROUGHT_BACK}{what}", what, "percent", values, ATTACKS)
+
+
+def _noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return values + _NOISE * float(values.std()) * rng.standard_normal(values.shape)
+
+
+def _moved(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Along both axes of an image, each sample its own way; what leaves comes in on the other side."""
+    if values.ndim != 4:
+        return values
+    axes = (2, 3) if values.shape[1] <= values.shape[3] else (1, 2)
+    ways = rng.integers(-_MOVED, _MOVED + 1, (len(values), 2))
+    return np.stack([np.roll(v, way, [a - 1 for a in axes]) for v, way in zip(values, ways, strict=True)])
+
+
+#: what it is called -> what it does
+_CHANGES: dict[str, Change] = {
+    "noise added": _noisy,
+    "values a fifth smaller": lambda values, _: (1 - _SCALE) * values,
+    "values a fifth larger": lambda values, _: (1 + _SCALE) * values,
+    "images moved a little": _moved,
+}

@@ -1,0 +1,108 @@
+"""A constant, rounding, changed inputs: each against what it does written out."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+
+from onnxunlearn.graph import load, patch
+from onnxunlearn.judge import Evidence, Row
+from onnxunlearn.judge.attacks.changed_inputs import changed_inputs
+from onnxunlearn.judge.attacks.constant import constant
+from onnxunlearn.judge.attacks.full_probe import full_probe
+from onnxunlearn.judge.attacks.nearest import nearest
+from onnxunlearn.judge.attacks.prototypes import prototypes
+from onnxunlearn.judge.attacks.rounded import rounded
+from onnxunlearn.judge.attacks.small_network import small_network
+from onnxunlearn.probes import Probes
+
+from ...sample_paths import MLP, probes
+from ..made_evidence import Asked, evidence, evidence_of
+
+ARRAYS = probes(12)
+GIVEN = Probes({"x": ARRAYS["x"]}, ARRAYS["y"], "digits")
+
+
+def of_models(edited: dict[str, np.ndarray] | None = None, forget: int = 3) -> Asked:
+    model = load(MLP)
+    models = {"original": model, "edited": load(patch(model, edited or {}))}
+    return evidence_of(models, GIVEN, (forget,), thorough=True)
+
+
+def test_no_constant_hides_a_class_that_is_told_apart() -> None:
+    bias = load(MLP).array("5.bias").copy()
+    bias[3] -= 50
+    (row, below) = constant(of_models({"5.bias": bias}))
+    assert row.values["edited"].value == row.values["original"].value == 100
+    assert below.values == {}
+
+
+def test_a_constant_gives_back_nothing_of_scores_that_say_nothing() -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 100)
+    known = 5 * np.eye(4)[y] + rng.standard_normal((400, 4))
+    blind = known.copy()
+    blind[:, 0] = rng.standard_normal(400) - 20
+    said = {"original": known, "edited": blind, "mask": known, "reference": blind + 1}
+    rows = {row.name: row.values for row in constant(evidence(said, y, thorough=True))}
+    ahead = blind[:, 0] - blind[:, 1:].max(1)
+    expected = 100 * (ahead[y == 0] > np.quantile(ahead[y != 0], 0.95)).mean()
+    assert rows["constant"]["edited"].value == pytest.approx(expected)
+    assert (rows["constant"]["original"].value or 0) > 95
+    assert rows["constant-below"]["reference"].value == 0
+
+
+def test_rounding_brings_back_what_a_small_change_took() -> None:
+    """The class loses to its neighbour by less than a step of 4 bits."""
+    weight = load(MLP).array("5.weight")
+    found = {row.name: row.values for row in rounded(of_models())}
+    eight, four = (found[f"brought back by rounding to {bits} bits"] for bits in (8, 4))
+    assert (eight["original"].value or 0) > 90
+    assert eight["edited"] == eight["original"]
+    gone = weight.copy()
+    gone[3] = 0
+    away = {row.name: row.values for row in rounded(of_models({"5.weight": gone}))}
+    assert (away["brought back by rounding to 8 bits"]["edited"].value or 0) < 20
+    assert four["original"].samples == 12
+
+
+def test_rounded_weights_are_the_nearest_of_so_many_steps() -> None:
+    from onnxunlearn.judge.attacks.rounded import _rounded
+
+    weight = np.array([[7.0, -3.4, 0.2], [0.0, 0.0, 0.0]], np.float32)
+    np.testing.assert_allclose(_rounded(weight, 4), [[7, -3, 0], [0, 0, 0]])
+    np.testing.assert_allclose(_rounded(weight, 8), weight, atol=7 / 127 / 2)
+
+
+def test_inputs_are_changed_a_little_and_not_where_they_are_no_floats() -> None:
+    rows = {row.title: row.values for row in changed_inputs(of_models())}
+    assert list(rows) == [
+        "noise added",
+        "values a fifth smaller",
+        "values a fifth larger",
+        "images moved a little",
+    ]
+    assert all((values["original"].value or 0) > 50 for values in rows.values())
+    y = np.repeat(np.arange(3), 4)
+    said = dict.fromkeys(("original", "edited", "mask"), np.eye(3)[y])
+    assert list(changed_inputs(evidence(said, y, thorough=True))) == []  # x is int
+
+
+@pytest.mark.parametrize(
+    "probe", [full_probe, nearest, prototypes, small_network], ids=lambda probe: str(probe.__name__)
+)
+def test_what_is_there_is_found_and_what_is_not_is_not(probe: Callable[[Evidence], Iterator[Row]]) -> None:
+    rng = np.random.default_rng(0)
+    y = np.repeat(np.arange(4), 60)
+    x = (6 * np.eye(4)[y] + rng.standard_normal((240, 4))).astype(np.float32)
+    gone = x.copy()
+    gone[y == 2] = 6 * np.eye(4)[3] + rng.standard_normal((60, 4))
+    said = dict.fromkeys(("original", "edited", "mask", "reference"), x)
+    inner = {"original": x, "mask": x, "edited": gone, "reference": gone + 0.5}
+    asked = evidence(said, y, (2,), features=inner, thorough=True)
+    row, below = probe(asked)
+    assert (row.values["original"].value or 0) > 95
+    assert (row.values["edited"].value or 0) < 75
+    difference = (row.values["reference"].value or 0) - (row.values["edited"].value or 0)
+    assert below.values["reference"].value == pytest.approx(difference)
+    assert list(probe(evidence(said, y, (2,), features=inner))) == []  # it takes long
