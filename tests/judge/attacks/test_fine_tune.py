@@ -87,7 +87,7 @@ def test_a_hidden_logit_comes_back_and_faster_than_what_was_never_there() -> Non
     at = [(rows[f"fine-tune {n}"].values[k].value or 0) for n in (20, 100) for k in ("mask", "edited")]
     assert at[0] > at[1] + 10
     assert min(at[2:]) > 80
-    assert rows["fine-tune 20"].values["edited"].samples == int((some.y == 3).sum()) - 20
+    assert rows["fine-tune 20"].values["edited"].samples == int(np.sum(y[::4] == 3)) - 20
 
 
 def test_features_that_overflow_have_no_figure() -> None:
