@@ -1,5 +1,6 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
@@ -14,6 +15,8 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, copy_groups, is_unread, one_of_each
 from onnxunlearn.streams import KEPT, UNHELD, drawn, reservoir
 from onnxunlearn.tasks import independent, task_of
+
+log = logging.getLogger(__name__)
 
 #: what `examine` gives; the name it had
 Examination = judge.Findings
@@ -99,8 +102,24 @@ def examine(
     )
     labels = "given" if given else "from the original"
     origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
-    about = about_audit(files, logits, inquiry.labels, origins, inquiry.doubts)
+    doubts = [*inquiry.doubts, *_doubts(models, probes)]
+    about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
+
+
+def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:
+    """What is odd about the edited model, beside what it answers; warned of."""
+    found = []
+    if nodes := judge.other_nodes(models["original"], models["edited"]):
+        found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
+    if judge.chose(models["edited"], probes.origin.get("sha256")):
+        found.append(
+            f"{probes.source}: these samples were given to the run that made the edit, and some of them "
+            "chose it; judge with others"
+        )
+    for line in found:
+        log.warning("%s", line)
+    return found
 
 
 def _few_tags(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:

@@ -10,7 +10,7 @@ from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
-from onnxunlearn.judge.diff import Diff, TensorDiff, diff
+from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
@@ -18,7 +18,7 @@ from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files
-from onnxunlearn.judge.report_file import foreign_report, report_path
+from onnxunlearn.judge.report_file import chose, foreign_report, report_path
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
 from onnxunlearn.judge.subject import Subject, ask_together
@@ -40,6 +40,7 @@ __all__ = [
     "ask_together",
     "attack",
     "check_known",
+    "chose",
     "cka",
     "describe_files",
     "diff",
@@ -49,6 +50,7 @@ __all__ = [
     "foreign_report",
     "judge",
     "membership_inference",
+    "other_nodes",
     "redistribution",
     "relearn",
     "report_path",

@@ -1,5 +1,6 @@
 """What differs between two model files, down to rows and bytes, and proof that nothing else does."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -77,6 +78,22 @@ def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
         (sizes[0], sizes[1]),
         tuple((before, after) for before, after in names.items() if before != after),
     )
+
+
+def other_nodes(original: Model, edited: Model) -> str:
+    """In words, which nodes one graph has and the other has not; empty where there are none. What happens
+    behind the scores, or beside them, is no edit of weights."""
+
+    def counted(model: Model) -> Counter[tuple[str, bytes]]:
+        return Counter((n.op_type, n.SerializeToString(deterministic=True)) for n in model.graph.node)
+
+    before, after = counted(original), counted(edited)
+    parts = []
+    for word, nodes in (("more", after - before), ("fewer", before - after)):
+        if nodes:
+            kinds = ", ".join(sorted({kind for kind, _ in nodes})[:3])
+            parts.append(f"{nodes.total()} {word} ({kinds})")
+    return " and ".join(parts)
 
 
 def _comparable(original: Model, edited: Model, name: str) -> bool:

@@ -36,13 +36,26 @@ def foreign_report(model: Model) -> str | None:
     )
 
 
-def _edited(path: Path) -> dict[str, Any] | None:
-    """What a report says of the edited model's files; None if there is no report of ours."""
+def chose(model: Model, digest: str | None) -> bool:
+    """Whether the report beside an edited model says that samples of this SHA-256 chose the edit."""
+    if model.path is None or digest is None or foreign_report(model) is not None:
+        return False
+    probes = (_report(report_path(model.path)) or {}).get("probes")
+    return isinstance(probes, dict) and digest in (probes.get("sha256"), probes.get("arrays"))
+
+
+def _report(path: Path) -> dict[str, Any] | None:
+    """A report of ours; None if there is none."""
     try:
         report = json.loads(read_text(path)) if path.is_file() else None
     except (InputError, OSError, ValueError, RecursionError):  # a stranger's file, or none that can be read
         return None
-    found = report.get("edited") if isinstance(report, dict) else None
+    return report if isinstance(report, dict) else None
+
+
+def _edited(path: Path) -> dict[str, Any] | None:
+    """What a report says of the edited model's files; None if there is no report of ours."""
+    found = (_report(path) or {}).get("edited")
     return found if isinstance(found, dict) and isinstance(found.get("sha256"), str) else None
 
 

@@ -9,7 +9,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, load, patch
-from onnxunlearn.judge import Diff, diff
+from onnxunlearn.judge import Diff, diff, other_nodes
 
 from ..sample_paths import MLP, mlp
 
@@ -214,3 +214,13 @@ def test_models_of_different_kind() -> None:
     assert "graph.node" in found.others
     assert "initializer '5.weight' only in the original" in found.others
     assert found.tensors == ()
+
+
+def test_nodes_of_one_graph_alone_are_named() -> None:
+    model = load(MLP)
+    proto = mlp()
+    proto.graph.node[-1].output[0] = "inner"
+    proto.graph.node.append(onnx.helper.make_node("Mul", ["inner", "inner"], [proto.graph.output[0].name]))
+    other = load(proto.SerializeToString())
+    assert other_nodes(model, model) == ""
+    assert other_nodes(model, other) == "2 more (Gemm, Mul) and 1 fewer (Gemm)"

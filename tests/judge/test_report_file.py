@@ -10,7 +10,7 @@ import onnx
 import pytest
 
 from onnxunlearn.graph import Edited, Model, load
-from onnxunlearn.judge import describe_files, foreign_report, report_path
+from onnxunlearn.judge import chose, describe_files, foreign_report, report_path
 
 from ..graph.models import dense, external, numbers, tensor
 
@@ -95,3 +95,16 @@ def test_data_files_that_the_model_lacks(tmp_path: Path, data: Any) -> None:
     report["edited"]["data"] = data
     report_path(tmp_path / "out.onnx").write_text(json.dumps(report))
     assert foreign_report(model) is not None
+
+
+def test_which_samples_chose(tmp_path: Path) -> None:
+    model = write(tmp_path, dense(tensor("w", W)), -W)
+    path = report_path(tmp_path / "out.onnx")
+    report = json.loads(path.read_text())
+    path.write_text(json.dumps(report | {"probes": {"sha256": "abc", "arrays": "def"}}))
+    assert chose(model, "abc")
+    assert chose(model, "def")
+    assert not chose(model, "ghi")
+    assert not chose(model, None)
+    path.write_text(json.dumps({"edited": {"sha256": "other"}, "probes": {"sha256": "abc"}}))
+    assert not chose(model, "abc")  # a report on another model
