@@ -13,7 +13,7 @@ from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, copy_groups, is_unread, one_of_each
 from onnxunlearn.streams import KEPT, UNHELD, drawn, reservoir
-from onnxunlearn.tasks import independent, task_of
+from onnxunlearn.tasks import independent
 
 #: what `examine` gives; the name it had
 Examination = judge.Findings
@@ -65,7 +65,7 @@ def examine(
         raise InputError(
             f"{probes.source}: no sample of {', '.join(map(inquiry.labels.shown, classes))} to judge by"
         )
-    task = task_of(inquiry.logits, classes, probes)
+    task = inquiry.task(probes)
     inquiry = inquiry.known(probes, given=given)
     if is_unread(probes.feeds):
         progress("looking for copies")

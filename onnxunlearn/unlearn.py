@@ -20,7 +20,6 @@ from onnxunlearn.methods import run_method
 from onnxunlearn.probes import Labels, Maker, Probes, Source, copies_among, lacks_retained, split, with_made
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.sources import files_read, model_files
-from onnxunlearn.tasks import task_of
 
 
 @dataclass(frozen=True)
@@ -120,7 +119,7 @@ def unlearn(
         edited_model = edited.model()
         mask, notes = inquiry.mask(choosing)
         evidence = judge.Evidence(
-            task_of(inquiry.logits, classes, judging),
+            inquiry.task(judging),
             {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask},
             judging,
             choosing,

@@ -28,7 +28,7 @@ from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import path_between
-from onnxunlearn.tasks import Figures, Task, task_of
+from onnxunlearn.tasks import AUTO, Figures, Task, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 
@@ -71,7 +71,8 @@ class Trial:
 
 @dataclass(eq=False)
 class Workbench:
-    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost."""
+    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
+    task, by name."""
 
     model: Model
     logits: Logits
@@ -83,6 +84,7 @@ class Workbench:
     batch_size: int
     seed: int
     progress: Callable[[str], None] = lambda _: None
+    posed: str = AUTO
     trials: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -145,7 +147,7 @@ class Workbench:
     @cached_property
     def task(self) -> Task:
         """How the probes tell whether the classes are forgotten and the others kept."""
-        return task_of(self.logits, self.forget, self.probes)
+        return task_of(self.logits, self.forget, self.probes, self.posed)
 
     @property
     def y(self) -> np.ndarray:
