@@ -11,8 +11,9 @@ from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_infere
 from onnxunlearn.inquiry import Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes, Source, copy_groups, is_unread, one_of_each
-from onnxunlearn.streams import KEPT, UNHELD, drawn, reservoir
+from onnxunlearn.probes import Source, copy_groups, is_unread, one_of_each
+from onnxunlearn.sampling import attacked, few_tags
+from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import independent
 
 #: what `examine` gives; the name it had
@@ -51,7 +52,7 @@ def examine(
     check_alike(models, logits)
     classes, progress = inquiry.forget, chosen.progress
     notes: list[str] = []
-    probes = _few_tags(inquiry, inquiry.read(data, UNHELD), notes)
+    probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
     given = probes.labelled
     trained = None if training is None else inquiry.read(training, UNHELD)
     if trained is not None and not trained.labelled:
@@ -82,7 +83,7 @@ def examine(
         subjects,
         probes,
         probes,
-        training=None if trained is None else _some_of(inquiry.classified(trained), classes, chosen.seed),
+        training=None if trained is None else attacked(inquiry.classified(trained), classes, chosen.seed),
         labels=inquiry.labels,
         thorough=by_layer,
         compared=True,
@@ -95,26 +96,6 @@ def examine(
     origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
     about = about_audit(files, logits, inquiry.labels, origins, inquiry.doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
-
-
-def _few_tags(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
-    """Where each output decides for itself, figures need every decision at once: of a long stream some
-    samples judge, and a note says so."""
-    count, most = len(probes), max(KEPT // inquiry.logits.classes, 1)
-    if not (independent(inquiry.logits) and is_unread(probes.feeds) and count > most):
-        return probes
-    seed = inquiry.options.seed
-    notes.append(f"{most:,} of {count:,} samples judge, drawn with seed {seed}: each has several decisions")
-    if probes.labels is None:
-        return probes.select(drawn(count, seed, most))
-    return probes.select(
-        reservoir(np.asarray(probes.labels[:, list(inquiry.forget)].any(axis=1)), seed, most)
-    )
-
-
-def _some_of(probes: Probes, classes: Sequence[int], seed: int) -> Probes:
-    """All of them but, of a long stream, as many as attackers work with."""
-    return probes.select(reservoir(probes.are(classes), seed)) if is_unread(probes.feeds) else probes
 
 
 def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:

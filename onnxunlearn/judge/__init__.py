@@ -2,7 +2,8 @@
 
 Knows nothing of methods, nor they of it.
 
-May import digests, engines, errors, graph, lowering, numerics, probes, registry, streams, tasks and text.
+May import digests, engines, errors, frozen, graph, lowering, numerics, probes, registry, streams, tasks and
+text.
 """
 
 from onnxunlearn.judge.attacks import attack
