@@ -47,9 +47,9 @@ def test_copies_are_the_same(through: Callable[[Any], Any]) -> None:
 
 
 def test_it_is_a_copy_and_a_plain_one_can_be_changed() -> None:
-    given = {"a": [1], "x": np.zeros(2)}
+    given: dict[str, Any] = {"a": [1], "x": np.zeros(2)}
     value = frozen(given)
-    given["a"].append(2)  # type: ignore[union-attr]
+    given["a"].append(2)
     assert value["a"] == [1]
     with pytest.raises(ValueError, match="read-only"):
         value["x"][0] = 1
