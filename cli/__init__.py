@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
 May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, pictures, probes,
-relevance, sources and unlearn.
+relevance, sources, tasks and unlearn.
 """
 
 import logging

@@ -32,6 +32,7 @@ from . import console, findings, options, reading
     metavar="PATH",
     help="Labelled samples that ORIGINAL was trained on, in any form of --data: for membership inference.",
 )
+@options.task_option
 @options.max_retain_drop_option
 @click.option(
     "--attacks",

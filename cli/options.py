@@ -1,7 +1,7 @@
 """Options that several commands share.
 
-Those of `data_options` and `engine_options`, but for --data, are called as the API calls them and hold what
-it takes: a command gets them as `**shared` and hands them on.
+Those of `data_options`, `engine_options` and `task_option`, but for --data, are called as the API calls them
+and hold what it takes: a command gets them as `**shared` and hands them on.
 """
 
 from collections.abc import Callable, Iterable
@@ -16,6 +16,7 @@ from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_
 from onnxunlearn.judge import foreign_report
 from onnxunlearn.probes import read_labels
 from onnxunlearn.sources import model_files
+from onnxunlearn.tasks import AUTO
 
 from . import console, reading
 
@@ -115,6 +116,17 @@ def warn(path: Path, lines: Iterable[str]) -> None:
     """Say these things of a model on stderr."""
     for line in lines:
         click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
+
+
+def task_option(function: F) -> F:
+    return click.option(
+        "--task",
+        default=AUTO,
+        show_default=True,
+        metavar="NAME",
+        help="What is right: single-label (the largest score wins), multi-label (each output decides for "
+        "itself), or a task of another package; auto tells by the model and y.",
+    )(function)
 
 
 def max_retain_drop_option(function: F) -> F:

@@ -53,6 +53,7 @@ from . import console, findings, options, reading
     "'gamma(gamma=0.1)'; `onnxunlearn relevance --list` shows all.",
 )
 @options.engine_options
+@options.task_option
 @options.max_retain_drop_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

@@ -13,8 +13,9 @@ from onnxunlearn.inquiry import Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, Source, copy_groups, is_unread, one_of_each
-from onnxunlearn.streams import KEPT, UNHELD, drawn, reservoir
-from onnxunlearn.tasks import independent, task_of
+from onnxunlearn.sampling import attacked, few_tags
+from onnxunlearn.streams import UNHELD
+from onnxunlearn.tasks import independent
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +60,7 @@ def examine(
     check_alike(models, logits)
     classes, progress = inquiry.forget, chosen.progress
     notes: list[str] = []
-    probes = _few_tags(inquiry, inquiry.read(data, UNHELD), notes)
+    probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
     given = probes.labelled
     trained = None if training is None else inquiry.read(training, UNHELD)
     if trained is not None and not trained.labelled:
@@ -73,7 +74,7 @@ def examine(
         raise InputError(
             f"{probes.source}: no sample of {', '.join(map(inquiry.labels.shown, classes))} to judge by"
         )
-    task = task_of(inquiry.logits, classes, probes)
+    task = inquiry.task(probes)
     inquiry = inquiry.known(probes, given=given)
     if is_unread(probes.feeds):
         progress("looking for copies")
@@ -90,7 +91,7 @@ def examine(
         subjects,
         probes,
         probes,
-        training=None if trained is None else _some_of(inquiry.classified(trained), classes, chosen.seed),
+        training=None if trained is None else attacked(inquiry.classified(trained), classes, chosen.seed),
         labels=inquiry.labels,
         thorough=by_layer,
         attacks=None if attacks is None else frozenset(attacks),
@@ -120,26 +121,6 @@ def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:
     for line in found:
         log.warning("%s", line)
     return found
-
-
-def _few_tags(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
-    """Where each output decides for itself, figures need every decision at once: of a long stream some
-    samples judge, and a note says so."""
-    count, most = len(probes), max(KEPT // inquiry.logits.classes, 1)
-    if not (independent(inquiry.logits) and is_unread(probes.feeds) and count > most):
-        return probes
-    seed = inquiry.options.seed
-    notes.append(f"{most:,} of {count:,} samples judge, drawn with seed {seed}: each has several decisions")
-    if probes.labels is None:
-        return probes.select(drawn(count, seed, most))
-    return probes.select(
-        reservoir(np.asarray(probes.labels[:, list(inquiry.forget)].any(axis=1)), seed, most)
-    )
-
-
-def _some_of(probes: Probes, classes: Sequence[int], seed: int) -> Probes:
-    """All of them but, of a long stream, as many as attackers work with."""
-    return probes.select(reservoir(probes.are(classes), seed)) if is_unread(probes.feeds) else probes
 
 
 def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:

@@ -32,7 +32,7 @@ from onnxunlearn.probes import (
 from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
-from onnxunlearn.tasks import hidden, independent, task_of
+from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +45,7 @@ class Shared(TypedDict, total=False):
 
     engine: str
     providers: Sequence[str]
+    task: str
     max_retain_drop: float
     output_name: str | None
     labels: Sequence[str] | None
@@ -58,15 +59,17 @@ class Shared(TypedDict, total=False):
 class Options:
     """What `unlearn` and `examine` both take.
 
-    max_retain_drop: points of retain accuracy that may be lost. output_name: the output with the class
-    scores, where several could be. labels: a name for each class. preprocess: how images become inputs, see
-    `probes.preprocess_file`. progress: called with a line on what is being done.
+    task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
+    be lost. output_name: the output with the class scores, where several could be. labels: a name for each
+    class. preprocess: how images become inputs, see `probes.preprocess_file`. progress: called with a line on
+    what is being done.
 
     Raises InputError for a number out of its range.
     """
 
     engine: str = "onnxruntime"
     providers: Sequence[str] = ("cpu",)
+    task: str = AUTO
     max_retain_drop: float = 0.5
     output_name: str | None = None
     labels: Sequence[str] | None = None
@@ -79,6 +82,8 @@ class Options:
         check_number("max_retain_drop", self.max_retain_drop, 0, 100)
         check_number("batch_size", self.batch_size, 1, whole=True)
         check_number("seed", self.seed, 0, whole=True)
+        if self.task != AUTO:
+            task.choose(self.task)  # before anything runs
 
     def to_json(self) -> dict[str, Any]:
         """What it takes to ask for the same again; the engine is reported as what really ran, the labels as
@@ -145,6 +150,10 @@ class Inquiry:
             readers=readers,
         )
 
+    def task(self, probes: Probes) -> Task:
+        """The one that was asked for, or that the probes pose."""
+        return task_of(self.logits, self.forget, probes, self.options.task)
+
     def subject(self, model: Model, logits: Logits | None = None) -> Subject:
         """A model under examination, by default with the logits where the original has them."""
         return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
@@ -185,7 +194,7 @@ class Inquiry:
         given: whether the labels are the user's. Raises InputError where the original does not know the
         classes on these probes.
         """
-        task = task_of(self.logits, self.forget, probes)
+        task = self.task(probes)
         declared = declared_preprocessing(self.model, self.options.preprocess)
 
         def odd() -> list[str]:
@@ -227,6 +236,7 @@ class Inquiry:
             options.batch_size,
             options.seed,
             options.progress,
+            options.task,
         )
 
     def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:

@@ -13,6 +13,7 @@ from onnxunlearn import judge
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
+from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import (
     Layer,
     Logits,
@@ -121,8 +122,11 @@ class Inspection:
     obstacle: str | None
     warnings: tuple[str, ...]
 
+    def __post_init__(self) -> None:
+        freeze(self, "opsets", "inputs", "embedding", "covered", "missing", "dtypes")
+
     def to_json(self) -> dict[str, Any]:
-        return {**asdict(self), "labels": self.labels.to_json()}
+        return {**plain(asdict(self)), "labels": self.labels.to_json()}
 
 
 def inspect(

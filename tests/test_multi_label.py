@@ -75,6 +75,20 @@ def test_one_tag_is_forgotten(method: str, given: bool, tmp_path: Path) -> None:
     assert (found[:, others] == labels[:, others]).mean() > 0.97
 
 
+def test_a_task_can_be_asked_for() -> None:
+    x, labels = data()
+    one = labels.sum(axis=1) == 1
+    probes = {"x": x[one], "y": labels[one].argmax(axis=1)}
+    found = {
+        name: unlearn(tagger(), 2, probes, method="mask", task=name).report
+        for name in ("auto", "multi-label")
+    }
+    assert [report["task"] for report in found.values()] == ["single label", "multi label"]
+    assert "false_positives" in found["multi-label"]["figures"]["edited"]
+    with pytest.raises(InputError, match=r"task multi-label: the scores are behind Softmax, where the larg"):
+        unlearn(tagger("Softmax"), 2, probes, task="multi-label")
+
+
 def test_several_classes_need_outputs_that_decide_for_themselves() -> None:
     x, labels = data()
     with pytest.raises(InputError, match="not one-hot in sample"):

@@ -2,7 +2,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -51,6 +51,7 @@ def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         "[onnxunlearn.colours]\n"
         "green = their_colours:GREEN\nred = their_colours:RED\nbroken = their_colours:X\n"
         "[onnxunlearn.methods]\nforget-nothing = their_colours:forget_nothing\n"
+        "[onnxunlearn.tasks]\nfirst-two = their_task:FirstTwo\n"
     )
     (tmp_path / "their_colours.py").write_text(
         "from onnxunlearn.edits import Edits\n"
@@ -59,6 +60,18 @@ def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         "def forget_nothing(bench: Workbench, *, softly: int = 1) -> Outcome:\n"
         '    """Changes nothing.\n\n    softly: how.\n    """\n'
         "    return Outcome(Edits(bench.model), {'softly': softly})\n"
+    )
+    (tmp_path / "their_task.py").write_text(
+        "import numpy as np\n"
+        "from onnxunlearn.probes import Probes\n"
+        "from onnxunlearn.tasks import SingleLabel\n"
+        "class FirstTwo(SingleLabel):\n"
+        '    """Only whether it is class 0 or 1: all others are class 2."""\n'
+        "    name = 'first two'\n"
+        "    def truth(self, probes: Probes) -> np.ndarray:\n"
+        "        return np.minimum(super().truth(probes), 2)\n"
+        "    def decide(self, scores: np.ndarray, *, raw: bool = False) -> np.ndarray:\n"
+        "        return np.minimum(super().decide(scores, raw=raw), 2)\n"
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     yield tmp_path
@@ -84,16 +97,36 @@ def test_other_packages_add_entries_and_a_broken_one_is_said(caplog: pytest.LogC
     assert colours["red"] == 7
 
 
-def test_a_method_of_another_package_is_one_of_the_command_line(their_package: Path) -> None:
-    """In a process of its own: what is registered stays."""
+@pytest.fixture
+def ran(their_package: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """The command line beside their package, in a process of its own: what is registered stays."""
     environment = {**os.environ, "PYTHONPATH": str(their_package)}
 
-    def ran(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "onnxunlearn", *map(str, arguments)]
         return subprocess.run(command, capture_output=True, text=True, check=False, env=environment, cwd=ROOT)
 
+    return run
+
+
+RUN = ("run", MLP, "--data", MNIST_PROBES, "--dry-run", "--json", "--forget")
+
+
+def test_a_method_of_another_package_is_one_of_the_command_line(
+    ran: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
     assert "forget-nothing: Changes nothing.\n    --set softly=1  how" in ran("methods").stdout
-    run = ("run", MLP, "--forget", 3, "--data", MNIST_PROBES, "--dry-run", "--json", "--set", "softly=2")
-    report = json.loads(ran(*run, "--method", "forget-nothing").stdout)
+    report = json.loads(ran(*RUN, 3, "--method", "forget-nothing", "--set", "softly=2").stdout)
     assert report["method"]["details"] == {"softly": 2}
     assert report["changes"]["tensors"] == []
+
+
+def test_a_task_of_another_package_is_one_of_the_command_line(
+    ran: Callable[..., subprocess.CompletedProcess[str]],
+) -> None:
+    report = json.loads(ran(*RUN, 1, "--method", "mask", "--task", "first-two").stdout)
+    assert (report["task"], report["options"]["task"]) == ("first two", "first-two")
+    assert report["figures"]["edited"]["per_class"][3:] == [None] * 7
+    unknown = ran(*RUN, 1, "--task", "last-two")
+    assert unknown.returncode == 2
+    assert "unknown task 'last-two'; known: first-two, multi-label, single-label" in unknown.stderr

@@ -1,4 +1,4 @@
-"""The networks that coverage.py exports, by family; each has random weights and is tiny."""
+"""The networks that covered.py exports, by family; each has random weights and is tiny."""
 
 from importlib import import_module
 

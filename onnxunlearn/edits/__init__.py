@@ -1,6 +1,6 @@
 """What becomes of weights, and the plan that holds all of it.
 
-May import digests, errors, graph and registry.
+May import digests, errors, frozen, graph and registry.
 """
 
 from onnxunlearn.edits.edits import Edits

@@ -18,6 +18,7 @@ import onnx
 
 from onnxunlearn.digests import sha256
 from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.frozen import freeze
 from onnxunlearn.graph import Model
 
 #: raised whenever a reader of older plans would misread a newer one
@@ -39,6 +40,9 @@ class Change:
     places: np.ndarray = field(repr=False)
     values: np.ndarray = field(repr=False)
 
+    def __post_init__(self) -> None:
+        freeze(self, "places", "values")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -49,6 +53,9 @@ class Plan:
     data: Mapping[str, str]
     about: Mapping[str, Any]
     changes: tuple[Change, ...]
+
+    def __post_init__(self) -> None:
+        freeze(self, "data", "about")
 
     @classmethod
     def of(
@@ -63,7 +70,7 @@ class Plan:
                 tensor = model.stored[name]
                 values = edits[name].reshape(-1)[places]
                 changes.append(Change(name, _kind(tensor), tuple(tensor.dims), places, values))
-        return cls(sha256(model.data), dict(data), dict(about), tuple(changes))
+        return cls(sha256(model.data), data, about, tuple(changes))
 
     def arrays(self, model: Model) -> dict[str, np.ndarray]:
         """Stored tensors -> all their new values. Raises InputError if it is not a plan for this model."""
@@ -106,8 +113,8 @@ class Plan:
         header = {
             "schema": SCHEMA_VERSION,
             "original": self.original,
-            "data": dict(self.data),
-            "about": dict(self.about),
+            "data": self.data,
+            "about": self.about,
             "changes": listed,
         }
         file = io.BytesIO()

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from onnxunlearn.frozen import freeze
 from onnxunlearn.graph.atomic import permissions_of, replacing
 from onnxunlearn.graph.data_copies import copy_names, copy_patched, patches_of
 from onnxunlearn.graph.dimensions import free_sizes
@@ -28,6 +29,9 @@ class Edited:
     data: bytes = field(repr=False)
     outside: Mapping[str, np.ndarray] = field(repr=False)
     began: Snapshot = field(repr=False)
+
+    def __post_init__(self) -> None:
+        freeze(self, "outside")
 
     @classmethod
     def of(cls, model: Model, edits: Mapping[str, np.ndarray], began: Snapshot | None = None) -> "Edited":

@@ -2,8 +2,8 @@
 
 Knows nothing of methods, nor they of it.
 
-May import adam, digests, edits, engines, errors, graph, lowering, numerics, probes, registry, reverse,
-streams, tasks and text.
+May import adam, digests, edits, engines, errors, frozen, graph, lowering, numerics, probes, registry,
+reverse, streams, tasks and text.
 """
 
 from onnxunlearn.judge.attacks import attack

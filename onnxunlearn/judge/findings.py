@@ -7,6 +7,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
@@ -37,6 +38,9 @@ class Findings:
     targets: tuple[Target, ...]
     notes: tuple[str, ...]
     about: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        freeze(self, "accuracies", "about")
 
     @property
     def met(self) -> bool:
@@ -70,7 +74,7 @@ class Findings:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """As the schema has it; accuracies in percent."""
+        """As the schema has it, made anew each time; accuracies in percent."""
         worst = worst_class(self.accuracies["original"], self.accuracies["edited"], self.forget)
         return {
             "schema": SCHEMA_VERSION,
@@ -89,7 +93,7 @@ class Findings:
             "targets_met": self.met,
             "statuses": dict(self.statuses),
             "notes": list(self.notes),
-            **self.about,
+            **plain(self.about),
         }
 
 
@@ -115,7 +119,7 @@ def judge(
         rows=tuple(rows),
         targets=verdict(evidence, rows, max_retain_drop),
         notes=evidence.notes,
-        about=dict(about or {}),
+        about=about or {},
     )
 
 

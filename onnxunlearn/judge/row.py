@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from onnxunlearn.frozen import freeze
 from onnxunlearn.judge.intervals import Measured
 
 if TYPE_CHECKING:
@@ -37,6 +38,9 @@ class Row:
     values: Mapping[str, Measured]
     table: str = MODELS
     note: str = ""
+
+    def __post_init__(self) -> None:
+        freeze(self, "values")
 
     def to_json(self) -> dict[str, Any]:
         """Rounded to what so few samples can tell."""

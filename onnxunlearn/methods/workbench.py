@@ -1,6 +1,5 @@
 """What a method works with: the model, the choosing probes, relevance on demand, cheap trials."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -24,11 +23,12 @@ from onnxunlearn.graph import (
     find_layers,
 )
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
+from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import path_between
-from onnxunlearn.tasks import Figures, Task, task_of
+from onnxunlearn.tasks import AUTO, Task, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 
@@ -40,38 +40,10 @@ class Outcome:
     details: dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Trial:
-    """What the choosing probes say of an edit.
-
-    figures, margins (one for each forget probe), confidence: see `tasks.Task`.
-    """
-
-    figures: Figures
-    margins: np.ndarray
-    confidence: float | None
-
-    @property
-    def reach(self) -> float:
-        """Margin below which 99 % of the class's images are expected (normal fit); ≤ 0 is forgotten.
-
-        Accuracy on a few probes is 0 long before the class is out of reach on unseen images. Margins of −∞,
-        of a hidden class, are out of reach; where one is no number the class is taken to be in reach: ∞.
-        """
-        margins = self.margins[self.margins != -np.inf]
-        if not len(margins):
-            return -math.inf
-        return float(margins.mean() + 2.33 * margins.std()) if np.isfinite(margins).all() else math.inf
-
-    @property
-    def noted(self) -> float | None:
-        """`reach` for the report, which has room for numbers only."""
-        return round(self.reach, 4) if math.isfinite(self.reach) else None
-
-
 @dataclass(eq=False)
 class Workbench:
-    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost."""
+    """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
+    task, by name."""
 
     model: Model
     logits: Logits
@@ -83,6 +55,7 @@ class Workbench:
     batch_size: int
     seed: int
     progress: Callable[[str], None] = lambda _: None
+    posed: str = AUTO
     trials: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -145,7 +118,7 @@ class Workbench:
     @cached_property
     def task(self) -> Task:
         """How the probes tell whether the classes are forgotten and the others kept."""
-        return task_of(self.logits, self.forget, self.probes)
+        return task_of(self.logits, self.forget, self.probes, self.posed)
 
     @property
     def y(self) -> np.ndarray:

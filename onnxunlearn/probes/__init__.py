@@ -9,7 +9,7 @@ from onnxunlearn.probes.load import Readers, Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
-from onnxunlearn.probes.split import split
+from onnxunlearn.probes.split import split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, suspicions
 from onnxunlearn.probes.unread import Unread, blocks, each, is_unread, lazily
 
@@ -36,6 +36,7 @@ __all__ = [
     "read_settings",
     "source_files",
     "split",
+    "split_mask",
     "suspicions",
     "with_made",
 ]

@@ -19,6 +19,13 @@ def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
     if probes.y is None:
         raise InputError(f"{probes.source}: has no y, and a split needs each sample's class; give y")
     groups = np.arange(len(probes)) if probes.made is not None else copy_groups(probes)
+    judging = split_mask(probes, seed, groups)
+    return probes.select(~judging), probes.select(judging & one_of_each(probes, groups))
+
+
+def split_mask(probes: Probes, seed: int, groups: np.ndarray) -> np.ndarray:
+    """Which of them may judge, bool [N], copies included. groups: of `copy_groups`; probes have y."""
+    assert probes.y is not None
     judges: dict[int, bool] = {}  # by group
     for label in np.unique(probes.y):
         members = np.flatnonzero(probes.y == label)
@@ -26,5 +33,4 @@ def split(probes: Probes, seed: int) -> tuple[Probes, Probes]:
         different = [group for group in dict.fromkeys(shuffled.tolist()) if group not in judges]
         judging = min(max(1, len(different) // 3), len(different) - 1)
         judges |= {group: place < judging for place, group in enumerate(different)}
-    judging_part = np.array([judges[group] for group in groups.tolist()], dtype=bool)
-    return probes.select(~judging_part), probes.select(judging_part & one_of_each(probes, groups))
+    return np.array([judges[group] for group in groups.tolist()], dtype=bool)

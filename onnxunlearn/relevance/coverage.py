@@ -14,7 +14,7 @@ _HEAD = """# Ops that relevance can pass
 Made by `python -m onnxunlearn.relevance.coverage`; a test fails if it is stale. Each op is covered in all its
 versions from the opset given here, with 1, 2 or 3 spatial axes where it has any, except for the refusals that
 its adjoint names. ONNX Runtime is the default engine; the others run a model if they have all of its ops.
-Each is met by a whole network of `benchmarks/coverage.py` but Upsample, which opset 10 replaced by Resize: no
+Each is met by a whole network of `benchmarks/covered.py` but Upsample, which opset 10 replaced by Resize: no
 network of the benchmark is that old, so it rests on its own test.
 
 | op | from opset | onnxruntime | numpy | torch | in |

@@ -2,18 +2,19 @@
 
 `methods` choose by what is here and `judge` judges by it, so that neither needs to know the other.
 
-May import graph, numerics and probes.
+May import errors, graph, numerics, probes and registry.
 """
 
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
+from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
 from onnxunlearn.tasks.probabilities import probabilities
 from onnxunlearn.tasks.single_label import SingleLabel, measure
-from onnxunlearn.tasks.task import Task, hidden, independent
 
 __all__ = [
+    "AUTO",
     "Answers",
     "Figures",
     "MultiLabel",
@@ -25,11 +26,19 @@ __all__ = [
     "measure",
     "measure_labels",
     "probabilities",
+    "task",
     "task_of",
     "worst_class",
 ]
 
 
-def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes) -> Task:
-    """The task that these probes pose: one class a sample, or several where their labels say so."""
+#: the task that the probes pose
+AUTO = "auto"
+
+
+def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes, name: str = AUTO) -> Task:
+    """The task called `name`; by default the one that these probes pose: one class a sample, or several where
+    their labels say so. Raises InputError for an unknown name, or a task that does not go with the model."""
+    if name != AUTO:
+        return task.choose(name)(logits, forget)
     return (SingleLabel if probes.labels is None else MultiLabel)(logits, forget)

@@ -5,19 +5,31 @@ from typing import ClassVar
 
 import numpy as np
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures
-from onnxunlearn.tasks.task import Task
+from onnxunlearn.tasks.kind import Task, independent, task
 
 
+@task("multi-label")
 class MultiLabel(Task):
     """Decisions and truth are bool [N, classes]; each output gives an answer for each sample."""
 
     name: ClassVar[str] = "multi label"
 
+    def __post_init__(self) -> None:
+        if not independent(self.logits):
+            raise InputError(
+                f"task multi-label: the scores are behind {self.logits.normaliser or 'no normaliser'}, where "
+                "the largest wins; it is for outputs behind Sigmoid, give single-label or auto"
+            )
+
     def truth(self, probes: Probes) -> np.ndarray:
-        assert probes.labels is not None
-        return probes.labels
+        """Samples that are given one class have no other."""
+        if probes.labels is not None:
+            return probes.labels
+        assert probes.y is not None
+        return np.asarray(probes.y[:, None] == np.arange(self.classes))
 
     def decide(self, scores: np.ndarray, *, raw: bool = False) -> np.ndarray:
         return np.asarray(scores > (0 if raw else self.logits.threshold))

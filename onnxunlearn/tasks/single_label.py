@@ -8,10 +8,11 @@ import numpy as np
 from onnxunlearn.numerics import logsumexp
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures
+from onnxunlearn.tasks.kind import Task, task
 from onnxunlearn.tasks.probabilities import probabilities
-from onnxunlearn.tasks.task import Task
 
 
+@task("single-label")
 class SingleLabel(Task):
     """Decisions and truth are class indices, int [N]; one answer a sample."""
 

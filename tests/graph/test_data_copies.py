@@ -15,7 +15,7 @@ from onnxunlearn.graph.data_copies import copy_names, copy_patched
 from onnxunlearn.judge import diff
 
 from .models import assert_one_line, external, numbers, run
-from .test_edited import B, W, gemm
+from .outside import B, W, gemm
 
 #: of every kind that a file system takes
 NAMES = [

@@ -12,7 +12,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Edited, Model, Snapshot, load
 
 from .models import assert_one_line, external, tensor
-from .test_edited import B, W, gemm
+from .outside import B, W, gemm
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import load, patch
 from onnxunlearn.methods.search import largest
-from onnxunlearn.methods.workbench import Trial
+from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks import measure
 from onnxunlearn.tasks.budget import exceeds

@@ -1,8 +1,6 @@
 """Audits of streams: what they say of all samples is what they say of held ones, and little is held."""
 
 import json
-import threading
-import weakref
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -22,12 +20,12 @@ from onnxunlearn.judge import evidence, running, subject
 from onnxunlearn.probes import Readers, Unread, copy_groups, unread
 from onnxunlearn.probes import load as loading
 from onnxunlearn.probes.probes import Probes
-from onnxunlearn.probes.unread import Reader
 from onnxunlearn.streams import drawing, readers
 
 from ..sample_paths import CNN, images, probes
 from ..test_multi_label import data as tags
 from ..test_multi_label import tagger
+from .counting import Counting
 
 SAMPLE = 28 * 28 * 4
 X, Y = (array[:600] for array in images("mnist_test"))
@@ -123,35 +121,6 @@ def test_of_a_long_stream_some_samples_are_attacked_and_the_report_says_so(
     assert other.row("relearn") != rows["relearn"]
 
 
-class Counting:
-    """Counts how many samples that were read are still held by anybody."""
-
-    def __init__(self, reader: Reader) -> None:
-        self.reader, self.now, self.most, self.total = reader, 0, 0, 0
-        self._lock = threading.Lock()
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.reader.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return self.reader.dtype
-
-    def read(self, which: np.ndarray) -> np.ndarray:
-        found = self.reader.read(which)
-        with self._lock:
-            self.now += len(found)
-            self.total += len(found)
-            self.most = max(self.most, self.now)
-        weakref.finalize(found, self._gone, len(found))
-        return found
-
-    def _gone(self, count: int) -> None:
-        with self._lock:
-            self.now -= count
-
-
 @pytest.mark.parametrize("kept", [2**22, 100])
 def test_no_more_than_two_batches_are_ever_held(
     folder: Path, preprocess: Path, kept: int, monkeypatch: pytest.MonkeyPatch
@@ -217,7 +186,7 @@ def test_of_many_tags_some_samples_judge(tmp_path: Path, held: int, monkeypatch:
     x, labels = tags()
     np.savez(tmp_path / "a.npz", x=x, y=labels.astype(int))
     patched(monkeypatch, held=held)
-    monkeypatch.setattr(import_module("onnxunlearn.examine"), "KEPT", 5 * 120)
+    monkeypatch.setattr(import_module("onnxunlearn.sampling"), "KEPT", 5 * 120)
     found = examine(tagger(), tagger(), 2, tmp_path / "a.npz", by_layer=False)
     assert found.samples == 120
     assert found.accuracies["original"].samples == (60, 60)

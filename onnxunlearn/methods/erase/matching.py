@@ -20,7 +20,7 @@ from onnxunlearn.methods.erase.neighbours import votes
 from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.passes import Gradients, Passes
 from onnxunlearn.methods.erase.pull import Groups, Strength
-from onnxunlearn.methods.erase.readout import outside, read_directions
+from onnxunlearn.methods.erase.readout import felt, read_directions
 from onnxunlearn.methods.erase.relevant import relevant_places
 from onnxunlearn.methods.erase.stand_ins import scarce
 from onnxunlearn.methods.kept import JOINED, Kept, joined
@@ -33,8 +33,6 @@ from onnxunlearn.tasks import independent
 _VARIANTS = 8
 #: of the retained samples of a step that are drawn from all, those that are probes as they were given
 _AS_GIVEN = 0.25
-#: how much it counts that retained features change where no retained class's logit depends on them
-_UNREAD = 0.05
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: inputs of a neuron from which on steps are made smaller
@@ -200,7 +198,7 @@ class Matching:
         )
         at_features[:forgotten] = self.strength.value * of_distance
         difference = features[forgotten:] - self.features[drawn]
-        weighted = difference - (1 - _UNREAD) * outside(difference, self.read)
+        weighted = felt(difference, self.read)
         at_features[forgotten:] = 2 / difference.size * weighted
         divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
         at_rows[forgotten:, :classes] = self.settings.kappa * of_divergence

@@ -4,6 +4,9 @@ import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
 
+#: how much it counts that retained features change where no retained class's logit depends on them
+_UNREAD = 0.05
+
 
 def read_directions(weight: np.ndarray, unit: np.ndarray, *, shared: bool) -> np.ndarray:
     """An orthonormal basis [directions, features] of what a head's rows read.
@@ -29,3 +32,8 @@ def read_directions(weight: np.ndarray, unit: np.ndarray, *, shared: bool) -> np
 def outside(features: np.ndarray, directions: np.ndarray) -> np.ndarray:
     """What is left of features [N, features] without their part along `directions`."""
     return np.asarray(features - features @ directions.T @ directions)
+
+
+def felt(change: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Change of features [N, features]: along `directions` as it is, elsewhere _UNREAD of it."""
+    return np.asarray(change - (1 - _UNREAD) * outside(change, directions))

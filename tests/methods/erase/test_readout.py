@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.methods.erase.readout import outside, read_directions
+from onnxunlearn.methods.erase.readout import felt, outside, read_directions
 
 
 @given(st.integers(2, 5), st.integers(1, 8), st.integers(0, 2**32 - 1))
@@ -39,3 +39,9 @@ def test_many_rows_read_as_few_do() -> None:
     rows, unit = rng.normal(size=(40, 3)) @ rng.normal(size=(3, 6)), rng.uniform(0.5, 2, size=6)
     many, few = (read_directions(r, unit, shared=False) for r in (rows, rows[:4]))
     np.testing.assert_allclose(many.T @ many, few.T @ few, atol=1e-5)
+
+
+def test_change_that_no_logit_depends_on_counts_a_twentieth() -> None:
+    read = read_directions(np.array([[3.0, 4.0, 0.0]]), np.ones(3), shared=False)
+    changes = np.array([[3.0, 4.0, 0.0], [0.0, 0.0, 1.0], [-4.0, 3.0, 0.0]])
+    np.testing.assert_allclose(felt(changes, read), changes * [[1], [0.05], [0.05]], atol=1e-6)

@@ -9,6 +9,7 @@ import numpy as np
 
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
+from onnxunlearn.registry import Registry
 from onnxunlearn.tasks.accuracies import Answers, Figures
 
 
@@ -17,11 +18,15 @@ class Task(ABC):
     """One kind of classifier, and the classes that it is to forget.
 
     Scores are [N, classes]: what stands at the model's output or, where they are called `raw`, the logits.
+    name: as reports have it.
     """
 
     logits: Logits
     forget: tuple[int, ...]
     name: ClassVar[str]
+
+    def __post_init__(self) -> None:  # noqa: B027  # most kinds go with every model
+        """Raises InputError where the task does not go with these logits."""
 
     @property
     def classes(self) -> int:
@@ -64,6 +69,10 @@ class Task(ABC):
     def figures(self, scores: np.ndarray, truth: np.ndarray, *, raw: bool = False) -> Figures:
         """How often these scores are right."""
         return Figures.of(self.answers(self.decide(scores, raw=raw), truth), self.forget, self.classes)
+
+
+#: name -> kind of task, made of (logits, columns of the classes to forget)
+task: Registry[type[Task]] = Registry("task", group="onnxunlearn.tasks")
 
 
 def independent(logits: Logits) -> bool:

@@ -1,6 +1,6 @@
 """Which architectures relevance covers, through which exporter and opset, and whether it is right there.
 
-    python benchmarks/coverage.py [--family NAME] [--only NAME] [--failures] [--json FILE]
+    python benchmarks/covered.py [--family NAME] [--only NAME] [--failures] [--json FILE]
 
 Every network of benchmarks/zoo (tiny, random weights) is exported by both of torch's exporters. For each
 file: the ops between the input (or the token embedding) and the logits, and which of them lack an adjoint;

@@ -1,0 +1,48 @@
+"""The folds that every command is made of, each a value in and a value out.
+
+plan = fit("model.onnx", 3, "choosing.npz")
+edited = apply(plan, "model.onnx")
+findings = judge("model.onnx", edited.model(), 3, "judging.npz")
+
+`unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
+of them writes a file (`edited.save` does). The first and the last take the fields of `Options`.
+
+May import edits, examine, fitting, graph, inquiry, judge and probes.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
+
+from onnxunlearn.edits import Plan
+from onnxunlearn.examine import examine as judge
+from onnxunlearn.fitting import Clock, Fit
+from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
+from onnxunlearn.inquiry import Options, Shared
+from onnxunlearn.judge import Findings
+from onnxunlearn.probes import Source
+
+__all__ = ["Edited", "Findings", "Options", "Plan", "apply", "fit", "judge"]
+
+
+def fit(
+    model: ModelSource,
+    forget: int | str | Sequence[int],
+    data: Source | None = None,
+    *,
+    method: str = "auto",
+    parameters: Mapping[str, Any] | None = None,
+    composite: str = "lra_npp",
+    **options: Unpack[Shared],
+) -> Plan:
+    """What it takes to make the model forget. Arguments and errors are those of `unlearn`, but all probes
+    choose: judge by others."""
+    begun = Fit.of(model, forget, data, composite, Options(**options), Clock(), hold_back=False)
+    return begun.decide(method, parameters or {}).plan
+
+
+def apply(plan: Plan, model: ModelSource) -> Edited:
+    """The edited model: `.data` are its file's bytes, `.save` writes it. Raises InputError if the plan is for
+    another model."""
+    loaded = load(model)
+    began = Snapshot.of(loaded)
+    return Edited.of(loaded, plan.arrays(loaded), began)

@@ -1,0 +1,197 @@
+"""From a model and probes to a plan: where a run begins, up to what its method decides."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.edits import Plan
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import ModelSource
+from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.judge.report import versions
+from onnxunlearn.methods import Outcome, run_method
+from onnxunlearn.probes import (
+    Maker,
+    Probes,
+    Source,
+    copies_among,
+    copy_groups,
+    is_unread,
+    lacks_retained,
+    with_made,
+)
+from onnxunlearn.relevance import Composite, parse_composite
+from onnxunlearn.sampling import choosing as chosen_of
+from onnxunlearn.sampling import few_tags, parts
+from onnxunlearn.streams import UNHELD
+
+
+class Clock:
+    """Seconds spent in each named stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[stage] = self.seconds.get(stage, 0.0) + time.perf_counter() - start
+
+
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """A classifier, and probes that are ready to choose and to judge.
+
+    probes: all of them, with a class each. given: whether that is the user's. choosing: those that a method
+    sees, in memory. judging: others, perhaps a stream; none where nothing is held back. copies: how many of
+    the probes are copies of others. notes: what a reader of the findings should know.
+    """
+
+    inquiry: Inquiry
+    composite: Composite
+    probes: Probes
+    given: bool
+    choosing: Probes
+    judging: Probes
+    copies: int
+    notes: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelSource,
+        forget: int | str | Sequence[int],
+        data: Source | None,
+        composite: str,
+        options: Options,
+        clock: Clock,
+        *,
+        hold_back: bool,
+    ) -> "Fit":
+        """hold_back: some probes, to judge by. Raises as `unlearn` does."""
+        progress, notes = options.progress, list[str]()
+        with clock("load"):
+            progress("loading")
+            inquiry = Inquiry.of(model, forget, options)
+            maker = Maker(
+                inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
+            )
+            rules = parse_composite(composite)
+            if data is not None:
+                probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
+        classes = inquiry.forget
+        if data is None:
+            with clock("making probes"):
+                probes = maker.from_noise(classes)
+        with clock("original"):
+            progress("running the original")
+            inquiry = inquiry.as_seen(probes)
+            given = probes.labelled
+            probes = inquiry.classified(probes)
+            inquiry = check_probes(inquiry, probes, given, least=2 if hold_back else 1)
+            alone = probes.made is None and lacks_retained(probes, classes, inquiry.logits.classes)
+            if alone and not given:  # what the model takes for other classes is of the forgotten ones, too
+                probes = probes.of(classes)
+            copies = 0
+            if not hold_back:
+                choosing, judging = chosen_of(inquiry, probes, notes), probes.select([])
+            elif probes.made is not None:
+                copies = copies_among(probes)
+                choosing, judging = parts(inquiry, probes, np.arange(len(probes)), notes)
+            else:
+                if is_unread(probes.feeds):
+                    progress("looking for copies")
+                groups = copy_groups(probes)
+                copies = len(probes) - len(np.unique(groups))
+                choosing, judging = parts(inquiry, probes, groups, notes)
+                check_parts(inquiry, probes, choosing, judging)
+        if alone:
+            with clock("making probes"):
+                examples = choosing.of(classes)
+                made = maker.beside(examples, inquiry.scores(examples), classes)
+                choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
+        return cls(inquiry, rules, probes, given, choosing, judging, copies, tuple(notes))
+
+    def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
+        """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
+        work on the model."""
+        bench = self.inquiry.bench(self.choosing, self.composite)
+        outcome = run_method(method, bench, dict(parameters))
+        asked = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}
+        asked |= self.inquiry.options.to_json()
+        return Decision(self, asked, outcome, bench.depth(outcome.edits))
+
+    @property
+    def labelled(self) -> str:
+        """Who says what the probes are."""
+        return "given" if self.given else "from the model"
+
+    def described(self) -> dict[str, Any]:
+        """The probes, JSON-ready."""
+        sides = {"choosing": self.choosing, "judging": self.judging}
+        return {
+            **self.probes.origin,
+            "labels": self.labelled,
+            **{name: len(probes) for name, probes in sides.items()},
+            "made": {
+                name: 0 if probes.made is None else int(probes.made.sum()) for name, probes in sides.items()
+            },
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Decision:
+    """What a method decided. asked: of whom and how, JSON-ready. depth: how far back it reaches."""
+
+    fit: Fit
+    asked: Mapping[str, Any]
+    outcome: Outcome
+    depth: str
+
+    @property
+    def plan(self) -> Plan:
+        inquiry = self.fit.inquiry
+        about = {"options": self.asked, "versions": versions(), "probes": self.fit.described()}
+        return Plan.of(
+            inquiry.model,
+            self.outcome.edits.arrays,
+            {"forget": list(inquiry.forget), **about},
+            {name: file.sha256 for name, file in inquiry.files.data.items()},
+        )
+
+
+def check_probes(inquiry: Inquiry, probes: Probes, given: bool, least: int) -> Inquiry:
+    """`Inquiry.known`; of what was made from the model nothing is asked. given: whether the labels are.
+
+    Raises InputError unless there are `least` probes of every forgotten class, and the model knows these
+    classes on them.
+    """
+    if probes.made is not None:
+        return inquiry
+    assert probes.y is not None
+    for c in inquiry.forget:
+        found = int(np.sum(probes.y == c))
+        if found < least:
+            needed = "2 are needed, one to choose by and one to judge" if least > 1 else "1 is needed"
+            raise InputError(
+                f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least {needed}"
+            )
+    return inquiry.known(probes, given=given)
+
+
+def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:
+    """Raises InputError unless every class to forget is in both parts: of copies one is as good as none."""
+    for c in inquiry.forget:
+        if not all((part.y == c).any() for part in (choosing, judging) if part.y is not None):
+            count = int(np.sum(probes.y == c))
+            raise InputError(
+                f"{probes.source}: the {count} probes of {inquiry.labels.shown(c)} hold too many copies; at "
+                "least 2 that differ are needed, one to choose by and one to judge"
+            )

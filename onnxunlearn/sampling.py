@@ -1,0 +1,76 @@
+"""Of a long stream some samples: as many as a method can hold, or as have room for all their decisions."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.probes import Probes, is_unread, one_of_each, split_mask
+from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn, reservoir
+from onnxunlearn.tasks import independent
+
+#: samples of each class that choose, on average, where there are so many that RESERVOIR is fewer
+_OF_EACH = 32
+
+
+def few_tags(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
+    """Where each output decides for itself, figures need every decision at once: of a long stream some
+    samples judge, and a note says so."""
+    count, most = len(probes), max(KEPT // inquiry.logits.classes, 1)
+    if not (independent(inquiry.logits) and is_unread(probes.feeds) and count > most):
+        return probes
+    seed = inquiry.options.seed
+    notes.append(f"{most:,} of {count:,} samples judge, drawn with seed {seed}: each has several decisions")
+    if probes.labels is None:
+        return probes.select(drawn(count, seed, most))
+    return probes.select(
+        reservoir(np.asarray(probes.labels[:, list(inquiry.forget)].any(axis=1)), seed, most)
+    )
+
+
+def attacked(probes: Probes, classes: Sequence[int], seed: int) -> Probes:
+    """All of them but, of a long stream, as many as attackers work with."""
+    return probes.select(reservoir(probes.are(classes), seed)) if is_unread(probes.feeds) else probes
+
+
+def parts(inquiry: Inquiry, probes: Probes, groups: np.ndarray, notes: list[str]) -> tuple[Probes, Probes]:
+    """Those that choose, which are held, and those that judge: as `probes.split`; of a long stream those that
+    do not choose judge, all of them, and a note says so. groups: see `probes.copy_groups`."""
+    seed = inquiry.options.seed
+    judging = split_mask(probes, seed, groups)
+    alone = one_of_each(probes, groups)
+    if not is_unread(probes.feeds):
+        return probes.select(~judging), probes.select(judging & alone)
+    chosen = _held(inquiry, probes, ~judging & alone, notes)
+    which = np.flatnonzero(chosen)
+    return _read(probes.select(which)), probes.select(alone & ~np.isin(groups, groups[which]))
+
+
+def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
+    """All of them or, of a long stream, as many as are held at most, as a note says then."""
+    if not is_unread(probes.feeds):
+        return probes
+    return _read(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
+
+
+def _held(inquiry: Inquiry, probes: Probes, pool: np.ndarray, notes: list[str]) -> np.ndarray:
+    """Which are drawn of those in the pool, both bool [N]: half of them of the classes to forget, of each of
+    these alike, if there are so many."""
+    forget, seed = inquiry.forget, inquiry.options.seed
+    bytes_each = max(sum(value.nbytes for value in probes.feeds.values()) // len(probes), 1)
+    most = min(HELD // bytes_each, max(RESERVOIR, _OF_EACH * inquiry.logits.classes))
+    most = max(most, 4 * len(forget))
+    others = np.flatnonzero(pool & ~probes.are(forget))
+    share = max(most // 2, most - len(others)) // len(forget)
+    own = [np.flatnonzero(pool & probes.are([c])) for c in forget]
+    own = [members[drawn(len(members), seed, share)] for members in own]
+    rest = others[drawn(len(others), seed + 1, most - sum(map(len, own)))]
+    found = np.zeros(len(probes), bool)
+    found[np.concatenate([*own, rest])] = True
+    notes.append(f"{found.sum():,} of {len(probes):,} samples choose, drawn with seed {seed}")
+    return found
+
+
+def _read(probes: Probes) -> Probes:
+    return replace(probes, feeds={name: values[:] for name, values in probes.feeds.items()})
