@@ -24,7 +24,12 @@ from . import console, findings, options, reading
 )
 @options.data_options(required=True)
 @click.option(
-    "--reference", type=reading.FILE, metavar="RETRAINED", help="A model retrained without the class."
+    "--reference",
+    "references",
+    type=reading.FILE,
+    multiple=True,
+    metavar="RETRAINED",
+    help="A model retrained without the class; give several, of other seeds, for how far such models differ.",
 )
 @click.option(
     "--training",
@@ -53,7 +58,7 @@ def audit(
     input_shapes: tuple[str, ...],
     forget: str,
     data: str,
-    reference: Path | None,
+    references: tuple[Path, ...],
     training: str | None,
     max_retain_drop: float,
     attacks: str | None,
@@ -74,7 +79,7 @@ def audit(
             options.load_model(edited, input_shapes),
             forget,
             data,
-            reference=None if reference is None else options.load_model(reference, input_shapes),
+            reference=[options.load_model(path, input_shapes) for path in references],
             training=training,
             max_retain_drop=max_retain_drop,
             by_layer=not no_layers,

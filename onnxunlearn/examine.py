@@ -29,7 +29,7 @@ def examine(
     forget: int | str | Sequence[int],
     data: Source,
     *,
-    reference: ModelSource | None = None,
+    reference: ModelSource | Sequence[ModelSource] | None = None,
     training: Source | None = None,
     by_layer: bool = True,
     attacks: Sequence[str] | None = None,
@@ -37,7 +37,8 @@ def examine(
 ) -> judge.Findings:
     """Judge an edited model on data that did not choose the edit.
 
-    reference: a model retrained without the class; without one, what needs it is not judged. training:
+    reference: a model retrained without the class, or several, of which figures are then the mean, with how
+    many of their deviations the edited model is away; without one, what needs it is not judged. training:
     labelled samples that the original was trained on, of the forgotten and of other classes, for membership
     inference. by_layer: also what takes long: every attack but the head's refit and membership inference.
     attacks: names of those to ask, default all; see `judge.attack`. options: the fields of `inquiry.Options`.
@@ -49,8 +50,7 @@ def examine(
     for name in attacks or ():
         judge.attack.choose(name)
     inquiry = Inquiry.of(original, forget, chosen)
-    sources = {"edited": edited, "reference": reference}
-    models = {name: load(source) for name, source in sources.items() if source is not None}
+    models = {"edited": load(edited), **_references(reference)}
     files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
     seen = {name: lower(model) for name, model in models.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
@@ -106,6 +106,14 @@ def examine(
     doubts = [*inquiry.doubts, *_doubts(models, probes)]
     about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
+
+
+def _references(given: ModelSource | Sequence[ModelSource] | None) -> dict[str, Model]:
+    """By name: "reference", "reference 2" …"""
+    several: Sequence[ModelSource] = () if given is None else [given]  # type: ignore[list-item]
+    if isinstance(given, list | tuple):
+        several = given
+    return {f"reference {i}" if i > 1 else "reference": load(source) for i, source in enumerate(several, 1)}
 
 
 def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:

@@ -152,7 +152,7 @@ def test_json_and_back() -> None:
     again = json.loads(text)
     assert json.dumps(again) == text
     assert again["forget"] == {"classes": [3], "names": [labels[3]]}
-    layers = [row["title"] for row in again["rows"] if row["name"].startswith("layer ")]
+    layers = [row["title"] for row in again["rows"] if row["name"].startswith("layer ") and row["table"]]
     assert layers == ["/0/Conv", "/3/Conv", "/7/Gemm", "/9/Gemm"]
     assert set(again["files"]) == {"original", "edited", "reference"}
 

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
+from onnxunlearn.judge.row import REFERENCE
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Labels, Probes, each, is_unread
 from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
@@ -32,13 +33,13 @@ class Turned(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
-    (retrained without them). probes: those that judge, labelled. fitting: those that an attacker may fit on;
-    the same as `probes` where he has to take some of them. training: samples of the original's training.
-    labels: what the classes are called. thorough: also what takes long. attacks: the names of those to ask;
-    None: all. compared: also how like the reference, or else the original, the edited model is. copies: how
-    many of the samples that were given are copies of others among them; none of these judges twice. drawn:
-    what is to be said where these are some of the samples that judge. notes: what else a reader of the
-    findings should know.
+    (retrained without them), "reference 2" …. probes: those that judge, labelled. fitting: those that an
+    attacker may fit on; the same as `probes` where he has to take some of them. training: samples of the
+    original's training. labels: what the classes are called. thorough: also what takes long. attacks: the
+    names of those to ask; None: all. compared: also how like the reference, or else the original, the edited
+    model is. copies: how many of the samples that were given are copies of others among them; none of these
+    judges twice. drawn: what is to be said where these are some of the samples that judge. notes: what else a
+    reader of the findings should know.
     """
 
     task: Task
@@ -59,11 +60,17 @@ class Evidence:
     @property
     def names(self) -> list[str]:
         """Which models there are."""
-        return [name for name in ORDER if name in self.subjects]
+        return sorted(self.subjects, key=lambda name: (ORDER.index(name.split()[0]), len(name), name))
 
     @property
     def reference(self) -> Subject | None:
-        return self.subjects.get("reference")
+        """The first of them."""
+        return self.subjects.get(REFERENCE)
+
+    @property
+    def references(self) -> list[str]:
+        """Their names."""
+        return [name for name in self.names if name.startswith(REFERENCE)]
 
     @property
     def forget(self) -> tuple[int, ...]:

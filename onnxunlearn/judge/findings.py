@@ -11,6 +11,7 @@ from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.references import folded, over_forgotten
 from onnxunlearn.judge.row import MODELS, Row
 from onnxunlearn.judge.targets import Status, Target, met, summary, verdict
 from onnxunlearn.probes import Labels
@@ -108,6 +109,7 @@ def judge(
     attacked = evidence.attacked
     for name in attack if evidence.attacks is None else sorted(evidence.attacks):
         rows += [replace(row, note=row.note or attacked.drawn) for row in attack[name](attacked)]
+    shown = folded(rows)
     return Findings(
         task=evidence.task.name,
         forget=evidence.forget,
@@ -116,9 +118,9 @@ def judge(
         copies=evidence.copies,
         labels=labelled,
         accuracies=evidence.accuracies,
-        rows=tuple(rows),
-        targets=verdict(evidence, rows, max_retain_drop),
-        notes=evidence.notes,
+        rows=shown,
+        targets=verdict(evidence, shown, max_retain_drop),
+        notes=(*evidence.notes, *over_forgotten(shown)),
         about=about or {},
     )
 

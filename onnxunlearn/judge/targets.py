@@ -235,7 +235,8 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             deep.append(_depth(evidence, probe.values["mask"], row.values["mask"], probe.title))
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
-            close.append(_relearned(probe.values["reference"], row.values["reference"], probe.title))
+            what = row.title.removesuffix(", points below")
+            close.append(_relearned(probe.values["reference"], row.values["reference"], what))
     for judged in (deep, bent, close):
         if judged:
             yield min(judged, key=_urgency)

@@ -27,9 +27,6 @@ _MOST = 3e7
 _ASKED = 200
 _TABLE = f"to forget, after fine-tuning on {_PER_CLASS} a class"
 
-#: models whose fine-tuning is asked for; the original without its row is the mask
-_LEARN = {"edited": "edited", "mask": "original", "reference": "reference"}
-
 
 @attack("fine-tune")
 def fine_tune(evidence: Evidence) -> Iterator[Row]:
@@ -47,14 +44,14 @@ def fine_tune(evidence: Evidence) -> Iterator[Row]:
         yield Row(f"fine-tune {_STEPS[0]}", "not run", "percent", {"edited": UNKNOWN}, _TABLE, note)
         return
     found: dict[str, list[Relearned | None]] = {}
-    for name, of in _LEARN.items():
-        if of in evidence.subjects:
-            evidence.progress(f"fine-tuning the {name}")
-            found[name] = _curve(evidence, of, against)
+    for name in [name for name in evidence.names if name != "original"]:
+        evidence.progress(f"fine-tuning the {name}")
+        of = "original" if name == "mask" else name  # without its row that is what the mask is
+        found[name] = _curve(evidence, of, against)
     for i, steps in enumerate(_STEPS):
         at: Mapping[str, Relearned | None] = {name: curve[i] for name, curve in found.items()}
         if any(at.values()):
-            yield from compared(at, f"fine-tune {steps}", f"fine-tuned, {steps} steps", ["reference"], _TABLE)
+            yield from compared(at, f"fine-tune {steps}", f"fine-tuned, {steps} steps", False, _TABLE)
 
 
 def _against(evidence: Evidence) -> list[int] | None:

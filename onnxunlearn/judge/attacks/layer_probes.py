@@ -1,14 +1,15 @@
 """Where in a model a class can still be told from the others, and how like the original's its layers are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import numpy as np
 
 from onnxunlearn.judge.attacks import attack
-from onnxunlearn.judge.attacks.attackers.probing import opponents, relearn
+from onnxunlearn.judge.attacks.attackers.probing import compared, opponents, relearn
 from onnxunlearn.judge.compare import cka
 from onnxunlearn.judge.evidence import Evidence
-from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
+from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.row import Row
 from onnxunlearn.probes import is_unread
 
@@ -22,27 +23,45 @@ _TABLE = "linear probe for the class, by layer"
 @attack("layer-probes")
 def layer_probes(evidence: Evidence) -> Iterator[Row]:
     """Accuracy on the forgotten classes of a linear probe at every layer that original and edited model both
-    have, by name, in graph order, outputs averaged over space or tokens; and their `cka`."""
+    have, by name, in graph order, outputs averaged over space or tokens; and their `cka`. Of references, at
+    those layers that they have, too."""
     if not evidence.thorough:
         return
-    original, edited = evidence.subjects["original"], evidence.subjects["edited"]
-    shared = [name for name in original.layers if name in edited.layers]
+    asked = ["original", "edited", *evidence.references]
+    subjects = {name: evidence.subjects[name] for name in asked}
+    shared = [layer for layer in subjects["original"].layers if layer in subjects["edited"].layers]
     if not shared:
         return
     evidence.progress("probing every layer")
-    found: dict[str, Row] = {}
+    found: dict[str, list[Row]] = {}
     against: list[int] | None = None
-    for names in reversed(_together(evidence, shared)):
-        recorded = [subject.activations(evidence.probes, names) for subject in (original, edited)]
+    for layers in reversed(_together(evidence, shared)):
+        recorded = {
+            name: subject.activations(evidence.probes, [layer for layer in layers if layer in subject.layers])
+            for name, subject in subjects.items()
+        }
         if against is None:  # as the last layer has them
-            against = opponents(recorded[0][shared[-1]], evidence.y, evidence.forget, evidence.seed)
-        for name in names:
-            pair = [values[name] for values in recorded]
-            before, after = (_probe(values, evidence, against) for values in pair)
-            alike = Measured(cka(*pair), unit="alike")
-            columns = {"original": before, "edited": after, "cka": alike}
-            found[name] = Row(f"layer {name}", name, "percent", columns, _TABLE)
-    yield from (found[name] for name in shared)
+            against = opponents(recorded["original"][shared[-1]], evidence.y, evidence.forget, evidence.seed)
+        for layer in layers:
+            found[layer] = list(_of_layer(evidence, layer, recorded, against))
+    for layer in shared:
+        yield from found[layer]
+
+
+def _of_layer(
+    evidence: Evidence, layer: str, recorded: Mapping[str, Mapping[str, np.ndarray]], against: list[int]
+) -> Iterator[Row]:
+    """recorded: by model and layer."""
+    own = {name: values[layer] for name, values in recorded.items() if layer in values}
+    y, forget, seed = evidence.y, evidence.forget, evidence.seed
+    told = {
+        name: relearn(values, y, forget, draws=_DRAWS, seed=seed, against=against)
+        for name, values in own.items()
+    }
+    row, *below = compared(told, f"layer {layer}", f"linear probe at {layer}", False, _TABLE)
+    alike = Measured(cka(own["original"], own["edited"]), unit="alike")
+    yield replace(row, title=layer, values={**row.values, "cka": alike})
+    yield from below
 
 
 def _together(evidence: Evidence, names: list[str]) -> list[list[str]]:
@@ -59,9 +78,3 @@ def _together(evidence: Evidence, names: list[str]) -> list[list[str]]:
         groups[-1].append(name)
         room -= numbers
     return groups
-
-
-def _probe(values: np.ndarray, evidence: Evidence, against: list[int]) -> Measured:
-    y, seed = evidence.y, evidence.seed
-    found = relearn(values, y, evidence.forget, draws=_DRAWS, seed=seed, against=against)
-    return UNKNOWN if found is None else share(found.accuracy / 100 * found.judged, found.judged)

@@ -33,10 +33,12 @@ def membership(evidence: Evidence) -> Iterator[Row]:
         taken[name] = taken_for_members(seen[~asked], unseen, seen[asked])
     values = {n: UNKNOWN if t is None else share(int(t.sum()), len(t)) for n, t in taken.items()}
     yield Row("membership", "taken for training data", "percent", values)
-    ours, theirs = taken["edited"], taken.get("reference")
-    if ours is not None and theirs is not None:
-        turned = Turned(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(ours))
-        values = {"reference": turned.measured()}
+    ours, values = taken["edited"], {}
+    for name in evidence.references:
+        if ours is not None and (theirs := taken[name]) is not None:
+            turned = Turned(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()), len(ours))
+            values[name] = turned.measured()
+    if values:
         yield Row("membership-over", "taken for training data, points above", "points", values, table="")
 
 

@@ -1,6 +1,7 @@
 """How like a model that never saw the classes, or else the original, the edited one is."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -8,6 +9,7 @@ from onnxunlearn.judge.compare import divergences, mean_bits, redistribution
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, resampled, share
+from onnxunlearn.judge.references import mean_of
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes, each
@@ -20,8 +22,17 @@ def likeness(evidence: Evidence) -> Iterator[Row]:
     of the forgotten classes and on all others."""
     if not evidence.compared:
         return
-    other = "original" if evidence.reference is None else "reference"
-    heading = f"edited, compared with the {other}"
+    others = evidence.references or ["original"]
+    several = f" ({len(others)}, on the mean)" if len(others) > 1 else ""
+    heading = f"edited, compared with the {others[0]}{several}"
+    found = [_compared(evidence, other, heading) for other in others]
+    for same in zip(*found, strict=True):
+        columns = {c: mean_of([row.values[c] for row in same]) for c in same[0].values}
+        yield same[0] if len(same) == 1 else replace(same[0], values=columns)
+
+
+def _compared(evidence: Evidence, other: str, heading: str) -> Iterator[Row]:
+    """With one of them."""
     pair = evidence.subjects["edited"], evidence.subjects[other]
     probes, halves = evidence.probes, (evidence.forgotten, ~evidence.forgotten)
     first, second = (subject.predicted(probes) for subject in pair)

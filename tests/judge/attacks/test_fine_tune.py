@@ -83,7 +83,7 @@ def test_a_hidden_logit_comes_back_and_faster_than_what_was_never_there() -> Non
     x, y = images("mnist_test")
     some = Probes({"x": x[::4]}, y[::4], "digits")
     rows = {row.name: row for row in curves(model, reference, some)}
-    assert list(rows) == [f"fine-tune {n}{end}" for n in (20, 30, 100) for end in ("", "-below")]
+    assert list(rows) == [f"fine-tune {n}" for n in (20, 30, 100)]
     at = [(rows[f"fine-tune {n}"].values[k].value or 0) for n in (20, 100) for k in ("mask", "edited")]
     assert at[0] > at[1] + 10
     assert min(at[2:]) > 80

@@ -13,7 +13,7 @@ import numpy as np
 from onnxunlearn.judge.attacks.attackers.classifier import classifier, standardised
 from onnxunlearn.judge.evidence import Evidence, Turned
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
-from onnxunlearn.judge.row import ATTACKS, BELOW, Row
+from onnxunlearn.judge.row import ATTACKS, BELOW, REFERENCE, Row
 
 #: forgotten classes, and others, that one head has to tell apart at most; of the others so many are the
 #: nearest
@@ -61,10 +61,10 @@ def rows(
     draws: int = 5,
     doing: str = "refitting the head of",
     table: str = ATTACKS,
-    others: Sequence[str] = ("mask", "reference"),
+    mask: bool = True,
 ) -> Iterator[Row]:
     """What such a classifier finds in each model, and how much less that is in the edited one than in
-    `others`: rows `name` and `name-below`.
+    the mask and in references: rows `name` and `name-below`.
 
     title: by how many samples of a class it was fitted on. doing: for the line of progress. Fitted on made
     samples it would say nothing of what real ones bring back: no rows.
@@ -74,25 +74,28 @@ def rows(
     found = _of_models(evidence, doing, fit, per_class, draws)
     known = next((r for r in found.values() if r is not None), None)
     if known is not None:
-        yield from compared(found, name, title(known.per_class), others, table)
+        yield from compared(found, name, title(known.per_class), mask, table)
 
 
 def compared(
     found: Mapping[str, Relearned | None],
     name: str,
     title: str,
-    others: Sequence[str] = ("mask", "reference"),
+    mask: bool = True,
     table: str = ATTACKS,
 ) -> Iterator[Row]:
-    """What an attack found in each model, and how much less that is in the edited one than in `others`: rows
-    `name` and `name-below`. found: by model; None where nothing could be told."""
+    """What an attack found in each model, and how much less that is in the edited one than in the mask and
+    in references: rows `name` and `name-below`. found: by model; None where nothing could be told. mask:
+    whether that is to be compared with."""
     values = {n: UNKNOWN if r is None else share(_hits(r), r.judged) for n, r in found.items()}
     yield Row(name, title, "percent", values, table)
     ours = found["edited"]
     if ours is None:
         return
-    below = {n: _below(ours, r) for n in others if (r := found.get(n)) is not None}
-    yield Row(name + BELOW, f"{title}, points below", "points", below, table="")
+    others = [n for n in found if n.startswith(REFERENCE) or (mask and n == "mask")]
+    below = {n: _below(ours, r) for n in others if (r := found[n]) is not None}
+    if below:
+        yield Row(name + BELOW, f"{title}, points below", "points", below, table="")
 
 
 def relearn(

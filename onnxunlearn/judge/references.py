@@ -1,0 +1,78 @@
+"""Several models retrained without the class: each figure of theirs is a distribution.
+
+Retrained models differ by their seed alone by points; one of them says little of where an edit ought to be.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.row import BELOW, REFERENCE, Row
+
+#: standard deviations below the references' mean from which on an edit forgets more than a retrained model
+OVER = 2.0
+
+
+def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
+    """The same rows with one column for all references, their mean; and, where there are several, rows that
+    say by how many of their standard deviations the edited model is away from it."""
+    found = tuple(_folded(row) for row in rows)
+    return (*found, *(away for row in rows if (away := _away(row)) is not None))
+
+
+def over_forgotten(rows: Sequence[Row]) -> Iterator[str]:
+    """What is to be said of figures that are further below the references than chance explains."""
+    for row in rows:
+        if row.name.startswith(_AWAY) and (away := row.values["away"].value) is not None and away < -OVER:
+            edited, mean = (row.values[name].value for name in ("edited", "mean"))
+            yield (
+                f"more than forgotten: {row.title}: {edited:.2f} %, the references {mean:.2f} on the mean, "
+                f"{-away:.1f} of their standard deviations above"
+            )
+
+
+_AWAY = "away, "
+
+
+def _of_references(row: Row) -> list[Measured]:
+    return [m for column, m in row.values.items() if column.startswith(REFERENCE)]
+
+
+def _folded(row: Row) -> Row:
+    theirs = _of_references(row)
+    if len(theirs) < 2:
+        return row
+    kept = {c: m for c, m in row.values.items() if not c.startswith(REFERENCE)}
+    order = [c for c in row.values if c == REFERENCE or c in kept]
+    return replace(row, values={c: kept[c] if c in kept else mean_of(theirs) for c in order})
+
+
+def mean_of(several: Sequence[Measured]) -> Measured:
+    """The mean of figures and of their bounds; unknown where one of them is."""
+
+    def mean(which: str) -> float | None:
+        values = [getattr(m, which) for m in several]
+        return None if any(v is None for v in values) else float(np.mean(values))
+
+    return replace(several[0], value=mean("value"), low=mean("low"), high=mean("high"), widened=None)
+
+
+def _away(row: Row) -> Row | None:
+    theirs = [m.value for m in _of_references(row)]
+    ours = row.values.get("edited")
+    known = [value for value in theirs if value is not None]
+    shown = row.unit == "percent" and row.table and not row.name.endswith(BELOW)
+    if not shown or ours is None or ours.value is None or not len(known) == len(theirs) >= 2:
+        return None
+    mean, deviation = float(np.mean(known)), float(np.std(known, ddof=1))
+    away = (ours.value - mean) / deviation if deviation > 0 else None
+    values = {
+        "edited": replace(ours, unit="percent"),
+        "mean": Measured(mean, samples=ours.samples, unit="percent"),
+        "deviation": Measured(deviation, samples=ours.samples, unit="points"),
+        "away": Measured(away, samples=ours.samples),
+    }
+    heading = f"edited, among {len(theirs)} references"
+    return Row(_AWAY + row.name, row.title, "", values, heading)
