@@ -8,8 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
-from onnxunlearn.judge.row import REFERENCE
-from onnxunlearn.judge.subject import Subject
+from onnxunlearn.judge.subject import REFERENCE, Subject
 from onnxunlearn.probes import Labels, Probes, each, is_unread
 from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
 from onnxunlearn.tasks import Answers, Figures, Task

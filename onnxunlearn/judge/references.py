@@ -9,7 +9,8 @@ from dataclasses import replace
 import numpy as np
 
 from onnxunlearn.judge.intervals import Measured
-from onnxunlearn.judge.row import BELOW, REFERENCE, Row
+from onnxunlearn.judge.row import BELOW, Row
+from onnxunlearn.judge.subject import REFERENCE
 
 #: standard deviations below the references' mean from which on an edit forgets more than a retrained model
 OVER = 2.0

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 MODELS = "models"
 #: of what attackers find, in percent of the class's samples
 ATTACKS = "what attackers find of the class"
-#: how the columns of retrained models begin: "reference", "reference 2" …
-REFERENCE = "reference"
 #: how names of rows end that say by how much an attack finds less than in the mask and the reference
 BELOW = "-below"
 #: how names of rows begin that say how many of the class's samples are given it once something is changed

@@ -16,6 +16,9 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
+#: how the names of retrained models begin: "reference", "reference 2" …
+REFERENCE = "reference"
+
 
 @dataclass(frozen=True, eq=False)
 class Subject:

@@ -13,7 +13,8 @@ import numpy as np
 from onnxunlearn.judge.attacks.attackers.classifier import classifier, standardised
 from onnxunlearn.judge.evidence import Evidence, Turned
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
-from onnxunlearn.judge.row import ATTACKS, BELOW, REFERENCE, Row
+from onnxunlearn.judge.row import ATTACKS, BELOW, Row
+from onnxunlearn.judge.subject import REFERENCE
 
 #: forgotten classes, and others, that one head has to tell apart at most; of the others so many are the
 #: nearest
