@@ -38,6 +38,7 @@ from . import console, findings, options, reading
     help="Labelled samples that ORIGINAL was trained on, in any form of --data: for membership inference.",
 )
 @options.task_option
+@options.insist_option
 @options.max_retain_drop_option
 @click.option(
     "--attacks",

@@ -77,9 +77,9 @@ def _reached(target: Target) -> str:
 def _limit(target: Target) -> str:
     sense = "at least" if target.at_least else "at most"
     parts = [f"target: {sense} {number(target.limit, target.unit)}"]
-    if target.status == "undecided":
-        if target.met is False:
-            parts.append("the figure itself is beyond")
+    if target.status == "undecided" and target.met is False:
+        parts.append("the figure itself is beyond")
+    if target.short:
         samples = console.number(target.reached.samples or 0)
         told = f"some {console.number(target.needed)}" if target.needed else "many more"
         parts.append(f"told by {told} samples, not by {samples}")

@@ -139,6 +139,15 @@ def max_retain_drop_option(function: F) -> F:
     )(function)
 
 
+def insist_option(function: F) -> F:
+    """--as-they-are."""
+    return click.option(
+        "--as-they-are",
+        is_flag=True,
+        help="Take probes of which the model would know far more if they were prepared otherwise.",
+    )(function)
+
+
 def json_option(function: F) -> F:
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of tables.")(
         function

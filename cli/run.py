@@ -54,6 +54,7 @@ from . import console, findings, options, reading
 )
 @options.engine_options
 @options.task_option
+@options.insist_option
 @options.max_retain_drop_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(

@@ -76,6 +76,10 @@ def examine(
         )
     task = inquiry.task(probes)
     inquiry = inquiry.known(probes, given=given)
+    learned = None
+    if trained is not None:
+        learned = attacked(inquiry.classified(trained), classes, chosen.seed)
+        inquiry = inquiry.known(learned, given=True)
     if is_unread(probes.feeds):
         progress("looking for copies")
     once = one_of_each(probes, copy_groups(probes))
@@ -91,7 +95,7 @@ def examine(
         subjects,
         probes,
         probes,
-        training=None if trained is None else attacked(inquiry.classified(trained), classes, chosen.seed),
+        training=learned,
         labels=inquiry.labels,
         thorough=by_layer,
         attacks=None if attacks is None else frozenset(attacks),
@@ -99,11 +103,12 @@ def examine(
         seed=chosen.seed,
         copies=copies,
         notes=(*notes, *said),
+        suspicions=inquiry.suspicions,
         progress=progress,
     )
     labels = "given" if given else "from the original"
     origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
-    doubts = [*inquiry.doubts, *_doubts(models, probes)]
+    doubts = [*inquiry.doubts, *inquiry.suspicions, *_doubts(models, probes)]
     about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
 

@@ -1,6 +1,7 @@
 """Relevance of data in one call: what in the inputs, and in every tensor inside, spoke for a class."""
 
 import difflib
+import logging
 import os
 from collections.abc import Callable, Sequence
 
@@ -11,6 +12,7 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
+from onnxunlearn.familiarity import unfamiliar
 from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, load
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
@@ -20,6 +22,8 @@ from onnxunlearn.relevance.seeds import given
 from onnxunlearn.relevance.seeds import seed as seeds
 from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
+
+log = logging.getLogger(__name__)
 
 
 def explain(
@@ -47,7 +51,8 @@ def explain(
     to the logits) or names.
 
     Raises InputError for bad input, and where the logits or relevances of a sample are not finite;
-    UnsupportedError where relevance cannot pass a node. Relevance that is zero everywhere is warned of.
+    UnsupportedError where relevance cannot pass a node. Warned of are relevance that is zero everywhere, and
+    data that the model does not know, or would clearly know better if it were prepared otherwise.
     """
     check_number("batch_size", batch_size, 1, whole=True)
     model = load(model)
@@ -58,15 +63,15 @@ def explain(
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
     probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=names)
+    said = judge.scores(model, logits, runner, probes.feeds, batch_size)
+    for line in unfamiliar(
+        model, logits, runner, probes, said, names, preprocess=preprocess, batch_size=batch_size
+    ):
+        log.warning("%s", line)
     if isinstance(target, np.ndarray):
         classes = given(target, len(probes), logits.classes)
     else:
-        classes = target_classes(
-            target,
-            probes,
-            names,
-            lambda: judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1),
-        )
+        classes = target_classes(target, probes, names, lambda: said.argmax(axis=1))
     share_out = seeds.choose(seed)
     wanted = tensors_on_the_way(logits.within(seen), logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}

@@ -13,8 +13,9 @@ import numpy as np
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.familiarity import Familiarity, cure_warning
 from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.judge import Subject, check_known
+from onnxunlearn.judge import Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.probes import (
@@ -27,7 +28,6 @@ from onnxunlearn.probes import (
     declared_preprocessing,
     load_probes,
     read_settings,
-    suspicions,
 )
 from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.settings import Settings
@@ -35,9 +35,6 @@ from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
 
 log = logging.getLogger(__name__)
-
-#: samples that are looked at for what is odd about them, at least
-_LOOKED_AT = 16
 
 
 class Shared(TypedDict, total=False):
@@ -52,6 +49,7 @@ class Shared(TypedDict, total=False):
     preprocess: Preprocessing | None
     batch_size: int
     seed: int
+    as_they_are: bool
     progress: Callable[[str], None]
 
 
@@ -61,7 +59,8 @@ class Options:
 
     task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
     be lost. output_name: the output with the class scores, where several could be. labels: a name for each
-    class. preprocess: how images become inputs, see `probes.preprocess_file`. progress: called with a line on
+    class. preprocess: how images become inputs, see `probes.preprocess_file`. as_they_are: take probes of
+    which the original would know far more if they were prepared otherwise. progress: called with a line on
     what is being done.
 
     Raises InputError for a number out of its range.
@@ -76,6 +75,7 @@ class Options:
     preprocess: Preprocessing | None = None
     batch_size: int = 32
     seed: int = 0
+    as_they_are: bool = False
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     def __post_init__(self) -> None:
@@ -111,7 +111,8 @@ class Options:
 @dataclass(frozen=True, eq=False)
 class Inquiry:
     """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
-    same in plain float ops, which is what methods work on. doubts: lines on what its scores mean."""
+    same in plain float ops, which is what methods work on. doubts: lines on what its scores mean.
+    suspicions: lines on why the probes may not be what it was trained with."""
 
     options: Options
     model: Model
@@ -122,6 +123,7 @@ class Inquiry:
     forget: tuple[int, ...]
     engine: Engine
     doubts: tuple[str, ...] = ()
+    suspicions: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
@@ -176,7 +178,7 @@ class Inquiry:
             best = self.original.predicted(probes)
             decided = scores > self.logits.threshold if independent(self.logits) else None
             several = decided is not None and bool((decided.sum(axis=1) != 1).any())
-            probes = replace(probes, y=best, labels=decided if several else None)
+            probes = replace(probes, y=best, labels=decided if several else None, by_model=True)
         return probes if probes.labels is None else probes.focused(self.forget, scores)
 
     def as_seen(self, probes: Probes) -> "Inquiry":
@@ -189,38 +191,33 @@ class Inquiry:
         return replace(self, logits=seen, doubts=doubts) if doubts else self
 
     def known(self, probes: Probes, *, given: bool) -> "Inquiry":
-        """The same, with what is odd about the probes by the preprocessing that is declared among its doubts.
+        """The same, with what makes the probes suspicious.
 
         given: whether the labels are the user's. Raises InputError where the original does not know the
-        classes on these probes.
+        classes on these probes, and where it would know far more of them if they were prepared otherwise,
+        unless they are to be taken as they are.
         """
         task = self.task(probes)
-        declared = declared_preprocessing(self.model, self.options.preprocess)
-
-        def odd() -> list[str]:
-            chosen = self._looked_at(probes)
-            truth = task.truth(chosen)
-
-            def recognised(feeds: Mapping[str, np.ndarray]) -> float:
-                answers = task.answers(task.decide(self.scores(replace(chosen, feeds=dict(feeds)))), truth)
-                return float(answers.right[answers.present].mean()) if answers.present.any() else 0.0
-
-            return suspicions(chosen.feeds, declared, recognised if given else None)
-
-        check_known(task, self.scores(probes), probes, self.labels, given=given, odd=odd)
-        if declared is None:
-            return self
-        found = suspicions(self._looked_at(probes).feeds, declared)
-        doubts = tuple(f"{probes.source}: {reason}" for reason in found)
-        for line in doubts:
+        declared = declared_preprocessing(self.model, probes.feeds, self.options.preprocess)
+        familiarity = Familiarity(task, probes, self.scores(probes), self._run, given, declared)
+        check_known(task, self.scores(probes), probes, self.labels, given=given, odd=familiarity.odd)
+        cure = familiarity.cure
+        if cure is not None and given and cure.certain and not self.options.as_they_are:
+            raise InputError(
+                f"{probes.source}: probably not what the model was trained with: {cure}; correct it, or "
+                "insist with --as-they-are"
+            )
+        found = [] if cure is None else [cure_warning(cure)]
+        if declared is not None:
+            found += familiarity.odd_values()
+        lines = tuple(f"{probes.source}: {reason}" for reason in found)
+        for line in lines:
             log.warning("%s", line)
-        return replace(self, doubts=(*self.doubts, *doubts))
+        return replace(self, suspicions=(*self.suspicions, *lines))
 
-    def _looked_at(self, probes: Probes) -> Probes:
-        """A batch of them, evenly from all, and in memory."""
-        count = min(len(probes), max(self.options.batch_size, _LOOKED_AT))
-        some = probes.select(np.linspace(0, len(probes) - 1, count).astype(int))
-        return replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
+    def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
+        """The original's scores, which are not kept."""
+        return scores(self.model, self.logits, self.engine, feeds, self.options.batch_size)
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: those that choose."""

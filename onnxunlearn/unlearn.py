@@ -108,6 +108,7 @@ def unlearn(
             seed=chosen.seed,
             copies=fit.copies,
             notes=(*fit.notes, *notes),
+            suspicions=inquiry.suspicions,
             progress=progress,
         )
         findings = judge.judge(evidence, chosen.max_retain_drop, fit.labelled)
@@ -125,6 +126,6 @@ def unlearn(
         notes=outcome.edits.notes,
         seconds=clock.seconds,
     )
-    about["warnings"] += inquiry.doubts
+    about["warnings"] += [*inquiry.doubts, *inquiry.suspicions]
     inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
     return Result(edited, replace(findings, about=about), decision.plan, inquiry.labels, inputs)

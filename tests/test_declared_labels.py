@@ -51,7 +51,8 @@ def test_y_is_labels_too() -> None:
     found = load_probes({"x": X, "y": y + 1}, model, 6)
     np.testing.assert_array_equal(found.y, y)
     with pytest.raises(
-        InputError, match=r"y is 0 in sample \d+, expected one of the labels 1, 2, 3, 4, 5, 6"
+        InputError,
+        match=r"y is 0 in sample \d+, expected one of the labels 1, 2, 3, 4, 5, 6; it seems to start at 0",
     ):
         load_probes({"x": X, "y": y}, model, 6)
     with pytest.raises(InputError, match="expected one of the labels"):
@@ -67,9 +68,11 @@ def test_labels_of_each_sample_may_be_names() -> None:
     names = np.array(NAMES)[y]
     for given in (names, names.astype(object), names.astype("S"), y):
         np.testing.assert_array_equal(load_probes({"x": X, "y": given}, model, 6).y, y)
-    with pytest.raises(InputError, match="y is gnu in sample 1"):
+    with pytest.raises(InputError, match=r"y is 'gnu' in sample 1, expected a name from .* \('ant'"):
         load_probes({"x": X[:2], "y": np.array(["ant", "gnu"])}, model, 6)
-    with pytest.raises(InputError, match="y has dtype <U3, expected"):
+    with pytest.raises(InputError, match=r"y is 'bees' in sample 1, .*; did you mean 'bee'\?$"):
+        load_probes({"x": X[:2], "y": np.array(["ant", "bees"])}, model, 6)
+    with pytest.raises(InputError, match=r"y has dtype <U3, expected .* give the names \(--labels FILE\)$"):
         load_probes({"x": X[:2], "y": np.array(["ant", "bee"])}, loaded(network()), 6)
 
 

@@ -38,7 +38,8 @@ class Evidence:
     names of those to ask; None: all. compared: also how like the reference, or else the original, the edited
     model is. copies: how many of the samples that were given are copies of others among them; none of these
     judges twice. drawn: what is to be said where these are some of the samples that judge. notes: what else a
-    reader of the findings should know.
+    reader of the findings should know. suspicions: why the samples may not be what the original was trained
+    with; then nothing is passed.
     """
 
     task: Task
@@ -54,6 +55,7 @@ class Evidence:
     copies: int = 0
     drawn: str = ""
     notes: tuple[str, ...] = ()
+    suspicions: tuple[str, ...] = ()
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @property

@@ -28,7 +28,7 @@ def check_known(
 
     scores: the original's, [N, classes]. labels: what classes are called. given: whether the labels are the
     user's. Those that the model itself gave are always right; then it must at least give more than one class.
-    odd: what is odd about the probes, see `probes.suspicions`; asked only where something is wrong.
+    odd: what is odd about the probes, or would make them known; asked only where something is wrong.
 
     Chance is how often the class is given to samples that do not have it, as far as these can tell. Where
     even all right would be too few to tell from that, all must be right.
@@ -53,7 +53,8 @@ def check_known(
             which = labels.shown(c)
             raise InputError(
                 f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no "
-                f"more than chance; nothing can be judged by them. {reasons(probes, scores, odd)}"
+                "more than chance; nothing can be judged by them. "
+                f"{reasons(probes, scores, odd, given=True)}"
             )
     asked = np.bincount(answers.of[answers.present], minlength=task.classes)
     if np.count_nonzero(asked) < 2:
@@ -63,11 +64,11 @@ def check_known(
     if not _beyond(hits, count, chance, chance):
         raise InputError(
             f"{probes.source}: the model is right on {hits} of {count} probes, which is no more than chance; "
-            f"nothing can be judged by them. {reasons(probes, scores, odd)}"
+            f"nothing can be judged by them. {reasons(probes, scores, odd, given=True)}"
         )
 
 
-def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]] = list) -> str:
+def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]], *, given: bool) -> str:
     """What may have gone wrong, likeliest first."""
     broken = int(each(_is_broken, scores).sum())
     if broken:
@@ -75,7 +76,8 @@ def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]]
             f"The model's scores are not finite on {broken} of {len(probes)} probes; give a model that works"
         )
     if suspects := odd():
-        return f"Likely: {'; '.join(suspects[:_SHOWN])}; else y may count the classes otherwise"
+        other_y = "; else y may count the classes otherwise" if given else ""
+        return f"Likely: {'; '.join(suspects[:_SHOWN])}{other_y}"
     found = [
         f"{name!r} holds {each(_extremes, values).min():.4g} to {each(_extremes, values).max():.4g}"
         for name, values in probes.feeds.items()
@@ -83,7 +85,7 @@ def reasons(probes: Probes, scores: np.ndarray, odd: Callable[[], Sequence[str]]
     ]
     return (
         f"Likely: another scale or mean than the model was trained with ({', '.join(found)}), channels in "
-        "another order, or y that counts the classes otherwise; correct them"
+        f"another order{', or y that counts the classes otherwise' if given else ''}; correct them"
     )
 
 
@@ -96,7 +98,7 @@ def _check_answered(
         raise InputError(
             f"{probes.source}: the model takes all {len(probes)} probes for {only}, and nothing shows "
             f"that it knows what they are; give their labels (y, or class subfolders). "
-            f"{reasons(probes, scores, odd)}"
+            f"{reasons(probes, scores, odd, given=False)}"
         )
 
 

@@ -39,6 +39,10 @@ OUTPUT_AGREEMENT = 99.0
 #: percent of its own deviation that an output of other numbers may move: 1 % of its variance
 OUTPUT_DRIFT = 10.0
 
+#: points that the other classes may gain: where an edit makes far more of them right, the original hardly
+#: knew them
+RISE = 5.0
+
 Status = Literal["passed", "missed", "undecided", "unknown"]
 _EPSILON = 1e-9
 _RELEARNED = "relearned accuracy"
@@ -63,9 +67,15 @@ class Target:
     note: str = ""
 
     @property
+    def short(self) -> bool:
+        """Whether it is undecided because there are too few samples."""
+        decided = _by_bounds(self.reached, self.limit, self.at_least) != "undecided"
+        return self.status == "undecided" and not decided
+
+    @property
     def needed(self) -> int | None:
         """How many samples would decide, as far as that can be said."""
-        return self.reached.needed(self.limit) if self.status == "undecided" else None
+        return self.reached.needed(self.limit) if self.short else None
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -91,17 +101,22 @@ def against(
     need: str = "",
 ) -> Target:
     """A figure held against its limit. need: what it would take to measure it, where it is not."""
-    value, low, high = reached.value, reached.low, reached.high
+    value = reached.value
     if value is None:
         return Target(name, limit, reached, "unknown", None, unit, at_least, note=f"needs {need}")
     met = value >= limit - _EPSILON if at_least else value <= limit + _EPSILON
-    status: Status = "undecided"
+    return Target(name, limit, reached, _by_bounds(reached, limit, at_least), met, unit, at_least)
+
+
+def _by_bounds(reached: Measured, limit: float, at_least: bool) -> Status:
+    """What samples tell of a figure that was measured."""
+    low, high = reached.low, reached.high
     if low is not None and high is not None:
         if (low >= limit - _EPSILON) if at_least else (high <= limit + _EPSILON):
-            status = "passed"
-        elif (high < limit) if at_least else (low > limit):
-            status = "missed"
-    return Target(name, limit, reached, status, met, unit, at_least)
+            return "passed"
+        if (high < limit) if at_least else (low > limit):
+            return "missed"
+    return "undecided"
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -129,12 +144,25 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         _redistribution(evidence, found("redistribution", "forget")),
         _membership(evidence, found("membership-over", "reference")),
     ]
-    return tuple(_on_made(target) if evidence.made else target for target in targets)
+    doubt = _doubt(evidence, found("lost"))
+    return tuple(_doubted(target, doubt) for target in targets)
 
 
-def _on_made(target: Target) -> Target:
-    """What passes on samples that were made from the model may not pass on real ones."""
-    return replace(target, status="undecided", note="on made probes") if target.status == "passed" else target
+def _doubt(evidence: Evidence, lost: Measured) -> str:
+    """Why what passes on these samples may not pass on those that the model is for; empty if nothing says
+    so. lost: points that the other classes lost."""
+    if evidence.made:
+        return "on made probes"
+    if evidence.suspicions:
+        return "on suspicious probes, see the warnings"
+    if lost.high is not None and lost.high < -RISE:
+        gained = -(lost.value or 0.0)
+        return f"the other classes gained {gained:.2f} points: the original hardly knows these probes"
+    return ""
+
+
+def _doubted(target: Target, doubt: str) -> Target:
+    return replace(target, status="undecided", note=doubt) if doubt and target.status == "passed" else target
 
 
 def _classes(evidence: Evidence) -> Iterator[Target]:
@@ -181,7 +209,10 @@ def _classes(evidence: Evidence) -> Iterator[Target]:
     if unseen:
         names = ", ".join(map(evidence.short_name, unseen[:10])) + (", …" if len(unseen) > 10 else "")
         which = f"class{'es' if len(unseen) > 1 else ''} {names}"
-        need = f"judging probes of {'them' if len(unseen) > 1 else 'it'}"
+        them = "them" if len(unseen) > 1 else "it"
+        need = f"judging probes of {them}"
+        if evidence.probes.by_model:
+            need = f"labels, or judging probes that the original takes for {them}: the labels are its own"
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
 
 

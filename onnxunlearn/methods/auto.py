@@ -90,7 +90,8 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     most = 1.0
     if unseen:
         most = _UNSEEN
-        reasons.append(f"{_listed(unseen, 'class', 'classes')} without probes, pinned by stand-ins")
+        why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
+        reasons.append(f"{_listed(unseen, 'class', 'classes')} {why}, pinned by stand-ins")
     if held.sum() < _ENOUGH:
         most = _UNTOLD
         told = "the other classes' probes were made from the model" if bench.made.any() else "few probes"

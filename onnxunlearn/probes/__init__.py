@@ -4,33 +4,41 @@ May import adam, digests, engines, errors, graph, numerics, registry, relevance 
 """
 
 from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
+from onnxunlearn.probes.cures import Cure, Shown, cures, may_be_cured
 from onnxunlearn.probes.labels import Labels, read_labels
 from onnxunlearn.probes.load import Readers, Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.split import split, split_mask
-from onnxunlearn.probes.suspicions import declared_preprocessing, suspicions
+from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
+from onnxunlearn.probes.told_apart import ToldApart
 from onnxunlearn.probes.unread import Unread, blocks, each, is_unread, lazily
 
 __all__ = [
     "MADE",
+    "Cure",
     "Labels",
     "Maker",
     "Preprocessing",
     "Probes",
     "Readers",
+    "Shown",
     "Source",
+    "ToldApart",
     "Unread",
     "blocks",
     "copies_among",
     "copy_groups",
+    "cures",
     "declared_preprocessing",
     "each",
+    "expected_values",
     "is_unread",
     "lacks_retained",
     "lazily",
     "load_probes",
+    "may_be_cured",
     "one_of_each",
     "read_labels",
     "read_settings",

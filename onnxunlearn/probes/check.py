@@ -11,6 +11,9 @@ from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.unread import Unread, each
 
+#: so many names of classes stand in a message
+_NAMED = 6
+
 
 def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
     """Probes from arrays by name: each input's, or `x` for the only input, and optionally `y`.
@@ -115,7 +118,8 @@ def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.nd
     if y.dtype.kind in "SO" and y.size and all(isinstance(v, str | bytes) for v in y.flat):
         y = np.array([v.decode("utf-8", "replace") if isinstance(v, bytes) else v for v in y.flat])
     if y.dtype.kind not in "biuf" and not (y.dtype.kind == "U" and labels):
-        raise InputError(f"{source}: y has dtype {y.dtype}, expected {_expected(labels)}; convert it")
+        todo = "convert it, or give the names (--labels FILE)" if y.dtype.kind == "U" else "convert it"
+        raise InputError(f"{source}: y has dtype {y.dtype}, expected {_expected(labels)}; {todo}")
     classes = labels.classes
     if y.shape not in ((count,), (count, classes)):
         raise InputError(
@@ -127,10 +131,24 @@ def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.nd
     columns = labels.columns(y)
     if (columns < 0).any():
         sample = int(np.argmin(columns))
-        raise InputError(
-            f"{source}: y is {y[sample]} in sample {sample}, expected {_expected(labels)}; correct y"
-        )
+        found = y[sample].item()
+        if isinstance(found, str):
+            names = ", ".join(map(repr, labels.names[:_NAMED])) + (", …" if len(labels) > _NAMED else "")
+            expected, todo = f"a name from {labels.source} ({names})", labels.hint(found)
+        else:
+            expected, todo = _expected(labels), _other_start(y, labels) or "correct y"
+        raise InputError(f"{source}: y is {found!r} in sample {sample}, expected {expected}; {todo}")
     return columns
+
+
+def _other_start(y: np.ndarray, labels: Labels) -> str:
+    """What to do where y counts the classes from one more or less than the model; empty if it doesn't."""
+    first = min(labels.numbers or (0,))
+    for step in (-1, 1):
+        if y.min() >= 0 and (labels.columns(y.astype(np.float64) + step) >= 0).all():
+            todo = "add 1 to y" if step > 0 else "subtract 1 from y"
+            return f"it seems to start at {first - step}, where the model starts at {first}; {todo}"
+    return ""
 
 
 def _narrow(y: np.ndarray) -> np.ndarray:

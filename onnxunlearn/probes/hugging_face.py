@@ -60,23 +60,24 @@ def is_hugging_face(settings: Settings) -> bool:
     return any(key in _MARKS or key.startswith("do_") for key in settings.values)
 
 
-def hugging_face_steps(settings: Settings, base: Preprocess) -> Preprocessor:
+def hugging_face_steps(settings: Settings, base: Preprocess, *, library: bool = True) -> Preprocessor:
     """The steps described in `settings`; layout and channels are those of `base`.
 
     The library `transformers` does the work where it is installed and knows the class; else our own reading,
-    for the classes in `processors`. Raises InputError for a class that neither knows, for a file that does
-    not say its class, and for steps and values not understood.
+    for the classes in `processors`. library: whether it may be imported, which takes seconds. Raises
+    InputError for a class that neither knows, for a file that does not say its class, and for steps and
+    values not understood.
     """
     nested = settings.values.get("image_processor")  # in a processor_config.json
     if isinstance(nested, dict):
         settings = Settings(nested, settings.path)
     name = _class_name(settings)
-    found = library_processor(name, settings, base)
+    found = library_processor(name, settings, base) if library else None
     if found is not None:
         return found
     if name in READINGS:
         return READINGS[name](settings, base)
-    version = library_version()
+    version = library_version() if library else None
     problem, install = f"not to be had from transformers {version}", ""
     if version is None:
         problem = "not among the processors that are read without the library transformers"

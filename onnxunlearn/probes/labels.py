@@ -111,12 +111,15 @@ class Labels(Sequence[str]):
             raise InputError(
                 f"unknown class {typed!r}, {expected}; to use names, give the labels too (--labels FILE)"
             )
-        folded = {label.casefold(): label for label in self.names}
-        near = [folded[n] for n in difflib.get_close_matches(typed.casefold(), folded, n=3)]
-        hint = f"did you mean {', '.join(map(repr, near))}?" if near else f"e.g. {self.names[0]!r}"
         if self.numbers and self.names == tuple(map(str, self.numbers)):
             raise InputError(f"unknown class {typed!r}, {expected}; give one of these")
-        raise InputError(f"unknown class {typed!r}, {expected} or a name from the labels; {hint}")
+        raise InputError(f"unknown class {typed!r}, {expected} or a name from the labels; {self.hint(typed)}")
+
+    def hint(self, typed: str) -> str:
+        """The names nearest to what was typed, else an example; there are names."""
+        folded = {label.casefold(): label for label in self.names}
+        near = [folded[n] for n in difflib.get_close_matches(typed.casefold(), folded, n=3)]
+        return f"did you mean {', '.join(map(repr, near))}?" if near else f"e.g. {self.names[0]!r}"
 
     @property
     def expected(self) -> str:
@@ -150,7 +153,7 @@ class Labels(Sequence[str]):
         if self.numbers:
             return np.array([self._by_number.get(v, -1) for v in values.tolist()], np.int64)
         fits = whole & (values >= 0) & (values < self.classes)
-        return np.where(fits, values, -1).astype(np.int64)
+        return np.where(fits, np.where(fits, values, 0).astype(np.int64), -1)  # -1 is 255 to small integers
 
     def warned(self) -> "Labels":
         """Itself; the notes go to the log."""

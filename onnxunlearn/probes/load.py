@@ -24,7 +24,7 @@ from onnxunlearn.probes.images import labelled_files, read_images, require_pillo
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
-from onnxunlearn.probes.preprocess import Preprocessor
+from onnxunlearn.probes.preprocess import Preprocess, Preprocessor
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
@@ -152,6 +152,14 @@ def _from_folder(
     require_pillow()
     model_input = only_input(inputs, f"{source}: a folder of images", "give an .npz with one array per input")
     steps = read_preprocess(preprocess, model_input)
+    if isinstance(steps, Preprocess) and preprocess is None:
+        values = "0..1" if steps.scale != 1 else "0..255"
+        log.warning(
+            "%s: no preprocessing is given or lies beside the model: images become values %s, without mean "
+            "and std; --preprocess FILE says otherwise",
+            source,
+            values,
+        )
     files = labelled_files(folder, labels)
     paths = [path for path, _ in files]
     samples, y = readers.images(paths, steps), np.array([label for _, label in files])

@@ -67,12 +67,15 @@ class Pixels:
         return Pixels(image, self.restore)
 
 
+def may_be_pixels(samples: np.ndarray) -> bool:
+    """Whether these are numbers with 1 or 3 channels in second or last place; they need not be held."""
+    return samples.ndim == 4 and samples.dtype.kind in "fiu" and bool({1, 3} & {*samples.shape[1::2]})
+
+
 def as_pixels(samples: np.ndarray) -> Pixels | None:
-    """The samples as images, if they have 1 or 3 channels in second or last place."""
-    if samples.ndim != 4 or samples.dtype.kind not in "fiu":
+    """The samples as images, if `may_be_pixels`."""
+    if not may_be_pixels(samples):
         return None
     if samples.shape[1] in (1, 3):
         return Pixels(samples, lambda x: x)
-    if samples.shape[3] in (1, 3):
-        return Pixels(samples.transpose(0, 3, 1, 2), lambda x: x.transpose(0, 2, 3, 1))
-    return None
+    return Pixels(samples.transpose(0, 3, 1, 2), lambda x: x.transpose(0, 2, 3, 1))

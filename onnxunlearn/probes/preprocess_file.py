@@ -55,13 +55,16 @@ def read_settings(source: Preprocessing) -> Settings:
     return Settings(values, path)
 
 
-def read_preprocess(source: Preprocessing | None, model_input: Input) -> Preprocessor:
+def read_preprocess(
+    source: Preprocessing | None, model_input: Input, *, library: bool = True
+) -> Preprocessor:
     """The steps in the file at `source`; what it leaves open, or all if there is no file, the model declares.
 
     Our own keys: size (pixels of a square, or [height, width]) or shorter_side, what to resize to; resample
     ("bilinear" and the like); crop (as size; cut from the centre); scale (multiplies pixels 0..255); mean and
     std (after scale; one number, or one a channel in channel order); layout ("NCHW" or "NHWC");
-    channel_order ("RGB", "BGR" or "L"). Other files: see `hugging_face_steps` and `timm_steps`.
+    channel_order ("RGB", "BGR" or "L"). Other files: see `hugging_face_steps` (of which
+    `library` is) and `timm_steps`.
     Raises InputError for anything that is not understood or cannot be meant, and if nothing says the image
     size.
     """
@@ -74,7 +77,7 @@ def read_preprocess(source: Preprocessing | None, model_input: Input) -> Preproc
     if is_timm(settings):
         steps = timm_steps(settings, declared_preprocess(model_input))
     elif is_hugging_face(settings):
-        steps = hugging_face_steps(settings, declared_preprocess(model_input))
+        steps = hugging_face_steps(settings, declared_preprocess(model_input), library=library)
     else:
         steps = _of_a_size(_own_steps(settings, model_input), model_input, f"add to {settings}")
     check_sensible(steps, settings.path)

@@ -16,8 +16,8 @@ class Probes:
     [N] class of each sample (the column of its score), or None. source: what the user gave, as messages name
     it. origin: the same for reports, JSON-ready, without folders and with digests, see `probes.origin`.
     labels: bool [N, classes], where a sample may have several classes or none; y is then None until
-    `focused`. made: bool [N], which samples no user gave but were made from the model (`probes.made`); None:
-    no sample.
+    `focused`. by_model: whether the classes are what the model says. made: bool [N], which samples no user
+    gave but were made from the model (`probes.made`); None: no sample.
     """
 
     feeds: dict[str, np.ndarray]
@@ -26,6 +26,7 @@ class Probes:
     labels: np.ndarray | None = None
     made: np.ndarray | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
+    by_model: bool = False
 
     def __len__(self) -> int:
         """The number of samples, N."""

@@ -1,6 +1,7 @@
-"""Why a model may not know what it is shown: what is odd about the probes, and what would cure it."""
+"""Why a model may not know what it is shown: what is odd about the values of the probes."""
 
-from collections.abc import Callable, Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 
@@ -8,81 +9,61 @@ from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.graph import Model
 from onnxunlearn.probes.implied import Implied, implied
 from onnxunlearn.probes.inputs import declared_inputs
-from onnxunlearn.probes.pixels import Pixels, as_pixels
+from onnxunlearn.probes.pixels import Pixels, as_pixels, may_be_pixels
 from onnxunlearn.probes.preprocess import Preprocessor
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
-from onnxunlearn.probes.remedies import paired_remedies, single_remedies
 
 Feeds = Mapping[str, np.ndarray]
-Recognised = Callable[[dict[str, np.ndarray]], float]
 
 _SLACK = 0.02  # of a range: what other ways to resize may overshoot
 _NARROW = 0.05  # of a range: pictures always fill more of it
 _BYTES = 20  # beyond what scaled pixels reach
 _NOISE = 0.85  # roughness; pictures have a third and less
 _SMOOTHER = 0.6  # times as rough: an order of axes in which pictures appear
-_GAIN, _GAINED = 0.3, 5  # a remedy must make so much of the probes known, and so many samples
 
 
-def suspicions(
-    feeds: Feeds, preprocess: Preprocessor | None = None, recognised: Recognised | None = None
-) -> list[str]:
-    """The likely reasons why a model does not know these inputs, the surest first; none if nothing is odd.
+def suspicions(feeds: Feeds, preprocess: Preprocessor | None = None) -> list[str]:
+    """What is odd about these inputs, the surest first; none if nothing is.
 
     feeds: input name -> [N, ...]. preprocess: what is known of how the model wants its images, see
-    `declared_preprocessing`. recognised: what fraction of such feeds the model knows; if given, the usual
-    mistakes are made good one by one (some thirty runs of all samples at most), and one that helps is named
-    with what it reached. Phrases that fit behind a colon.
+    `declared_preprocessing`. Phrases that fit behind a colon. What would make the model know them: `cures`.
     """
+    expected = expected_values(preprocess)
     found: list[str] = []
-    expected = _expected(preprocess)
     for name, samples in feeds.items():
         prefix = "" if len(feeds) == 1 else f"input {name!r}: "
-        if recognised is not None:
-            found += [prefix + cure for cure in _cures(name, feeds, expected, recognised)]
         found += [prefix + reason for reason in _oddities(samples, expected)]
     return found
 
 
-def declared_preprocessing(model: Model, given: Preprocessing | None = None) -> Preprocessor | None:
+def declared_preprocessing(
+    model: Model, feeds: Feeds, given: Preprocessing | None = None
+) -> Preprocessor | None:
     """How the model wants its images, by the file that is given or by one that lies beside the model.
 
-    None if nothing says so, or nothing that can be read; an error here would hide what is being looked for.
+    feeds: what it is shown; where that is no images, nothing is looked for. The library `transformers` is
+    asked only if it is at work already (for a folder of images): to know the range of values is not worth the
+    seconds that importing it takes. None if nothing says so, or nothing that can be read; an error here would
+    hide what is being looked for.
     """
+    if len(feeds) != 1 or not all(may_be_pixels(samples) for samples in feeds.values()):
+        return None
     try:
         source = preprocess_beside(model.path) if given is None else given
         inputs = declared_inputs(model)
-        return None if source is None or len(inputs) != 1 else read_preprocess(source, inputs[0])
+        if source is None or len(inputs) != 1:
+            return None
+        return read_preprocess(source, inputs[0], library="transformers" in sys.modules)
     except (OnnxUnlearnError, ImportError, ValueError, ArithmeticError, MemoryError):
         return None
 
 
-def _expected(preprocess: Preprocessor | None) -> Implied | None:
+def expected_values(preprocess: Preprocessor | None) -> Implied | None:
+    """What a preprocessing makes of black and white; None where that is not known."""
     try:
         return None if preprocess is None else implied(preprocess)
     except (InputError, ImportError, ValueError, ArithmeticError, MemoryError):
         return None
-
-
-def _cures(name: str, feeds: Feeds, expected: Implied | None, recognised: Recognised) -> Iterator[str]:
-    """The change that makes most of the samples known, if it is not by chance; of pairs only if none is."""
-    pixels = as_pixels(feeds[name])
-    if pixels is None:
-        return
-    before = recognised(dict(feeds))
-    for attempts in (single_remedies, paired_remedies):
-        after, what = before, ""
-        for text, samples in attempts(pixels, expected):
-            known = recognised({**feeds, name: samples})
-            if known > after:
-                after, what = known, text
-        if _helps(after, before, len(pixels.values)):
-            yield f"{what}, {100 * after:.1f} % of them are known ({100 * before:.1f} % as they are)"
-            return
-
-
-def _helps(after: float, before: float, samples: int) -> bool:
-    return after - before >= _GAIN and (after - before) * samples >= _GAINED
 
 
 def _oddities(samples: np.ndarray, expected: Implied | None) -> Iterator[str]:

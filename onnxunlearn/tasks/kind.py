@@ -50,6 +50,10 @@ class Task(ABC):
         """Decisions held against what the samples are."""
 
     @abstractmethod
+    def known(self, decided: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Which samples are taken for what they are, bool [N]."""
+
+    @abstractmethod
     def given(self, decided: np.ndarray) -> np.ndarray:
         """How many samples are given each class, int [classes]."""
 

@@ -37,6 +37,11 @@ class MultiLabel(Task):
     def answers(self, decided: np.ndarray, truth: np.ndarray) -> Answers:
         return _answers(decided, truth, self.forget)
 
+    def known(self, decided: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        """Those of which at least half the classes, decided or true, are both (Jaccard)."""
+        both, either = (decided & truth).sum(axis=1), (decided | truth).sum(axis=1)
+        return np.asarray(2 * both >= either)
+
     def given(self, decided: np.ndarray) -> np.ndarray:
         return np.asarray(decided.sum(axis=0))
 

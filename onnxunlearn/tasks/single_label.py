@@ -28,6 +28,9 @@ class SingleLabel(Task):
     def answers(self, decided: np.ndarray, truth: np.ndarray) -> Answers:
         return _answers(decided, truth, self.forget)
 
+    def known(self, decided: np.ndarray, truth: np.ndarray) -> np.ndarray:
+        return np.asarray(decided == truth)
+
     def given(self, decided: np.ndarray) -> np.ndarray:
         return np.bincount(decided, minlength=self.classes)
 

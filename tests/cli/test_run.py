@@ -9,7 +9,7 @@ import pytest
 
 from onnxunlearn import unlearn
 
-from ..sample_paths import MLP, MNIST_LABELS, probes
+from ..sample_paths import MLP, MNIST_LABELS, RESNET, images, probes
 from .command import HOLLOW, contents, onnxunlearn
 
 DEFAULT = ("run", "m.onnx", "--forget", 3, "--data", "probes.npz")
@@ -268,3 +268,29 @@ def test_what_could_not_be_measured_is_neither_passed_nor_missed(folder: Path) -
     lines = ran.out.splitlines()
     assert "UNKNOWN retain accuracy lost (needs probes of other classes to judge by)" in lines
     assert any("made from the model, as no other class was given" in line for line in lines)
+
+
+def test_probes_that_cannot_be_meant_are_refused_unless_they_are(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    x, y = images("mnist_probes")
+    np.savez(folder / "bytes.npz", x=(x * 0.3081 + 0.1307) * 255, y=y)
+    arguments = ("run", RESNET, "--forget", 3, "--data", "bytes.npz", "-o", "out.onnx", "--method", "mask")
+    before = contents(folder)
+    ran = onnxunlearn(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    (line,) = ran.err.splitlines()
+    assert line.endswith(
+        "bytes.npz: probably not what the model was trained with: normalised with their own mean and std, "
+        "100.0 % of them are known (31.2 % as they are); correct it, or insist with --as-they-are"
+    )
+    assert contents(folder) == before
+    ran = onnxunlearn(*arguments, "--as-they-are")
+    assert ran.code == HOLLOW
+    (line,) = caplog.messages
+    assert line.startswith("bytes.npz: perhaps not what the model was trained with: normalised")
+    assert "PASSED" not in ran.out
+    assert "on suspicious probes, see the warnings)" in ran.out
+    report = json.loads((folder / "out.report.json").read_text())
+    assert "perhaps not what the model was trained with" in report["warnings"][0]
+    assert report["options"]["as_they_are"] is True

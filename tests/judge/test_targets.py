@@ -1,5 +1,6 @@
 """What may be said to be passed, what is missed, and what has to be left open."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -187,6 +188,43 @@ def test_on_made_probes_nothing_passes() -> None:
     assert result.met
     assert result.targets[0].note == "on made probes"
     assert {t.status for t in found(evidence(said, y)).targets[:3]} == {"passed"}
+
+
+def test_on_suspicious_probes_nothing_passes_and_no_more_samples_would_help() -> None:
+    y = np.repeat([0, 1, 2], 1000)
+    said = dict.fromkeys(("original", "mask"), decided(y, 3)) | {"edited": decided(np.where(y, y, 1), 3)}
+    result = found(evidence(said, y, suspicions=("scale",)))
+    assert {t.status for t in result.targets} == {"undecided", "unknown"}
+    target = result.targets[0]
+    assert (target.met, target.note) == (True, "on suspicious probes, see the warnings")
+    assert (target.short, target.needed) == (False, None)
+    worse = {**said, "edited": decided(np.where(y == 1, 2, y), 3)}
+    missed = found(evidence(worse, y, suspicions=("scale",)))
+    assert missed.target("retain accuracy lost").status == "missed"
+
+
+@pytest.mark.parametrize(("gained", "passes"), [(0, True), (90, True), (300, False)])
+def test_where_others_gain_much_the_original_hardly_knew_the_probes(gained: int, passes: bool) -> None:
+    y = np.repeat([0, 1, 2], 1000)
+    before = y.copy()
+    before[1000 : 1000 + gained] = 0  # taken for the class that goes
+    said = dict.fromkeys(("original", "mask"), decided(before, 3)) | {"edited": decided(np.maximum(y, 1), 3)}
+    result = found(evidence(said, y))
+    target = result.target("retain accuracy lost")
+    assert target.reached.value == pytest.approx(-gained / 20)
+    assert (target.status, target.met) == ("passed" if passes else "undecided", True)
+    if not passes:
+        assert target.note == "the other classes gained 15.00 points: the original hardly knows these probes"
+        assert result.statuses["passed"] == 0
+
+
+def test_of_the_models_own_labels_a_class_without_samples_may_have_some() -> None:
+    y = np.repeat([0, 1], 400)
+    said = dict.fromkeys(("original", "edited", "mask"), decided(y, 3))
+    asked = evidence(said, y)
+    asked = replace(asked, probes=replace(asked.probes, by_model=True))
+    need = "needs labels, or judging probes that the original takes for it: the labels are its own"
+    assert found(asked).target("what class 2").note == need
 
 
 def test_the_side_of_a_limit() -> None:

@@ -86,7 +86,15 @@ def test_classes_of_any_numeric_type_or_one_hot(y: Any) -> None:
     ("y", "message"),
     [
         ([0, 1, 4], r"y is 4 in sample 2, expected integers 0\.\.3"),
-        ([0, -1, 1], "y is -1 in sample 1"),
+        (
+            [1, 2, 4],
+            "y is 4 in sample 2, .*; it seems to start at 1, where the model starts at 0; subtract 1",
+        ),
+        (np.array([4, 3, 4], np.uint8), "y is 4 in sample 0, .*; subtract 1 from y"),
+        ([0, 1, 4], "; correct y$"),
+        ([1, 2, 5], "; correct y$"),
+        ([0, -1, 1], "y is -1 in sample 1, .*; correct y$"),
+        (np.array([255, 3, 7], np.uint8), "y is 255 in sample 0"),
         ([0.5, 1, 2], "y is 0.5 in sample 0"),
         ([0, np.nan, 2], "y is nan in sample 1"),
         (np.array([2**64 - 1, 0, 0], np.uint64), "y is 18446744073709551615"),

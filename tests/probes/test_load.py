@@ -96,11 +96,12 @@ def test_image_folder_with_preprocessing(tmp_path: Path) -> None:
         load_probes(folder, MODEL, 3, preprocess=steps, labels=["cat", "dog", "fish"])
 
 
-def test_images_for_a_quantised_input(tmp_path: Path) -> None:
+def test_images_for_a_quantised_input(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     model = tiny_model(("x", T.UINT8, [1, 4, 4, 3]))
     probes = load_probes(image_folder(tmp_path / "photos"), model, 3, labels=["cat", "dog", "fish"])
     assert probes.feeds["x"].dtype == np.uint8
     assert probes.feeds["x"][0, 0, 0].tolist() == [102, 102, 102]
+    assert "values 0..255, without mean and std; --preprocess" in caplog.messages[0]
 
 
 def test_image_folder_of_a_published_model(
@@ -114,13 +115,17 @@ def test_image_folder_of_a_published_model(
     config = {"image_processor_type": "ViTImageProcessor", "size": 4, "image_mean": 0.5, "image_std": 0.5}
     published.write_text(json.dumps(config))
     probes = load_probes(folder, model, 3, labels=names)
+    assert caplog.messages == [f"images are prepared as {published} says; --preprocess takes another file"]
     plain = load_probes(folder, MODEL, 3, labels=names)
     np.testing.assert_allclose(probes.feeds["x"], plain.feeds["x"] * 2 - 1, atol=1e-6)
-    assert caplog.messages == [f"images are prepared as {published} says; --preprocess takes another file"]
+    assert caplog.messages[1:] == [
+        f"{folder}: no preprocessing is given or lies beside the model: images become values 0..1, without "
+        "mean and std; --preprocess FILE says otherwise"
+    ]
     (tmp_path / "given.json").write_text("{}")
     probes = load_probes(folder, model, 3, preprocess=tmp_path / "given.json", labels=names)
     np.testing.assert_array_equal(probes.feeds["x"], plain.feeds["x"])
-    assert len(caplog.messages) == 1
+    assert len(caplog.messages) == 2
     published.write_text(json.dumps({**config, "image_processor_type": "DPTImageProcessor"}))
     with pytest.raises(InputError, match="DPTImageProcessor is not among"):
         load_probes(folder, model, 3, labels=names)
