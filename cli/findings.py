@@ -77,8 +77,9 @@ def _reached(target: Target) -> str:
 def _limit(target: Target) -> str:
     sense = "at least" if target.at_least else "at most"
     parts = [f"target: {sense} {number(target.limit, target.unit)}"]
-    if target.status == "undecided" and target.met is False:
-        parts.append("the figure itself is beyond")
+    if target.status == "undecided" and target.beyond:
+        does_not = "" if target.met is False else ", but of too few samples to count"
+        parts.append(f"the figure itself is beyond{does_not}")
     if target.short:
         samples = console.number(target.reached.samples or 0)
         told = f"some {console.number(target.needed)}" if target.needed else "many more"

@@ -73,6 +73,12 @@ class Target:
         return self.status == "undecided" and not decided
 
     @property
+    def beyond(self) -> bool | None:
+        """Whether the figure is on the wrong side of its limit, also where it does not count."""
+        value = self.reached.value
+        return None if value is None else not _within(value, self.limit, self.at_least)
+
+    @property
     def needed(self) -> int | None:
         """How many samples would decide, as far as that can be said."""
         return self.reached.needed(self.limit) if self.short else None
@@ -86,6 +92,7 @@ class Target:
             **{("reached" if n == "value" else n): v for n, v in measured_json(self.reached).items()},
             "status": self.status,
             "met": self.met,
+            "beyond": self.beyond,
             "needed": self.needed,
             "note": self.note,
         }
@@ -104,7 +111,7 @@ def against(
     value = reached.value
     if value is None:
         return Target(name, limit, reached, "unknown", None, unit, at_least, note=f"needs {need}")
-    met = value >= limit - _EPSILON if at_least else value <= limit + _EPSILON
+    met = _within(value, limit, at_least)
     return Target(name, limit, reached, _by_bounds(reached, limit, at_least), met, unit, at_least)
 
 
@@ -117,6 +124,10 @@ def _by_bounds(reached: Measured, limit: float, at_least: bool) -> Status:
         if (high < limit) if at_least else (low > limit):
             return "missed"
     return "undecided"
+
+
+def _within(value: float, limit: float, at_least: bool) -> bool:
+    return value >= limit - _EPSILON if at_least else value <= limit + _EPSILON
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:

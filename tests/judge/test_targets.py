@@ -99,6 +99,7 @@ def test_of_a_single_class_two_points_may_be_lost(
     target = found(turned(each, c4=lost), 5).target("worst retained class")
     assert status(target) == expected
     assert (target.limit, target.reached.samples) == (2.0, each)
+    assert target.beyond is (100 * lost > 2 * each)
     if lost:
         assert target.name == "worst retained class (4) lost"
         assert target.reached.value == pytest.approx(100 * lost / each)
