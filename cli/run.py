@@ -199,7 +199,8 @@ def _origin(probes: dict[str, Any]) -> str:
     if made["judging"]:
         return "; all made from the model: figures on them say little of real inputs"
     if made["choosing"]:
-        return f"; {made['choosing']} of the {choosing} made from the model, as no other class was given"
+        why = "as few or none of other classes were given"
+        return f"; {made['choosing']} of the {choosing} made from the model, {why}"
     return ""
 
 

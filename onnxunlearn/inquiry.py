@@ -234,6 +234,7 @@ class Inquiry:
             options.seed,
             options.progress,
             options.task,
+            self.labels,
         )
 
     def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:

@@ -91,21 +91,21 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     if unseen:
         most = _UNSEEN
         why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
-        reasons.append(f"{_listed(unseen, 'class', 'classes')} {why}, pinned by stand-ins")
-    if held.sum() < _ENOUGH:
+        reasons.append(f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins")
+    if bench.made.any() or held.sum() < _ENOUGH:
         most = _UNTOLD
-        told = "the other classes' probes were made from the model" if bench.made.any() else "few probes"
-        reasons.append(f"{told}: they cannot tell what more would cost")
+        reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
     whole = Erasure(bench).outcome(~bench.forgotten & ~held)
     if not set(unseen) <= set(whole.details.get("stand-ins", [])):
-        raise UnsupportedError(f"no stand-in could be made for {_listed(unseen, 'class', 'classes')}")
+        raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unseen)}")
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
-            trial = bench.trial(edits)
+            scores = bench.scores(edits)
+            trial = bench.judged(scores)
             name = "erase" if share == 1 else f"{share:.0%} of erase"
-            found = _cost(bench, edits, held)
+            found = _cost(bench, scores, held)
             details = {**whole.details, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
             yield Outcome(edits, details), refused
@@ -122,11 +122,20 @@ def deciding(bench: Workbench) -> np.ndarray:
     return held
 
 
-def _cost(bench: Workbench, edits: Edits, held: np.ndarray) -> Cost | None:
+def _whose(bench: Workbench) -> str:
+    """The probes that cannot tell enough, in words."""
+    if not bench.made.any():
+        return "few probes"
+    given = np.unique(bench.y[~bench.forgotten & ~bench.made]).tolist()
+    but = f" but {bench.labels.listed(given)}" if given else ""
+    return f"the probes of all other classes{but} were made from the model"
+
+
+def _cost(bench: Workbench, after: np.ndarray, held: np.ndarray) -> Cost | None:
+    """after: the edited model's scores of all probes."""
     retained = ~bench.forgotten & ~bench.made
-    before, after = (bench.scores(e)[retained] for e in (Edits(bench.model), edits))
     several = independent(bench.logits)
-    return cost(before, after, bench.forget, held[retained], several=several)
+    return cost(bench.before[retained], after[retained], bench.forget, held[retained], several=several)
 
 
 def _told(found: Cost | None) -> dict[str, Any]:
@@ -149,7 +158,7 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
     figures, counts = (bench.original.figures, trial.figures), bench.probes.counts(bench.logits.classes)
     dearest = dearest_class(*figures, counts, bench.forget, CLASS_SAMPLES, deviations=2)
     if dearest is not None and dearest.beyond > 0:
-        return f"{name} costs class {dearest.which} {dearest.lost:.1f} points"
+        return f"{name} costs {bench.labels.shown(dearest.which)} {dearest.lost:.1f} points"
     return f"{name} costs too much" if exceeds(*figures, bench.budget, deviations=1) else None
 
 
@@ -171,14 +180,6 @@ def _moved(bench: Workbench, edits: Edits, name: str, others: Sequence[Kept]) ->
         if (percent := turned(before, after)) > _TURNED:
             return f"{name} turns {percent:.1f} % of the answers at {kept.tensor!r}"
     return None
-
-
-def _listed(classes: Sequence[int], one: str, many: str) -> str:
-    if len(classes) == 1:
-        return f"{one} {classes[0]}"
-    shown = classes if len(classes) <= 6 else classes[:4]
-    rest = f"{len(classes) - 4} more" if len(classes) > 6 else str(classes[-1])
-    return f"{many} {', '.join(map(str, shown if len(classes) > 6 else shown[:-1]))} and {rest}"
 
 
 def part_of(bench: Workbench, edits: Edits, share: float) -> Edits:

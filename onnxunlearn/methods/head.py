@@ -41,11 +41,11 @@ def silence(bench: Workbench, edits: Edits) -> None:
     Raises UnsupportedError where no such row can be written: for lack of a bias, or since others use it.
     """
     if is_decided_by_one_row(bench):
-        _decide(bench.rows, bench.forget[0], edits)
+        _decide(bench, bench.rows, edits)
     elif bench.logits.independent:
-        _turn_off(check_rows(bench), bench.forget, edits)
+        _turn_off(bench, check_rows(bench), edits)
     else:
-        _average(check_rows(bench), bench.forget, edits)
+        _average(bench, check_rows(bench), edits)
 
 
 def check_rows(bench: Workbench) -> ClassRows:
@@ -54,7 +54,7 @@ def check_rows(bench: Workbench) -> ClassRows:
     Raises UnsupportedError if a forgotten class has no row, or one that makes another class, too; and where
     each class decides for itself, if more than scale and shift lies before that.
     """
-    rows, forget = bench.rows, bench.forget
+    rows, forget, name = bench.rows, bench.forget, bench.labels.shown
     if bench.logits.independent and rows.curved:
         raise UnsupportedError(
             f"what follows {rows.layers[-1].node} bends its outputs before each class decides for itself; no "
@@ -62,10 +62,10 @@ def check_rows(bench: Workbench) -> ClassRows:
         )
     for c in forget:
         if not rows.parts_of(c):
-            raise UnsupportedError(f"class {c}: no row of {rows.layers[-1].node} makes its logit")
+            raise UnsupportedError(f"{name(c)}: no row of {rows.layers[-1].node} makes its logit")
         if others := [o for o in rows.sharing(c) if not (o in forget and rows.are_alike(c, o))]:
             raise UnsupportedError(
-                f"class {c}: its row of {rows.layers[-1].node} makes class {others[0]}, too, so it cannot be "
+                f"{name(c)}: its row of {rows.layers[-1].node} makes {name(others[0])}, too, so it cannot be "
                 "changed alone"
             )
     return rows
@@ -78,7 +78,8 @@ def is_decided_by_one_row(bench: Workbench) -> bool:
     return bool(opposite and rows.index[0, 0] == rows.index[0, 1]) and not bench.logits.independent
 
 
-def _average(rows: ClassRows, forget: Sequence[int], edits: Edits) -> None:
+def _average(bench: Workbench, rows: ClassRows, edits: Edits) -> None:
+    forget = bench.forget
     kept = [c for c in range(len(rows.shift)) if c not in forget and rows.parts_of(c)]
     alone = len(kept) == 1  # whose logit the mean would equal: a tie, which the lower index wins
     biases = [edits.bias(layer) for layer in rows.layers]
@@ -93,7 +94,7 @@ def _average(rows: ClassRows, forget: Sequence[int], edits: Edits) -> None:
             own = [k for k in same if rows.scale[k, c]]
             if not own and np.any(mean):
                 raise UnsupportedError(
-                    f"class {c}: {rows.layers[same[0]].node} has no row that makes its logit"
+                    f"{bench.labels.shown(c)}: {rows.layers[same[0]].node} has no row that makes its logit"
                 )
             for k in own:
                 scale = weights[k].dtype.type(rows.scale[k, c])
@@ -104,19 +105,20 @@ def _average(rows: ClassRows, forget: Sequence[int], edits: Edits) -> None:
     totals = sum(
         rows.biases(k, bias) for k, bias in enumerate(biases) if bias is not None
     ) + rows.shift.astype(np.float32)
-    _set_biases(rows, forget, totals[kept].mean() + (_OFF if alone else 0), biases, edits)
+    _set_biases(bench, rows, totals[kept].mean() + (_OFF if alone else 0), biases, edits)
 
 
 def _set_biases(
-    rows: ClassRows, forget: Sequence[int], wanted: float, biases: Sequence[np.ndarray | None], edits: Edits
+    bench: Workbench, rows: ClassRows, wanted: float, biases: Sequence[np.ndarray | None], edits: Edits
 ) -> None:
-    """Let what the biases add to the logits of these classes, with their shift, be `wanted`."""
+    """Let what the biases add to the logits to be forgotten, with their shift, be `wanted`."""
     changed = {}
-    for c in forget:
+    for c in bench.forget:
         own = [(k, bias) for k in rows.parts_of(c) if (bias := biases[k]) is not None]
         if not own and abs(wanted - rows.shift[c]) > 1e-6:
             raise UnsupportedError(
-                f"{rows.layers[-1].node} has no bias, so class {c} cannot be put below the others"
+                f"{rows.layers[-1].node} has no bias, so {bench.labels.shown(c)} cannot be put below the "
+                "others"
             )
         for k, bias in own:
             bias[rows.index[k, c]] = (wanted - rows.shift[c]) / rows.scale[k, c] if k == own[0][0] else 0
@@ -125,9 +127,9 @@ def _set_biases(
         edits.set_bias(rows.layers[k], bias)
 
 
-def _turn_off(rows: ClassRows, forget: Sequence[int], edits: Edits) -> None:
+def _turn_off(bench: Workbench, rows: ClassRows, edits: Edits) -> None:
     biases = [edits.bias(layer) for layer in rows.layers]
-    for c in forget:
+    for c in bench.forget:
         parts = rows.parts_of(c)
         if all(biases[k] is None for k in parts):
             raise UnsupportedError(
@@ -137,17 +139,18 @@ def _turn_off(rows: ClassRows, forget: Sequence[int], edits: Edits) -> None:
             weight = edits.weight(rows.layers[k])
             weight[rows.index[k, c]] = 0
             edits.set_weight(rows.layers[k], weight)
-    _set_biases(rows, forget, _OFF, biases, edits)
+    _set_biases(bench, rows, _OFF, biases, edits)
 
 
-def _decide(rows: ClassRows, c: int, edits: Edits) -> None:
+def _decide(bench: Workbench, rows: ClassRows, edits: Edits) -> None:
     """Of two classes that one row decides between, always give the other."""
+    (c,) = bench.forget
     (layer,), index = rows.layers, rows.index[0, c]
     weight, bias = edits.weight(layer), edits.bias(layer)
     lead = rows.scale[0, c] - rows.scale[0, 1 - c]
     if bias is None:
         raise UnsupportedError(
-            f"{layer.node} has no bias by which its one row could decide against class {c}"
+            f"{layer.node} has no bias by which its one row could decide against {bench.labels.shown(c)}"
         )
     weight[index] = 0
     bias[index] = (rows.shift[1 - c] - rows.shift[c] + _OFF) / lead

@@ -82,7 +82,7 @@ def gate_gradients(bench: Workbench, gates: Mapping[str, np.ndarray]) -> dict[st
     """∂KL/∂m of every gate, [neurons] by layer name. bench: of the model as it is gated by now."""
     layers = [layer for layer in bench.editable if layer.name in gates]
     samples = np.flatnonzero(bench.forgotten)
-    p = softmax(bench.scores(Edits(bench.model))[samples].astype(np.float64))
+    p = softmax(bench.before[samples].astype(np.float64))
     q = p.copy()
     q[:, list(bench.forget)] = 0
     q /= np.maximum(q.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)

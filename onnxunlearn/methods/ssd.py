@@ -106,7 +106,7 @@ def fisher(bench: Workbench, samples: np.ndarray) -> Mapping[Layer, Fisher]:
     weights = {layer: np.zeros(layer.weight.shape) for layer in every}
     biases = {layer: np.zeros(layer.neurons) for layer in every}
     if len(samples):
-        seed = softmax(bench.scores(Edits(bench.model))[samples].astype(np.float64))
+        seed = softmax(bench.before[samples].astype(np.float64))
         seed[np.arange(len(samples)), bench.y[samples]] -= 1
         layers = [layer for layer in every if layer.kind in PRODUCTS]
         others = [layer for layer in every if layer.kind not in PRODUCTS]

@@ -24,7 +24,7 @@ from onnxunlearn.graph import (
 )
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
 from onnxunlearn.methods.trial import Trial
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import path_between
@@ -43,7 +43,7 @@ class Outcome:
 @dataclass(eq=False)
 class Workbench:
     """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
-    task, by name."""
+    task, by name. labels: what classes are called."""
 
     model: Model
     logits: Logits
@@ -56,6 +56,7 @@ class Workbench:
     seed: int
     progress: Callable[[str], None] = lambda _: None
     posed: str = AUTO
+    labels: Labels = field(default_factory=lambda: Labels(0))
     trials: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
@@ -243,16 +244,25 @@ class Workbench:
 
     def trial(self, edits: Edits) -> Trial:
         """What the choosing probes say of trial edits."""
-        scores, task = self.scores(edits).astype(np.float64), self.task
+        return self.judged(self.scores(edits))
+
+    def judged(self, scores: np.ndarray) -> Trial:
+        """Likewise, once an edited model's scores of them are known, [N, classes]."""
+        scores, task = scores.astype(np.float64), self.task
         truth = task.truth(self.probes)
         return Trial(
             task.figures(scores, truth, raw=True), task.margins(scores, truth), task.confidence(scores, truth)
         )
 
     @cached_property
+    def before(self) -> np.ndarray:
+        """Logits of the choosing probes before any edit, [N, classes]."""
+        return self.scores(Edits(self.model))
+
+    @cached_property
     def original(self) -> Trial:
         """What the choosing probes say before any edit."""
-        return self.trial(Edits(self.model))
+        return self.judged(self.before)
 
     def affordable(self, trial: Trial, deviations: float = 0) -> bool:
         """Whether the retained classes' loss is within the budget, in accuracy (`exceeds`) and in confidence,

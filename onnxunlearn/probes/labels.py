@@ -89,6 +89,18 @@ class Labels(Sequence[str]):
         name = self.short(column)
         return name if name == f"class {column}" else f"{name} (column {column})"
 
+    def listed(self, columns: Sequence[int]) -> str:
+        """`sneaker, bag and boot`; `classes 4, 5 and 6` where numbers are all there is. Of many the first."""
+        if len(columns) == 1:
+            return self.shown(columns[0])
+        names = [self.short(c) for c in columns]
+        kind = ""
+        if all(not self.names or _NUMBER.fullmatch(self.names[c]) for c in columns):
+            kind, names = "classes ", [name.removeprefix("class ") for name in names]
+        few = len(names) <= _SHOWN
+        shown, last = (names[:-1], names[-1]) if few else (names[:4], f"{len(names) - 4} more")
+        return f"{kind}{', '.join(shown)} and {last}"
+
     def number(self, column: int) -> int:
         """The integer that stands for it."""
         return self.numbers[column] if self.numbers else column

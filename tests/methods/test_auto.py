@@ -1,6 +1,7 @@
 """What the default takes, what it decides by, and what it says of it."""
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,10 +14,11 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import find_logits, load
 from onnxunlearn.methods import Workbench
 from onnxunlearn.methods import auto as policy
-from onnxunlearn.methods.auto import _listed, auto, deciding
+from onnxunlearn.methods.auto import auto, deciding
 from onnxunlearn.methods.cost import Estimate
 from onnxunlearn.methods.erase.erase import Erasure
-from onnxunlearn.probes import Probes
+from onnxunlearn.methods.head import head
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.relevance import parse_composite
 
 from ..graph.models import build, tensor, value
@@ -84,7 +86,7 @@ def test_probes_that_were_pinned_see_nothing_of_what_those_that_decide_do() -> N
     whole = Erasure(made).outcome(~made.forgotten & ~held).edits
     before, after = made.scores(Edits(made.model)).argmax(axis=1), made.scores(whole).argmax(axis=1)
     pinned = ~made.forgotten & ~held
-    found = policy._cost(made, whole, held)
+    found = policy._cost(made, made.scores(whole), held)
     assert found is not None
     truly = 100 * (unseen.scores(whole).argmax(axis=1) != unseen.y)[unseen.y != 3].mean()
     assert truly > 8
@@ -105,7 +107,7 @@ def test_classes_without_probes_stay(given: list[int], share: float) -> None:
     assert found.details["chosen"] == "erase"
     assert found.details["share"] <= share  # with eight probes a class, too few decide
     assert found.details["stand-ins"] == unseen
-    assert _listed(unseen, "class", "classes") in found.details["why"]
+    assert Labels(10).listed(unseen) in found.details["why"]
     x, y = images("mnist_test")
     wide = replace(bench(MLP), probes=Probes({"x": x}, y, "mnist"))
     before, after = (wide.scores(e).argmax(axis=1) == y for e in (Edits(made.model), found.edits))
@@ -148,7 +150,51 @@ def test_an_edit_is_refused_where_it_costs_too_much_by_more_than_chance() -> Non
         assert policy._beyond(Estimate(points, deviation), 0.5) is refused
 
 
-def test_classes_are_listed() -> None:
-    assert _listed([4], "class", "classes") == "class 4"
-    assert _listed([4, 5, 6], "class", "classes") == "classes 4, 5 and 6"
-    assert _listed(list(range(9)), "class", "classes") == "classes 0, 1, 2, 3 and 5 more"
+def test_why_names_classes_by_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("onnxunlearn.methods.erase.stand_ins._EACH", 0)
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
+    found = auto(replace(bench(MLP, only=[3, 0, 1, 2, 4, 5, 6]), labels=Labels(10, names)))
+    assert found.details["why"].startswith("seven, eight and nine without probes, pinned by stand-ins; ")
+    assert found.details["why"].endswith("no stand-in could be made for seven, eight and nine")
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([], "the probes of all other classes were made from the model"),
+        ([1], "the probes of all other classes but class 1 were made from the model"),
+        ([1, 2], "the probes of all other classes but classes 1 and 2 were made from the model"),
+    ],
+)
+def test_which_probes_were_given_and_which_made_is_said(
+    given: list[int], expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whole `erase` is not tried on made probes, however many real ones of other classes can decide."""
+    made = bench(MLP)
+    flags = ~np.isin(made.y, [3, *given])
+    tripled = np.tile(np.arange(len(made.y)), 6)
+    probes = made.probes.select(tripled)
+    some = replace(made, probes=replace(probes, made=flags[tripled]))
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    details = auto(some).details
+    assert f"{expected}: they cannot tell what more would cost" in details["why"]
+    assert details.get("share", 0) <= 0.5
+
+
+def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bench(MLP)
+    asked = []
+    scores = Workbench.scores
+
+    def counted(self: Workbench, edits: Edits) -> np.ndarray:
+        asked.append(bool(edits.feeds))
+        return scores(self, edits)
+
+    monkeypatch.setattr(Workbench, "scores", counted)
+    monkeypatch.setattr(policy, "_against", lambda *_: "no")
+    monkeypatch.setattr(policy, "lra_npp", lambda bench: head(bench))
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    auto(made)
+    # the original, erase as it reports itself, four shares, and what stands in for lra-npp
+    assert (asked.count(False), asked.count(True)) == (1, 6)

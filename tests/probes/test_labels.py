@@ -224,6 +224,23 @@ def test_two_of_one_name_are_said() -> None:
         labels.parse("crane")
 
 
+@pytest.mark.parametrize(
+    ("labels", "columns", "expected"),
+    [
+        (Labels(20), [4], "class 4"),
+        (Labels(20), [4, 5, 6], "classes 4, 5 and 6"),
+        (Labels(20), list(range(9)), "classes 0, 1, 2, 3 and 5 more"),
+        (Labels(3, ("1", "2", "3"), (1, 2, 3)), [0], "class 1 (column 0)"),
+        (Labels(3, ("1", "2", "3"), (1, 2, 3)), [0, 2], "classes 1 and 3"),
+        (ANIMALS, [1], "dog (column 1)"),
+        (ANIMALS, [0, 1, 3], "cat, dog and crane"),
+        (Labels(7, (*NAMES, "7")), list(range(7)), "ant, bee, cat, dog and 3 more"),
+    ],
+)
+def test_classes_are_listed(labels: Labels, columns: list[int], expected: str) -> None:
+    assert labels.listed(columns) == expected
+
+
 @given(st.permutations(range(-3, 3)))
 def test_every_number_means_the_column_it_stands_for(numbers: list[int]) -> None:
     labels = of(zip_map(classlabels_int64s=numbers))

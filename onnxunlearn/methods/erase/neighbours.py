@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from onnxunlearn.edits import Edits
 from onnxunlearn.graph import pooled
 from onnxunlearn.methods.erase.depths import depth_tensors, likeness
 from onnxunlearn.methods.workbench import Workbench
@@ -22,7 +21,7 @@ def votes(bench: Workbench, pinned: np.ndarray) -> np.ndarray:
     nearest by the last features. So a class that no probe shows has its say through its row in the head, and
     which classes have probes decides nothing. pinned: the retained probes that may be looked at, bool [N].
     """
-    scores = bench.scores(Edits(bench.model))[bench.forgotten].astype(np.float64)
+    scores = bench.before[bench.forgotten].astype(np.float64)
     scores[:, list(bench.forget)] = -np.inf
     own = softmax(scores)
     likely = np.argsort(-own.sum(axis=0), kind="stable")[:_CANDIDATES]
