@@ -74,6 +74,7 @@ def main() -> None:
     \b
     Exit codes: 0 done, no figure beyond its limit; 1 done, but one is;
     2 usage or bad input; 3 the model has something unsupported.
+    diff: 0 the files are equal; 1 they differ.
     """
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 

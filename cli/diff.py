@@ -1,6 +1,7 @@
 """`onnxunlearn diff`: what differs between two models."""
 
 import json
+import sys
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from . import console, options
 def diff(original: Path, edited: Path, as_json: bool) -> None:
     """Show what differs between two models.
 
-    Which tensors, rows and bytes, and whether anything else does.
+    Which tensors, rows and bytes, and whether anything else does. As diff and cmp do, it exits with 0 if the
+    files are equal, and with 1 if anything differs.
     """
     before, after = (options.read_model(path, ()) for path in (original, edited))
     found = compare(before, after, lower(before))
@@ -27,6 +29,7 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:
         _show(found)
+    sys.exit(0 if found.equal else 1)
 
 
 def _show(found: Diff) -> None:
@@ -42,12 +45,14 @@ def _show(found: Diff) -> None:
     same = f"both files have {console.size(before)}"
     other = f"the files have {console.number(before)} and {console.size(after)}"
     say(f"{console.size(found.bytes)} differ; {same if before == after else other}")
+    for original, edited in found.renamed:
+        say(f"data file {original} is called {edited}, also where the model's file names it")
     if found.others:
         say(console.coloured("also differs:", "red"))
         for other in found.others:
             say(f"  {other}")
     else:
-        say("nothing else differs" if found.tensors else "the files are equal")
+        say("the files are equal" if found.equal else "nothing else differs")
 
 
 def _rows(rows: tuple[int, ...]) -> str:

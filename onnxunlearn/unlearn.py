@@ -61,6 +61,8 @@ class Result:
         """
         out, *others = self.edited.save(path, overwrite, {**self.inputs, **(keep or {})})
         self.report["edited"] = judge.describe_files(out, others)
+        sizes = self.report["changes"]["sizes"][0], sum(file.stat().st_size for file in (out, *others))
+        self.report["changes"] |= {"renamed": self.edited.renamed(out), "sizes": sizes}
         return out
 
 

@@ -74,6 +74,10 @@ class Edited:
                 path.unlink(missing_ok=True)
         return [path, *targets]
 
+    def renamed(self, out: Path) -> list[tuple[str, str]]:
+        """Data files of the original, each with what its copy is called beside `out`, where that differs."""
+        return [(one, other) for one, other in copy_names(self.original, out.name).items() if one != other]
+
     def _copy_data(self, folder: Path, names: Mapping[str, str], stack: ExitStack) -> list[Path]:
         """Into files that take their place when the stack is left."""
         patches = patches_of(self.original.stored, self.outside)

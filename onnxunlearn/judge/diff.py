@@ -33,8 +33,9 @@ class TensorDiff:
 class Diff:
     """tensors: those that differ. others: everything else that differs, named; empty after `run`.
 
-    bytes: differing bytes in the files. sizes: of both. Data files count too. renamed: data files of the
-    edited model that have another name than those of the original.
+    bytes: differing bytes in the files, but for the names of data files. sizes: of both. Data files count
+    too. renamed: data files of the edited model that have another name than those of the original, of which
+    the model's file holds the names.
     """
 
     tensors: tuple[TensorDiff, ...]
@@ -42,6 +43,11 @@ class Diff:
     bytes: int
     sizes: tuple[int, int]
     renamed: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def equal(self) -> bool:
+        """Whether nothing differs at all."""
+        return not (self.tensors or self.others or self.renamed)
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
@@ -68,13 +74,14 @@ def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
                     changed[name] = after
     names = moved(original, edited)
     explained = relocated(_written(original, changed), original.proto, names)
+    moved_only = relocated(original.data, original.proto, names)
     others = [] if explained == edited.data else _other_differences(explained, edited)
     others += data_files_differ(original, edited, [t.name for t in tensors])
     sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
     return Diff(
         tuple(tensors),
         tuple(others),
-        _differing_bytes(original.data, edited.data) + outside,
+        _differing_bytes(moved_only, edited.data) + outside,
         (sizes[0], sizes[1]),
         tuple((before, after) for before, after in names.items() if before != after),
     )
