@@ -53,11 +53,24 @@ def _show_scores(found: Inspection) -> None:
         size, by = found.embedding["size"], found.embedding["by"]
         say(f"output   {found.output}: an embedding, {size} numbers scaled to length 1 by {by}; no classes")
         return
+    if found.logits is None:
+        for each in found.outputs:
+            behind = f", before {each.normaliser}" if each.normaliser else ""
+            say(f"output   {each.output}: {each.classes} classes (logits {each.logits}{behind})")
+        say("         each could be meant: choose one with --output-name, here and in the other commands")
+        return
     made = f", made of {found.logits_of}" if found.logits_of else ""
     behind = f", before {', '.join(found.behind)}" if found.behind else ""
     say(f"logits   {found.logits}: {found.classes} classes{made}{behind} (output {found.output})")
     if found.head is not None:
         say(f"head     {found.head}")
+    if others := _others(found):
+        say(f"others   {', '.join(others)}: class scores, too; --output-name chooses them")
+
+
+def _others(found: Inspection) -> list[str]:
+    """The outputs that hold the scores of something else."""
+    return [o.output for o in found.outputs if o.output != found.output and o.logits != found.logits]
 
 
 def _show(found: Inspection) -> None:

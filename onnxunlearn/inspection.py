@@ -3,10 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from math import prod
 from typing import Any
 
-import numpy as np
 import onnx
 
 from onnxunlearn import judge
@@ -21,6 +19,7 @@ from onnxunlearn.graph import (
     ModelSource,
     Node,
     class_rows,
+    every_logits,
     find_layers,
     find_scores,
     in_training,
@@ -30,16 +29,16 @@ from onnxunlearn.graph import (
 from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.messages import messages
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
-from onnxunlearn.lowering.bodies import OPEN
+from onnxunlearn.one_run import hindrance, may_not_end, one_sample, too_many
 from onnxunlearn.probes import Labels
-from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
 from onnxunlearn.reverse.settle import settle
 
+#: why no rules are shown where it is not said which output is meant
+SEVERAL = "several outputs could hold class scores; choose one with --output-name"
 _QUANTISED = (
     "QuantizeLinear",
     "DequantizeLinear",
@@ -49,10 +48,6 @@ _QUANTISED = (
     "MatMulNBits",
     "QGemm",
 )
-#: values that a tensor may have for one sample if the model is to be run for this: 256 MiB in float32
-_LARGEST_TENSOR = 2**26
-#: nodes that a model may have for this: some ten seconds
-_MOST_NODES = 20_000
 
 
 @dataclass(frozen=True)
@@ -81,9 +76,21 @@ class RuleCount:
 
 
 @dataclass(frozen=True)
-class Inspection:
-    """covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
+class ScoresSummary:
+    """An output that could hold class scores, and its logits."""
 
+    output: str
+    logits: str
+    classes: int
+    normaliser: str | None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """outputs: all that could hold class scores. Where there are several, and none was named, output, logits
+    and classes are None, and layers and ops those of all.
+
+    covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
     normaliser, behind: what the scores are of the logits, and all that stands in between, in words.
     logits_of: what the logits are made of in memory, where the file has no such tensor. head: how the rows of
     a layer make the logits; None where row i simply makes class i. embedding: size and the node that scales
@@ -102,12 +109,13 @@ class Inspection:
     opsets: dict[str, int]
     inputs: dict[str, dict[str, Any]]
     batch_size: int | None
-    output: str
+    output: str | None
     logits: str | None
     logits_of: str | None
     normaliser: str | None
     behind: tuple[str, ...]
     classes: int | None
+    outputs: tuple[ScoresSummary, ...]
     labels: Labels
     head: str | None
     embedding: dict[str, Any] | None
@@ -136,25 +144,36 @@ def inspect(
     composite: str = "epsilon_plus",
     engine: str = "onnxruntime",
 ) -> Inspection:
-    """Describe a model. Raises InputError if it cannot be loaded or has no usable logits."""
+    """Describe a model. output_name: whose scores are meant, where several outputs could hold some. Raises
+    InputError if it cannot be loaded or has no usable logits."""
     rules_for = parse_composite(composite)
     model = load(model)
-    hindrance = _hindrance(model)
-    seen = lower(model) if hindrance else _seen(model, engine)
-    found = find_scores(seen, output_name)
+    obstacle = hindrance(model)
+    seen = lower(model) if obstacle else _seen(model, engine)
+    heads = every_logits(seen)
+    several = output_name is None and len(heads) > 1
+    found = heads[0] if several else find_scores(seen, output_name)
     embedding = None if isinstance(found, Logits) else found
     logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
-    labels = Labels(0) if embedding else Labels.of(model, logits)
+    meant = not (embedding or several)  # whether it is known which scores are
+    labels = Labels.of(model, logits) if meant else Labels(0)
     doubts: list[str] = []
-    if hindrance is None and embedding is None and logits.normaliser is None:
+    if several:
+        obstacle = obstacle or SEVERAL
+    elif obstacle is None and meant and logits.normaliser is None:
         logits, doubts = _as_it_runs(model, seen, logits, engine)
-    seen = logits.within(seen)
+    ends = heads if several else [logits]
+    for end in ends:
+        seen = end.within(seen)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
-    nodes = path_between(seen, [i.name for i in seen.inputs], logits.tensor)
+    inputs = [i.name for i in seen.inputs]
+    nodes = list({n.index: n for end in ends for n in path_between(seen, inputs, end.tensor)}.values())
     ops = Counter(node.kind for node in nodes if any(o in carrying for o in node.outputs))
     layers = find_layers(seen, EVERY_KIND)
     editable = {layer.node.name for layer in layers}
-    rules, obstacle = ((), hindrance) if hindrance else _rules(model, seen, logits, rules_for, engine)
+    rules: tuple[RuleCount, ...] = ()
+    if obstacle is None:
+        rules, obstacle = _rules(model, seen, logits, rules_for, engine)
     return Inspection(
         path=None if model.path is None else model.path.name,
         sha256=sha256(model.data),
@@ -166,14 +185,15 @@ def inspect(
             for i in model.inputs
         },
         batch_size=model.batch_size,
-        output=logits.output,
-        logits=None if embedding else logits.tensor,
-        logits_of=logits.of or None,
-        normaliser=logits.normaliser,
-        behind=logits.behind,
-        classes=None if embedding else logits.classes,
+        output=None if several else logits.output,
+        logits=logits.tensor if meant else None,
+        logits_of=(logits.of or None) if meant else None,
+        normaliser=logits.normaliser if meant else None,
+        behind=logits.behind if meant else (),
+        classes=logits.classes if meant else None,
+        outputs=tuple(ScoresSummary(h.output, h.tensor, h.classes, h.normaliser) for h in heads),
         labels=labels,
-        head=None if embedding else _head(seen, logits, layers),
+        head=_head(seen, logits, layers) if meant else None,
         embedding=None if embedding is None else {"size": embedding.size, "by": embedding.by},
         layers=tuple(
             LayerSummary(
@@ -198,7 +218,12 @@ def inspect(
         composite=rules_for.name,
         rules=rules,
         obstacle=obstacle,
-        warnings=(*not_finite(model), *in_training(seen, logits), *labels.notes, *doubts),
+        warnings=(
+            *not_finite(model),
+            *dict.fromkeys(line for end in ends for line in in_training(seen, end)),
+            *labels.notes,
+            *doubts,
+        ),
     )
 
 
@@ -206,17 +231,17 @@ def _seen(model: Model, engine: str) -> Model:
     """Contrib and quantised ops as the plain ones that relevance sees, bodies in place of what holds them."""
     seen = lower(model)
     try:
-        return settle(seen, _example(model), create_engine(engine))
+        return settle(seen, one_sample(model), create_engine(engine))
     except (OnnxUnlearnError, MemoryError):  # named as the obstacle
         return seen
 
 
 def _as_it_runs(model: Model, seen: Model, logits: Logits, engine: str) -> tuple[Logits, list[str]]:
     """The logits in the light of one sample: scores that are probabilities are no logits."""
-    if _may_not_end(seen) is not None:
+    if may_not_end(seen) is not None:
         return logits, []
     try:
-        said = judge.scores(model, logits, create_engine(engine), _example(model), model.batch_size or 1)
+        said = judge.scores(model, logits, create_engine(engine), one_sample(model), model.batch_size or 1)
     except (OnnxUnlearnError, MemoryError, IndexError, ValueError):  # or is not what it is declared as
         return logits, []
     return logits.as_seen(seen, said), logits.doubts(said)
@@ -244,62 +269,23 @@ def _stored_as(seen: Model, layer: Layer) -> str:
     return layer.weight.name if encoding is None else encoding.integers.name
 
 
-def _hindrance(model: Model) -> str | None:
-    """Why the model cannot be run for this, in a line; None if it can."""
-    try:
-        inputs = declared_inputs(model)
-    except OnnxUnlearnError as error:
-        return str(error)
-    for given in inputs:
-        if None in given.sizes[1:]:
-            return f"input {given.name!r} has free sizes besides the batch"
-    if len(model.nodes) > _MOST_NODES:
-        return _too_many(model)
-    sizes = {name: prod(d or 1 for d in shape) for name, shape in model.shapes.items()}
-    largest = max(sizes, key=lambda name: sizes[name], default="")
-    if largest and sizes[largest] > _LARGEST_TENSOR:
-        return f"tensor {largest!r} alone has {sizes[largest]:,} values a sample"
-    return None
-
-
-def _too_many(model: Model) -> str:
-    return f"with {len(model.nodes):,} nodes it would take minutes (shown up to {_MOST_NODES:,})"
-
-
 def _rules(
     model: Model, seen: Model, logits: Logits, composite: Composite, engine: str
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled."""
     if not (ends := sources(seen)):
         return (), "no input is float, and none looks anything up in an embedding"
-    if len(seen.nodes) > _MOST_NODES:
-        return (), _too_many(seen)
-    if (endless := _may_not_end(seen)) is not None:
-        return (), endless
+    if (why_not := too_many(seen) or may_not_end(seen)) is not None:
+        return (), why_not
     try:
         propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
-        found = propagator.compiled(_example(model)).rules
+        found = propagator.compiled(one_sample(model)).rules
     except OnnxUnlearnError as error:
         return (), str(error)
     except MemoryError:
         return (), "one sample does not fit into memory"
     counts = Counter((r.op, r.kind, r.rule) for r in found)
     return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
-
-
-def _may_not_end(seen: Model) -> str | None:
-    """A line on a Loop, anywhere in the model: a run to find out how often it runs might never end."""
-    for node in seen.nodes:
-        if any(inner.op_type == "Loop" for inner in (node.proto, *messages(node.proto, onnx.NodeProto))):
-            within = "" if node.kind == "Loop" else "of a Loop in it, "
-            return f"{node}: {within}{OPEN['Loop']}"
-    return None
-
-
-def _example(model: Model) -> dict[str, np.ndarray]:
-    """One sample (or the batch that is baked in) of ones: enough to learn the shapes."""
-    size = model.batch_size or 1
-    return {i.name: np.ones([size, *(s or 1 for s in i.sizes[1:])], i.dtype) for i in declared_inputs(model)}
 
 
 def _dtype(element_type: int) -> str:

@@ -16,7 +16,14 @@ from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.label_encoder import label_mapping
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
-from onnxunlearn.graph.logits import EmbeddingOutput, Logits, are_probabilities, find_logits, find_scores
+from onnxunlearn.graph.logits import (
+    EmbeddingOutput,
+    Logits,
+    are_probabilities,
+    every_logits,
+    find_logits,
+    find_scores,
+)
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files
 from onnxunlearn.graph.precision import as_float64
@@ -52,6 +59,7 @@ __all__ = [
     "class_labels",
     "class_rows",
     "counts_bytes",
+    "every_logits",
     "expose",
     "find_head",
     "find_heads",

@@ -1,5 +1,6 @@
 """Find the tensor in which a class is one number: the logits."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -155,7 +156,7 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
             raise InputError(f"output {output_name!r} holds no class scores (expected float [N, classes])")
         return found
     traced = [found for o in outputs.values() if (found := _trace(model, reader, o)) is not None]
-    candidates = [found for found in traced if isinstance(found, Logits)]
+    candidates = _distinct(model, traced)
     if not candidates and traced:
         return traced[0]
     if not candidates:
@@ -167,13 +168,24 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
         raise InputError(
             f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; {why}"
         )
-    # What only names classes counts where nothing holds the scores of all.
-    candidates = [found for found in candidates if selected(model, found.output) is None] or candidates
-    by_tensor = {found.tensor: found for found in reversed(candidates)}
-    if len(by_tensor) > 1:
-        names = ", ".join(found.output for found in candidates if found in by_tensor.values())
+    if len(candidates) > 1:
+        names = ", ".join(each.output for each in candidates)
         raise InputError(f"several outputs could hold class scores: {names}; choose one with --output-name")
     return candidates[0]
+
+
+def every_logits(model: Model) -> list[Logits]:
+    """All that could hold class scores, of outputs that say the same the first one, in their order."""
+    reader = Reader(model)
+    traced = [_trace(model, reader, output) for output in model.graph.output]
+    return _distinct(model, [found for found in traced if found is not None])
+
+
+def _distinct(model: Model, traced: Sequence[Logits | EmbeddingOutput]) -> list[Logits]:
+    found = [each for each in traced if isinstance(each, Logits)]
+    # What only names classes counts where nothing holds the scores of all.
+    found = [each for each in found if selected(model, each.output) is None] or found
+    return [each for i, each in enumerate(found) if each.tensor not in {f.tensor for f in found[:i]}]
 
 
 def _refuse_trees(model: Model) -> None:

@@ -48,3 +48,39 @@ def test_ops_without_a_rule_are_named(folder: Path) -> None:
     ran = onnxunlearn("inspect", "topk.onnx")
     assert ran.code == 0
     assert "LRP lacks TopK ×1" in ran.out.splitlines()
+
+
+def test_several_heads_are_listed_with_how_to_choose(folder: Path) -> None:
+    proto = mlp()
+    proto.graph.node.append(helper.make_node("Gemm", ["/3/Gemm_output_0", "w", "b"], ["side"], "second"))
+    proto.graph.node.append(helper.make_node("Softmax", ["side"], ["p"], axis=1))
+    inner = next(node.output[0] for node in proto.graph.node if node.name == "/3/Gemm")
+    proto.graph.node[-2].input[0] = inner
+    proto.graph.initializer.append(helper.make_tensor("w", T.FLOAT, [64, 3], [0.5] * 192))
+    proto.graph.initializer.append(helper.make_tensor("b", T.FLOAT, [3], [0.0] * 3))
+    proto.graph.output.append(helper.make_tensor_value_info("p", T.FLOAT, ["batch", 3]))
+    (folder / "two.onnx").write_bytes(proto.SerializeToString())
+    ran = onnxunlearn("inspect", "two.onnx")
+    assert (ran.code, ran.err) == (0, "")
+    lines = [line.rstrip() for line in ran.out.splitlines()]
+    assert lines[2:5] == [
+        "output   logits: 10 classes (logits logits)",
+        "output   p: 3 classes (logits side, before Softmax)",
+        "         each could be meant: choose one with --output-name, here and in the other commands",
+    ]
+    rows = [" ".join(line.split()) for line in lines]
+    assert "/5/Gemm Gemm 10 10 × 64 yes 5.weight" in rows
+    assert "second Gemm 3 3 × 64 yes w" in rows
+    told = json.loads(onnxunlearn("inspect", "two.onnx", "--json").out)
+    assert (told["output"], told["logits"], told["classes"], told["covered"]["Gemm"]) == (None, None, None, 4)
+    assert [(o["output"], o["classes"]) for o in told["outputs"]] == [("logits", 10), ("p", 3)]
+    for name, line in (
+        ("logits", "logits   logits: 10 classes (output logits)"),
+        ("p", "logits   side: 3 classes, before Softmax (output p)"),
+    ):
+        lines = onnxunlearn("inspect", "two.onnx", "--output-name", name).out.splitlines()
+        assert line in lines
+        other = "p" if name == "logits" else "logits"
+        assert f"others   {other}: class scores, too; --output-name chooses them" in lines
+        assert any(line.startswith("rules of epsilon_plus") for line in lines)
+    assert "others " not in onnxunlearn("inspect", "m.onnx").out

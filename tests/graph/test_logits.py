@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, are_probabilities, expose, find_logits, load
+from onnxunlearn.graph import Logits, are_probabilities, every_logits, expose, find_logits, load
 
 from .models import SAMPLES, Dims, assert_one_line, build, loaded, numbers, run, tensor, value
 
@@ -105,6 +105,15 @@ TWO_HEADS = classifier(
     [value("y", ["N", 5]), value("z", ["N", 5]), value("i", ["N"], TensorProto.INT64)],
 )
 TWO_HEADS.graph.node.append(helper.make_node("ArgMax", ["h"], ["i"], axis=1, keepdims=0))
+
+
+def test_all_that_could_be_meant_in_the_order_of_outputs() -> None:
+    assert every_logits(loaded(TWO_HEADS)) == [Logits("h", "y", 5, "Softmax"), Logits("z", "z", 5, None)]
+    again = classifier(
+        [("Softmax", "h", "y", {}), ("Relu", "h", "z", {}), ("LogSoftmax", "h", "p", {})],
+        [value("y", ["N", 5]), value("z", ["N", 5]), value("p", ["N", 5])],
+    )
+    assert [found.output for found in every_logits(loaded(again))] == ["y", "z"]
 
 
 def test_several_outputs_are_ambiguous() -> None:
