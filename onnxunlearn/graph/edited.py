@@ -16,8 +16,9 @@ from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.external import data_file, lend
 from onnxunlearn.graph.outputs import NOTHING, Inputs, check_outputs
 from onnxunlearn.graph.save import patch, relocated
-from onnxunlearn.graph.snapshot import Snapshot, changed
+from onnxunlearn.graph.snapshot import Snapshot
 from onnxunlearn.graph.view import Model
+from onnxunlearn.stamps import changed
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,6 @@ class Edited:
             file = stack.enter_context(replacing(folder / name, permissions_of(source)))
             copied = copy_patched(source, file, [p for location in same for p in patches.get(location, [])])
             if copied != self.began.data[same[0]].sha256:
-                raise changed(str(self.original.folder / same[0]))
+                raise changed(self.original.folder / same[0])
             written.append(folder / name)
         return written

@@ -17,6 +17,7 @@ from onnxunlearn.graph.scales import check_scales
 from onnxunlearn.graph.structure import check_structure
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
 from onnxunlearn.graph.view import Model
+from onnxunlearn.stamps import changed, stamp_of
 
 #: protobuf's own limit, in bytes
 _LARGEST_FILE = 2**31 - 1
@@ -64,15 +65,15 @@ def load(source: ModelSource) -> Model:
 
 def _read(path: Path) -> bytes:
     with path.open("rb") as file:
-        before = os.fstat(file.fileno())
-        if before.st_size > _LARGEST_FILE:
+        before = stamp_of(file.fileno())
+        if before.bytes > _LARGEST_FILE:
             raise InputError(
                 f"{path}: larger than 2 GiB, which no ONNX file can be; save the weights as external data"
             )
         data = file.read()
-        after = os.fstat(file.fileno())
-    if (len(data), before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
-        raise InputError(f"{path}: changed while it was read; wait until it has been written")
+        after = stamp_of(file.fileno())
+    if after != (before.modified, len(data)):
+        raise changed(path)
     return data
 
 

@@ -10,14 +10,14 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import data_file, locations
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
 from onnxunlearn.graph.view import Model
+from onnxunlearn.stamps import Stamp, changed, stamp_of
 
 
 @dataclass(frozen=True)
 class DataFile:
-    """A data file as it was. modified: nanoseconds."""
+    """A data file as it was."""
 
-    bytes: int
-    modified: int
+    stamp: Stamp
     sha256: str
 
 
@@ -47,33 +47,25 @@ class Snapshot:
             status = os.stat(path)
             same = stat.S_ISREG(status.st_mode) and status.st_size == len(self.model.data)
             if not same or path.read_bytes() != self.model.data:
-                raise changed(str(path))
+                raise changed(path)
             for location, was in self.data.items():
-                status = os.stat(data_file(path.parent, location))
-                if (status.st_size, status.st_mtime_ns) != (was.bytes, was.modified):
-                    raise changed(str(path.parent / location))
+                if stamp_of(data_file(path.parent, location)) != was.stamp:
+                    raise changed(path.parent / location)
         except OSError:
-            raise changed(str(path)) from None
-
-
-def changed(name: str) -> InputError:
-    return InputError(
-        f"{name}: changed while it was worked on; wait until it has been written, then run again"
-    )
+            raise changed(path) from None
 
 
 def _seen(model: Model, location: str) -> DataFile:
     assert model.folder is not None  # a model of bytes has no data files, see `load`
     try:
         path = data_file(model.folder, location)
-        before = os.stat(path)
-        found = DataFile(before.st_size, before.st_mtime_ns, sha256_of(path))
-        after = os.stat(path)
+        found = DataFile(stamp_of(path), sha256_of(path))
+        after = stamp_of(path)
     except OSError as error:
         name = model.folder / location
         raise InputError(
             f"{name}: cannot be read ({error.strerror or error}); check its permissions"
         ) from None
-    if (after.st_size, after.st_mtime_ns) != (found.bytes, found.modified):
-        raise changed(str(model.folder / location))
+    if after != found.stamp:
+        raise changed(model.folder / location)
     return found

@@ -46,7 +46,7 @@ def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
     """What the report says of the original. Its data files are called as it calls them. labels: what the
     columns of its scores are called."""
     model = files.model
-    data = [{"path": name, "sha256": f.sha256, "bytes": f.bytes} for name, f in files.data.items()]
+    data = [{"path": name, "sha256": f.sha256, "bytes": f.stamp.bytes} for name, f in files.data.items()]
     return {
         "path": None if model.path is None else model.path.name,
         "sha256": sha256(model.data),

@@ -1,7 +1,7 @@
 """Samples of any number: read batch by batch, again and again; and some drawn where all cannot be held.
 
 Probes whose arrays are `Unread` are a stream: `engines.batching` runs them as it runs any, `probes.each` and
-`probes.blocks` go through them. May import errors and probes.
+`probes.blocks` go through them. May import errors, probes and stamps.
 """
 
 from onnxunlearn.streams.drawing import RESERVOIR, drawn, reservoir

@@ -13,10 +13,8 @@ from onnxunlearn.probes import Readers, Unread
 from onnxunlearn.probes.arrays import check_bomb, check_magic, read_arrays
 from onnxunlearn.probes.images import read_image, read_images
 from onnxunlearn.probes.preprocess import Preprocessor
+from onnxunlearn.stamps import Stamp, changed, stamp_of
 from onnxunlearn.streams.rows import Rows
-
-#: when a file was written, and its size; None of one that is gone
-_State = tuple[int, int] | None
 
 #: bytes up to which samples are held: reading them once is quicker than to read them for each model
 HELD = 2**28
@@ -24,12 +22,13 @@ HELD = 2**28
 
 @dataclass(frozen=True, eq=False)
 class Images:
-    """like: the first one, and what it gave. states: of the files as they were found."""
+    """like: the first one, and what it gave. stamps: of the files as they were found;
+    None of one that was gone."""
 
     paths: Sequence[Path]
     preprocess: Preprocessor
     like: tuple[Path, np.ndarray]
-    states: Sequence[_State]
+    stamps: Sequence[Stamp | None]
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -43,7 +42,7 @@ class Images:
         """Raises InputError as `read_images` does, and if a file has changed."""
         samples = read_images([self.paths[i] for i in which], self.preprocess, self.like)
         for i in which:
-            _check_unchanged(self.paths[i], self.states[i])
+            _check_unchanged(self.paths[i], self.stamps[i])
         return samples
 
 
@@ -53,7 +52,7 @@ class Stored:
 
     path: Path
     rows: Rows
-    state: _State
+    stamp: Stamp | None
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -71,7 +70,7 @@ class Stored:
             raise InputError(
                 f"{self.path}: damaged or truncated ({one_line(error)}); save the arrays again"
             ) from None
-        _check_unchanged(self.path, self.state)
+        _check_unchanged(self.path, self.stamp)
         return samples
 
 
@@ -83,8 +82,8 @@ def images(paths: Sequence[Path], preprocess: Preprocessor) -> np.ndarray:
     for path in paths:  # a pipe or a device would be waited for
         if not path.is_file():
             read_image(path, preprocess)
-    states = [_state(path) for path in paths]
-    return cast(np.ndarray, Unread.of(Images(paths, preprocess, (paths[0], first), states)))
+    stamps = [_stamp(path) for path in paths]
+    return cast(np.ndarray, Unread.of(Images(paths, preprocess, (paths[0], first), stamps)))
 
 
 def arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
@@ -131,22 +130,21 @@ def _stored(path: Path, file: IO[bytes], size: int) -> Stored | None:
     if not plain or not shape or dtype.hasobject or (column_major and len(shape) > 1) or min(shape) < 1:
         return None
     rows = Rows(file, file.tell(), shape, dtype)
-    return Stored(path, rows, _state(path)) if rows.end <= size else None
+    return Stored(path, rows, _stamp(path)) if rows.end <= size else None
 
 
-def _state(path: Path) -> _State:
+def _stamp(path: Path) -> Stamp | None:
     try:
-        found = path.stat()
+        return stamp_of(path)
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
 
 
-def _check_unchanged(path: Path, state: _State) -> None:
+def _check_unchanged(path: Path, stamp: Stamp | None) -> None:
     """What is read again and again has to be the same; what is gone, but open, is."""
-    now = _state(path)
-    if now is not None and now != state:
-        raise InputError(f"{path}: was written to while it was read; run again when it is at rest")
+    now = _stamp(path)
+    if now is not None and now != stamp:
+        raise changed(path)
 
 
 def _unread(stored: Stored) -> np.ndarray:

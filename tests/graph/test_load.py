@@ -8,7 +8,7 @@ import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import onnx
@@ -135,16 +135,17 @@ def test_a_model_that_changes_while_it_is_read(
 ) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes(MLP)
-    fstat = os.fstat
+    stat = os.stat
 
-    def then_written(file: int) -> os.stat_result:
-        found = fstat(file)
-        path.write_bytes(content)
-        os.utime(path, ns=(0, found.st_mtime_ns + 1))
+    def then_written(file: Any, **options: Any) -> os.stat_result:
+        found = stat(file, **options)
+        if isinstance(file, int):
+            path.write_bytes(content)
+            os.utime(path, ns=(0, found.st_mtime_ns + 1))
         return found
 
-    monkeypatch.setattr(os, "fstat", then_written)
-    refused(path, "changed while it was read")
+    monkeypatch.setattr(os, "stat", then_written)
+    refused(path, "changed while it was worked on")
 
 
 @pytest.mark.parametrize("field", ["graph", "opset_import"])

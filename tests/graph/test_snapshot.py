@@ -111,8 +111,8 @@ def test_the_same_bytes_again_are_no_change(model: Model, tmp_path: Path) -> Non
 def test_what_it_says_of_data_files(model: Model, tmp_path: Path) -> None:
     (file,) = Snapshot.of(model).data.items()
     assert file[0] == "d"
-    assert (file[1].bytes, file[1].sha256) == (48, hashlib.sha256(W.tobytes()).hexdigest())
-    assert file[1].modified == (tmp_path / "in" / "d").stat().st_mtime_ns
+    assert (file[1].stamp.bytes, file[1].sha256) == (48, hashlib.sha256(W.tobytes()).hexdigest())
+    assert file[1].stamp.modified == (tmp_path / "in" / "d").stat().st_mtime_ns
 
 
 def test_a_model_of_bytes_has_no_files() -> None:
