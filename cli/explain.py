@@ -38,7 +38,7 @@ from . import console, options, reading
 @click.option("--input", "input_name", metavar="NAME", help="Which input is drawn, if there are several.")
 @click.option("--vocabulary", type=reading.FILE, metavar="FILE", help="For token inputs: one token a line.")
 @click.option(
-    "-o", "--output", type=options.OUTPUT, required=True, metavar="DIR", help="Folder of the pictures."
+    "-o", "--output", type=options.FOLDER, required=True, metavar="DIR", help="Folder of the pictures."
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures in DIR.")
 @options.engine_options

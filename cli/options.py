@@ -12,7 +12,7 @@ import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load, not_finite, parse_shapes, with_input_shapes
+from onnxunlearn.graph import Model, load, named_file, not_finite, parse_shapes, with_input_shapes
 from onnxunlearn.judge import foreign_report
 from onnxunlearn.probes import read_labels
 from onnxunlearn.sources import model_files
@@ -22,9 +22,31 @@ from . import console, reading
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-#: a file or folder that is written; checked by the package, whose messages say more than click's. What is
-#: read has a type of `reading`
-OUTPUT = click.Path(path_type=Path, readable=False)
+
+class _File(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions alone
+    """A file that is written, never stdout."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "-":
+            raise InputError("-: nothing but text goes to stdout; give a path (./- for a file of that name)")
+        return named_file(value)
+
+
+class _Folder(click.ParamType):  # type: ignore[type-arg]
+    """A folder that is written to."""
+
+    name = "path"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        if value == "":
+            raise InputError("the path of an output folder is empty; give one, or . for this folder")
+        return Path(value)
+
+
+#: what is written; checked further by the package. What is read has a type of `reading`
+FILE, FOLDER = _File(), _Folder()
 
 
 def model_argument(name: str = "model") -> Callable[[F], F]:

@@ -72,7 +72,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="Share out the class's logit, or its lead over the strongest (or the mean) of the others.",
 )
 @click.option("--tensors", default="inputs", show_default=True, metavar="inputs|all|NAME,...")
-@click.option("-o", "--output", type=options.OUTPUT, required=True, metavar="OUT.npz")
+@click.option("-o", "--output", type=options.FILE, required=True, metavar="OUT.npz")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.engine_options
 @options.quiet_option

@@ -27,7 +27,7 @@ from . import console, findings, options, reading
 )
 @options.data_options(required=False)
 @click.option(
-    "-o", "--output", type=options.OUTPUT, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
+    "-o", "--output", type=options.FILE, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option(
@@ -58,7 +58,7 @@ from . import console, findings, options, reading
 @options.max_retain_drop_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--report", type=options.OUTPUT, metavar="DIR", help="Folder for the report; default: beside OUT."
+    "--report", type=options.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
 @options.json_option
 @click.option("--dry-run", is_flag=True, help="Do everything but write files.")

@@ -25,7 +25,7 @@ from onnxunlearn.graph.logits import (
     find_scores,
 )
 from onnxunlearn.graph.node import Node
-from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files
+from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files, named_file
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import patch
@@ -71,6 +71,7 @@ __all__ = [
     "label_mapping",
     "load",
     "may_grow",
+    "named_file",
     "not_finite",
     "obstacle",
     "parse_shapes",

@@ -21,13 +21,13 @@ NOTHING: Inputs = MappingProxyType({})
 
 def check_output(out: str | os.PathLike[str], inputs: Inputs, overwrite: bool = False) -> Path:
     """`out` as a path that may be written. Raises InputError if it is an input, exists or has no folder."""
-    path = Path(out)
+    path = named_file(out)
     found = status_of(path)
     if found is not None:
         check_not_read(path, inputs)
         if stat.S_ISDIR(found.st_mode):
             raise InputError(f"{path}: is a folder; give the path of the file to write")
-        if not stat.S_ISREG(found.st_mode):
+        if not stat.S_ISREG(found.st_mode) or _is_open_file(path):
             raise InputError(f"{path}: is a device or a pipe; give the path of the file to write")
         if not overwrite:
             raise InputError(f"{path}: exists already; add --overwrite or give another path with -o")
@@ -38,6 +38,16 @@ def check_output(out: str | os.PathLike[str], inputs: Inputs, overwrite: bool = 
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise InputError(f"{path}: the folder {path.parent} cannot be written; give another path with -o")
     return path
+
+
+def named_file(out: str | os.PathLike[str]) -> Path:
+    """`out` as a path. Raises InputError for what can name no file."""
+    text = os.fspath(out)
+    if not text:
+        raise InputError("the path of an output is empty; give the path of the file to write")
+    if text.endswith(("/", os.sep)):
+        raise InputError(f"{text}: is the name of a folder; give the path of the file to write")
+    return Path(text)
 
 
 def check_outputs(
@@ -81,6 +91,13 @@ def input_files(model: Model) -> dict[Path, str]:
         **dict.fromkeys(data, "part of the input model"),
         model.path: "the input model",
     }
+
+
+def _is_open_file(path: Path) -> bool:
+    """Whether it is no file of its own, but stands for one that is open, as /dev/stdout does."""
+    with suppress(OSError):
+        return os.readlink(path).startswith("/proc/")
+    return False
 
 
 def _files(path: Path) -> Iterator[Path]:

@@ -211,6 +211,21 @@ def test_a_device(folder: Path) -> None:
     assert "is a device or a pipe" in refused(folder, 2, *run("-o", "/dev/null", "--overwrite"))
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("-o", ""), "the path of an output is empty; give the path of the file to write"),
+        (("-o", "new/"), "new/: is the name of a folder; give the path of the file to write"),
+        (("-o", "-"), "-: nothing but text goes to stdout; give a path (./- for a file of that name)"),
+        (("--report", ""), "the path of an output folder is empty; give one, or . for this folder"),
+        (("--report", "new"), "new/m.unlearned.report.json: the folder new does not exist; create it first"),
+    ],
+)
+def test_paths_of_nothing(folder: Path, arguments: tuple[str, ...], message: str) -> None:
+    """A variable that was never set, a folder to be, stdout: no file is made of that name."""
+    assert message in refused(folder, 2, *run(*arguments))
+
+
 def test_a_report_that_cannot_be_written_takes_the_model_with_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -38,6 +38,28 @@ def test_what_is_no_file(model: Model, tmp_path: Path) -> None:
     refused(model, Path(os.devnull), True, "is a device or a pipe")
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd/1"), reason="there is no /proc")
+def test_what_stands_for_an_open_file(model: Model, tmp_path: Path) -> None:
+    """/dev/stdout is such a link: to a regular file where the shell was told `> file`."""
+    with (tmp_path / "open").open("wb") as file:
+        link = tmp_path / "stdout"
+        link.symlink_to(f"/proc/{os.getpid()}/fd/{file.fileno()}")
+        refused(model, link, True, "is a device or a pipe")
+    (tmp_path / "link").symlink_to(tmp_path / "open")
+    assert check_output(tmp_path / "link", {}, overwrite=True) == tmp_path / "link"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("", "the path of an output is empty"), ("new/", "new/: is the name of a folder; give the path of")],
+)
+def test_names_of_no_file(name: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError) as caught:
+        check_output(name, {})
+    assert_one_line(caught.value, message)
+
+
 def test_a_folder_without_permission(model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "access", lambda *_: False)  # root may write anywhere
     refused(model, tmp_path / "out.onnx", False, f"the folder {tmp_path} cannot be written")
