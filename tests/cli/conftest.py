@@ -4,6 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cli import console
+
 from ..sample_paths import MLP, probes
 
 
@@ -15,3 +17,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez(tmp_path / "probes.npz", x=arrays["x"], y=arrays["y"])
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line on what is being done, which a busy machine would print where nothing is expected."""
+    monkeypatch.setattr(console, "INTERVAL", 3600.0)
