@@ -22,7 +22,7 @@ from onnxunlearn.judge.report_file import chose, foreign_report, report_path
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
 from onnxunlearn.judge.subject import Subject, ask_together
-from onnxunlearn.judge.targets import Target
+from onnxunlearn.judge.target import Target
 
 __all__ = [
     "SCHEMA_VERSION",

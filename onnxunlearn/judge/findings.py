@@ -13,7 +13,8 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.references import folded, over_forgotten
 from onnxunlearn.judge.row import MODELS, Row
-from onnxunlearn.judge.targets import Status, Target, met, summary, verdict
+from onnxunlearn.judge.target import Status, Target, met, summary
+from onnxunlearn.judge.targets import verdict
 from onnxunlearn.probes import Labels
 from onnxunlearn.tasks import Figures, worst_class
 

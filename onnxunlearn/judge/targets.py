@@ -6,14 +6,14 @@ What could not be measured is unknown.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from dataclasses import replace
 
 import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
-from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, Row, measured_json
+from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, Row
+from onnxunlearn.judge.target import Status, Target, against, urgency
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
 
 #: percent of the forgotten classes' samples that may still be given their class
@@ -43,91 +43,8 @@ OUTPUT_DRIFT = 10.0
 #: knew them
 RISE = 5.0
 
-Status = Literal["passed", "missed", "undecided", "unknown"]
-_EPSILON = 1e-9
 _RELEARNED = "relearned accuracy"
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
-
-
-@dataclass(frozen=True)
-class Target:
-    """One thing a result should reach.
-
-    reached: what was measured, against `limit`, which it may be at most, or must be `at_least`. met: on which
-    side of the limit the figure is, where it counts. note: what is missing, or why it says little.
-    """
-
-    name: str
-    limit: float
-    reached: Measured
-    status: Status
-    met: bool | None
-    unit: str = "percent"
-    at_least: bool = False
-    note: str = ""
-
-    @property
-    def short(self) -> bool:
-        """Whether it is undecided because there are too few samples."""
-        decided = _by_bounds(self.reached, self.limit, self.at_least) != "undecided"
-        return self.status == "undecided" and not decided
-
-    @property
-    def beyond(self) -> bool | None:
-        """Whether the figure is on the wrong side of its limit, also where it does not count."""
-        value = self.reached.value
-        return None if value is None else not _within(value, self.limit, self.at_least)
-
-    @property
-    def needed(self) -> int | None:
-        """How many samples would decide, as far as that can be said."""
-        return self.reached.needed(self.limit) if self.short else None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "name": self.name,
-            "limit": round(self.limit, 4),
-            "sense": "at least" if self.at_least else "at most",
-            "unit": self.unit,
-            **{("reached" if n == "value" else n): v for n, v in measured_json(self.reached).items()},
-            "status": self.status,
-            "met": self.met,
-            "beyond": self.beyond,
-            "needed": self.needed,
-            "note": self.note,
-        }
-
-
-def against(
-    name: str,
-    reached: Measured,
-    limit: float,
-    unit: str = "percent",
-    *,
-    at_least: bool = False,
-    need: str = "",
-) -> Target:
-    """A figure held against its limit. need: what it would take to measure it, where it is not."""
-    value = reached.value
-    if value is None:
-        return Target(name, limit, reached, "unknown", None, unit, at_least, note=f"needs {need}")
-    met = _within(value, limit, at_least)
-    return Target(name, limit, reached, _by_bounds(reached, limit, at_least), met, unit, at_least)
-
-
-def _by_bounds(reached: Measured, limit: float, at_least: bool) -> Status:
-    """What samples tell of a figure that was measured."""
-    low, high = reached.low, reached.high
-    if low is not None and high is not None:
-        if (low >= limit - _EPSILON) if at_least else (high <= limit + _EPSILON):
-            return "passed"
-        if (high < limit) if at_least else (low > limit):
-            return "missed"
-    return "undecided"
-
-
-def _within(value: float, limit: float, at_least: bool) -> bool:
-    return value >= limit - _EPSILON if at_least else value <= limit + _EPSILON
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -239,14 +156,7 @@ def _outputs(rows: Sequence[Row]) -> Iterator[Target]:
                 name, at_least = f"{kind}{output}", kind == AGREEMENT
                 judged.append(against(name, measured, limit, at_least=at_least, need="finite values"))
         if judged:
-            yield min(judged, key=_urgency)
-
-
-def _urgency(target: Target) -> tuple[int, float]:
-    """Smallest for what a reader has to see first."""
-    value = target.reached.value or 0.0
-    order: tuple[Status, ...] = ("missed", "undecided", "unknown", "passed")
-    return order.index(target.status), value if target.at_least else -value
+            yield min(judged, key=urgency)
 
 
 def _depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
@@ -281,7 +191,7 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             close.append(_relearned(probe.values["reference"], row.values["reference"], what))
     for judged in (deep, bent, close):
         if judged:
-            yield min(judged, key=_urgency)
+            yield min(judged, key=urgency)
 
 
 def _bent(probe: Row, linear: Measured) -> Target:
@@ -304,7 +214,7 @@ def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
             limit, need = PROBE_MARGIN + chance, "a model that can be changed"
             judged.append(against(f"to forget, {row.title}", row.values["edited"], limit, need=need))
     if judged:
-        yield min(judged, key=_urgency)
+        yield min(judged, key=urgency)
 
 
 def _relearned(theirs: Measured, below: Measured, what: str = "") -> Target:
@@ -353,14 +263,3 @@ def _membership(evidence: Evidence, over: Measured) -> Target:
     ends = sorted((abs(over.low), abs(over.high)))
     distance = Measured(abs(over.value), 0.0 if spans else ends[0], ends[1], over.samples)
     return against(name, distance, MEMBERSHIP_MARGIN, "points")
-
-
-def met(targets: Sequence[Target]) -> bool:
-    """Whether no figure that counts is on the wrong side of its limit: what exit code 0 means."""
-    return all(target.met is not False for target in targets)
-
-
-def summary(targets: Sequence[Target]) -> Mapping[Status, int]:
-    """How many there are of each kind."""
-    kinds: tuple[Status, ...] = ("passed", "missed", "undecided", "unknown")
-    return {kind: sum(target.status == kind for target in targets) for kind in kinds}

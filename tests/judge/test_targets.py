@@ -9,7 +9,7 @@ import pytest
 from onnxunlearn import unlearn
 from onnxunlearn.judge import Findings, Measured, Target, judge
 from onnxunlearn.judge.intervals import share
-from onnxunlearn.judge.targets import against, met
+from onnxunlearn.judge.target import against, met
 
 from ..sample_paths import MLP, images
 from .made_evidence import Asked, decided, evidence
