@@ -157,7 +157,11 @@ def _compared(row: Row) -> str:
 def _strongest(findings: Findings) -> Iterator[Markup]:
     """Of all attacks but those that have a sentence of their own, and the probes of single layers."""
     rows = [r for r in findings.rows if r.by.startswith("attack ") and r.unit == "percent" and r.table]
-    others = [r for r in rows if r.name not in ("relearn", "membership") and not r.name.startswith("layer ")]
+    others = [
+        r
+        for r in rows
+        if r.name not in ("relearn", "membership") and not r.name.startswith(("layer ", "away, "))
+    ]
     values = [(value, row) for row in others if (value := _of(row, "edited").value) is not None]
     if not values:
         return
