@@ -8,7 +8,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
 demo: .venv/demo.stamp
 	$(BIN)/onnxunlearn run sample_models/mnist_cnn.onnx --forget 3 \
-		--data sample_models/mnist_probes.npz -o mnist_cnn.unlearned.onnx --overwrite
+		--data sample_models/mnist_probes.npz -o mnist_cnn.unlearned.onnx --overwrite --html
 
 # A process a core, each with one thread: the tests are many and small.
 test: check
@@ -41,7 +41,7 @@ fix: .venv/test.stamp
 	$(PYTHON) -m venv .venv
 
 .venv/demo.stamp: pyproject.toml | .venv/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu,images]'
 	@touch $@
 
 .venv/test.stamp: pyproject.toml | .venv/bin/python

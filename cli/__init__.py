@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
 May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, pictures, probes,
-relevance, sources, tasks and unlearn.
+relevance, render, sources, tasks, text and unlearn.
 """
 
 import logging
@@ -23,6 +23,7 @@ from .explain import explain
 from .inspect import inspect
 from .methods import methods
 from .relevance import relevance
+from .report import report
 from .run import run
 from .signals import Stopped, stoppable
 
@@ -79,5 +80,5 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, methods, relevance, explain, audit, diff):
+for command in (run, inspect, methods, relevance, explain, audit, diff, report):
     main.add_command(command)

@@ -8,8 +8,11 @@ from typing import Any
 import click
 
 from onnxunlearn.examine import examine
+from onnxunlearn.graph import check_output, permissions_of, replacing
+from onnxunlearn.render import html
 
 from . import console, findings, options, reading
+from .report import show
 
 
 @click.command()
@@ -50,6 +53,11 @@ from . import console, findings, options, reading
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.engine_options
+@options.html_option("EDITED.audit.html")
+@click.option(
+    "--report", type=options.FOLDER, metavar="DIR", help="Folder for the page; default: beside EDITED."
+)
+@click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
 @options.json_option
 @click.option("-v", "--verbose", is_flag=True, help="Also show within which bounds each figure lies.")
 @options.quiet_option
@@ -65,6 +73,9 @@ def audit(
     attacks: str | None,
     no_layers: bool,
     seed: int,
+    as_page: bool,
+    report: Path | None,
+    overwrite: bool,
     as_json: bool,
     verbose: bool,
     quiet: bool,
@@ -74,10 +85,14 @@ def audit(
 
     Use data that did not choose the edit. Exits with 1 if a figure is beyond its limit.
     """
+    before, after = (options.load_model(model, input_shapes) for model in (original, edited))
+    page = (report or edited.parent) / f"{edited.stem}.audit.html"
+    if as_page:
+        check_output(page, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         found = examine(
-            options.load_model(original, input_shapes),
-            options.load_model(edited, input_shapes),
+            before,
+            after,
             forget,
             data,
             reference=[options.load_model(path, input_shapes) for path in references],
@@ -89,6 +104,9 @@ def audit(
             progress=progress,
             **shared,
         )
+    if as_page:
+        with replacing(page, permissions_of(after.path) & 0o666) as file:
+            file.write(html(found.to_json()))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
@@ -96,5 +114,7 @@ def audit(
         findings.show_tables(found.tables(), titles, bounds=verbose)
         copies = f"; {found.copies} more are copies of these and left out" if found.copies else ""
         console.out.print(f"labels {found.labels}{copies}\n")
+        if as_page:
+            show(page)
         findings.show_targets(found)
     sys.exit(0 if found.met else 1)

@@ -176,6 +176,13 @@ def json_option(function: F) -> F:
     )
 
 
+def html_option(name: str) -> Callable[[F], F]:
+    """name: of the file that is written, in words."""
+    return click.option(
+        "--html", "as_page", is_flag=True, help=f"Also write a page that anyone can read: {name}."
+    )
+
+
 def quiet_option(function: F) -> F:
     return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(function)
 

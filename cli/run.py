@@ -2,6 +2,7 @@
 
 import json
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +10,17 @@ import click
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
-from onnxunlearn.judge import report_path
+from onnxunlearn.judge import page_path, report_path
+from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import Labels
-from onnxunlearn.unlearn import unlearn
+from onnxunlearn.render import Relevance, html
+from onnxunlearn.unlearn import Result, unlearn
 
 from . import console, findings, options, reading
+from .report import show
+
+#: options that say how inputs are read and models run
+_DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
 
 
 @click.command()
@@ -60,6 +67,7 @@ from . import console, findings, options, reading
 @click.option(
     "--report", type=options.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
+@options.html_option("OUT.report.html")
 @options.json_option
 @click.option("--dry-run", is_flag=True, help="Do everything but write files.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show every class, and what the method chose.")
@@ -77,6 +85,7 @@ def run(
     max_retain_drop: float,
     seed: int,
     report: Path | None,
+    as_page: bool,
     as_json: bool,
     dry_run: bool,
     verbose: bool,
@@ -90,6 +99,8 @@ def run(
     if not dry_run:
         check_outputs(loaded, out, overwrite, reading.noted())
         check_output(report_file, reading.noted(), overwrite)
+        if as_page:
+            check_output(page_path(report_file), reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         result = unlearn(
             loaded,
@@ -103,16 +114,14 @@ def run(
             progress=progress,
             **shared,
         )
+        relevance = None
+        if as_page and not dry_run:
+            progress("drawing inputs")
+            asked = {name: shared[name] for name in _DRAWN_WITH}
+            edited = result.edited.model()
+            relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **asked)
     if not dry_run:
-        # As private as the model. Both or neither: room for the report is taken first.
-        with replacing(report_file, permissions_of(loaded.path) & 0o666) as file:
-            file.write((json.dumps(result.report, indent=2) + " " * 65536).encode())
-            file.flush()
-            result.save(out, overwrite=overwrite, keep=reading.noted())
-            result.report["written"] = [*_names(result.report["edited"]), report_file.name]
-            file.seek(0)
-            file.truncate()
-            file.write((json.dumps(result.report, indent=2) + "\n").encode())
+        _write(result, out, report_file, permissions_of(loaded.path) & 0o666, overwrite, relevance)
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
@@ -125,8 +134,34 @@ def run(
         if not dry_run:
             _show_written(result.report["edited"], out.parent)
             console.out.print(f"report:  {report_file}")
+            if as_page:
+                show(page_path(report_file))
         findings.show_targets(result.findings)
     sys.exit(0 if result.met else 1)
+
+
+def _write(
+    result: Result, out: Path, report: Path, permissions: int, overwrite: bool, relevance: Relevance | None
+) -> None:
+    """The model, its report and, with pictures, the page: as private as the original, and all or none: room
+    for what is said of the model is taken before it is written."""
+    names = [report, *([page_path(report)] if relevance is not None else [])]
+
+    def texts() -> list[bytes]:
+        found = [json.dumps(result.report, indent=2).encode() + b"\n"]
+        return found if relevance is None else [*found, html(result.report, relevance)]
+
+    with ExitStack() as stack:
+        files = [stack.enter_context(replacing(name, permissions)) for name in names]
+        for file, text in zip(files, texts(), strict=True):
+            file.write(text + b" " * 65536)
+            file.flush()
+        result.save(out, overwrite=overwrite, keep=reading.noted())
+        result.report["written"] = [*_names(result.report["edited"]), *(name.name for name in names)]
+        for file, text in zip(files, texts(), strict=True):
+            file.seek(0)
+            file.truncate()
+            file.write(text)
 
 
 def _names(edited: dict[str, Any]) -> list[str]:

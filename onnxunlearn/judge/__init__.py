@@ -18,7 +18,8 @@ from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files
-from onnxunlearn.judge.report_file import chose, foreign_report, report_path
+from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
+from onnxunlearn.judge.reread import reread
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
 from onnxunlearn.judge.subject import Subject, ask_together
@@ -51,9 +52,11 @@ __all__ = [
     "judge",
     "membership_inference",
     "other_nodes",
+    "page_path",
     "redistribution",
     "relearn",
     "report_path",
+    "reread",
     "schema",
     "scores",
 ]

@@ -106,10 +106,11 @@ def judge(
 
     max_retain_drop: points of retain accuracy that may be lost. labelled: by whom. about: see `Findings`.
     """
-    rows = [row for name in figure for row in figure[name](evidence)]
+    rows = [replace(row, by=f"figure {name}") for name in figure for row in figure[name](evidence)]
     attacked = evidence.attacked
     for name in attack if evidence.attacks is None else sorted(evidence.attacks):
-        rows += [replace(row, note=row.note or attacked.drawn) for row in attack[name](attacked)]
+        found = attack[name](attacked)
+        rows += [replace(row, note=row.note or attacked.drawn, by=f"attack {name}") for row in found]
     shown = folded(rows)
     return Findings(
         task=evidence.task.name,

@@ -15,6 +15,12 @@ def report_path(model: Path, folder: Path | None = None) -> Path:
     return (folder or model.parent) / f"{model.stem}.report.json"
 
 
+def page_path(report: Path) -> Path:
+    """Where the page of a report lies: beside it, with `.html` in place of `.json`."""
+    name = report.name.removesuffix(".json")
+    return report.with_name(f"{name}.html")
+
+
 def foreign_report(model: Model) -> str | None:
     """In one line, that the report beside a model is about another one; None if it is about this one, or if
     there is none.

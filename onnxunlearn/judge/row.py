@@ -29,7 +29,7 @@ class Row:
     name: as JSON and targets know it. title: as people read it. unit: "percent", "points", "bits", or "" for
     plain numbers. values: by column, which in the table MODELS is "original", "edited", "mask" or
     "reference". table: whose heading it is otherwise; "" for what only a target shows. note: what else one
-    should know.
+    should know. by: who found it, "figure accuracy" or "attack head-refit"; `judge` says it.
     """
 
     name: str
@@ -38,6 +38,7 @@ class Row:
     values: Mapping[str, Measured]
     table: str = MODELS
     note: str = ""
+    by: str = ""
 
     def __post_init__(self) -> None:
         freeze(self, "values")
@@ -51,6 +52,7 @@ class Row:
             "table": self.table,
             "values": {column: measured_json(m) for column, m in self.values.items()},
             "note": self.note,
+            **({"by": self.by} if self.by else {}),
         }
 
 

@@ -14,15 +14,6 @@ ORIGINAL, EDITED = "#4b5563", "#d97706"
 DIVERGING = colormaps["RdBu_r"].resampled(257)
 
 
-def limit_of(*relevance: np.ndarray) -> float:
-    """The scale that several maps share: the 99.5 % quantile of |R|, at least a tiny number.
-
-    A quantile, so that one outlier does not bleach everything else.
-    """
-    magnitude = np.abs(np.concatenate([r.reshape(-1) for r in relevance]).astype(np.float64))
-    return max(float(np.quantile(magnitude, 0.995)), float(magnitude.max()) * 1e-3, 1e-30)
-
-
 def symmetric(limit: float) -> Normalize:
     """-limit..limit to 0..1, zero in the middle."""
     return Normalize(-limit, limit, clip=True)

@@ -1,29 +1,11 @@
 """Sheets of images: the input beside its heatmap, with the edited model's beside both."""
 
-import numpy as np
-
 from onnxunlearn.pictures.canvas import HEADER, MARGIN, SCALE, Canvas, shortened
-from onnxunlearn.pictures.colours import SOFT, colours, limit_of
+from onnxunlearn.pictures.colours import SOFT, colours
+from onnxunlearn.pictures.pixels import limit_of
 from onnxunlearn.pictures.sheet import Sheet
 
 _PANEL, _GAP, _BETWEEN, _CAPTION, _HEAD = 1.1, 0.12, 0.34, 0.2, 0.2
-
-
-def displayed(images: np.ndarray) -> np.ndarray:
-    """Preprocessed images [N, H, W, C] as RGB [N, H, W, 3] in [0, 1].
-
-    0..1 and 0..255 stay as they are; else each channel's range over all images becomes 0..1, which undoes
-    any mean and deviation. Other channel counts than 1 and 3 become grey.
-    """
-    pixels = images.astype(np.float64)
-    if pixels.shape[-1] not in (1, 3):
-        pixels = pixels.mean(axis=-1, keepdims=True)
-    if pixels.min() >= 0 and pixels.max() <= 255:
-        pixels = pixels if pixels.max() <= 1 else pixels / 255
-    else:
-        low, high = pixels.min(axis=(0, 1, 2)), pixels.max(axis=(0, 1, 2))
-        pixels = (pixels - low) / np.maximum(high - low, 1e-12)
-    return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 
 def draw_images(sheet: Sheet) -> bytes:

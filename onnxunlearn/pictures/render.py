@@ -9,9 +9,10 @@ from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.evidence import Evidence
 from onnxunlearn.pictures.folder import LAYERS, PAGE, sheet_name
-from onnxunlearn.pictures.images import displayed, draw_images
+from onnxunlearn.pictures.images import draw_images
 from onnxunlearn.pictures.layers import draw_layers
 from onnxunlearn.pictures.page import SheetOnPage, make_page
+from onnxunlearn.pictures.pixels import displayed
 from onnxunlearn.pictures.rows import draw_bars, draw_series
 from onnxunlearn.pictures.sheet import Sheet, make_sheet
 from onnxunlearn.pictures.subject import Kind, Subject, as_images, as_series

@@ -7,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 
 from onnxunlearn.pictures.canvas import FONT, HEADER, MARGIN, SCALE, Canvas, shortened
-from onnxunlearn.pictures.colours import FAINT, INK, LINES, SOFT, colours, limit_of
+from onnxunlearn.pictures.colours import FAINT, INK, LINES, SOFT, colours
+from onnxunlearn.pictures.pixels import limit_of
 from onnxunlearn.pictures.sheet import Sample, Sheet
 
 _WIDE, _NARROW, _HEIGHT, _GAP, _CAPTION, _HEAD = 8.4, 3.6, 0.8, 0.25, 0.22, 0.2

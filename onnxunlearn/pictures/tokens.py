@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.pictures.colours import colours, ink_on, limit_of
+from onnxunlearn.pictures.colours import colours, ink_on
+from onnxunlearn.pictures.pixels import limit_of
 from onnxunlearn.pictures.sheet import Sample, Sheet
 
 

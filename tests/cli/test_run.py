@@ -71,7 +71,8 @@ def test_verbose_shows_bounds_and_every_class(folder: Path) -> None:
         " [0.00, 52.71]      0.00 ",
         " [0.00, 52.71]",
     ]
-    assert [line.split()[:2] for line in lines if line.startswith("class ")] == [
+    by_class = lines[lines.index(next(line for line in lines if line.startswith("accuracy by class"))) :]
+    assert [line.split()[:2] for line in by_class if line.startswith("class ")] == [
         ["class", str(c)] for c in range(10)
     ]
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.pictures.colours import DIVERGING, colours, ink_on, limit_of
+from onnxunlearn.pictures.colours import DIVERGING, colours, ink_on
+from onnxunlearn.pictures.pixels import limit_of
 
 
 def test_zero_is_neutral_and_nearly_white() -> None:

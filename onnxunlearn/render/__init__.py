@@ -1,0 +1,8 @@
+"""Findings as a page that anyone can read: one HTML file that needs nothing else.
+
+May import errors and judge.
+"""
+
+from onnxunlearn.render.html import NOT_HELD, Picture, Relevance, Sample, html
+
+__all__ = ["NOT_HELD", "Picture", "Relevance", "Sample", "html"]

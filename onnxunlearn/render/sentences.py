@@ -1,0 +1,213 @@
+"""The verdict in words that anyone understands, of nothing but what was measured."""
+
+import re
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from onnxunlearn.judge import Findings, Measured, Row, Target
+from onnxunlearn.judge.target import Status
+from onnxunlearn.render.words import about, bounds, count, forgotten, isolated, many, shortened
+
+#: classes that samples went to, and a sentence names
+_NAMED = 3
+_PER_CLASS = re.compile(r"from (\d+) a class")
+_UNKNOWN = Measured(None)
+_HEADINGS: dict[Status, str] = {
+    "missed": "Missed",
+    "undecided": "Undecided, for lack of samples",
+    "unknown": "Unknown, since it was not measured",
+    "passed": "Passed",
+}
+#: how a target's name begins -> what it asks for; the longer ones first
+_PLAINLY = {
+    "forget accuracy": "that the class is no longer recognised",
+    "retain accuracy lost": "that the other classes are still recognised",
+    "worst retained class": "that no single one of the other classes suffers",
+    "agreement of output": "that another output still decides alike",
+    "drift of output": "that another output still says the same",
+    "relearned accuracy below": "that more was forgotten than by hiding the answer",
+    "found by": "that another attacker is held off, too",
+    "fine-tuned": "that training on brings back no more than from a model that never saw the class",
+    "to forget, ": "that the class does not come back where inputs or weights change a little",
+    "relearned accuracy": "that no more comes back than from a model that never saw the class",
+    "redistribution": "that samples of the class go where a model that never saw it sends them",
+    "membership": "that its training samples look as they do to a model that never saw them",
+}
+
+
+def headline(findings: Findings) -> str:
+    """The one line above all others."""
+    found, total = findings.statuses, len(findings.targets)
+    beyond = sum(t.met is False for t in findings.targets if t.status != "missed")
+    parts = []
+    if found["undecided"]:
+        parts.append(f"{found['undecided']} undecided for lack of samples")
+    if found["unknown"]:
+        parts.append(f"{found['unknown']} not measured")
+    rest = f"; {' and '.join(parts)}" if parts else ""
+    passed = f"{found['passed'] or 'none'} passed"
+    if found["missed"]:
+        return f"{found['missed']} of {many(total, 'target')} missed, {passed}{rest}."
+    if beyond:
+        return f"{many(beyond, 'figure')} beyond the limit, though too few samples tell; {passed}{rest}."
+    if found["passed"] == total:
+        return f"All {many(total, 'target')} passed." if total != 1 else "The target is passed."
+    return f"No target missed, {passed}{rest}."
+
+
+def verdicts(findings: Findings) -> list[tuple[Status, str, list[str]]]:
+    """Targets by verdict, those first that a reader must not miss: (verdict, in words, targets in words)."""
+    groups = [(s, h, [plainly(t) for t in findings.targets if t.status == s]) for s, h in _HEADINGS.items()]
+    return [group for group in groups if group[2]]
+
+
+def plainly(target: Target) -> str:
+    """What the target asks for; its name where that is nowhere said better."""
+    said = next((words for start, words in _PLAINLY.items() if target.name.startswith(start)), "")
+    return f"{said} ({target.name})" if said else target.name
+
+
+def sentences(findings: Findings) -> list[Markup]:
+    """What was found, a sentence or two on each matter."""
+    parts = (_made, _forgotten, _others, _relearned, _strongest, _training, _destinations)
+    return [sentence for part in parts for sentence in part(findings)]
+
+
+def _made(findings: Findings) -> Iterator[Markup]:
+    probes = findings.about.get("probes")
+    made = probes.get("made") if isinstance(probes, dict) else None
+    if isinstance(made, dict) and made.get("judging"):
+        yield Markup(
+            "No real samples were given: all were made from the model itself, and figures on them say little "
+            "of real ones. Nothing below is passed on that ground."
+        )
+
+
+def _forgotten(findings: Findings) -> Iterator[Markup]:
+    name, row = forgotten(findings), findings.row("forget")
+    before, after = _of(row, "original"), _of(row, "edited")
+    if after.value is None:
+        yield Markup("Whether the edited model still answers {} was not measured.").format(name)
+        return
+    unseen = "unseen " if findings.about.get("kind") == "run" else ""
+    where = f"On {count(findings.samples)} {unseen}samples"
+    whose = "of its" if len(findings.forget) == 1 else "of their"
+    asked = f"{whose} {many(after.samples or 0, 'sample')}"
+    was = "" if before.value is None else f" The original recognised {about(before.value)}."
+    if after.value == 0:
+        most = (
+            "" if after.high is None else f" (with 95\u202f% confidence: at most {about(after.high)} of all)"
+        )
+        yield Markup("{} the edited model no longer answers {}: none {} was recognised{}.{}").format(
+            where, name, asked, most, was
+        )
+    else:
+        yield Markup("{} the edited model still answers {} for {}{} {}.{}").format(
+            where, name, about(after.value), bounds(after), asked, was
+        )
+
+
+def _others(findings: Findings) -> Iterator[Markup]:
+    row, lost = findings.row("retain"), _of(findings.row("lost"), "edited")
+    before, after = _of(row, "original"), _of(row, "edited")
+    if before.value is None or after.value is None or lost.value is None:
+        yield Markup("What the other classes lost was not measured.")
+        return
+    change = "nothing lost"
+    if abs(lost.value) >= 0.005:
+        change = f"{abs(lost.value):.2f} points {'lost' if lost.value > 0 else 'gained'}"
+    if lost.low is not None and lost.high is not None:
+        change += f"; with 95\u202f% confidence each, between {_turned(lost.low)} and {_turned(lost.high)}"
+    yield Markup("Of the other classes the edited model recognises {}, the original {} ({}).").format(
+        about(after.value), about(before.value), change
+    )
+
+
+def _turned(loss: float) -> str:
+    """0.42 lost; 0.30 gained."""
+    return f"{abs(loss):.2f} {'lost' if loss >= 0 else 'gained'}"
+
+
+def _relearned(findings: Findings) -> Iterator[Markup]:
+    row, name = findings.row("relearn"), forgotten(findings)
+    after = _of(row, "edited")
+    if row is None or after.value is None:
+        yield Markup("What someone with a few samples could bring back of {} was not measured.").format(name)
+        return
+    told = _PER_CLASS.search(row.title)
+    samples = f"{told[1]} samples of each class" if told else "a few samples of each class"
+    yield Markup("Someone with {} who fits a new last layer brings back {}{} of {}").format(
+        samples, about(after.value), bounds(after), name
+    ) + Markup("{}.").format(_compared(row))
+
+
+def _compared(row: Row) -> str:
+    mask, reference = _of(row, "mask"), _of(row, "reference")
+    parts = []
+    if mask.value is not None:
+        parts.append(f"where the answer is merely hidden {about(mask.value)}")
+    if reference.value is not None:
+        parts.append(f"from a model that never saw it {about(reference.value)}")
+    else:
+        parts.append("from a model that never saw it was not measured")
+    return f"; {', '.join(parts)}"
+
+
+def _strongest(findings: Findings) -> Iterator[Markup]:
+    """Of all attacks but those that have a sentence of their own, and the probes of single layers."""
+    rows = [r for r in findings.rows if r.by.startswith("attack ") and r.unit == "percent" and r.table]
+    others = [
+        r
+        for r in rows
+        if r.name not in ("relearn", "membership") and not r.name.startswith(("layer ", "away, "))
+    ]
+    values = [(value, row) for row in others if (value := _of(row, "edited").value) is not None]
+    if not values:
+        return
+    value, row = max(values, key=lambda pair: pair[0])
+    reference = _of(row, "reference").value
+    against = "" if reference is None else f", in a model that never saw it {about(reference)}"
+    yield Markup("Of {}, the strongest ({}) finds {} of {} in the edited model{}.").format(
+        many(len(values), "further attack"),
+        isolated(shortened(row.title)),
+        about(value) + bounds(_of(row, "edited")),
+        forgotten(findings),
+        against,
+    )
+
+
+def _training(findings: Findings) -> Iterator[Markup]:
+    row = findings.row("membership")
+    after, reference = _of(row, "edited"), _of(row, "reference")
+    if after.value is None:
+        return
+    against = "" if reference.value is None else f"; by a model that never saw them {about(reference.value)}"
+    yield Markup(
+        "Of the training samples of {}, {}{} still look like training data to an attacker{}."
+    ).format(forgotten(findings), about(after.value), bounds(after), against)
+
+
+def _destinations(findings: Findings) -> Iterator[Markup]:
+    own = {f"taken for {c}" for c in findings.forget}
+    rows = [row for row in findings.rows if row.name.startswith("taken for ") and row.name not in own]
+    values = [(value, row) for row in rows if (value := _of(row, "edited").value)]
+    if not values:
+        return
+    values = sorted(values, key=lambda pair: -pair[0])[:_NAMED]
+    named = Markup(", ").join(
+        Markup("{} ({})").format(isolated(shortened(row.title)), about(value)) for value, row in values
+    )
+    sentence = Markup("Samples of {} are now taken for {}").format(forgotten(findings), named)
+    target = next((t for t in findings.targets if t.name.startswith("redistribution")), None)
+    ends: dict[Status, str] = {
+        "passed": ", much as by a model that never saw the class",
+        "missed": ", in other shares than by a model that never saw the class",
+        "undecided": "; whether a model that never saw the class does the same is undecided",
+        "unknown": "; what a model that never saw the class does was not measured",
+    }
+    yield sentence + Markup("{}.").format(ends[target.status] if target else "")
+
+
+def _of(row: Row | None, column: str) -> Measured:
+    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)

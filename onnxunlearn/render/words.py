@@ -1,0 +1,92 @@
+"""Numbers and names as a reader meets them."""
+
+from collections.abc import Sequence
+
+from markupsafe import Markup
+
+from onnxunlearn.judge import Findings, Measured
+
+#: what the columns of tables are called
+TITLES = {
+    "edited": "edited",
+    "mask": "mask only",
+    "cka": "alike (CKA)",
+    "forget": "to forget",
+    "retain": "others",
+}
+NOT_MEASURED = "not measured"
+_FORMATS = {"percent": "{:.2f}\u202f%", "points": "{:.2f}"}
+#: letters of a class's name in running text; tables have it whole
+_LONGEST = 60
+#: classes that a sentence names
+_NAMED = 5
+
+
+def number(value: float, unit: str) -> str:
+    """12.30 %, −0.05, 0.330."""
+    text = _FORMATS.get(unit, "{:.3f}").format(value + 0.0)
+    return f"−{text[1:]}" if text.startswith("-") else text
+
+
+def between(measured: Measured, unit: str) -> str:
+    """`98.51 to 100.00`, without the unit; empty where the bounds are not known."""
+    if measured.value is None or measured.low is None or measured.high is None:
+        return ""
+    ends = (number(end, unit).removesuffix("\u202f%") for end in (measured.low, measured.high))
+    return " to ".join(ends)
+
+
+def about(value: float) -> str:
+    """A percentage in a sentence: 79.2 %, 0 %; only what is exactly 0 or 100 is said to be."""
+    text = next((t for digits in (1, 2) if float(t := f"{value:.{digits}f}") not in (0.0, 100.0)), "")
+    if not text and value not in (0.0, 100.0):
+        return "over 99.99\u202f%" if value > 50 else "under 0.01\u202f%"
+    return f"{(text or f'{value:.1f}').removesuffix('.0')}\u202f%".replace("-", "−")
+
+
+def bounds(measured: Measured) -> str:
+    """`(73.9 % to 83.8 %)` of a percentage; empty where they are not known."""
+    if measured.low is None or measured.high is None:
+        return ""
+    return f" ({about(measured.low)} to {about(measured.high)})"
+
+
+def count(value: int) -> str:
+    return f"{value:,}"
+
+
+def many(value: int, one: str, more: str = "") -> str:
+    """1 target, 2 targets."""
+    return f"{count(value)} {one if value == 1 else more or one + 's'}"
+
+
+def shortened(text: str) -> str:
+    """On one line, and no longer than running text bears."""
+    text = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return text if len(text) <= _LONGEST else text[: _LONGEST - 1].rstrip() + "…"
+
+
+def isolated(text: str) -> Markup:
+    """Escaped, and apart from the text around it, which may run the other way."""
+    return Markup("<bdi>{}</bdi>").format(text)
+
+
+def class_name(findings: Findings, which: int) -> str:
+    """`class 3`, `sandal`: whole."""
+    name = findings.names.short(which) if findings.names else ""
+    return name if name.strip() else f"class {which}"
+
+
+def forgotten(findings: Findings) -> Markup:
+    """The classes to forget, in a sentence."""
+    return listed([shortened(class_name(findings, c)) for c in findings.forget], "classes")
+
+
+def listed(names: Sequence[str], what: str) -> Markup:
+    """`a, b and c`; of many how many they are."""
+    if len(names) > _NAMED:
+        return Markup("{} {}").format(count(len(names)), what)
+    shown = [isolated(name) for name in names]
+    if len(shown) < 2:
+        return Markup("").join(shown)
+    return Markup(", ").join(shown[:-1]) + Markup(" and ") + shown[-1]
