@@ -208,7 +208,7 @@ ELSEWHERE |= {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"
 def test_every_adjoint_is_covered() -> None:
     tested = {(p.values[5].get("domain", "") + "::" + p.values[0]).removeprefix("::") for p in CASES}
     recurrent = {"LSTM", "GRU", "RNN"}  # test_recurrent.py
-    assert tested | ELSEWHERE | recurrent >= set(adjoint)
+    assert tested | ELSEWHERE | recurrent >= set(adjoint), "add a case of it to CASES"
 
 
 @pytest.mark.parametrize(("op", "shape", "constants", "opset", "first", "attributes", "positive"), CASES)
