@@ -105,6 +105,7 @@ BETWEEN: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "upsample": (lambda x: functional.interpolate(x, scale_factor=2, mode="nearest"), 1024),
     "lp-pool": (lambda x: functional.lp_pool2d(x, 2.0, 2), 64),
     "hard-sigmoid": (lambda x: functional.hardsigmoid(x) * 2, 256),
+    "l1-norm": (lambda x: x.norm(p=1, dim=1), 64),
     "l2-norm": (lambda x: x.norm(dim=1), 64),
 }
 

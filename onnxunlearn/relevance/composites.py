@@ -256,11 +256,11 @@ def _call(text: str) -> tuple[str, dict[str, Any]]:
     for part in filter(None, (p.strip() for p in (match[2] or "").split(","))):
         key, equals, value = part.partition("=")
         try:
-            parameters[key.strip()] = literal_eval(value.strip())
+            parameters[key.strip()] = literal_eval(value.strip() if equals else "")
         except (ValueError, SyntaxError):
-            raise InputError(f"{part!r} in composite {text!r} is not of the form parameter=number") from None
-        if not equals:
-            raise InputError(f"{part!r} in composite {text!r} is not of the form parameter=number")
+            raise InputError(
+                f"{part!r} in composite {text!r} is not of the form parameter=number or parameter=True/False"
+            ) from None
     return match[1].replace("-", "_"), parameters
 
 

@@ -109,7 +109,9 @@ class Walk:
         if node.kind in OPEN:
             raise UnsupportedError(f"{node}: {OPEN[node.kind]}, so relevance cannot pass it")
         if node.kind not in adjoint:
-            raise UnsupportedError(f"{node} is not covered by LRP yet; `onnxunlearn inspect` lists what is")
+            raise UnsupportedError(
+                f"{node} is not covered by LRP yet; `onnxunlearn inspect` lists all such ops of the model"
+            )
         local = adjoint[node.kind](self.site(node))
         signals = [
             arrived.get(node.outputs[i], self.emitter.zero) for i in local.outputs if i < len(node.outputs)

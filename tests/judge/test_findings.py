@@ -109,6 +109,12 @@ def test_every_file_of_the_rooms_is_found_and_named_after_what_it_holds() -> Non
         assert {name.replace("-", "_") for name in registry} == files
 
 
+def test_every_attack_is_on_the_page_that_the_help_names() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "verdicts.md").read_text()
+    rows = [line.split(" | ")[0] for line in page.splitlines() if line.startswith("| `")]
+    assert {name for row in rows for name in row.split("`")[1::2]} >= set(attack)
+
+
 @pytest.mark.parametrize("kind", [figure, attack], ids=["figure", "attack"])
 def test_one_more_function_is_shown_everywhere(kind: Registry[Examiner], folder: Path) -> None:
     """Nothing but its registration: in run and audit, on the terminal and in JSON."""

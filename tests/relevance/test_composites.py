@@ -47,6 +47,7 @@ def test_gradient_is_for_all_nodes_and_merges_nothing() -> None:
         ("gamma(gama=1)", "gama"),
         ("gamma(gamma)", "gamma"),
         ("gamma(gamma=x)", "gamma=x"),
+        ("gamma(bias=no)", "'bias=no' .* parameter=True/False"),
         ("gamma(gamma='a')", "must be a number"),
         ("epsilon_plus(eps=1)", "no parameter 'eps'; known: epsilon"),
         ("epsilon_plus(epsilon='a')", "epsilon must be a number or True/False, not 'a'"),

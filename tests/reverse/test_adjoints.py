@@ -165,6 +165,8 @@ CASES = [
     # pooling
     case("ReduceSum", IMAGE, ints(2, 3), keepdims=0),
     case("ReduceSum", IMAGE, opset=11, axes=[1]),
+    case("ReduceL1", IMAGE, axes=[2, 3], keepdims=0),
+    case("ReduceL1", IMAGE, ints(1), opset=18),
     case("ReduceL2", IMAGE, axes=[2, 3]),
     case("ReduceMax", IMAGE, axes=[2, 3], keepdims=0),
     case("ReduceMin", IMAGE, axes=[-1]),
@@ -206,7 +208,7 @@ ELSEWHERE |= {"com.microsoft::QuantizeLinear", "com.microsoft::DequantizeLinear"
 def test_every_adjoint_is_covered() -> None:
     tested = {(p.values[5].get("domain", "") + "::" + p.values[0]).removeprefix("::") for p in CASES}
     recurrent = {"LSTM", "GRU", "RNN"}  # test_recurrent.py
-    assert tested | ELSEWHERE | recurrent >= set(adjoint)
+    assert tested | ELSEWHERE | recurrent >= set(adjoint), "add a case of it to CASES"
 
 
 @pytest.mark.parametrize(("op", "shape", "constants", "opset", "first", "attributes", "positive"), CASES)
@@ -256,6 +258,7 @@ def test_sum_of_activations(op: str) -> None:
 @pytest.mark.parametrize(
     ("op", "attributes"),
     [
+        ("ReduceL1", {"axes": [2, 3]}),
         ("ReduceL2", {"axes": [2, 3]}),
         ("LpNormalization", {"axis": 1}),
         ("LpPool", {"kernel_shape": [2, 2]}),

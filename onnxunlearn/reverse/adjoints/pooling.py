@@ -39,6 +39,14 @@ def reduce_sum(site: Site) -> LocalMap:
     return site.map("average", lambda signal: signal.reshape(kept).expand(site.shape()))
 
 
+@adjoint("ReduceL1")
+def reduce_l1(site: Site) -> LocalMap:
+    """Σ|x|: with x·Jᵀ(R/y) each element gets its share of the sizes; the slope at 0 is 0."""
+    kept, _ = _kept(site)
+    x = site.value(site.node.inputs[0])
+    return site.map("average", lambda signal: site.emitter.op("Sign", x) * signal.reshape(kept))
+
+
 @adjoint("ReduceL2")
 def reduce_l2(site: Site) -> LocalMap:
     """√Σx²: with x·Jᵀ(R/y) each element gets its share of the squares."""
