@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
-May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, pictures, probes,
-relevance, sources, tasks and unlearn.
+May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, patches, pictures,
+probes, relevance, replay, sources, tasks, unlearn and verify.
 """
 
 import logging
@@ -17,14 +17,18 @@ import numpy as np
 from onnxunlearn.errors import OnnxUnlearnError, one_line
 
 from . import console
+from .apply import apply
 from .audit import audit
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
 from .methods import methods
+from .patch import patch
 from .relevance import relevance
+from .replay import replay
 from .run import run
 from .signals import Stopped, stoppable
+from .verify import verify
 
 
 class _Commands(click.Group):
@@ -78,5 +82,5 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, methods, relevance, explain, audit, diff):
+for command in (run, inspect, methods, relevance, explain, audit, diff, patch, apply, verify, replay):
     main.add_command(command)

@@ -102,6 +102,7 @@ def run(
             progress=progress,
             **shared,
         )
+    result.report["options"]["input_shapes"] = list(input_shapes)
     if not dry_run:
         # As private as the model. Both or neither: room for the report is taken first.
         with replacing(report_file, permissions_of(loaded.path) & 0o666) as file:

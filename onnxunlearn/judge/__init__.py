@@ -17,7 +17,7 @@ from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.recognition import check_known
-from onnxunlearn.judge.report import describe_files
+from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, report_path
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
@@ -56,4 +56,5 @@ __all__ = [
     "report_path",
     "schema",
     "scores",
+    "versions",
 ]
