@@ -48,8 +48,7 @@ def verify(
     checks = check(after, before, said)
     good, found = all(c.holds for c in checks), None
     if data is not None:
-        names = ("engine", "providers", "max_retain_drop", "output_name", "batch_size", "seed")
-        chosen = {name: said.options[name] for name in names if name in said.options}
+        chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
         labels = shared["labels"] or said.labels
         with console.progress(quiet) as progress:
             found = examine(

@@ -14,6 +14,7 @@ from onnxunlearn.inquiry import Inquiry, Options
 from onnxunlearn.judge import versions
 from onnxunlearn.judge.run_report import Digests, RunReport
 from onnxunlearn.probes import Preprocessing, Source
+from onnxunlearn.streams import UNHELD
 from onnxunlearn.unlearn import Result, unlearn
 
 #: what a report says of where probes came from, that has to be so again
@@ -100,9 +101,8 @@ def _check_probes(report: RunReport, model: Model, data: Source | None, named: M
             wanted = f"probes ({report.probes.get('source')})" if had else "no probes"
             raise InputError(f"the run had {wanted}; replay it with the same --data")
         return
-    names = ("engine", "providers", "output_name")
-    options = Options(**{name: report.options[name] for name in names if name in report.options}, **named)
-    found = Inquiry.of(model, report.forget, options).read(data).origin
+    options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
+    found = Inquiry.of(model, report.forget, Options(**options, **named)).read(data, UNHELD).origin
     prepared = (report.probes.get("preprocess"), found.get("preprocess"))
     sums = [None if said is None else said.get("sha256") for said in prepared]
     if any(found.get(key) != digest for key, digest in had.items()) or sums[0] != sums[1]:

@@ -14,6 +14,11 @@ from onnxunlearn.text import read_text
 
 #: what the names of a model's classes say of themselves where `--labels` gave them
 _GIVEN = "the labels given"
+#: what a run's report may hold of what was asked
+_OPTIONS = {
+    *("method", "parameters", "composite", "task", "max_retain_drop", "output_name", "preprocess"),
+    *("batch_size", "seed", "input_shapes"),
+}
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,12 @@ def read_run_report(path: Path) -> RunReport:
 
 def _read(report: Mapping[str, Any]) -> RunReport:
     options, engine, forget = dict(report["options"]), report["engine"], report["forget"]
+    texts, unknown = ("method", "task", "output_name"), sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise ValueError(f"the option {unknown[0]!r} is not known")
+    if not all(isinstance(options.get(name), str | None) for name in texts):
+        raise TypeError("a name among the options is no text")
+    options["parameters"] = dict(options["parameters"])
     labels = report["model"].get("labels") or {}
     devices = ("cuda" if "cuda" in str(provider).lower() else "cpu" for provider in engine["providers"])
     shapes, composite, preprocess = (

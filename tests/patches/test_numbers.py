@@ -19,7 +19,9 @@ def some(width: int) -> np.ndarray:
     """Of every length, and the ends."""
     rng = np.random.default_rng(width)
     numbers = rng.integers(0, 2**64, 5000, dtype=np.uint64) >> rng.integers(0, 64, 5000).astype(np.uint64)
-    return np.concatenate([np.array([0, 7, 8, 2 ** (8 * width) - 1], np.uint64), numbers]).astype(f"<u{width}")
+    return np.concatenate([np.array([0, 7, 8, 2 ** (8 * width) - 1], np.uint64), numbers]).astype(
+        f"<u{width}"
+    )
 
 
 @pytest.mark.parametrize("width", [1, 2, 4, 8])
