@@ -9,6 +9,7 @@ ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 demo: .venv/demo.stamp
 	$(BIN)/onnxunlearn run sample_models/mnist_cnn.onnx --forget 3 \
 		--data sample_models/mnist_probes.npz -o mnist_cnn.unlearned.onnx --overwrite --html
+	$(BIN)/onnxunlearn patch sample_models/mnist_cnn.onnx mnist_cnn.unlearned.onnx -o mnist_cnn.patch --overwrite
 
 # A process a core, each with one thread: the tests are many and small.
 test: check

@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
-May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, pictures, probes,
-relevance, render, sources, tasks, text and unlearn.
+May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, patches, pictures,
+probes, relevance, render, replay, sources, tasks, text, unlearn and verify.
 """
 
 import logging
@@ -17,15 +17,19 @@ import numpy as np
 from onnxunlearn.errors import OnnxUnlearnError, one_line
 
 from . import console
+from .apply import apply
 from .audit import audit
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
 from .methods import methods
+from .patch import patch
 from .relevance import relevance
+from .replay import replay
 from .report import report
 from .run import run
 from .signals import Stopped, stoppable
+from .verify import verify
 
 
 class _Commands(click.Group):
@@ -80,5 +84,7 @@ def main() -> None:
     logging.basicConfig(format="onnxunlearn: %(message)s", level=logging.WARNING)
 
 
-for command in (run, inspect, methods, relevance, explain, audit, diff, report):
+for command in (
+    run, inspect, methods, relevance, explain, audit, diff, report, patch, apply, verify, replay,
+):  # fmt: skip
     main.add_command(command)

@@ -120,6 +120,7 @@ def run(
             asked = {name: shared[name] for name in _DRAWN_WITH}
             edited = result.edited.model()
             relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **asked)
+    result.report["options"]["input_shapes"] = list(input_shapes)
     if not dry_run:
         _write(result, out, report_file, permissions_of(loaded.path) & 0o666, overwrite, relevance)
     if as_json:

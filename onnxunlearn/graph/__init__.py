@@ -31,6 +31,7 @@ from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import patch
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.snapshot import Snapshot
+from onnxunlearn.graph.spans import Span, number_spans
 from onnxunlearn.graph.storage import counts_bytes, may_grow, stored_tensor
 from onnxunlearn.graph.stored import StoredTensor
 from onnxunlearn.graph.training import check_inference, in_training
@@ -50,6 +51,7 @@ __all__ = [
     "Node",
     "Quantised",
     "Snapshot",
+    "Span",
     "StoredTensor",
     "are_probabilities",
     "as_float64",
@@ -73,6 +75,7 @@ __all__ = [
     "may_grow",
     "named_file",
     "not_finite",
+    "number_spans",
     "obstacle",
     "parse_shapes",
     "patch",

@@ -10,10 +10,12 @@ from typing import NamedTuple
 #: (field number, occurrence) from the outermost message inwards
 FieldPath = tuple[tuple[int, int], ...]
 
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, _FIXED64, BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-class _Field(NamedTuple):
+class Field(NamedTuple):
+    """Where a field lies in its message; all but the first two are positions."""
+
     number: int
     wire_type: int
     start: int  # of the tag
@@ -44,25 +46,26 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def _fields(data: memoryview) -> Iterator[_Field]:
+def fields(data: memoryview) -> Iterator[Field]:
+    """The fields of a message, as they lie in it. Raises ValueError for a kind that ONNX does not use."""
     position = 0
     while position < len(data):
         start = position
         tag, position = read_varint(data, position)
         number, wire_type = tag >> 3, tag & 7
         length_at = position
-        if wire_type == _VARINT:
+        if wire_type == VARINT:
             _, end = read_varint(data, position)
         elif wire_type == _FIXED64:
             end = position + 8
         elif wire_type == _FIXED32:
             end = position + 4
-        elif wire_type == _BYTES:
+        elif wire_type == BYTES:
             length, position = read_varint(data, position)
             end = position + length
         else:
             raise ValueError(f"wire type {wire_type} of field {number} is not used by ONNX")
-        yield _Field(number, wire_type, start, length_at, position, end)
+        yield Field(number, wire_type, start, length_at, position, end)
         position = end
 
 
@@ -79,13 +82,13 @@ def splice(data: bytes | memoryview, payloads: Mapping[FieldPath, bytes]) -> byt
     pieces: list[bytes | memoryview] = []
     seen: dict[int, int] = {}
     copied = 0
-    for item in _fields(view):
+    for item in fields(view):
         occurrence = seen.get(item.number, 0)
         seen[item.number] = occurrence + 1
         inner = nested.pop((item.number, occurrence), None)
         if inner is None:
             continue
-        if item.wire_type != _BYTES:
+        if item.wire_type != BYTES:
             raise ValueError(f"field {item.number} is not length-delimited")
         new = inner[()] if () in inner else splice(view[item.value : item.end], inner)
         same_size = len(new) == item.end - item.value

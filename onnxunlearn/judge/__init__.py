@@ -17,7 +17,7 @@ from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.recognition import check_known
-from onnxunlearn.judge.report import describe_files
+from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
 from onnxunlearn.judge.reread import reread
 from onnxunlearn.judge.row import Row
@@ -59,4 +59,5 @@ __all__ = [
     "reread",
     "schema",
     "scores",
+    "versions",
 ]

@@ -1,0 +1,51 @@
+"""`onnxunlearn apply`: make the edited model where the original is."""
+
+import json
+from pathlib import Path
+
+import click
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.patches import apply_in_place, apply_patch, read_patch
+
+from . import console, options, reading
+
+
+@click.command()
+@click.argument("original", type=reading.FILE)
+@click.argument("patch", type=reading.FILE)
+@click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Where the edited model goes.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@click.option(
+    "--in-place",
+    is_flag=True,
+    help="Change ORIGINAL itself. After a power cut the same command completes it.",
+)
+@options.json_option
+@options.quiet_option
+def apply(
+    original: Path,
+    patch: Path,
+    output: Path | None,
+    overwrite: bool,
+    in_place: bool,
+    as_json: bool,
+    quiet: bool,
+) -> None:
+    """Make the edited model from ORIGINAL and PATCH, whole and exactly that one, or not at all."""
+    if in_place == (output is not None):
+        raise InputError("apply: expected either -o OUT or --in-place")
+    made = read_patch(patch)
+    if output is None:
+        written = apply_in_place(original, made)
+    else:
+        written = apply_patch(original, made, output, overwrite=overwrite, keep=reading.noted())
+    if as_json:
+        files = [
+            {"path": path.name, "sha256": file.sha256, "bytes": file.size}
+            for path, file in zip(written, made.after, strict=True)
+        ]
+        click.echo(json.dumps({"written": files}, indent=2))
+    elif not quiet:
+        for path, file in zip(written, made.after, strict=True):
+            console.out.print(f"written: {path}  sha256 {file.sha256[:16]}…")

@@ -1,0 +1,38 @@
+"""`onnxunlearn patch`: what an edit changed, as a small file."""
+
+import json
+from pathlib import Path
+
+import click
+
+from onnxunlearn.graph import check_output, permissions_of, replacing
+from onnxunlearn.patches import make_patch
+
+from . import console, options, reading
+
+
+@click.command()
+@options.model_argument("original")
+@options.model_argument("edited")
+@click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Default: EDITED.patch beside EDITED.")
+@click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
+@options.json_option
+@options.quiet_option
+def patch(
+    original: Path, edited: Path, output: Path | None, overwrite: bool, as_json: bool, quiet: bool
+) -> None:
+    """Write what turns ORIGINAL into EDITED, byte for byte: `apply` does it where ORIGINAL is.
+
+    Undo is a patch, too: give EDITED first.
+    """
+    before, after = (options.read_model(path, ()) for path in (original, edited))
+    out = check_output(output or edited.with_name(f"{edited.stem}.patch"), reading.noted(), overwrite)
+    made = make_patch(before, after)
+    data = made.to_bytes()
+    with replacing(out, permissions_of(edited) & 0o666) as file:
+        file.write(data)
+    total = sum(file.size for file in made.after)
+    if as_json:
+        click.echo(json.dumps({"path": out.name, "bytes": len(data), "of": total}, indent=2))
+    elif not quiet:
+        console.out.print(f"written: {out}  {console.size(len(data))} for {console.size(total)}")

@@ -1,0 +1,111 @@
+"""The report of a run, read back: what was made of what, and how."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from onnxunlearn.digests import sha256
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Snapshot
+from onnxunlearn.judge.findings import SCHEMA_VERSION
+from onnxunlearn.text import read_text
+
+#: what the names of a model's classes say of themselves where `--labels` gave them
+_GIVEN = "the labels given"
+#: what a run's report may hold of what was asked
+_OPTIONS = {
+    *("method", "parameters", "composite", "task", "max_retain_drop", "output_name", "preprocess"),
+    *("batch_size", "seed", "input_shapes", "as_they_are"),
+}
+
+
+@dataclass(frozen=True)
+class Digests:
+    """SHA-256 of a model's file, and of its data files by the name that it has for each."""
+
+    model: str
+    data: Mapping[str, str]
+
+    @classmethod
+    def of(cls, files: Snapshot) -> "Digests":
+        return cls(sha256(files.model.data), {name: file.sha256 for name, file in files.data.items()})
+
+    @classmethod
+    def read(cls, found: Mapping[str, Any]) -> "Digests":
+        return cls(str(found["sha256"]), {str(f["path"]): str(f["sha256"]) for f in found.get("data", ())})
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """original, edited: what the files were. name: of the edited model's file, "" if it was not written.
+    forget: the classes as one types them. labels: the names that were given, None if none were. options: by
+    name, as `unlearn` takes them, but for what comes from files. shapes: as --input-shapes takes them.
+    composite, preprocess: as they were given, files by their name. probes: where they came from, see
+    `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`."""
+
+    original: Digests
+    edited: Digests
+    name: str
+    forget: str
+    labels: tuple[str, ...] | None
+    options: Mapping[str, Any]
+    shapes: tuple[str, ...]
+    composite: str
+    preprocess: str | None
+    probes: Mapping[str, Any] = field(repr=False)
+    changes: Mapping[str, Any] = field(repr=False)
+    rows: tuple[Mapping[str, Any], ...] = field(repr=False)
+    versions: Mapping[str, str] = field(repr=False)
+
+
+def read_run_report(path: Path) -> RunReport:
+    """Raises InputError if it is not the report of a run, of a version that this one knows."""
+    try:
+        found = json.loads(read_text(path))
+    except (ValueError, RecursionError):
+        raise InputError(f"{path}: not JSON; give the report that `onnxunlearn run` wrote") from None
+    if not isinstance(found, dict) or found.get("kind") != "run":
+        raise InputError(f"{path}: not the report of a run; give the report that `onnxunlearn run` wrote")
+    if found.get("schema") != SCHEMA_VERSION:
+        raise InputError(
+            f"{path}: a report of schema {found.get('schema')!r}, this version reads {SCHEMA_VERSION}; "
+            "use the version of onnxunlearn that wrote it"
+        )
+    try:
+        return _read(found)
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise InputError(
+            f"{path}: a damaged report ({type(error).__name__}: {error}); copy it again"
+        ) from None
+
+
+def _read(report: Mapping[str, Any]) -> RunReport:
+    options, engine, forget = dict(report["options"]), report["engine"], report["forget"]
+    texts, unknown = ("method", "task", "output_name"), sorted(options.keys() - _OPTIONS)
+    if unknown:
+        raise ValueError(f"the option {unknown[0]!r} is not known")
+    if not all(isinstance(options.get(name), str | None) for name in texts):
+        raise TypeError("a name among the options is no text")
+    options["parameters"] = dict(options["parameters"])
+    labels = report["model"].get("labels") or {}
+    devices = ("cuda" if "cuda" in str(provider).lower() else "cpu" for provider in engine["providers"])
+    shapes, composite, preprocess = (
+        options.pop(name, None) for name in ("input_shapes", "composite", "preprocess")
+    )
+    return RunReport(
+        Digests.read(report["model"]),
+        Digests.read(report["edited"]),
+        PurePosixPath(str(report["edited"].get("path", ""))).name,
+        ",".join(map(str, forget["names"] or forget["classes"])),
+        tuple(map(str, labels["names"])) if labels.get("source") == _GIVEN else None,
+        {**options, "engine": str(engine["name"]), "providers": tuple(dict.fromkeys(devices))},
+        tuple(map(str, shapes or ())),
+        str(composite),
+        preprocess,
+        dict(report["probes"]),
+        {**report["changes"], "tensors": [dict(tensor) for tensor in report["changes"]["tensors"]]},
+        tuple(dict(row) for row in report["rows"]),
+        {str(name): str(version) for name, version in report["versions"].items()},
+    )

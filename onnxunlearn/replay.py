@@ -1,0 +1,148 @@
+"""Do a run again from its report, and say whether the same came of it."""
+
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.errors import InputError, OnnxUnlearnError
+from onnxunlearn.graph import Model, ModelSource, Snapshot, load, parse_shapes, with_input_shapes
+from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.judge import versions
+from onnxunlearn.judge.run_report import Digests, RunReport
+from onnxunlearn.probes import Preprocessing, Source
+from onnxunlearn.streams import UNHELD
+from onnxunlearn.unlearn import Result, unlearn
+
+#: what a report says of where probes came from, that has to be so again
+_SUMS = ("sha256", "arrays")
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """same: whether every byte of the edited model's files is. farthest: the largest difference of a weight
+    from that of the edited model of the run, and the tensor it is in; None if they are the same, or nobody
+    gave that model. figures: (title, unit, then, now) of the edited model. versions: (package, then,
+    now) where they differ, "" for none."""
+
+    same: bool
+    farthest: tuple[float, str] | None
+    figures: tuple[tuple[str, str, float | None, float | None], ...]
+    versions: tuple[tuple[str, str, str], ...]
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def replay(
+    report: RunReport,
+    model: ModelSource,
+    data: Source | None = None,
+    *,
+    edited: ModelSource | None = None,
+    labels: Sequence[str] | None = None,
+    preprocess: Preprocessing | None = None,
+    composite: str | None = None,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Replayed:
+    """Run again what the report is about, with the options that it holds.
+
+    edited: the edited model of that run, to compare weights with. labels: default, those of the report.
+    preprocess, composite: the files, if the run had some. Raises InputError if one of these is missing, or
+    the model, the probes or the edited model are not those of the report, and what `unlearn` raises.
+    """
+    loaded = with_input_shapes(load(model), parse_shapes(report.shapes))
+    before = None if edited is None else load(edited)
+    for name, given, said in (("model", loaded, report.original), ("edited model", before, report.edited)):
+        if given is not None and Digests.of(Snapshot.of(given)) != said:
+            raise InputError(
+                f"{given.path or name}: is not the {name} of the report, their SHA-256 differ; give that"
+            )
+    if report.preprocess is not None and preprocess is None:
+        raise InputError(f"the run had the preprocessing file {report.preprocess}; give it with --preprocess")
+    if composite is None and report.composite.endswith((".yaml", ".yml")):
+        raise InputError(f"the run had its rules in {report.composite}; give that file with --composite")
+    named: dict[str, Any] = {
+        "labels": labels or report.labels,
+        "preprocess": preprocess,
+        "progress": progress,
+    }
+    _check_probes(report, loaded, data, named)
+    result = unlearn(
+        loaded, report.forget, data, composite=composite or report.composite, **report.options, **named
+    )
+    found = _files(result, report.name)
+    same = found == report.edited
+    return Replayed(
+        same,
+        None if same or before is None else _farthest(before, result.edited.model()),
+        tuple(_figures(report.rows, result.report["rows"])),
+        tuple(_changed(report.versions, versions())),
+    )
+
+
+def result_of(report: RunReport, path: Path) -> Model | None:
+    """The edited model of the run, if it is what lies there."""
+    try:
+        model = load(path)
+        return model if Digests.of(Snapshot.of(model)) == report.edited else None
+    except OnnxUnlearnError:
+        return None
+
+
+def _check_probes(report: RunReport, model: Model, data: Source | None, named: Mapping[str, Any]) -> None:
+    given = not report.probes.get("made", {}).get("judging")
+    had = {key: report.probes[key] for key in _SUMS if given and key in report.probes}
+    if data is None or not had:
+        if bool(had) != (data is not None):
+            wanted = f"probes ({report.probes.get('source')})" if had else "no probes"
+            raise InputError(f"the run had {wanted}; replay it with the same --data")
+        return
+    options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
+    found = Inquiry.of(model, report.forget, Options(**options, **named)).read(data, UNHELD).origin
+    prepared = (report.probes.get("preprocess"), found.get("preprocess"))
+    sums = [None if said is None else said.get("sha256") for said in prepared]
+    if any(found.get(key) != digest for key, digest in had.items()) or sums[0] != sums[1]:
+        what = "is prepared otherwise than" if sums[0] != sums[1] else "does not hold"
+        raise InputError(
+            f"{found.get('source', data)}: {what} the probes of the run ({report.probes.get('source')}); "
+            "their SHA-256 differ, give those"
+        )
+
+
+def _files(result: Result, name: str) -> Digests:
+    """Of the files that the result is saved as, which are called after the model."""
+    with tempfile.TemporaryDirectory() as folder:
+        result.save(Path(folder) / (name or "model.onnx"))
+    return Digests.read(result.report["edited"])
+
+
+def _farthest(before: Model, after: Model) -> tuple[float, str] | None:
+    found = []
+    for name in before.stored.keys() & after.stored.keys():
+        old, new = before.array(name), after.array(name)
+        if old.dtype.kind not in "OUS" and old.shape == new.shape and old.size:
+            apart = np.abs(old.astype(np.float64) - new.astype(np.float64))
+            found.append((float(np.nanmax(apart, initial=0)), name))
+    return max(found, default=None)
+
+
+def _figures(
+    then: Sequence[Mapping[str, Any]], now: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, str, float | None, float | None]]:
+    """Of the edited model, those that both have."""
+
+    def values(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, str], float | None]:
+        edited = {(str(r["title"]), str(r["unit"])): r["values"].get("edited") for r in rows if r["table"]}
+        return {title: value["value"] for title, value in edited.items() if value is not None}
+
+    old, new = values(then), values(now)
+    return [(*title, old[title], new[title]) for title in new if title in old]
+
+
+def _changed(then: Mapping[str, str], now: Mapping[str, str]) -> list[tuple[str, str, str]]:
+    names = sorted(then.keys() | now.keys())
+    return [(n, then.get(n, ""), now.get(n, "")) for n in names if then.get(n) != now.get(n)]
