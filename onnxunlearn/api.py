@@ -3,11 +3,12 @@
 plan = fit("model.onnx", 3, "choosing.npz")
 edited = apply(plan, "model.onnx")
 findings = judge("model.onnx", edited.model(), 3, "judging.npz")
+page = render(findings)
 
 `unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
-of them writes a file (`edited.save` does). The first and the last take the fields of `Options`.
+of them writes a file (`edited.save` does). `fit` and `judge` take the fields of `Options`.
 
-May import edits, examine, fitting, graph, inquiry, judge and probes.
+May import edits, examine, fitting, graph, inquiry, judge, probes and render.
 """
 
 from collections.abc import Mapping, Sequence
@@ -20,8 +21,9 @@ from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
 from onnxunlearn.inquiry import Options, Shared
 from onnxunlearn.judge import Findings
 from onnxunlearn.probes import Source
+from onnxunlearn.render import html
 
-__all__ = ["Edited", "Findings", "Options", "Plan", "apply", "fit", "judge"]
+__all__ = ["Edited", "Findings", "Options", "Plan", "apply", "fit", "judge", "render"]
 
 
 def fit(
@@ -46,3 +48,8 @@ def apply(plan: Plan, model: ModelSource) -> Edited:
     loaded = load(model)
     began = Snapshot.of(loaded)
     return Edited.of(loaded, plan.arrays(loaded), began)
+
+
+def render(findings: Findings) -> bytes:
+    """The findings as one HTML page that needs nothing else, see `onnxunlearn.render`."""
+    return html(findings.to_json(), source="the findings")

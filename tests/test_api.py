@@ -35,6 +35,9 @@ def test_a_run_is_these_folds(plan: api.Plan, tmp_path: Path) -> None:
     findings = api.judge(MLP, edited.model(), "3", {"x": x[:300], "y": y[:300]}, by_layer=False)
     assert findings.samples == 300
     assert findings.value("forget") is not None
+    page = api.render(findings)
+    assert page.lower().startswith(b"<!doctype html>")
+    assert b"300" in page
     assert {name: plan.about[name] for name in ("forget", "options")} == {
         "forget": [3],
         "options": run.report["options"],
