@@ -2,11 +2,17 @@
 
     python benchmarks/erase_speed.py [--seconds 300]
 
-Weights and probes are random (the probes of a class share a pattern): what counts is the time, not the
-figures of the edit. Prints wall and CPU seconds of the whole call and the peak memory of the process; fails
-if the call took longer than `--seconds`.
+Weights and probes are random (the probes of a class share a pattern, and a head is fitted to tell them
+apart): what counts is the time, not the figures of the edit. Prints wall and CPU seconds of the whole call,
+how many passes of the original over its probes that is, and the peak memory of the process; fails if the call
+took longer than `--seconds`. One thread.
 """
 
+import os
+
+os.environ["OMP_NUM_THREADS"] = "1"
+
+import multiprocessing
 import resource
 import tempfile
 import time
@@ -15,11 +21,10 @@ from pathlib import Path
 
 import click
 import numpy as np
-import torch
-from relevance_speed import resnet18
-from torch import nn
 
-from onnxunlearn import unlearn
+from onnxunlearn import load, load_probes, unlearn
+from onnxunlearn.engines.batching import batches
+from onnxunlearn.engines.onnxruntime import OnnxRuntimeEngine
 
 CLASSES, PROBES = 10, 36
 
@@ -33,39 +38,72 @@ def probes() -> dict[str, np.ndarray]:
     return {"x": x.astype(np.float32), "y": y}
 
 
-def show(line: str) -> None:
-    click.echo(f"\r{line:60}", nl=False, err=True)
+def export(path: Path, x: np.ndarray, y: np.ndarray) -> None:
+    """A network of random weights, but for a head that knows the probes: ridge regression."""
+    import torch
+    from relevance_speed import resnet18
+    from torch import nn
+
+    torch.manual_seed(0)
+    body = nn.Sequential(*list(resnet18().children())[:-1]).eval()
+    with torch.no_grad():
+        features = torch.cat([body(torch.from_numpy(part)) for part in np.split(x, CLASSES)])
+        mean, unit = features.mean(0), features.std(0) + 1e-6
+        rows = (features - mean) / unit
+        wanted = 10 * nn.functional.one_hot(torch.from_numpy(y)).float()
+        gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
+        weight = torch.linalg.solve(gram, rows.T @ wanted).T / unit
+        head = nn.Linear(rows.shape[1], CLASSES)
+        head.weight.copy_(weight)
+        head.bias.copy_(wanted.mean(0) - weight @ mean)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            nn.Sequential(body, head).eval(),
+            (torch.zeros(1, 3, 224, 224),),
+            path,
+            input_names=["x"],
+            dynamo=False,
+            dynamic_axes={"x": {0: "batch"}},
+        )
+
+
+def measure(path: Path, data: Path, seconds: float) -> None:
+    """In a process that knows nothing of torch."""
+    start, cpu = time.perf_counter(), time.process_time()
+    result = unlearn(path, 3, data, progress=lambda line: click.echo(f"\r{line:60}", nl=False, err=True))
+    wall, cpu = time.perf_counter() - start, time.process_time() - cpu
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    model = load(path)
+    known = load_probes(data, model, CLASSES)
+    session = OnnxRuntimeEngine(threads=1).session(model.proto)
+    before = time.process_time()
+    for batch in batches(known.feeds, 8, pad=False):
+        session.run(batch.feeds)
+    forward = time.process_time() - before
+    details = result.report["method"]["details"]
+    passes = f"{cpu / forward:.1f} passes of {forward:.1f} s over its probes"
+    click.echo(f"\n{details['chosen']}: {wall:.0f} s, {cpu:.0f} s of CPU, {passes}, peak {peak:.1f} GiB")
+    click.echo(f"layers: {', '.join(details.get('layers', []))}; stages: {result.report['seconds']}")
+    if wall > seconds:
+        raise SystemExit(f"longer than {seconds:.0f} s")
 
 
 @click.command()
 @click.option("--seconds", type=float, default=300.0, show_default=True)
 def main(seconds: float) -> None:
     """Export, forget, report."""
-    torch.manual_seed(0)
-    network = nn.Sequential(*list(resnet18().children())[:-1], nn.Linear(512, CLASSES)).eval()
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "resnet18.onnx"
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                network,
-                (torch.zeros(1, 3, 224, 224),),
-                path,
-                input_names=["x"],
-                dynamo=False,
-                dynamic_axes={"x": {0: "batch"}},
-            )
-        start, cpu = time.perf_counter(), time.process_time()
-        result = unlearn(
-            path, 3, probes(), progress=lambda line: click.echo(f"\r{line:60}", nl=False, err=True)
-        )
-        wall, cpu = time.perf_counter() - start, time.process_time() - cpu
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
-    details = result.report["method"]["details"]
-    click.echo(f"\n{details['chosen']}: {wall:.0f} s, {cpu:.0f} s of CPU, peak {peak:.1f} GiB")
-    click.echo(f"layers: {', '.join(details.get('layers', []))}; stages: {result.report['seconds']}")
-    if wall > seconds:
-        raise SystemExit(f"longer than {seconds:.0f} s")
+        path, data = Path(folder) / "resnet18.onnx", Path(folder) / "probes.npz"
+        made = probes()
+        np.savez(data, x=made["x"], y=made["y"])
+        context = multiprocessing.get_context("spawn")
+        for step, given in ((export, (path, made["x"], made["y"])), (measure, (path, data, seconds))):
+            process = context.Process(target=step, args=given)
+            process.start()
+            process.join()
+            if process.exitcode:
+                raise SystemExit(process.exitcode)
 
 
 if __name__ == "__main__":

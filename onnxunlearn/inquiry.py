@@ -4,7 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import partial
 from pathlib import Path
 from typing import Any, TypedDict
 
@@ -111,7 +111,8 @@ class Options:
 @dataclass(frozen=True, eq=False)
 class Inquiry:
     """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
-    same in plain float ops, which is what methods work on. doubts: lines on what its scores mean.
+    same in plain float ops, which is what methods work on. original: what is asked of the model; it is run
+    once. doubts: lines on what its scores mean.
     suspicions: lines on why the probes may not be what it was trained with."""
 
     options: Options
@@ -122,6 +123,7 @@ class Inquiry:
     logits: Logits
     forget: tuple[int, ...]
     engine: Engine
+    original: Subject
     doubts: tuple[str, ...] = ()
     suspicions: tuple[str, ...] = ()
 
@@ -138,7 +140,8 @@ class Inquiry:
         labels = Labels.of(loaded, logits, options.labels).warned()
         classes = chosen_classes(forget, labels)
         engine = create_engine(options.engine, options.providers)
-        return cls(options, loaded, labels, files, seen, logits, classes, engine)
+        original = Subject(loaded, logits, engine, options.batch_size)
+        return cls(options, loaded, labels, files, seen, logits, classes, engine, original)
 
     def read(self, source: Source, readers: Readers = WHOLE) -> Probes:
         """Probes for this model. readers: how files are read. Raises InputError if they do not fit it."""
@@ -159,10 +162,6 @@ class Inquiry:
     def subject(self, model: Model, logits: Logits | None = None) -> Subject:
         """A model under examination, by default with the logits where the original has them."""
         return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
-
-    @cached_property
-    def original(self) -> Subject:
-        return self.subject(self.model)
 
     def scores(self, probes: Probes) -> np.ndarray:
         """The original's, [N, classes]."""
@@ -188,7 +187,9 @@ class Inquiry:
         for line in doubts:
             log.warning("%s", line)
         seen = self.logits.as_seen(self.seen, scores)
-        return replace(self, logits=seen, doubts=doubts) if doubts else self
+        if not doubts:
+            return self
+        return replace(self, logits=seen, original=self.subject(self.model, seen), doubts=doubts)
 
     def known(self, probes: Probes, *, given: bool) -> "Inquiry":
         """The same, with what makes the probes suspicious.
@@ -244,11 +245,13 @@ class Inquiry:
         """
         try:
             outcome = run_method("mask", self.bench(probes, parse_composite("epsilon")), {})
-            return self.subject(Edited.of(self.model, outcome.edits.arrays).model()), ()
+            masked = self.subject(Edited.of(self.model, outcome.edits.arrays).model())
+            return replace(masked, body=self.original), ()
         except UnsupportedError as error:
             note = f"the mask is not a real edit, its scores are changed behind the model: {error}"
             forget = self.forget
-            return replace(self.original, hide=lambda scores: hidden(scores, forget)), (note,)
+            hide = partial(hidden, forget=forget)
+            return replace(self.original, hide=hide, body=self.original), (note,)
 
 
 def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:

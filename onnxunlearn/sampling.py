@@ -41,7 +41,8 @@ def parts(inquiry: Inquiry, probes: Probes, groups: np.ndarray, notes: list[str]
     judging = split_mask(probes, seed, groups)
     alone = one_of_each(probes, groups)
     if not is_unread(probes.feeds):
-        return probes.select(~judging), probes.select(judging & alone)
+        choosing, judged = inquiry.original.divide(probes, [~judging, judging & alone])
+        return choosing, judged
     chosen = _held(inquiry, probes, ~judging & alone, notes)
     which = np.flatnonzero(chosen)
     return _read(probes.select(which)), probes.select(alone & ~np.isin(groups, groups[which]))

@@ -9,6 +9,10 @@ from onnxunlearn.engines import Session
 
 Feeds = Mapping[str, np.ndarray]
 
+#: bytes of inputs that go at once: what a network makes of them is several times as large, and a session
+#: keeps room for all of it
+_BYTES = 1 << 22
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -25,9 +29,10 @@ def count_of(feeds: Feeds) -> int:
 
 
 def batch_size(feeds: Feeds, size: int, baked: int | None) -> int:
-    """How many samples go at once: `baked`, if that is built into the model; else `size`, or all of them
-    where they are fewer: padding costs as much as samples do."""
-    return baked or max(min(size, count_of(feeds)), 1)
+    """How many samples go at once: `baked`, if that is built into the model; else `size`, or fewer where they
+    are large, or all of them where they are fewer: padding costs as much as samples do."""
+    each = sum(array.nbytes // max(len(array), 1) for array in feeds.values())
+    return baked or max(min(size, count_of(feeds), _BYTES // max(each, 1)), 1)
 
 
 def batches(feeds: Feeds, size: int, pad: bool = True) -> Iterator[Batch]:
@@ -118,7 +123,7 @@ def record(
     baked: int | None = None,
     reduce: Callable[[str, np.ndarray], np.ndarray] = lambda _, value: value,
 ) -> dict[str, np.ndarray]:
-    """Inner tensors for all samples, [N, ...], samples first whatever axis they are on, float32.
+    """Tensors for all samples, [N, ...], samples first whatever axis they are on.
 
     session: one that has them as outputs. baked: as in `batch_size`. reduce: (tensor, values of one batch) ->
     what is kept of them.
@@ -135,5 +140,5 @@ def record(
         values = session.run({**batch.feeds, **(fixed or {})}, tensors)
         for name in tensors:
             samples = samples_first(values[name], axes[name], size)[: batch.count]
-            parts[name].append(reduce(name, samples.astype(np.float32, copy=False)))
+            parts[name].append(reduce(name, samples))
     return {name: np.concatenate(arrays) for name, arrays in parts.items()}

@@ -21,12 +21,15 @@ WEIGHT, BIAS = "weight of ", "bias of "
 
 @dataclass(frozen=True, eq=False)
 class Tail:
-    """The nodes of `model` from `layers` on. boundary: the activations that enter them."""
+    """The nodes of `model` from `layers` on. boundary: the activations that enter them. counted: activations
+    that would enter for the number of their samples alone, each with one of the boundary that is asked for it
+    instead: as where the batch size is taken from an input."""
 
     model: Model = field(repr=False)
     layers: tuple[Layer, ...] = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     boundary: tuple[str, ...]
+    counted: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def as_model(self, recorded: Mapping[str, np.ndarray]) -> Model:
         """In memory; inputs: the boundary, typed as `recorded`, and the weight and bias of each layer.
@@ -40,8 +43,7 @@ class Tail:
             at_node.setdefault(layer.node.index, []).append(layer)
         biases = {layer.output: layer for layer in self.layers if layer.bias is not None}
         for node in self.nodes:
-            copy = onnx.NodeProto()
-            copy.CopyFrom(node.proto)
+            copy = self._copied(node)
             for layer in at_node.get(node.index, ()):
                 copy.input[layer.operand] = self._read_weight(graph, layer)
             for output in node.outputs:
@@ -53,26 +55,49 @@ class Tail:
                         graph, BIAS + biases[output].key, constant.dtype, constant.shape
                     )
             graph.node.append(copy)
-        return Model(b"", proto, self.model.path, lent=self.model.lent)
+        return self._with_weights(proto)
 
     def alone(self, recorded: Mapping[str, np.ndarray]) -> Model:
         """In memory; inputs: the boundary, typed as `recorded`. The weights are those of the model."""
         proto = self._bare(recorded)
         for node in self.nodes:
-            proto.graph.node.add().CopyFrom(node.proto)
-        return Model(b"", proto, self.model.path, lent=self.model.lent)
+            proto.graph.node.append(self._copied(node))
+        return self._with_weights(proto)
 
     def _bare(self, recorded: Mapping[str, np.ndarray]) -> onnx.ModelProto:
-        """The model without nodes and outputs; inputs: the boundary."""
-        proto = onnx.ModelProto()
-        proto.CopyFrom(self.model.proto)
+        """The model without nodes, outputs and weights; inputs: the boundary."""
+        whole = self.model.proto
+        proto = onnx.ModelProto(
+            ir_version=whole.ir_version,
+            producer_name=whole.producer_name,
+            opset_import=whole.opset_import,
+            functions=whole.functions,
+        )
         graph = proto.graph
-        del graph.input[:], graph.output[:], graph.node[:]
+        graph.name = whole.graph.name
+        graph.value_info.extend(whole.graph.value_info)
         for name in self.boundary:
             array = recorded[name]
             kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
         return proto
+
+    def _copied(self, node: Node) -> onnx.NodeProto:
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node.proto)
+        for i, name in enumerate(copy.input):
+            copy.input[i] = self.counted.get(name, name)
+        return copy
+
+    def _with_weights(self, proto: onnx.ModelProto) -> Model:
+        """With those of the model's that its nodes read, which are few where most are fed."""
+        read = {name for node in proto.graph.node for name in node.input}
+        read.update(name for node in self.nodes for name in node.captured)
+        whole = self.model.graph
+        proto.graph.initializer.extend(tensor for tensor in whole.initializer if tensor.name in read)
+        sparse = (tensor for tensor in whole.sparse_initializer if tensor.values.name in read)
+        proto.graph.sparse_initializer.extend(sparse)
+        return Model(b"", proto, self.model.path, lent=self.model.lent)
 
     def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""
@@ -131,12 +156,8 @@ def tail_of(
 
     arithmetic: tensors that depend on shapes only; they are computed anew: batches may differ in size.
     """
-    changed: set[str] = set()
+    changed = downstream(model, [o for layer in layers for o in layer.node.outputs if o])
     wanted = set(outputs)
-    starts = {layer.node.index for layer in layers}
-    for node in model.nodes:
-        if node.index in starts or any(name in changed for name in (*node.inputs, *node.captured)):
-            changed.update(o for o in node.outputs if o)
     kept: list[Node] = []
     boundary: dict[str, None] = dict.fromkeys(o for o in wanted if o not in changed)
     for node in reversed(model.nodes):
@@ -152,7 +173,49 @@ def tail_of(
         for name in (*node.inputs, *node.captured):
             if name in model.activations and name not in made:
                 boundary[name] = None
-    return Tail(model, tuple(layers), tuple(reversed(kept)), tuple(boundary))
+    counted = {name for name in boundary if _only_counted(model, name, kept)}
+    entering = tuple(name for name in boundary if name not in counted)
+    instead = dict.fromkeys(counted, entering[0]) if entering else {}
+    return Tail(model, tuple(layers), tuple(reversed(kept)), entering or tuple(boundary), instead)
+
+
+def _only_counted(model: Model, name: str, nodes: Sequence[Node]) -> bool:
+    """Whether these nodes ask of an input of the model how many samples it has, and nothing else."""
+    readers = [node for node in nodes if name in (*node.inputs, *node.captured)]
+    asked = [reader for node in readers for reader in model.consumers.get(node.first_output, [])]
+    return (
+        any(i.name == name for i in model.inputs)
+        and all(node.kind == "Shape" and not node.attribute("start", 0) for node in readers)
+        and all(_takes_the_first(model, node) for node in asked)
+    )
+
+
+def _takes_the_first(model: Model, node: Node) -> bool:
+    index = model.constant(node.inputs[1]) if node.kind == "Gather" else None
+    return index is not None and index.size == 1 and index.item() == 0
+
+
+def tail_after(model: Model, recorded: Iterable[str], outputs: Iterable[str]) -> Tail:
+    """What is needed to compute `outputs` from recorded tensors; of no layers. Its boundary may hold inputs
+    of the model, too."""
+    known, wanted = set(recorded), set(outputs)
+    kept = []
+    for node in reversed(model.nodes):
+        if any(o in wanted and o not in known for o in node.outputs):
+            kept.append(node)
+            wanted.update(n for n in (*node.inputs, *node.captured) if n)
+    made = {o for node in kept for o in node.outputs} - known
+    boundary = [n for n in sorted(wanted) if n in model.activations and n not in made]
+    return Tail(model, (), tuple(reversed(kept)), tuple(boundary))
+
+
+def downstream(model: Model, tensors: Iterable[str]) -> set[str]:
+    """These tensors, and all that is made from them."""
+    reached = set(tensors)
+    for node in model.nodes:
+        if any(name in reached for name in (*node.inputs, *node.captured)):
+            reached.update(o for o in node.outputs if o)
+    return reached
 
 
 def _moves_samples(node: Node) -> bool:

@@ -17,10 +17,16 @@ def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_s
 
     Raises UnsupportedError if the head cannot be found, or its parts read different tensors.
     """
+    head = head_of(model, logits)
+    return activations(model, engine, feeds, {head.input: head}, batch_size)[head.input]
+
+
+def head_of(model: Model, logits: Logits) -> Layer:
+    """The layer whose input is a sample's features. Raises UnsupportedError as `features` does."""
     head, *others = find_heads(model, logits)
     if any(other.input != head.input for other in others):
         raise UnsupportedError(f"{head.node}: other layers make logits of what is not its input")
-    return activations(model, engine, feeds, {head.input: head}, batch_size)[head.input]
+    return head
 
 
 def activations(
@@ -41,6 +47,6 @@ def activations(
             inner,
             batch_size,
             baked=model.batch_size,
-            reduce=lambda name, values: pooled(values, tensors[name]),
+            reduce=lambda name, values: pooled(values.astype(np.float32, copy=False), tensors[name]),
         )
     return found

@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, run_batched
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, record, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
-from onnxunlearn.graph import Logits, Model, expose
+from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
 from onnxunlearn.lowering import lower
 from onnxunlearn.streams import KEPT, Spill
 
@@ -18,10 +18,17 @@ log = logging.getLogger(__name__)
 
 
 class Said(NamedTuple):
-    """scores: [N, classes], at the model's output (behind a Softmax, if any). others: see `run`."""
+    """scores: [N, classes], at the model's output (behind a Softmax, if any). others: see `run`. features:
+    what enters the head, averaged over space or tokens, float32 [N, d]; None where that was not asked."""
 
     scores: np.ndarray
     others: dict[str, np.ndarray]
+    features: np.ndarray | None = None
+
+    def select(self, which: np.ndarray) -> "Said":
+        """Of these samples."""
+        features = None if self.features is None else self.features[which]
+        return Said(self.scores[which], {n: v[which] for n, v in self.others.items()}, features)
 
 
 def run(
@@ -37,6 +44,22 @@ def run(
     found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
+
+
+def run_with_features(
+    model: Model, logits: Logits, head: Layer, engine: Engine, feeds: Feeds, size: int
+) -> Said:
+    """The scores, and in the same run the features: for a file in plain float ops, in which it changes
+    nothing that another tensor is looked at."""
+    tensors = [logits.scores, head.input]
+    session = session_of(model, [n for n in tensors if n not in feeds], engine)
+
+    def reduce(name: str, values: np.ndarray) -> np.ndarray:
+        return values if name == logits.scores else pooled(values.astype(np.float32, copy=False), head)
+
+    found = record(session, feeds, tensors, size, baked=model.batch_size, reduce=reduce)
+    scores = found[logits.scores]
+    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, found[head.input])
 
 
 def run_together(

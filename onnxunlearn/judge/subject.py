@@ -10,8 +10,8 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
-from onnxunlearn.judge.features import activations, features
-from onnxunlearn.judge.running import Said, other_outputs, run, run_together
+from onnxunlearn.judge.features import activations, features, head_of
+from onnxunlearn.judge.running import Said, other_outputs, run, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
@@ -24,7 +24,8 @@ REFERENCE = "reference"
 class Subject:
     """A model and how to run it; it is run when something is asked for, once for each set of probes.
 
-    hide: what is done to its scores; for a mask that could not be made for real.
+    hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
+    differs in the head alone, so that the features are the same.
     """
 
     model: Model
@@ -32,8 +33,9 @@ class Subject:
     engine: Engine
     batch_size: int
     hide: Callable[[np.ndarray], np.ndarray] | None = None
+    body: "Subject | None" = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
-    _features: dict[Probes, np.ndarray | None] = field(default_factory=dict, init=False, repr=False)
+    _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     @cached_property
     def lowered(self) -> Model:
@@ -62,13 +64,40 @@ class Subject:
 
     def features(self, probes: Probes) -> np.ndarray | None:
         """In front of the head, float32 [N, d]; None where there is no head to find."""
+        if self.body is not None:
+            return self.body.features(probes)
+        if self._head is None:
+            return None
+        if self._plain and not is_unread(probes.feeds):
+            return self._run(probes, others=False).features
         if probes not in self._features:
-            try:
-                found = features(self.lowered, self.logits, self.engine, probes.feeds, self.batch_size)
-            except UnsupportedError:
-                found = None
+            found = features(self.lowered, self.logits, self.engine, probes.feeds, self.batch_size)
             self._features[probes] = found
         return self._features[probes]
+
+    @cached_property
+    def _head(self) -> Layer | None:
+        try:
+            return head_of(self.lowered, self.logits)
+        except UnsupportedError:
+            return None
+
+    @property
+    def _plain(self) -> bool:
+        """Whether scores and features are to be had in one run."""
+        made = (*self.model.producer, *(i.name for i in self.model.inputs))
+        inside = self._head is not None and {self.logits.scores, self._head.input} <= set(made)
+        return self.lowered is self.model and self.body is None and inside
+
+    def divide(self, probes: Probes, parts: Sequence[np.ndarray]) -> list[Probes]:
+        """The probes at each part's indices, of which is known what is known of all; that is forgotten."""
+        found = [probes.select(part) for part in parts]
+        for asked in (False, True):
+            if (said := self._said.pop((id(probes.feeds), asked), None)) is None or is_unread(probes.feeds):
+                continue
+            for part, chosen in zip(parts, found, strict=True):
+                self._said[id(chosen.feeds), asked] = chosen.feeds, said[1].select(part)
+        return found
 
     @cached_property
     def layers(self) -> dict[str, Layer]:
@@ -87,12 +116,17 @@ class Subject:
         return other_outputs(self.model, self.logits)
 
     def _run(self, probes: Probes, *, others: bool) -> Said:
-        """others: also the other outputs, if there are any."""
+        """others: also the other outputs, if there are any; else the features, where they cost nothing."""
         feeds = probes.feeds  # the same samples may be given classes later: that asks for no other run
         asked = self._others if others else []
         key = id(feeds), bool(asked)
         if key not in self._said and not asked and is_unread(feeds):
             ask_together([self], probes)
+        elif key not in self._said and not asked and self._plain:
+            assert self._head is not None
+            head, size = self._head, self.batch_size
+            said = run_with_features(self.model, self.logits, head, self.engine, feeds, size)
+            self._said[key] = feeds, said
         elif key not in self._said:
             said = run(self.model, self.logits, self.engine, feeds, self.batch_size, asked)
             self._said[key] = feeds, said  # kept: no other feeds may get that id

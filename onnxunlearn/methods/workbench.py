@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import record, run_batched, samples_first
+from onnxunlearn.engines.batching import Feeds, record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import (
     ClassRows,
@@ -23,6 +23,7 @@ from onnxunlearn.graph import (
     find_layers,
 )
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
+from onnxunlearn.methods.entering import Entered, Recorder, Reduce, as_it_is, end_of
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.registry import Registry
@@ -58,6 +59,7 @@ class Workbench:
     posed: str = AUTO
     labels: Labels = field(default_factory=lambda: Labels(0))
     trials: int = field(default=0, init=False)
+    _entered: Feeds = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
         self.model = self.logits.within(self.model)
@@ -189,14 +191,34 @@ class Workbench:
     def scores(self, edits: Edits) -> np.ndarray:
         """Logits of the choosing probes under trial edits, [N, classes].
 
-        A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them.
+        A trial is a feed: the edited tensors are inputs of an in-memory copy, made once for each set of them;
+        and where what enters the edited part is known (`recorded`), nothing before it is run.
         """
-        tensor, feeds = self.logits.tensor, self.probes.feeds
-        session, baked = self._session([tensor], edits), self.model.batch_size
+        tensor, baked = self.logits.tensor, self.model.batch_size
+        fed, known = edits.feeds, self._entered
+        end = end_of(self.model, self.engine, tensor, fed, known, self.probes.feeds) if known else None
+        session, feeds = end or (self._session([tensor], edits), self.probes.feeds)
         values = run_batched(session, feeds, [tensor], self.batch_size, edits.feeds, baked=baked)
         self.trials += 1
         self.progress(f"trial {self.trials}")
         return np.asarray(values[tensor].reshape(len(self.probes), -1))
+
+    def recorded(
+        self, boundary: Sequence[str], beside: Sequence[str] = (), reduce: Reduce = as_it_is
+    ) -> Entered:
+        """What enters the end of the model for the choosing probes, and in the same run more; see `entering`.
+
+        The boundary is kept, for trials. Raises UnsupportedError if its samples are not on the first axis.
+        """
+        found = self.recorder(boundary, beside, reduce)(self.probes.feeds)
+        self._entered = found.boundary
+        return found
+
+    def recorder(
+        self, boundary: Sequence[str], beside: Sequence[str] = (), reduce: Reduce = as_it_is
+    ) -> Recorder:
+        """The same for any samples."""
+        return Recorder(self.model, self.engine, self.batch_size, boundary, beside, reduce)
 
     def record(
         self,
@@ -224,7 +246,7 @@ class Workbench:
                 self.batch_size,
                 edits.feeds,
                 baked=self.model.batch_size,
-                reduce=reduce,
+                reduce=lambda name, value: reduce(name, value.astype(np.float32, copy=False)),
             )
         return found
 

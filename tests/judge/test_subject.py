@@ -7,7 +7,7 @@ import pytest
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits, load
 from onnxunlearn.judge import Subject
-from onnxunlearn.judge.running import Said, run
+from onnxunlearn.judge.running import Said, run_with_features
 from onnxunlearn.probes import Probes
 
 from ..sample_paths import MLP, probes
@@ -18,9 +18,9 @@ def test_the_same_samples_are_run_once_also_when_they_get_classes(monkeypatch: p
 
     def counted(*args: Any) -> Said:
         runs.append(args)
-        return run(*args)
+        return run_with_features(*args)
 
-    monkeypatch.setattr("onnxunlearn.judge.subject.run", counted)
+    monkeypatch.setattr("onnxunlearn.judge.subject.run_with_features", counted)
     model = load(MLP)
     subject = Subject(model, find_logits(model), create_engine(), 32)
     samples = Probes({"x": probes(4)["x"]}, None, "four")
@@ -30,3 +30,28 @@ def test_the_same_samples_are_run_once_also_when_they_get_classes(monkeypatch: p
     fewer = samples.select([0, 2])
     np.testing.assert_array_equal(subject.scores(fewer), before[[0, 2]])
     assert len(runs) == 2
+    assert subject.features(samples) is not None  # they came with the scores
+    assert len(runs) == 2
+
+
+def test_of_parts_is_known_what_is_known_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(MLP)
+    subject = Subject(model, find_logits(model), create_engine(), 32)
+    samples = Probes({"x": probes(4)["x"]}, np.arange(4), "four")
+    scores, features = subject.scores(samples), subject.features(samples)
+    assert features is not None
+    monkeypatch.delattr("onnxunlearn.judge.subject.run_with_features")
+    first, second = subject.divide(samples, [np.array([3, 0]), np.array([2])])
+    assert first.y is not None
+    assert first.y.tolist() == [3, 0]
+    np.testing.assert_array_equal(subject.scores(first), scores[[3, 0]])
+    np.testing.assert_array_equal(subject.features(second), features[[2]])
+    with pytest.raises(NameError):  # of all together it is no longer
+        subject.scores(samples)
+
+
+def test_features_of_a_model_with_another_head_are_those_of_its_body() -> None:
+    model = load(MLP)
+    body = Subject(model, find_logits(model), create_engine(), 32)
+    samples = Probes({"x": probes(4)["x"]}, None, "four")
+    assert replace(body, body=body).features(samples) is body.features(samples)

@@ -21,6 +21,7 @@ from onnxunlearn.tasks.budget import exceeds
 
 from ..sample_paths import CNN, MLP, RESNET, images, mlp
 from .benches import bench
+from .erase.test_passes import baked
 
 
 @given(st.integers(0, 200), st.integers(0, 200))
@@ -45,6 +46,25 @@ def test_a_trial_says_what_the_written_file_does() -> None:
     np.testing.assert_allclose(fed, saved, atol=1e-5)
     assert not np.allclose(made.scores(Edits(made.model)), saved, atol=1)
     assert made.trials == 2
+
+
+@pytest.mark.parametrize("batch", [None, 7])
+def test_trials_start_where_the_edit_does(batch: int | None) -> None:
+    """Once it is recorded what enters the edited part: nothing before it is run, and edits there are."""
+    made = bench(RESNET if batch is None else load(baked(batch).SerializeToString()))
+    late, early = made.editable[-2:], made.editable[0]
+    edits, whole = Edits(made.model), [made.scores(Edits(made.model))]
+    edits.set_weight(late[0], edits.weight(late[0]) * 1.1)
+    edits.set_weight(late[1], edits.weight(late[1]) * 0.9)
+    whole.append(made.scores(edits))
+    further = edits.copy()
+    further.set_weight(early, further.weight(early) * 1.1)
+    whole.append(made.scores(further))
+    made.recorded([late[0].input])
+    made.probes.feeds.update({n: np.zeros_like(v) for n, v in made.probes.feeds.items()})
+    for before, tried in zip(whole[:2], (Edits(made.model), edits), strict=True):
+        np.testing.assert_allclose(made.scores(tried), before, rtol=1e-4, atol=1e-4)
+    assert not np.allclose(made.scores(further), whole[2], atol=1e-2)  # it reads the probes, zeros by now
 
 
 def test_trial_of_the_original() -> None:

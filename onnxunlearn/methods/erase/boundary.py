@@ -6,33 +6,69 @@ mixed, as many mixtures of two: the original says what each of them should be, s
 model to it.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from onnxunlearn.engines.batching import Feeds, batches, count_of
-from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import expose
+from onnxunlearn.engines.batching import Feeds, count_of
 from onnxunlearn.graph.tail import Tail
+from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.erase.stand_ins import stand_ins
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
 
-#: bytes that recorded activations may take
-_MEMORY = 1 << 29
+#: bytes that recorded activations may take, and multiplications that may be made to record copies
+_MEMORY, _WORK = 1 << 27, 5e11
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Retained samples at the boundary. feeds: of the tail. first, second, share: of as many mixtures of two
+    as there may be, which are made when they are taken."""
+
+    feeds: Feeds = field(repr=False)
+    first: np.ndarray
+    second: np.ndarray
+    share: np.ndarray
+
+    @classmethod
+    def mixed(cls, feeds: Feeds, rng: np.random.Generator) -> "Pool":
+        """With as many mixtures as samples, each somewhere between two, where numbers can be mixed."""
+        count = count_of(feeds) if all(v.dtype.kind == "f" for v in feeds.values()) else 0
+        first, second = rng.integers(max(count, 1), size=(2, count))
+        return cls(feeds, first, second, rng.random(count, np.float32))
+
+    def __len__(self) -> int:
+        return count_of(self.feeds) + len(self.share)
+
+    def take(self, places: np.ndarray) -> dict[str, np.ndarray]:
+        """The samples at these indices, int [n], as feeds; mixtures come behind the others."""
+        total = count_of(self.feeds)
+        mixed = np.flatnonzero(places >= total)
+        which = places[mixed] - total
+        first, second = places.copy(), self.second[which]
+        first[mixed] = self.first[which]
+        found = {}
+        for name, value in self.feeds.items():
+            taken = value[first]
+            if len(mixed):
+                share = self.share[which].reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
+                taken[mixed] = share * taken[mixed] + (1 - share) * value[second]
+            found[name] = taken
+        return found
 
 
 @dataclass(frozen=True)
 class Boundary:
-    """forget: a list of feeds of the tail, one per variant. retain: feeds of the tail, the pool: the probes,
-    then other variants of them in the same order, `copies` in all, then stand-ins, then mixtures. y: classes
-    of the probes. stood_in: classes of the stand-ins."""
+    """forget: a list of feeds of the tail, one per variant. retain: the pool: the probes, then other variants
+    of them in the same order, `copies` in all, then stand-ins, then mixtures. y: classes of the probes.
+    stood_in: classes of the stand-ins."""
 
     forget: Sequence[Feeds] = field(repr=False)
-    retain: Feeds = field(repr=False)
+    retain: Pool = field(repr=False)
     copies: int
     y: np.ndarray
     stood_in: np.ndarray
@@ -57,44 +93,56 @@ class Boundary:
 def record_boundary(
     bench: Workbench,
     tail: Tail,
+    entered: Feeds,
     variants: int,
     rng: np.random.Generator,
     pinned: np.ndarray | None = None,
     wanted: Callable[[int], np.ndarray] = lambda _: np.empty(0, int),
 ) -> Boundary:
-    """Record the probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced; of
-    images to forget, which are few, twice as many.
+    """The probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced; of images
+    to forget, which are few, twice as many.
 
-    pinned: which probes the pool may hold; by default all retained ones. wanted: number of copies -> classes
-    of the stand-ins to make.
+    entered: the boundary for all choosing probes. pinned: which probes the pool may hold; by default all
+    retained ones. wanted: number of copies -> classes of the stand-ins to make.
     """
-    recorder = _recorder(bench, tail)
-    forget = bench.probes.select(np.flatnonzero(bench.forgotten))
-    retain = bench.probes.select(np.flatnonzero(~bench.forgotten if pinned is None else pinned))
-    first = recorder(forget)
-    size = sum(value.nbytes for value in first.values()) / len(forget)
-    room = int(_MEMORY / (size * 2 * (len(forget) + len(retain))))
+    record = bench.recorder(tail.boundary)
+    own, others = bench.forgotten, ~bench.forgotten if pinned is None else pinned
+    forget = bench.probes.select(own)
+    count = int(others.sum())
     images, sequences = (any(map(kind, bench.probes.feeds.values())) for kind in (is_image, is_sequence))
-    copies = max(1, min(variants, room)) if images or sequences else 1
-    forgets = [first, *(recorder(_moved(forget, rng)) for _ in range(2 * copies - 1 if images else 0))]
+    size = sum(value[:1].nbytes for value in entered.values())
+    copies = _copies(bench, tail, size, len(forget), count, variants) if images or sequences else 1
+    forgets: list[Feeds] = [{n: v[own] for n, v in entered.items()}]
+    for _ in range(2 * copies - 1 if images else 0):
+        forgets.append(record(_moved(forget, rng).feeds).boundary)
     copy = _moved if images else _spliced
-    retains = [recorder(copy(retain, rng) if i else retain) for i in range(copies)]
-    kept: Feeds = {name: np.concatenate([part[name] for part in retains]) for name in tail.boundary}
-    assert forget.y is not None
-    assert retain.y is not None
-    asked = wanted(copies)
+    y, asked = bench.y[others], wanted(copies)
+    kept = {n: np.empty((copies * count, *v.shape[1:]), v.dtype) for n, v in entered.items()}
+    retain = bench.probes.select(others if copies > 1 else [])
+    for i in range(copies):
+        part = record(copy(retain, rng).feeds).boundary if i else {n: v[others] for n, v in entered.items()}
+        for n, v in part.items():
+            kept[n][i * count : (i + 1) * count] = v
     if not all(value.dtype.kind == "f" for value in kept.values()):
-        return Boundary(forgets, kept, copies, retain.y, asked[:0])
+        asked = asked[:0]
     if len(asked):
         seen = {n: np.concatenate([*(part[n] for part in forgets), value]) for n, value in kept.items()}
-        labels = np.concatenate([np.tile(forget.y, len(forgets)), np.tile(retain.y, copies)])
+        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
-        kept, asked = _joined(kept, found.feeds), found.labels
-    return Boundary(forgets, _joined(kept, _mixtures(kept, rng)), copies, retain.y, asked)
+        kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
+        asked = found.labels
+    return Boundary(forgets, Pool.mixed(kept, rng), copies, y, asked)
 
 
-def _joined(first: Feeds, second: Feeds) -> Feeds:
-    return {name: np.concatenate([value, second[name]]) for name, value in first.items()}
+def _copies(bench: Workbench, tail: Tail, size: int, forget: int, retain: int, most: int) -> int:
+    """How many of each probe, itself included, that memory and time allow. size: bytes of one at the
+    boundary. forget, retain: how many probes."""
+    samples = 2 * forget + retain
+    behind = {node.index for node in tail.nodes}
+    front = [layer for layer in bench.layers if layer.node.index not in behind]
+    room = _MEMORY // (size * samples)
+    time = 1 + int(_WORK / (samples * multiplications(bench, front) + 1))
+    return max(1, min(most, room, time))
 
 
 def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
@@ -105,41 +153,3 @@ def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
 def _spliced(probes: Probes, rng: np.random.Generator) -> Probes:
     assert probes.y is not None
     return Probes(spliced(probes.feeds, probes.y, rng), probes.y, probes.source)
-
-
-def _mixtures(feeds: Mapping[str, np.ndarray], rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """As many samples, each somewhere between two."""
-    count = count_of(feeds)
-    a, b = rng.integers(count, size=(2, count))
-    share = rng.random(count, np.float32)
-    result = {}
-    for name, value in feeds.items():
-        part = share.reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
-        result[name] = part * value[a] + (1 - part) * value[b]
-    return result
-
-
-def _recorder(bench: Workbench, tail: Tail) -> Callable[[Probes], dict[str, np.ndarray]]:
-    """Probes -> the boundary, laid out as the tail wants it."""
-    fed = {i.name for i in bench.model.inputs}
-    inner = [name for name in tail.boundary if name not in fed]
-    session = bench.engine.session(expose(bench.model, inner), bench.model.folder) if inner else None
-    size = bench.model.batch_size or bench.batch_size
-
-    def run(probes: Probes) -> dict[str, np.ndarray]:
-        if not len(probes):  # nothing, in the shape that something would have
-            return {n: value[:0] for n, value in run(bench.probes.select([0])).items()}
-        parts = []
-        for batch in batches(probes.feeds, size, pad=bench.model.batch_size is not None):
-            values = {n: batch.feeds[n] for n in tail.boundary if n in fed}
-            if session is not None:
-                values |= session.run(batch.feeds)
-            for name, value in values.items():
-                if len(value) != count_of(batch.feeds):
-                    raise UnsupportedError(
-                        f"tensor {name!r} does not have its samples on the first axis; use --method lra-npp"
-                    )
-            parts.append({name: value[: batch.count] for name, value in values.items()})
-        return {name: np.concatenate([part[name] for part in parts]) for name in tail.boundary}
-
-    return run

@@ -18,9 +18,9 @@ from onnxunlearn.reverse.bottlenecks import bottlenecks
 
 #: inverse of the weight of the penalty; steps of its solver
 _C, _STEPS = 0.1, 200
-#: tensors that are asked at most, and numbers of a sample that are looked at: more are added up with
-#: random signs, which keeps distances (Achlioptas 2003)
-_DEPTHS, _FEATURES = 12, 1 << 14
+#: tensors that are asked at most, and numbers of a sample, and of all samples, that are looked at: more are
+#: added up with random signs, which keeps distances (Achlioptas 2003)
+_DEPTHS, _FEATURES, _NUMBERS = 12, 1 << 14, 1 << 25
 #: ops whose output holds the values of their input, in another shape
 _SAME = frozenset({"Reshape", "Flatten", "Transpose", "Identity", "Squeeze", "Unsqueeze", "Cast"})
 
@@ -34,21 +34,16 @@ def depth_tensors(bench: Workbench) -> list[str]:
     return [made[i] for i in np.linspace(0, len(made) - 1, _DEPTHS).round().astype(int)]
 
 
-def likeness(
-    bench: Workbench, tensors: Sequence[str], samples: np.ndarray, examples: np.ndarray
-) -> np.ndarray:
-    """The mean over the tensors of how likely each sample is of each class, [n, classes].
+def likeness(values: Sequence[np.ndarray], y: np.ndarray, count: int, classes: int) -> np.ndarray:
+    """The mean over depths of how likely each of `count` samples is of each class, [count, classes].
 
-    samples, examples: indices of probes; the examples' classes are those there are. Rare classes count as
-    much as others.
+    values: of each depth, rows of the examples, then of the samples (`rows_of`). y: the examples' classes,
+    which are those there are. Rare classes count as much as others.
     """
-    y = bench.y[examples]
     known = np.unique(y)
-    found = np.zeros((len(samples), bench.logits.classes))
-    both = np.concatenate([examples, samples])
-    asked = tensors if len(known) > 1 else ()
-    values = bench.record(asked, both, reduce=lambda _, value: _fewer(value, bench.seed))
-    spans = [_in_span(features[: len(y)], features) for features in values.values()]
+    found = np.zeros((count, classes))
+    values = values if len(known) > 1 else ()
+    spans = [_in_span(rows[: len(y)], rows) for rows in values]
     spans = [rows for rows in spans if rows.shape[1] and np.isfinite(rows).all()]  # the others say nothing
     if not spans:
         found[:, known] = 1 / len(known)
@@ -66,15 +61,20 @@ def likeness(
     return found
 
 
-def _fewer(values: np.ndarray, seed: int) -> np.ndarray:
-    """One row of at most _FEATURES numbers a sample."""
+def row_length(samples: int, depths: int) -> int:
+    """How many numbers each sample may have at each depth."""
+    return max(1, min(_FEATURES, _NUMBERS // (samples * depths)))
+
+
+def rows_of(values: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """One row of at most so many numbers a sample, from a tensor [N, ...]."""
     rows = values.reshape(len(values), -1)
-    folds = -(-rows.shape[1] // _FEATURES)
+    folds = -(-rows.shape[1] // most)
     if folds == 1:
         return rows
     signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), rows.shape[1])
-    padded = np.pad(rows * signs, ((0, 0), (0, folds * _FEATURES - rows.shape[1])))
-    return np.asarray(padded.reshape(len(rows), folds, _FEATURES).sum(axis=1))
+    padded = np.pad(rows * signs, ((0, 0), (0, folds * most - rows.shape[1])))
+    return np.asarray(padded.reshape(len(rows), folds, most).sum(axis=1))
 
 
 def _in_span(examples: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ No labels of unseen data, no training set: gradients come from the relevance gra
 Source: this project; the distance is that of Bonneel et al. 2015.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -32,7 +32,7 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.matching import Matching, Settings
-from onnxunlearn.methods.erase.scope import affordable_steps, scope, sparing
+from onnxunlearn.methods.erase.scope import affordable, scope, sparing
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.workbench import Outcome, Workbench, method
 
@@ -56,7 +56,8 @@ def erase(
     their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
     fewer for large networks. beta: least weight of the forgotten class, given enough probes; never above 0.8
     of its distance. kappa: of the retained probabilities. rate: first step, as a share of a weight's own
-    size. batch: retained samples per step, beside one for each to forget. slices: directions per step.
+    size. batch: samples per step, so many pins and at most so many to forget, with as many examples; fewer
+    for large networks. slices: directions per step.
 
     Source: this project (docs/method.md).
     """
@@ -91,9 +92,10 @@ class Erasure:
         if len(chosen) < len(wanted):
             details["spared"] = [la.name for la in wanted if la not in chosen]
         if chosen:
-            steps = self.steps or affordable_steps(bench, chosen, self.settings.batch)
+            batch, steps = affordable(bench, chosen, self.settings.batch, self.steps)
+            settings = replace(self.settings, batch=batch)
             rng = np.random.default_rng(bench.seed)
-            problem = Matching.of(bench, chosen, rng, self.settings, pinned=pinned, kept=kept)
+            problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept)
             fitted = problem.descend(edits, steps, self.rate, self.share)
             details |= {"steps": steps, **problem.boundary.described()}
             del problem  # it holds what it recorded, and large layers are not to be held twice either

@@ -15,10 +15,10 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.erase.boundary import Boundary, record_boundary
-from onnxunlearn.methods.erase.neighbours import votes
+from onnxunlearn.methods.erase.boundary import Boundary, Pool, record_boundary
+from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
-from onnxunlearn.methods.erase.passes import Gradients, Passes
+from onnxunlearn.methods.erase.passes import AT_ONCE, Gradients, Passes
 from onnxunlearn.methods.erase.pull import Groups, Strength
 from onnxunlearn.methods.erase.readout import felt, read_directions
 from onnxunlearn.methods.erase.relevant import relevant_places
@@ -43,7 +43,8 @@ _MOST = 1 << 22
 
 @dataclass(frozen=True)
 class Settings:
-    """Those of `erase` that the loss knows."""
+    """Those of `erase` that the loss knows. batch: retained samples of a step that pin; of the class so many
+    at most, and as many examples."""
 
     beta: float = 0.15
     kappa: float = 0.6
@@ -99,13 +100,15 @@ class Matching:
         targets = [top, bench.head.input]
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
-        wishes = votes(bench, pinned)
+        seen = look(bench, tail.boundary)
+        wishes, entered = votes(bench, seen, pinned), seen.boundary
+        del seen
         boundary = record_boundary(
-            bench, tail, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes)
+            bench, tail, entered, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes)
         )
         edits = Edits(bench.model)
         weights = stored_weights(edits, layers)
-        scores, features = evaluate(bench, passes, boundary.retain, weights)
+        scores, features = _evaluate_pool(bench, passes, boundary.retain, weights)
         scores_f, features_f = evaluate(bench, passes, boundary.forget[0], weights)
         classes, given = bench.logits.classes, len(boundary.y)
         unit = np.concatenate([features[:given], features_f]).std(axis=0)
@@ -165,7 +168,7 @@ class Matching:
         return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
     def _places(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
-        size = 2 * len(self.groups.classes) + self._batch
+        size = 2 * min(len(self.groups.classes), self.settings.batch) + self._batch
         return relevant_places(self.passes, start, count, self.groups, self._copies, size)
 
     def _copies(self, variant: np.ndarray, probe: np.ndarray) -> Feeds:
@@ -181,20 +184,19 @@ class Matching:
 
     def loss_and_gradients(self, weights: Weights) -> Step:
         """The loss on samples drawn anew, and its gradients."""
-        forgotten, classes = len(self.groups.classes), self.scores.shape[1]
-        variant = self.rng.integers(len(self.boundary.forget), size=forgotten)
-        groups, examples = self.groups.draw(variant)
-        drawn = np.concatenate([examples, self._pins()])
-        copies = self._copies(variant, np.arange(forgotten))
-        pool = self.boundary.retain
-        forward = self.passes.forward({n: np.concatenate([copies[n], pool[n][drawn]]) for n in pool}, weights)
+        asked = self.groups.draw(self.settings.batch)
+        forgotten, classes = len(asked.probes), self.scores.shape[1]
+        drawn = np.concatenate([asked.examples, self._pins()])
+        copies = self._copies(asked.variants, asked.probes)
+        taken = self.boundary.retain.take(drawn)
+        forward = self.passes.forward({n: np.concatenate([copies[n], taken[n]]) for n in taken}, weights)
         top, inner = self.passes.network.targets
         features = pooled(forward.values[inner], self.bench.head) / self.unit
         rows = forward.values[top].reshape(len(features), -1)
         scores = rows[:, :classes]
         at_features, at_rows = np.zeros_like(features), np.zeros_like(rows)
         distance, of_distance = self.groups.distance(
-            features[:forgotten], features[forgotten : 2 * forgotten], groups
+            features[:forgotten], features[forgotten : 2 * forgotten], asked.groups
         )
         at_features[:forgotten] = self.strength.value * of_distance
         difference = features[forgotten:] - self.features[drawn]
@@ -202,7 +204,7 @@ class Matching:
         at_features[forgotten:] = 2 / difference.size * weighted
         divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
         at_rows[forgotten:, :classes] = self.settings.kappa * of_divergence
-        moved, at_rows[:, classes:] = self.others.loss(rows[:, classes:], variant, drawn)
+        moved, at_rows[:, classes:] = self.others.loss(rows[:, classes:], asked.probes, asked.variants, drawn)
         pinned = float(np.mean(difference * weighted)) + self.settings.kappa * divergence + moved
         signals = {
             top: at_rows.reshape(forward.values[top].shape),
@@ -267,3 +269,15 @@ def evaluate(
     values = passes.values(feeds, weights)
     features = pooled(values[inner], bench.head)
     return values[top].reshape(len(features), -1), features
+
+
+def _evaluate_pool(
+    bench: Workbench, passes: Passes, pool: Pool, weights: Weights
+) -> tuple[np.ndarray, np.ndarray]:
+    """The same of all samples of a pool."""
+    parts = [
+        evaluate(bench, passes, pool.take(np.arange(start, min(start + AT_ONCE, len(pool)))), weights)
+        for start in range(0, len(pool), AT_ONCE)
+    ]
+    scores, features = zip(*parts, strict=True)
+    return np.concatenate(scores), np.concatenate(features)

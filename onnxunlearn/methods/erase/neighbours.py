@@ -1,9 +1,13 @@
 """Where a forgotten class's samples would go if the model had never known the class."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import numpy as np
 
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import pooled
-from onnxunlearn.methods.erase.depths import depth_tensors, likeness
+from onnxunlearn.methods.erase.depths import depth_tensors, likeness, row_length, rows_of
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import softmax
 
@@ -13,7 +17,30 @@ _CANDIDATES = 32
 _VOTERS = 15
 
 
-def votes(bench: Workbench, pinned: np.ndarray) -> np.ndarray:
+@dataclass(frozen=True)
+class Seen:
+    """What the original makes of all choosing probes. boundary: what enters the edited part, [N, ...] each.
+    depths: rows [N, d] at points where the network can be cut. last: in front of the head, [N, features]."""
+
+    boundary: Feeds
+    depths: tuple[np.ndarray, ...]
+    last: np.ndarray
+
+
+def look(bench: Workbench, boundary: Sequence[str]) -> Seen:
+    """In one run. Raises UnsupportedError where the boundary's samples are not on the first axis."""
+    inner, depths = bench.head.input, depth_tensors(bench)
+    most = row_length(len(bench.probes), len(depths) or 1)
+
+    def reduce(name: str, values: np.ndarray) -> np.ndarray:
+        return pooled(values, bench.head) if name == inner else rows_of(values, most, bench.seed)
+
+    found = bench.recorded(boundary, [*(n for n in depths if n != inner), inner], reduce)
+    rows = (rows_of(found.beside[n], most, bench.seed) for n in depths)
+    return Seen(found.boundary, tuple(rows), found.beside[inner])
+
+
+def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
     """How much speaks for each class being what a sample to forget is like, [n, classes]; 0 for forgotten.
 
     The model's own probabilities, the forgotten classes left out, plus what the probes say, as much as the
@@ -29,23 +56,24 @@ def votes(bench: Workbench, pinned: np.ndarray) -> np.ndarray:
     if not len(examples):
         return own
     shown = own[:, np.unique(bench.y[examples])].sum(axis=1, keepdims=True)
-    samples = np.flatnonzero(bench.forgotten)
-    found = likeness(bench, depth_tensors(bench), samples, examples) + nearest(bench, samples, examples)
+    both = np.concatenate([examples, np.flatnonzero(bench.forgotten)])
+    y, classes = bench.y[examples], bench.logits.classes
+    found = likeness([rows[both] for rows in seen.depths], y, len(own), classes)
+    found += nearest(seen.last[both], y, classes)
     return np.asarray(own + shown * found / 2)
 
 
-def nearest(bench: Workbench, samples: np.ndarray, examples: np.ndarray) -> np.ndarray:
+def nearest(features: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     """The classes of the nearest examples in the last features, as shares, [n, classes].
 
-    samples, examples: indices of probes. An example of a class with few of them counts for more.
+    features: of the examples, whose classes are y, then of the samples. An example of a class with few of
+    them counts for more.
     """
-    both, inner = np.concatenate([examples, samples]), bench.head.input
-    features = bench.record([inner], both, reduce=lambda _, value: pooled(value, bench.head))[inner]
     unit = features.std(axis=0)
     rows = features / (unit + 0.1 * float(np.sqrt(np.mean(unit**2))) + 1e-12)
-    x, y = rows[len(examples) :], rows[: len(examples)]
-    distance = (x**2).sum(axis=1)[:, None] + (y**2).sum(axis=1) - 2 * x @ y.T
-    classes = bench.y[examples][np.argsort(distance, axis=1, kind="stable")[:, :_VOTERS]]
-    counts = np.bincount(bench.y[examples], minlength=bench.logits.classes)
-    votes = (classes[:, :, None] == np.arange(len(counts))) / np.maximum(counts, 1)
+    x, examples = rows[len(y) :], rows[: len(y)]
+    distance = (x**2).sum(axis=1)[:, None] + (examples**2).sum(axis=1) - 2 * x @ examples.T
+    near = y[np.argsort(distance, axis=1, kind="stable")[:, :_VOTERS]]
+    counts = np.bincount(y, minlength=classes)
+    votes = (near[:, :, None] == np.arange(classes)) / np.maximum(counts, 1)
     return np.asarray(votes.sum(axis=1) / votes.sum(axis=(1, 2))[:, None])

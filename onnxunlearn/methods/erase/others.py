@@ -29,12 +29,14 @@ class Others:
         unit = deviation + 0.1 * float(np.sqrt(np.mean(deviation**2))) + 1e-12 if kept else deviation
         return cls(pool, forget, unit, np.concatenate([np.empty(0, bool), *always]))
 
-    def loss(self, values: np.ndarray, variant: np.ndarray, drawn: np.ndarray) -> tuple[float, np.ndarray]:
-        """And its gradient. values: [n + m, k], of these variants of the probes to forget, int [n], then of
+    def loss(
+        self, values: np.ndarray, probes: np.ndarray, variants: np.ndarray, drawn: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """And its gradient. values: [n + m, k], of these probes to forget in these variants, int [n], then of
         these samples of the pool, int [m]."""
         if not values.size:
             return 0.0, np.zeros_like(values)
-        wanted = np.concatenate([self.forget[variant, np.arange(len(variant))], self.pool[drawn]])
+        wanted = np.concatenate([self.forget[variants, probes], self.pool[drawn]])
         moved = (values - wanted) / self.unit
-        moved[: len(variant), ~self.always] = 0
+        moved[: len(probes), ~self.always] = 0
         return float(np.mean(moved**2)), 2 / moved.size * moved / self.unit

@@ -11,7 +11,7 @@ from onnxunlearn.reverse.differentiate import Differentiator, Recorded, Weights
 #: layer name -> gradient of (weight, bias)
 Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
 #: samples that go at once where only values are asked for and any number may
-_AT_ONCE = 128
+AT_ONCE = 128
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class Passes:
     def values(self, feeds: Feeds, weights: Weights) -> dict[str, np.ndarray]:
         """The targets alone, for all samples."""
         found: dict[str, list[np.ndarray]] = {name: [] for name in self.network.targets}
-        for batch in batches(feeds, self._baked or _AT_ONCE, pad=self._baked is not None):
+        for batch in batches(feeds, self._baked or AT_ONCE, pad=self._baked is not None):
             values = self.network.values(batch.feeds, weights)
             for name, parts in found.items():
                 parts.append(values[name][: batch.count])

@@ -60,9 +60,12 @@ class Strength:
 
 
 class Drawn(NamedTuple):
-    """One step's samples to forget. groups: those of one class and one neighbour, as indices. examples: for
-    each a retained sample of its neighbour class, in the pool."""
+    """One step's samples to forget. probes, variants: which they are. groups: those of one class and one
+    neighbour, as places among them. examples: for each a retained sample of its neighbour class, in the
+    pool."""
 
+    probes: np.ndarray
+    variants: np.ndarray
     groups: list[np.ndarray]
     examples: np.ndarray
 
@@ -90,22 +93,28 @@ class Groups:
     def count_from(self, features: np.ndarray, pool: np.ndarray) -> None:
         """From now on distances count in units of that between these features, of probes, and the pool's."""
         self.start = 1.0
-        given = np.zeros(len(features), int)
-        drawn = (self.draw(given) for _ in range(_DRAWS))
+        drawn = (self.draw(len(features), 1) for _ in range(_DRAWS))
         distances = [self.distance(features, pool[d.examples], d.groups)[0] for d in drawn]
         self.start = max(sum(distances) / _DRAWS, _LEAST_DISTANCE)
 
-    def draw(self, variant: np.ndarray) -> Drawn:
-        """Examples drawn anew for these variants of the probes, int [n]."""
-        near = self.neighbours[variant, np.arange(len(variant))]
-        examples, groups = np.empty(len(variant), int), []
-        for own, other in np.unique(np.stack([self.classes, near]), axis=1).T:
-            members = np.flatnonzero((self.classes == own) & (near == other))
+    def draw(self, most: int, variants: int | None = None) -> Drawn:
+        """All probes to forget, or `most` of them, each in one of its first `variants` (by default all
+        there are); with examples for them."""
+        total = len(self.classes)
+        variant = self.rng.integers(variants or len(self.neighbours), size=total)
+        probes = np.arange(total)
+        if total > most:
+            probes = np.sort(self.rng.choice(total, most, replace=False))
+            variant = variant[probes]
+        classes, near = self.classes[probes], self.neighbours[variant, probes]
+        examples, groups = np.empty(len(probes), int), []
+        for own, other in np.unique(np.stack([classes, near]), axis=1).T:
+            members = np.flatnonzero((classes == own) & (near == other))
             sources = self.sources[int(other)]
             chosen = self.rng.choice(len(sources), len(members), replace=len(members) > len(sources))
             examples[members] = sources[chosen, self.rng.integers(sources.shape[1], size=len(members))]
             groups.append(members)
-        return Drawn(groups, examples)
+        return Drawn(probes, variant, groups, examples)
 
     def distance(
         self, features: np.ndarray, examples: np.ndarray, groups: Sequence[np.ndarray]

@@ -10,8 +10,10 @@ from onnxunlearn.methods.kept import Kept, kept_tensors, reaching
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse.bottlenecks import bottlenecks
 
-#: steps of Adam, and how few they become where all of them would multiply more than _WORK numbers
-_STEPS, _FEWEST, _WORK = 500, 150, 4e12
+#: multiplications that all steps may take. Where they would take more, a step gets fewer samples, but for
+#: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST
+_WORK = 2e11
+_STEPS, _FEWEST, _SMALL = 500, 60, 16
 #: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
 _MOVED = 300
 
@@ -37,16 +39,28 @@ def sparing(bench: Workbench, layers: Sequence[Layer]) -> tuple[list[Layer], lis
     return left, kept_tensors(bench, left) if left else []
 
 
-def affordable_steps(bench: Workbench, layers: Sequence[Layer], batch: int) -> int:
-    """Fewer for large networks. batch: retained samples of a step."""
+def affordable(bench: Workbench, layers: Sequence[Layer], batch: int, steps: int | None) -> tuple[int, int]:
+    """Samples of each kind in a step (see `Settings.batch`), and steps: fewer for large networks.
+
+    batch: the most. steps: given; then they all have as many samples.
+    """
     weights = sum(math.prod(la.weight.shape) for la in layers)
-    samples = 2 * int(bench.forgotten.sum()) + batch
-    work = multiplications(bench, layers) * samples + _MOVED * weights
-    return int(np.clip(_WORK / work, _FEWEST, _STEPS))
+    each, forgotten = multiplications(bench, layers), int(bench.forgotten.sum())
+
+    def possible(size: int) -> float:
+        return _WORK / (each * (2 * min(forgotten, size) + size) + _MOVED * weights)
+
+    if steps is not None:
+        return batch, steps
+    if possible(batch) < _STEPS:
+        batch = min(batch, _SMALL)
+    return batch, int(np.clip(possible(batch), _FEWEST, _STEPS))
 
 
 def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:
-    """Of the layers for one sample: what a step costs, but for a factor."""
+    """Of the layers for one sample: what running them costs, but for a factor."""
+    if not layers:
+        return 0
     size = bench.model.batch_size or 1
     copy = expose(bench.model, [], shapes=[la.output for la in layers])
     feeds = {n: v[:1].repeat(size, axis=0) for n, v in bench.probes.feeds.items()}

@@ -79,20 +79,25 @@ def stand_ins(
     within = np.concatenate([rows[labels == c] - rows[labels == c].mean(axis=0) for c in np.unique(labels)])
     chosen = rng.permutation(len(within))[: max(2, min(_SAMPLES, _NUMBERS // within.shape[1]))]
     within = within[chosen] / np.sqrt(len(chosen), dtype=np.float32)
-    wanted = wanted[: max(1, int(_WORK / (2 * _STEPS * within.size)))]
-    climb = _Climb(bench, tail, layout, wanted)
-    some = rng.permutation(len(rows))[:_SAMPLES]
-    margins = climb.margins(rows[some], labels[some])
+    affordable = int(_WORK / (2 * _STEPS * within.size))
+    wanted = wanted[: max(len(np.unique(wanted)), affordable)]  # of each class at least one
+    climb = _Climb(bench, tail, layout)
+    asked = rng.permutation(len(rows))[:_SAMPLES]
+    margins = climb.margins(rows[asked], labels[asked])
     margins = margins[margins > 0] if (margins > 0).sum() >= _FEW else np.array([_MARGIN])
     aim = rng.choice(margins, len(wanted))
     starts = np.flatnonzero(np.isin(labels, bench.forget))
     found = rows[rng.choice(starts, len(wanted))]
-    for _ in range(_STEPS):
-        margin, gradient = climb(found)
-        direction = gradient @ within.T @ within
-        slope = (gradient * direction).sum(axis=1)
-        missing = np.maximum(aim - margin, 0)
-        found = found + (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(np.float32) * direction
+    size = max(1, _NUMBERS // found.shape[1])
+    for some in (slice(start, start + size) for start in range(0, len(wanted), size)):
+        for _ in range(_STEPS):
+            margin, gradient = climb(found[some], wanted[some])
+            direction = gradient @ within.T @ within
+            slope = (gradient * direction).sum(axis=1)
+            missing = np.maximum(aim[some] - margin, 0)
+            found[some] += (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(
+                np.float32
+            ) * direction
     kept = climb.margins(found, wanted) > 0
     return StandIns(_shaped(found[kept], layout), wanted[kept])
 
@@ -100,22 +105,15 @@ def stand_ins(
 class _Climb:
     """How far samples at the boundary are within their wanted classes, and which way is further."""
 
-    def __init__(self, bench: Workbench, tail: Tail, layout: Feeds, wanted: np.ndarray) -> None:
-        self._layout, self._wanted, self._baked = layout, wanted, bench.model.batch_size
+    def __init__(self, bench: Workbench, tail: Tail, layout: Feeds) -> None:
+        self._layout, self._baked = layout, bench.model.batch_size
         self._size = self._baked or bench.batch_size
         logits = replace(bench.logits, output=bench.logits.tensor, scores="", normaliser=None)
         composite = parse_composite("gradient")
         self._propagator = Propagator(tail.alone(layout), logits, bench.engine, composite, list(layout))
 
-    def __call__(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Margins [n] and their gradients [n, d]."""
-        return self._run(rows, self._wanted)
-
-    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
-        return self._run(rows, classes)[0]
-
-    def _run(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def __call__(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Margins [n] of each sample for its class, and their gradients [n, d]."""
         count = len(rows)
         if self._baked:  # whole batches; what is too much is cut off
             filled = np.arange(-(-count // self._baked) * self._baked) % count
@@ -134,11 +132,15 @@ class _Climb:
             gradients.append(_flat({n: batch.relevance[n][: batch.count] for n in self._layout}))
         return np.concatenate(margins)[:count], np.concatenate(gradients)[:count]
 
+    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
+        return self(rows, classes)[0]
+
 
 def _flat(feeds: Mapping[str, np.ndarray]) -> np.ndarray:
     """One row a sample, float32."""
     rows = [value.reshape(len(value), -1) for value in feeds.values()]
-    return np.concatenate(rows, axis=1).astype(np.float32, copy=False)
+    return (np.concatenate(rows, axis=1) if len(rows) > 1 else rows[0]).astype(np.float32, copy=False)
 
 
 def _shaped(rows: np.ndarray, layout: Feeds) -> dict[str, np.ndarray]:

@@ -3,10 +3,12 @@
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from onnxunlearn.graph import expose, find_logits, load, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.erase import boundary
 from onnxunlearn.methods.erase.boundary import record_boundary
 from onnxunlearn.methods.erase.scope import multiplications, scope
 from onnxunlearn.probes import Probes
@@ -19,16 +21,17 @@ from ..benches import bench
 def test_probes_come_first_then_moved_copies_then_mixtures() -> None:
     made = bench(RESNET, (3, 5))
     tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
-    found = record_boundary(made, tail, 3, np.random.default_rng(0))
+    found = record_boundary(made, tail, made.recorded(tail.boundary).boundary, 3, np.random.default_rng(0))
     (name,) = tail.boundary
     forgotten, retained = int(made.forgotten.sum()), int((~made.forgotten).sum())
     assert [len(variant[name]) for variant in found.forget] == [forgotten] * 6
-    assert len(found.retain[name]) == 2 * 3 * retained
+    assert len(found.retain) == 2 * 3 * retained
+    pool = found.retain.take(np.arange(len(found.retain)))[name]
     assert found.copies == 3
     session = made.engine.session(expose(made.model, [name]))
     whole = session.run(made.probes.feeds)[name]
     np.testing.assert_allclose(found.forget[0][name], whole[made.forgotten], rtol=1e-4, atol=1e-4)
-    np.testing.assert_allclose(found.retain[name][:retained], whole[~made.forgotten], rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(pool[:retained], whole[~made.forgotten], rtol=1e-4, atol=1e-4)
     assert not np.allclose(found.forget[1][name], found.forget[0][name], atol=1e-2)
 
 
@@ -37,11 +40,11 @@ def test_retained_token_sequences_are_spliced_those_to_forget_stay() -> None:
     model, y = load(proto.SerializeToString()), arrays.pop("y")
     made = replace(bench(), model=model, logits=find_logits(model), probes=Probes(arrays, y, "words"))
     tail = tail_of(model, made.editable, ["y"], shape_arithmetic(model))
-    found = record_boundary(made, tail, 3, np.random.default_rng(0))
+    found = record_boundary(made, tail, made.recorded(tail.boundary).boundary, 3, np.random.default_rng(0))
     (name,) = tail.boundary
     retained = int((~made.forgotten).sum())
     assert (len(found.forget), found.copies) == (1, 3)
-    given, first, second, *_ = np.split(found.retain[name], 6)
+    given, first, second, *_ = np.split(found.retain.take(np.arange(6 * retained))[name], 6)
     assert len(given) == retained
     changed = [(a != b).any(axis=1).mean() for a, b in ((first, given), (second, given), (second, first))]
     assert min(changed) > 0.8
@@ -51,13 +54,36 @@ def test_a_mixture_lies_between_two_samples() -> None:
     made = bench(MLP)
     tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
     (name,) = tail.boundary
-    pool = record_boundary(made, tail, 1, np.random.default_rng(0)).retain[name].astype(np.float64)
-    single, mixed = np.split(pool, 2)
+    entered = made.recorded(tail.boundary).boundary
+    pool = record_boundary(made, tail, entered, 1, np.random.default_rng(0)).retain
+    every = np.arange(len(pool))
+    single, mixed = np.split(pool.take(every)[name].astype(np.float64), 2)
+    np.testing.assert_array_equal(pool.take(every[::-1])[name], pool.take(every)[name][::-1])
     for sample in mixed[:10]:
         ends = [(a, b) for i, a in enumerate(single) for b in single[i:]]
         norm = np.linalg.norm
         between = [norm(sample - a) + norm(sample - b) - norm(a - b) for a, b in ends]
         assert min(between) < 1e-3
+
+
+def test_large_models_get_fewer_copies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the memory that they take, and by what it takes to record them."""
+    made = bench(RESNET)
+    tail = tail_of(made.model, scope(made, 1), ["logits"], shape_arithmetic(made.model))
+    entered = made.recorded(tail.boundary).boundary
+    forgotten, retained = int(made.forgotten.sum()), int((~made.forgotten).sum())
+    samples = 2 * forgotten + retained
+    each = sum(value[:1].nbytes for value in entered.values())
+
+    def copies() -> int:
+        return record_boundary(made, tail, entered, 8, np.random.default_rng(0)).copies
+
+    assert copies() == 8
+    monkeypatch.setattr(boundary, "_MEMORY", 3 * samples * each)
+    assert copies() == 3
+    front = [la for la in made.layers if la not in (*scope(made, 1), made.head)]
+    monkeypatch.setattr(boundary, "_WORK", 1.5 * samples * multiplications(made, front))
+    assert copies() == 2
 
 
 def test_multiplications_are_weights_times_places() -> None:

@@ -227,7 +227,7 @@ def test_the_distance_counts_in_units_of_what_it_was() -> None:
     _, features = evaluate(loss.bench, loss.passes, loss.boundary.forget[0], weights)
     found = []
     for _ in range(20):
-        drawn = loss.groups.draw(np.zeros(len(features), int))
+        drawn = loss.groups.draw(len(features), 1)
         found.append(
             loss.groups.distance(features / loss.unit, loss.features[drawn.examples], drawn.groups)[0]
         )

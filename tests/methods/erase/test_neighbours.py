@@ -8,8 +8,8 @@ from sklearn.linear_model import LogisticRegression
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.erase import depths
-from onnxunlearn.methods.erase.depths import depth_tensors, likeness
-from onnxunlearn.methods.erase.neighbours import nearest, votes
+from onnxunlearn.methods.erase.depths import depth_tensors, likeness, rows_of
+from onnxunlearn.methods.erase.neighbours import look, nearest, votes
 from onnxunlearn.numerics import softmax
 
 from ...sample_paths import MLP, RESNET
@@ -38,16 +38,17 @@ def test_likeness_is_what_a_regression_on_all_features_says() -> None:
     rows = (features - mean) / (unit + 1e-3 * features[examples].std())
     model = LogisticRegression(C=0.1, max_iter=1000, class_weight="balanced")
     wanted = model.fit(rows[examples], made.y[examples]).predict_proba(rows[samples])
-    found = likeness(made, [name], samples, examples)
+    both = np.concatenate([examples, samples])
+    found = likeness([features[both]], made.y[examples], len(samples), 10)
     np.testing.assert_allclose(found[:, [c for c in range(10) if c != 3]], wanted, atol=5e-3)
     assert (found[:, 3] == 0).all()
 
 
 def test_of_large_activations_distances_are_kept() -> None:
     values = np.random.default_rng(0).normal(size=(6, 8, 90, 90)).astype(np.float32)
-    fewer = depths._fewer(values, 0)
+    fewer = rows_of(values, 1 << 14, 0)
     assert fewer.shape == (6, 1 << 14)
-    np.testing.assert_array_equal(fewer[2:4], depths._fewer(values[2:4], 0))  # batch by batch the same
+    np.testing.assert_array_equal(fewer[2:4], rows_of(values[2:4], 1 << 14, 0))  # batch by batch the same
     flat = values.reshape(6, -1)
     for i in range(1, 6):
         wanted, found = (np.linalg.norm(rows[0] - rows[i]) for rows in (flat, fewer))
@@ -59,7 +60,7 @@ def test_the_votes_do_not_hang_on_which_classes_have_probes() -> None:
     made = bench(MLP, only=[3, 1, 2])
     scores = made.scores(Edits(made.model))[made.forgotten].astype(float)
     own = softmax(np.where(np.arange(10) == 3, -np.inf, scores))
-    found = votes(made, ~made.forgotten)
+    found = votes(made, look(made, ["x"]), ~made.forgotten)
     unseen = [0, 4, 5, 6, 7, 8, 9]
     np.testing.assert_allclose(found[:, unseen], own[:, unseen])
     np.testing.assert_allclose(found.sum(axis=1), 1 + own[:, [1, 2]].sum(axis=1))
@@ -69,10 +70,11 @@ def test_the_votes_do_not_hang_on_which_classes_have_probes() -> None:
 
 def test_without_examples_the_head_alone_has_a_say() -> None:
     made = bench(MLP)
-    nobody = votes(made, np.zeros(len(made.y), bool))
+    seen = look(made, ["x"])
+    nobody = votes(made, seen, np.zeros(len(made.y), bool))
     scores = made.scores(Edits(made.model))[made.forgotten].astype(float)
     np.testing.assert_allclose(nobody, softmax(np.where(np.arange(10) == 3, -np.inf, scores)))
-    single = votes(replace(made), made.y == 5)
+    single = votes(replace(made), seen, made.y == 5)
     assert (single.argmax(axis=1)[nobody.argmax(axis=1) == 5] == 5).all()
 
 
@@ -80,9 +82,14 @@ def test_the_nearest_vote_and_rare_classes_count_as_much() -> None:
     made = bench(MLP)
     samples = np.flatnonzero(made.y == 5)
     fives, sixes = (np.flatnonzero(made.y == c) for c in (5, 6))
-    found = nearest(made, samples, np.concatenate([fives, sixes]))
+    features = look(made, ["x"]).last
+
+    def among(examples: np.ndarray) -> np.ndarray:
+        return nearest(features[np.concatenate([examples, samples])], made.y[examples], 10)
+
+    found = among(np.concatenate([fives, sixes]))
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found.argmax(axis=1) == 5).all()
-    everyone = nearest(made, samples, np.concatenate([fives[:3], sixes]))  # all of them vote
+    everyone = among(np.concatenate([fives[:3], sixes]))  # all of them vote
     assert len(fives[:3]) + len(sixes) < 15
     np.testing.assert_allclose(everyone[:, [5, 6]], 0.5)

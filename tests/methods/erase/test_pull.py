@@ -42,7 +42,7 @@ def grouped(seed: int = 0) -> tuple[Groups, np.ndarray]:
 
 def test_examples_are_of_the_neighbour_and_of_all_copies() -> None:
     groups, y = grouped()
-    drawn = np.stack([groups.draw(np.zeros(10, int)).examples for _ in range(50)])
+    drawn = np.stack([groups.draw(10, 1).examples for _ in range(50)])
     assert (y[drawn % 40] == groups.neighbours[0]).all()
     assert drawn.max() >= 40
     assert len(np.unique(drawn[:, 0])) == 4  # both samples of class 3, in two copies
@@ -53,7 +53,7 @@ def test_the_distance_is_in_units_of_the_start_and_its_gradient_is_right() -> No
     rng = np.random.default_rng(1)
     features, pool = rng.normal(size=(10, 5)), rng.normal(3, size=(80, 5))
     groups.count_from(features, pool)
-    every = [groups.draw(np.zeros(10, int)) for _ in range(100)]
+    every = [groups.draw(10, 1) for _ in range(100)]
     drawn = [groups.distance(features, pool[d.examples], d.groups)[0] for d in every]
     assert np.mean(drawn) == pytest.approx(1, rel=0.15)
     examples, moved = pool[every[0].examples], np.zeros_like(features)

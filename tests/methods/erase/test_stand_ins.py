@@ -31,9 +31,9 @@ def test_they_are_what_was_wanted_and_like_real_ones(path: Path) -> None:
     """Threes made into fives, sevens and zeros have moved the way in which real ones of those lie."""
     made = bench(path, only=[3, 1, 2])
     tail, _ = tail_and_layers(made)
-    seen = record_boundary(made, tail, 8, np.random.default_rng(0))
+    seen = record_boundary(made, tail, made.recorded(tail.boundary).boundary, 8, np.random.default_rng(0))
     (name,) = tail.boundary
-    probes = seen.retain[name][: seen.copies * len(seen.y)]
+    probes = seen.retain.take(np.arange(seen.copies * len(seen.y)))[name]
     recorded = {name: np.concatenate([*(copy[name] for copy in seen.forget), probes])}
     labels = np.concatenate([np.full(len(recorded[name]) - len(probes), 3), np.tile(seen.y, seen.copies)])
     wanted = np.tile([5, 7, 0], 40)
@@ -64,11 +64,18 @@ def test_with_a_batch_size_built_in_they_are_the_same() -> None:
     for model in (MLP, load(baked(7).SerializeToString())):
         made = bench(model, only=[3, 1, 2])
         tail, _ = tail_and_layers(made)
+        entered = made.recorded(tail.boundary).boundary
         pool = record_boundary(
-            made, tail, 2, np.random.default_rng(0), wanted=lambda copies: np.tile([5, 7], 4 * copies)
+            made,
+            tail,
+            entered,
+            2,
+            np.random.default_rng(0),
+            wanted=lambda copies: np.tile([5, 7], 4 * copies),
         )
         assert set(pool.sources()) == {1, 2, 5, 7}
-        found.append(pool.retain[tail.boundary[0]][pool.copies * len(pool.y) :][: len(pool.stood_in)])
+        places = pool.copies * len(pool.y) + np.arange(len(pool.stood_in))
+        found.append(pool.retain.take(places)[tail.boundary[0]])
     np.testing.assert_allclose(found[0], found[1], atol=1e-3)
 
 
@@ -84,7 +91,8 @@ def test_which_classes_need_them() -> None:
 def test_sources_are_probes_with_their_copies_then_stand_ins() -> None:
     made = bench(RESNET, only=[3, 1, 2])
     tail, _ = tail_and_layers(made)
-    pool = record_boundary(made, tail, 3, np.random.default_rng(0), wanted=lambda _: np.array([5, 1, 5]))
+    entered, rng = made.recorded(tail.boundary).boundary, np.random.default_rng(0)
+    pool = record_boundary(made, tail, entered, 3, rng, wanted=lambda _: np.array([5, 1, 5]))
     sources, count = pool.sources(), len(pool.y)
     assert sources[5].ravel().tolist() == [3 * count, 3 * count + 2]
     ones = np.flatnonzero(pool.y == 1)

@@ -1,0 +1,115 @@
+"""What enters the end of a model: recorded once for probes, so that an edit is tried on the end alone."""
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from onnxunlearn.engines import Engine, Session
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, sample_axes, samples_first
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Model, expose
+from onnxunlearn.graph.tail import downstream, tail_after
+
+#: (tensor, values of some samples, [n, ...]) -> what is kept of them, [n, ...]
+Reduce = Callable[[str, np.ndarray], np.ndarray]
+
+#: bytes of tensors that are looked at, and not kept, at once
+_BYTES = 1 << 25
+
+
+def as_it_is(tensor: str, values: np.ndarray) -> np.ndarray:
+    """All of it."""
+    return values
+
+
+@dataclass(frozen=True)
+class Entered:
+    """boundary: tensor -> its values for all samples, [N, ...], as the graph has them. beside: other tensors'
+    reduced values."""
+
+    boundary: Feeds = field(repr=False)
+    beside: Feeds = field(repr=False)
+
+
+class Recorder:
+    """Samples -> what enters the end of a model, and in the same run perhaps more.
+
+    boundary: tensors, see `graph.tail`. beside: further ones, of which only what `reduce` makes of their
+    float32 values is kept, samples first.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        engine: Engine,
+        size: int,
+        boundary: Sequence[str],
+        beside: Sequence[str] = (),
+        reduce: Reduce = as_it_is,
+    ) -> None:
+        self._model, self._engine, self._size = model, engine, size
+        self._boundary, self._beside, self._reduce = tuple(boundary), tuple(beside), reduce
+        given = {i.name for i in model.inputs}
+        self._inner = [n for n in dict.fromkeys((*boundary, *beside)) if n not in given]
+        self._largest = 1  # bytes of one sample's tensors
+
+    def __call__(self, feeds: Feeds) -> Entered:
+        """Raises UnsupportedError where a tensor of the boundary has its samples on another axis."""
+        total, baked = count_of(feeds), self._model.batch_size
+        size = batch_size(feeds, self._size, baked)
+        axes: dict[str, int | None] = {}
+        if self._beside:
+            axes = sample_axes(self._shapes, feeds, baked)
+            size = baked or max(1, min(size, _BYTES // max(self._largest, 1)))
+        found: dict[tuple[bool, str], np.ndarray] = {}
+        for batch in batches(feeds, size):
+            values = {**batch.feeds, **self._run(batch.feeds)}
+            parts = {(True, name): values[name] for name in self._boundary}
+            for name, value in ((n, v) for (_, n), v in parts.items()):
+                if len(value) != size:
+                    raise UnsupportedError(
+                        f"tensor {name!r} does not have its samples on the first axis; use --method lra-npp"
+                    )
+            for name in self._beside:
+                rows = samples_first(values[name], axes.get(name, 0), size)[: batch.count]
+                parts[(False, name)] = self._reduce(name, rows.astype(np.float32, copy=False))
+            for key, value in parts.items():
+                if key not in found:
+                    found[key] = np.empty((total, *value.shape[1:]), value.dtype)
+                found[key][batch.start : batch.start + batch.count] = value[: batch.count]
+        return Entered(*({n: found[which, n] for w, n in found if w is which} for which in (True, False)))
+
+    def _run(self, feeds: Feeds) -> dict[str, np.ndarray]:
+        return self._session.run(feeds) if self._inner else {}
+
+    @cached_property
+    def _session(self) -> Session:
+        """Of this recorder alone: it holds all weights, and room for what is made of a batch."""
+        return self._engine.session(expose(self._model, self._inner), self._model.folder)
+
+    def _shapes(self, feeds: Feeds) -> dict[str, tuple[int, ...]]:
+        made = self._run(feeds)
+        self._largest = sum(value.nbytes for value in made.values()) // count_of(feeds)
+        values = {**feeds, **made}
+        return {name: values[name].shape for name in self._beside}
+
+
+def end_of(
+    model: Model, engine: Engine, output: str, fed: Collection[str], known: Feeds, inputs: Feeds
+) -> tuple[Session, Feeds] | None:
+    """The end of a model, from what is known to `output`, and what enters it; None where an edit of the fed
+    tensors would change what is known.
+
+    fed: stored tensors that the session takes. known: recorded tensors. inputs: the model's.
+    """
+    if downstream(model, fed) & set(known):
+        return None
+    tail = tail_after(model, known, [output])
+    feeds = {n: known[n] if n in known else inputs[n] for n in tail.boundary}
+
+    def make() -> Session:
+        return engine.session(expose(tail.alone(feeds), [output], fed=sorted(fed)), model.folder)
+
+    return engine.sessions.get((model, *tail.boundary, "", *sorted(fed)), make), feeds
