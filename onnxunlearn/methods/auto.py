@@ -95,9 +95,7 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
-    whole = Erasure(bench).outcome(~bench.forgotten & ~held)
-    if not set(unseen) <= set(whole.details.get("stand-ins", [])):
-        raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unseen)}")
+    whole = Erasure(bench).outcome(~bench.forgotten & ~held, unseen)
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:

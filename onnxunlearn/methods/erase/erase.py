@@ -24,12 +24,14 @@ No labels of unseen data, no training set: gradients come from the relevance gra
 Source: this project; the distance is that of Bonneel et al. 2015.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.scope import affordable, scope, sparing
@@ -81,8 +83,9 @@ class Erasure:
     rate: float = 0.05
     settings: Settings = field(default_factory=Settings)
 
-    def outcome(self, pinned: np.ndarray) -> Outcome:
-        """pinned: which retained probes may be looked at, bool [N]; all others are not."""
+    def outcome(self, pinned: np.ndarray, protected: Sequence[int] = ()) -> Outcome:
+        """pinned: which retained probes may be looked at, bool [N]; all others are not. protected: classes
+        without probes: raises UnsupportedError unless there is a stand-in for each of them."""
         bench = self.bench
         wanted = scope(bench, self.layers)
         chosen, kept = sparing(bench, wanted)
@@ -96,6 +99,8 @@ class Erasure:
             settings = replace(self.settings, batch=batch)
             rng = np.random.default_rng(bench.seed)
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept)
+            if not set(protected) <= set(problem.boundary.stood_in.tolist()):
+                raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(protected)}")
             fitted = problem.descend(edits, steps, self.rate, self.share)
             details |= {"steps": steps, **problem.boundary.described()}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
