@@ -12,7 +12,8 @@ from typing import Any
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.outcome import Outcome, method
+from onnxunlearn.methods.workbench import Workbench
 
 __all__ = [
     "Outcome",

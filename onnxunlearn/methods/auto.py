@@ -17,8 +17,9 @@ from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.trial import Trial
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.tasks import independent
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 

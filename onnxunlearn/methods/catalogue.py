@@ -9,7 +9,7 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from onnxunlearn.methods.workbench import Method, method
+from onnxunlearn.methods.outcome import Method, method
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.layer_inputs import from_weight_rows, record_all_rows, weight_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 
 #: tried where none is given; above 1 the direction turns against the class
 STRENGTHS = tuple(i / 8 for i in range(1, 17))

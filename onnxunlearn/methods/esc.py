@@ -20,8 +20,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.damp import without
 from onnxunlearn.methods.layer_inputs import from_weight_rows, record_rows, weight_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 
 
 @method("esc")

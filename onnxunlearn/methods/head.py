@@ -14,7 +14,8 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import ClassRows, Layer
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.outcome import Outcome, method
+from onnxunlearn.methods.workbench import Workbench
 
 #: logit of an output that is turned off: a probability of 5e-5
 _OFF = -10.0

@@ -23,8 +23,9 @@ from onnxunlearn.edits import Edits, Perturbation, perturbation
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Layer, Model, Node
 from onnxunlearn.methods.head import check_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import largest
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.neurons import frequency, neuron_relevance, ranked, union
 
 #: forget class -> neurons of one layer

@@ -5,7 +5,8 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.methods.head import check_rows, is_decided_by_one_row
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.outcome import Outcome, method
+from onnxunlearn.methods.workbench import Workbench
 
 
 @method("mask")

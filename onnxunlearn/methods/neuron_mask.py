@@ -24,8 +24,9 @@ from onnxunlearn.graph import Layer
 from onnxunlearn.methods.channels import channel_layers
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import output_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import softmax
 
 #: how far the strongest neuron's gate closes in the first round

@@ -19,8 +19,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits, zero
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.channels import channel_layers
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 
 
 @method("pxp")

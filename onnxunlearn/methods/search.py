@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.methods.workbench import Outcome, Workbench
+from onnxunlearn.methods.outcome import Outcome
+from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.tasks.budget import exceeds
 
 

@@ -32,8 +32,9 @@ from onnxunlearn.graph.layers import PRODUCTS
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.gradients import gradients
 from onnxunlearn.methods.layer_inputs import from_weight_rows, input_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import softmax
 from onnxunlearn.reverse import Differentiator
 from onnxunlearn.reverse.differentiate import Gradients

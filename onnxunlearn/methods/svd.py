@@ -24,8 +24,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.layer_inputs import from_weight_rows, groups, record_all_rows, weight_rows
+from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.search import best, largest
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.workbench import Workbench
 
 #: α_r as published; α_f finer, with the ends that few probes and small networks need
 ALPHA_R = 10.0, 30.0, 100.0, 300.0, 1000.0, 10000.0

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -26,19 +25,10 @@ from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
 from onnxunlearn.methods.entering import Entered, Recorder, Reduce, as_it_is, end_of
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Labels, Probes
-from onnxunlearn.registry import Registry
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import path_between
 from onnxunlearn.tasks import AUTO, Task, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What a method decided. details: JSON-ready, what was chosen and why (neurons, k, m, trials)."""
-
-    edits: Edits
-    details: dict[str, Any]
 
 
 @dataclass(eq=False)
@@ -307,8 +297,3 @@ class Workbench:
             and not exceeds(*figures, self.budget, deviations)
             and (dearest is None or dearest.beyond <= 0)
         )
-
-
-Method = Callable[..., Outcome]
-#: name -> function (workbench, **parameters) -> outcome
-method: Registry[Method] = Registry("method", group="onnxunlearn.methods")

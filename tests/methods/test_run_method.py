@@ -4,7 +4,7 @@ import pytest
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.methods.workbench import Outcome
+from onnxunlearn.methods.outcome import Outcome
 
 from .benches import bench
 

@@ -36,7 +36,8 @@ from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.scope import affordable, scope, sparing
 from onnxunlearn.methods.head import silence
-from onnxunlearn.methods.workbench import Outcome, Workbench, method
+from onnxunlearn.methods.outcome import Outcome, method
+from onnxunlearn.methods.workbench import Workbench
 
 
 @method("erase")
