@@ -22,6 +22,7 @@ from onnxunlearn.probes import (
     each,
     expected_values,
     may_be_cured,
+    relabelled,
     suspicions,
 )
 from onnxunlearn.probes.preprocess import Preprocessor
@@ -29,6 +30,8 @@ from onnxunlearn.tasks import SingleLabel, Task
 
 #: samples on which every change is tried, and on which the best ones are; bytes of their inputs at most
 _FEW, _MANY, _MOST_BYTES = 32, 256, 2**26
+#: the fraction of images without labels that has to be told apart for a change to be named
+_TOLD_APART = 0.4
 #: by how much answers to images without labels have to be steadier; of a few that is not well told
 _STEADIER = {_FEW: -0.15, _MANY: 0.03}
 
@@ -50,7 +53,7 @@ class Familiarity:
         found = list(map(str, self._cures(pairs=True)))
         values = self.odd_values()
         twice = [reason for reason in values if reason.endswith("scaled twice?")]
-        return [*map(str, self._other_start()), *twice, *found, *(r for r in values if r not in twice)]
+        return [*map(str, self._other_labels()), *twice, *found, *(r for r in values if r not in twice)]
 
     def odd_values(self) -> list[str]:
         """What is odd about the values, as far as it is known how the model wants them."""
@@ -61,7 +64,9 @@ class Familiarity:
         """The one change with which the model would know clearly more of the probes, if there is one."""
         if self.given and not may_be_cured(self.known):
             return None
-        found = [*self._other_start(), *self._cures(pairs=False)]
+        found = [*self._other_labels(), *self._cures(pairs=False)]
+        if not self.given:  # of a few classes alone answers are steady whatever is shown
+            found = [cure for cure in found if cure.after >= _TOLD_APART]
         return max(found, key=lambda cure: cure.gain, default=None)
 
     @cached_property
@@ -77,11 +82,15 @@ class Familiarity:
         expected = expected_values(self.declared)
         return list(cures(self._shown(_FEW), lambda: self._shown(_MANY), expected, pairs=pairs))
 
-    def _other_start(self) -> list[Cure]:
-        """If y counts the classes from another one: what has to be added to it."""
+    def _other_labels(self) -> list[Cure]:
+        """If y counts the classes from another one, what has to be added to it; or their order."""
         truth, classes = self.task.truth(self.probes), self.task.classes
         if not (self.given and isinstance(self.task, SingleLabel)):
             return []
+        other = relabelled(self._decided, truth, classes)
+        return self._other_start(truth, classes) or ([] if other is None else [other])
+
+    def _other_start(self, truth: np.ndarray, classes: int) -> list[Cure]:
         steps = (self._decided - truth) % classes
         step = int(np.bincount(steps, minlength=classes).argmax())
         signed = step if step <= classes // 2 else step - classes

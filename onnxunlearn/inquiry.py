@@ -37,6 +37,10 @@ from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
 log = logging.getLogger(__name__)
 
 
+#: a classifier that is right on less than this is said so
+_HALF = 0.5
+
+
 class Shared(TypedDict, total=False):
     """The fields of `Options`, as keyword arguments."""
 
@@ -209,6 +213,11 @@ class Inquiry:
                 "insist with --as-they-are"
             )
         found = [] if cure is None else [cure_warning(cure)]
+        if given and cure is None and (share := float(familiarity.known.mean())) < _HALF:
+            found.append(
+                f"the original is right on {100 * share:.1f} % of them; if it is better than that, they are "
+                "not prepared as it wants, and what is measured on them says little"
+            )
         if declared is not None:
             found += familiarity.odd_values()
         lines = tuple(f"{probes.source}: {reason}" for reason in found)

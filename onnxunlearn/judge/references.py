@@ -25,7 +25,10 @@ def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 def over_forgotten(rows: Sequence[Row]) -> Iterator[str]:
     """What is to be said of figures that are further below the references than chance explains."""
+    attacked = {row.name.removesuffix(BELOW) for row in rows if row.name.endswith(BELOW)}
     for row in rows:
+        if row.name.removeprefix(_AWAY) not in attacked:  # where else samples go is no measure of depth
+            continue
         if row.name.startswith(_AWAY) and (away := row.values["away"].value) is not None and away < -OVER:
             edited, mean = (row.values[name].value for name in ("edited", "mean"))
             yield (

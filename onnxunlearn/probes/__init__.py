@@ -10,6 +10,7 @@ from onnxunlearn.probes.load import Readers, Source, load_probes, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.relabelled import relabelled
 from onnxunlearn.probes.split import split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
@@ -42,6 +43,7 @@ __all__ = [
     "one_of_each",
     "read_labels",
     "read_settings",
+    "relabelled",
     "source_files",
     "split",
     "split_mask",

@@ -27,7 +27,9 @@ def test_figures_are_the_mean_and_how_far_the_edit_is_from_it() -> None:
     assert away.table == "edited, among 3 references"
     assert away.values["deviation"].value == pytest.approx(2)
     assert away.values["away"].value == pytest.approx(-10)
-    (said,) = over_forgotten([mean, away])
+    below = Row("found-below", "found somehow, points below", "points", {}, table="")
+    (said,) = over_forgotten([mean, away, below])
+    assert list(over_forgotten([mean, away])) == []  # no attack
     assert said.startswith("more than forgotten: found somehow: 70.00 %, the references 90.00 on the mean")
 
 
@@ -35,7 +37,8 @@ def test_one_reference_has_no_deviation_and_equal_ones_tell_no_distance() -> Non
     assert folded([row(70, 88)]) == (row(70, 88),)
     (_, away) = folded([row(70, 88, 88)])
     assert away.values["away"].value is None
-    assert list(over_forgotten(folded([row(89, 88, 90)]))) == []
+    below = Row("found-below", "found somehow, points below", "points", {}, table="")
+    assert list(over_forgotten([*folded([row(89, 88, 90)]), below])) == []
 
 
 def test_audits_take_several() -> None:
