@@ -213,17 +213,20 @@ class Inquiry:
                 "insist with --as-they-are"
             )
         found = [] if cure is None else [cure_warning(cure)]
-        if given and cure is None and (share := float(familiarity.known.mean())) < _HALF:
-            found.append(
-                f"the original is right on {100 * share:.1f} % of them; if it is better than that, they are "
-                "not prepared as it wants, and what is measured on them says little"
-            )
         if declared is not None:
             found += familiarity.odd_values()
         lines = tuple(f"{probes.source}: {reason}" for reason in found)
         for line in lines:
             log.warning("%s", line)
-        return replace(self, suspicions=(*self.suspicions, *lines))
+        doubts = self.doubts
+        if given and not found and (share := float(familiarity.known.mean())) < _HALF:
+            line = (
+                f"{probes.source}: the original is right on {100 * share:.1f} % of them; if it is better "
+                "than that, they are not prepared as it wants, and what is measured on them says little"
+            )
+            log.warning("%s", line)
+            doubts = (*doubts, line)
+        return replace(self, suspicions=(*self.suspicions, *lines), doubts=doubts)
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         """The original's scores, which are not kept."""
