@@ -11,6 +11,7 @@ import click
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
 from onnxunlearn.judge import page_path, report_path
+from onnxunlearn.methods import DEPTHS
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import Labels
 from onnxunlearn.render import Relevance, html
@@ -52,6 +53,12 @@ _DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
     help="A parameter of the method, e.g. --method lra-npp --set k=16.",
 )
 @click.option(
+    "--depth",
+    type=click.Choice(DEPTHS),
+    help="How far back auto and erase reach: deep takes several times as long, and training brings the class "
+    "back later. Default: last-block.",
+)
+@click.option(
     "--composite",
     type=reading.COMPOSITE,
     default="lra_npp",
@@ -81,6 +88,7 @@ def run(
     overwrite: bool,
     method: str,
     settings: tuple[str, ...],
+    depth: str | None,
     composite: str,
     max_retain_drop: float,
     seed: int,
@@ -107,7 +115,7 @@ def run(
             forget,
             data,
             method=method,
-            parameters=_parameters(settings),
+            parameters=_parameters(settings) | ({"depth": depth} if depth else {}),
             composite=composite,
             max_retain_drop=max_retain_drop,
             seed=seed,

@@ -12,10 +12,12 @@ from typing import Any
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
+from onnxunlearn.methods.erase.erase import DEPTHS
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
 
 __all__ = [
+    "DEPTHS",
     "Outcome",
     "Workbench",
     "auto",

@@ -12,7 +12,7 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.cost import Cost, Estimate, cost
-from onnxunlearn.methods.erase.erase import Erasure
+from onnxunlearn.methods.erase.erase import LAST_BLOCK, Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
@@ -37,17 +37,20 @@ _TURNED, _DRIFT = 1.0, 0.1
 
 
 @method("auto")
-def auto(bench: Workbench) -> Outcome:
+def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, head.
 
     A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without
     probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
     The outcome's details say what was chosen, and `why` nothing deeper.
+
+    depth: of erase, last-block or deep.
     """
+    check_depth("auto", depth)
     reasons: list[str] = []
     last: Outcome | None = None
     error: UnsupportedError | None = None
-    for name, attempt in _attempts(bench, reasons):
+    for name, attempt in _attempts(bench, depth, reasons):
         try:
             for outcome, refused in attempt():  # lazily: it may be here that a model turns out unsupported
                 details = {"chosen": name, "why": "; ".join(reasons), **outcome.details}
@@ -69,7 +72,9 @@ def auto(bench: Workbench) -> Outcome:
 _Offers = Iterable[tuple[Outcome, str | None]]
 
 
-def _attempts(bench: Workbench, reasons: list[str]) -> Iterator[tuple[str, Callable[[], _Offers]]]:
+def _attempts(
+    bench: Workbench, depth: str, reasons: list[str]
+) -> Iterator[tuple[str, Callable[[], _Offers]]]:
     """Methods that may do, deepest first, each with the outcomes it offers."""
     counts = bench.probes.counts(bench.logits.classes)
     unseen = [c for c in np.flatnonzero(counts == 0).tolist() if c not in bench.forget]
@@ -78,14 +83,14 @@ def _attempts(bench: Workbench, reasons: list[str]) -> Iterator[tuple[str, Calla
     elif not bench.forgotten.any():
         reasons.append("no probe is of the class")
     else:
-        yield "erase", partial(_parts, bench, unseen, reasons)
+        yield "erase", partial(_parts, bench, depth, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
     yield "head", lambda: [(head(bench), None)]
     yield "mask", lambda: [(mask(bench), None)]
 
 
-def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
+def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) -> _Offers:
     """Erase, and weaker versions of it."""
     held = deciding(bench)
     most = 1.0
@@ -96,7 +101,7 @@ def _parts(bench: Workbench, unseen: list[int], reasons: list[str]) -> _Offers:
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
-    whole = Erasure(bench).outcome(~bench.forgotten & ~held, unseen)
+    whole = Erasure(bench, depth=depth).outcome(~bench.forgotten & ~held, unseen)
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:

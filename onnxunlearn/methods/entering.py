@@ -112,4 +112,4 @@ def end_of(
     def make() -> Session:
         return engine.session(expose(tail.alone(feeds), [output], fed=sorted(fed)), model.folder)
 
-    return engine.sessions.get((model, *tail.boundary, "", *sorted(fed)), make), feeds
+    return engine.sessions.get((model, "end", *tail.boundary, "", *sorted(fed)), make), feeds

@@ -38,6 +38,14 @@ def test_model_and_report_are_written_beside_the_model(folder: Path) -> None:
     onnxruntime.InferenceSession(data)
 
 
+def test_depth_is_told_to_the_method(folder: Path) -> None:
+    asked = ("--method", "erase", "--set", "steps=2", "--depth", "deep")
+    onnxunlearn(*DEFAULT, *asked)
+    details = json.loads((folder / "m.unlearned.report.json").read_text())["method"]["details"]
+    assert details["depth"] == "deep"
+    assert len(details["matched"]) == 1  # the MLP has two layers before its head
+
+
 def test_what_it_says(folder: Path) -> None:
     ran = onnxunlearn(*ARGUMENTS)
     assert ran.code == HOLLOW

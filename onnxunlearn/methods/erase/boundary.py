@@ -78,6 +78,11 @@ class Boundary:
         classes = [int(c) for c in np.unique(self.stood_in)]
         return {"stand-ins": classes} if classes else {}
 
+    def given(self) -> Feeds:
+        """Of the probes as they were given, the retained ones first."""
+        own = {n: v[: len(self.y)] for n, v in self.retain.feeds.items()}
+        return {n: np.concatenate([own[n], v]) for n, v in self.forget[0].items()}
+
     def sources(self) -> dict[int, np.ndarray]:
         """By class where in the pool its samples are: [probes or stand-ins, variants of each]."""
         probes = np.arange(self.copies * len(self.y)).reshape(self.copies, -1).T

@@ -18,6 +18,13 @@ the head's rows of the forgotten classes become the mean of the retained ones: t
 others, which never win. Only a share of the weights may change, at most some millions: those through which
 most relevance flows that speaks for the class and against its neighbour.
 
+At depth "deep" every layer may change, and the loss has two more terms at each of the tensors that part the
+layers into blocks (`cuts`), ψ, in units of its own deviation:
+
+    mean |ψ'(x_r) − ψ(x_r)|²  +  pull·Σ_g n_g/n · SW(ψ'(F_g), ψ'(R_g))
+
+so that no layer is left from which a few steps of training bring the class back (`deeper`).
+
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`reverse.weight_gradients`). Why distributions and not means, and what else was tried: docs/method.md.
 
@@ -26,51 +33,69 @@ Source: this project; the distance is that of Bonneel et al. 2015.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.matching import Matching, Settings
-from onnxunlearn.methods.erase.scope import affordable, scope, sparing
+from onnxunlearn.methods.erase.scope import affordable, cuts, scope, sparing
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
+
+LAST_BLOCK, DEEP = DEPTHS = ("last-block", "deep")
+#: parts that the layers are cut into where the class is matched at several depths
+_BLOCKS = 3
+#: first step by depth: what changed little in every layer, a few steps of training undo
+_RATES = {LAST_BLOCK: 0.05, DEEP: 0.07}
 
 
 @method("erase")
 def erase(
     bench: Workbench,
     *,
+    depth: str = LAST_BLOCK,
     layers: int = 2,
     share: float = 0.33,
     steps: int | None = None,
     beta: float = 0.15,
     kappa: float = 0.6,
-    rate: float = 0.05,
+    rate: float | None = None,
     batch: int = 40,
     slices: int = 64,
+    pull: float = 1.0,
 ) -> Outcome:
     """Gives the forgotten class the features of its neighbours, in distribution.
 
-    layers: at least so many, from the head back to the next point where the network can be cut. share: of
-    their weights that may change, those through which most relevance flows. steps: of Adam; by default 500,
-    fewer for large networks. beta: least weight of the forgotten class, given enough probes; never above 0.8
-    of its distance. kappa: of the retained probabilities. rate: first step, as a share of a weight's own
-    size. batch: samples per step, so many pins and at most so many to forget, with as many examples; fewer
-    for large networks. slices: directions per step.
+    depth: last-block, or deep: every layer may change, and the class is matched at several depths, so that
+    training brings it back later, too. layers: of the last block at least so many, from the head back to the
+    next point where the network can be cut. share: of their weights that may change, those through which
+    most relevance flows. steps: of Adam; by default 500, fewer for large networks. beta: least weight of the
+    forgotten class, given enough probes; never above 0.8 of its distance. kappa: of the retained
+    probabilities. rate: first step, as a share of a weight's own size; by default 0.05, deep 0.07. batch:
+    samples per step, so many pins and at most so many to forget, with as many examples; fewer for large
+    networks. slices: directions per step. pull: how much the distance counts at each further depth.
 
     Source: this project (docs/method.md).
     """
+    check_depth("erase", depth)
     for name, value in (("layers", layers), ("steps", steps), ("batch", batch), ("slices", slices)):
         check_number(f"erase: {name}", value, 1, whole=True)
     check_number("erase: share", share, 0.001, 1)
-    for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate)):
+    for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate), ("pull", pull)):
         check_number(f"erase: {name}", number, 0)
-    settings = Settings(beta, kappa, batch, slices)
-    return Erasure(bench, layers, share, steps, rate, settings).outcome(~bench.forgotten)
+    settings = Settings(beta, kappa, batch, slices, pull)
+    return Erasure(bench, layers, share, steps, rate, settings, depth).outcome(~bench.forgotten)
+
+
+def check_depth(name: str, depth: object) -> None:
+    """Raises InputError unless it is one of DEPTHS. name: of the method."""
+    if depth not in DEPTHS:
+        raise InputError(f"{name}: depth={one_line(repr(depth), 60)}; expected {' or '.join(DEPTHS)}")
 
 
 @dataclass
@@ -81,28 +106,33 @@ class Erasure:
     layers: int = 2
     share: float = 0.33
     steps: int | None = None
-    rate: float = 0.05
+    rate: float | None = None
     settings: Settings = field(default_factory=Settings)
+    depth: str = LAST_BLOCK
 
     def outcome(self, pinned: np.ndarray, protected: Sequence[int] = ()) -> Outcome:
         """pinned: which retained probes may be looked at, bool [N]; all others are not. protected: classes
         without probes: raises UnsupportedError unless there is a stand-in for each of them."""
         bench = self.bench
-        wanted = scope(bench, self.layers)
+        deep = self.depth == DEEP
+        deeper = cuts(bench, _BLOCKS) if deep else []
+        wanted = scope(bench, len(bench.trainable) if deep else self.layers)
         chosen, kept = sparing(bench, wanted)
         edits = Edits(bench.model)
         silence(bench, edits)
-        details = {"layers": [la.name for la in chosen], "steps": 0}
+        details: dict[str, Any] = {"depth": self.depth, "layers": [la.name for la in chosen], "steps": 0}
         if len(chosen) < len(wanted):
             details["spared"] = [la.name for la in wanted if la not in chosen]
         if chosen:
+            rate = _RATES[self.depth] if self.rate is None else self.rate
             batch, steps = affordable(bench, chosen, self.settings.batch, self.steps)
             settings = replace(self.settings, batch=batch)
             rng = np.random.default_rng(bench.seed)
-            problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept)
+            problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)
             if not set(protected) <= set(problem.boundary.stood_in.tolist()):
                 raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(protected)}")
-            fitted = problem.descend(edits, steps, self.rate, self.share)
+            fitted = problem.descend(edits, steps, rate, self.share)
+            details |= {"matched": deeper} if deeper else {}
             details |= {"steps": steps, **problem.boundary.described()}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:

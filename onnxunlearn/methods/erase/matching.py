@@ -16,6 +16,7 @@ from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import Boundary, Pool, record_boundary
+from onnxunlearn.methods.erase.deeper import Deeper
 from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.passes import AT_ONCE, Gradients, Passes
@@ -50,6 +51,7 @@ class Settings:
     kappa: float = 0.6
     batch: int = 40
     slices: int = 64
+    pull: float = 1.0
 
 
 class Step(NamedTuple):
@@ -73,6 +75,7 @@ class Matching:
     features: np.ndarray  # φ of the retained pool, in units of `unit`
     scores: np.ndarray  # its logits
     others: Others
+    deeper: Deeper
     unit: np.ndarray
     read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
     rng: np.random.Generator
@@ -88,18 +91,20 @@ class Matching:
         *,
         pinned: np.ndarray | None = None,
         kept: Sequence[Kept] = (),
+        deeper: Sequence[str] = (),
     ) -> "Matching":
         """Record what the loss needs of the original. pinned: which probes may be, by default all retained
-        ones. kept: see `kept_tensors`."""
+        ones. kept: see `kept_tensors`. deeper: tensors before the last features that are matched, too."""
         if not bench.forgotten.any() or bench.forgotten.all():
             raise UnsupportedError("method erase needs probes of the forgotten and of retained classes")
         pinned = ~bench.forgotten if pinned is None else pinned
         model, top = bench.model, bench.logits.tensor
         if kept:
             model, top = joined(model, bench.logits, [k.tensor for k in kept]), JOINED
-        targets = [top, bench.head.input]
+        targets = [top, bench.head.input, *deeper]
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
+        moving = [name for name in deeper if name not in tail.boundary]
         seen = look(bench, tail.boundary)
         wishes, entered = votes(bench, seen, pinned), seen.boundary
         del seen
@@ -132,6 +137,7 @@ class Matching:
             Strength.of(settings.beta, given, overlap, groups.start),
             features / unit, scores[:, :classes],
             Others.of(scores[:, classes:], np.array(others_f), kept),
+            Deeper.of(passes, moving, boundary.given(), weights, settings.pull),
             unit, read_directions(rows, unit, shared=not independent(bench.logits)), rng, settings,
         )  # fmt: skip
 
@@ -190,7 +196,7 @@ class Matching:
         copies = self._copies(asked.variants, asked.probes)
         taken = self.boundary.retain.take(drawn)
         forward = self.passes.forward({n: np.concatenate([copies[n], taken[n]]) for n in taken}, weights)
-        top, inner = self.passes.network.targets
+        top, inner, *_ = self.passes.network.targets
         features = pooled(forward.values[inner], self.bench.head) / self.unit
         rows = forward.values[top].reshape(len(features), -1)
         scores = rows[:, :classes]
@@ -205,10 +211,12 @@ class Matching:
         divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
         at_rows[forgotten:, :classes] = self.settings.kappa * of_divergence
         moved, at_rows[:, classes:] = self.others.loss(rows[:, classes:], asked.probes, asked.variants, drawn)
-        pinned = float(np.mean(difference * weighted)) + self.settings.kappa * divergence + moved
+        before, at_deeper = self.deeper.loss(self.passes, forward.values, taken, self.groups, asked.groups)
+        pinned = float(np.mean(difference * weighted)) + self.settings.kappa * divergence + moved + before
         signals = {
             top: at_rows.reshape(forward.values[top].shape),
             inner: unpooled(at_features / self.unit, forward.values[inner], self.bench.head),
+            **at_deeper,
         }
         gradients = self.passes.backward(forward, signals)
         return Step(pinned + self.strength.value * distance, distance, gradients)
@@ -265,8 +273,8 @@ def evaluate(
     bench: Workbench, passes: Passes, feeds: Feeds, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray]:
     """Logits [N, classes], with what is kept behind them, and features [N, d] behind a boundary."""
-    top, inner = passes.network.targets
-    values = passes.values(feeds, weights)
+    top, inner, *_ = passes.network.targets
+    values = passes.values(feeds, weights, (top, inner))
     features = pooled(values[inner], bench.head)
     return values[top].reshape(len(features), -1), features
 

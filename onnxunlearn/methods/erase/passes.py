@@ -1,6 +1,6 @@
 """Forward and backward through the tail for any number of samples, also where a batch size is built in."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,9 +42,9 @@ class Passes:
     def __init__(self, network: Differentiator, baked: int | None) -> None:
         self.network, self._baked = network, baked
 
-    def values(self, feeds: Feeds, weights: Weights) -> dict[str, np.ndarray]:
-        """The targets alone, for all samples."""
-        found: dict[str, list[np.ndarray]] = {name: [] for name in self.network.targets}
+    def values(self, feeds: Feeds, weights: Weights, targets: Sequence[str] = ()) -> dict[str, np.ndarray]:
+        """The targets alone, all or some of them, for all samples."""
+        found: dict[str, list[np.ndarray]] = {name: [] for name in targets or self.network.targets}
         for batch in batches(feeds, self._baked or AT_ONCE, pad=self._baked is not None):
             values = self.network.values(batch.feeds, weights)
             for name, parts in found.items():

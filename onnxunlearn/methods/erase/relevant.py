@@ -23,7 +23,7 @@ def relevant_places(
     section 10.2: it is gradient times input, for every connection by itself). Summed over the probes to
     forget and their copies. size: samples in a batch; as many as in a step run on the same graph.
     """
-    logits, inner = passes.network.targets
+    logits, *others = passes.network.targets
     variants, probes = groups.neighbours.shape
     total = variants * probes
     found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
@@ -36,7 +36,8 @@ def relevant_places(
         rows, (v, p) = np.arange(size)[places < total], (variant[places < total], probe[places < total])
         seed[rows, groups.classes[p]] = 1
         seed[rows, groups.neighbours[v, p]] = -1
-        signals = {logits: seed.reshape(scores.shape), inner: np.zeros_like(forward.values[inner])}
+        signals = {logits: seed.reshape(scores.shape)}
+        signals |= {name: np.zeros_like(forward.values[name]) for name in others}
         for n, (gradient, _) in passes.backward(forward, signals).items():
             found[n] += gradient
     for n, relevance in found.items():

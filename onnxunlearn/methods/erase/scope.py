@@ -26,6 +26,18 @@ def scope(bench: Workbench, layers: int) -> list[Layer]:
     return [la for la in body if la.node.index >= max(starts, default=0)]
 
 
+def cuts(bench: Workbench, parts: int) -> list[str]:
+    """Bottlenecks that part the editable layers without the head into so many blocks, the last one first."""
+    starts = sorted(la.node.index for la in bench.trainable if la not in bench.heads)
+    found = {}
+    for part in range(1, parts):
+        furthest = starts[-max(1, part * len(starts) // parts)] if starts else 0
+        for name, at in bottlenecks(bench.model, bench.logits.tensor):
+            if starts and starts[0] < at <= furthest:
+                found[part] = name  # the last one that is
+    return list(dict.fromkeys(found.values()))
+
+
 def sparing(bench: Workbench, layers: Sequence[Layer]) -> tuple[list[Layer], list[Kept]]:
     """Of these layers those that may change, and what has to be kept where they do.
 
