@@ -84,6 +84,9 @@ def _starter() -> Callable[..., BaseProcess]:
         return multiprocessing.get_context("spawn").Process
     server = multiprocessing.get_context("forkserver")
     server.set_forkserver_preload(_PRELOADED)
+    first = server.Process(target=int)  # until it is ready no request's time runs
+    first.start()
+    first.join()
     return server.Process
 
 

@@ -1,0 +1,79 @@
+"""A batch as a whole: every request has its record, whatever became of it."""
+
+import json
+import random
+from pathlib import Path
+
+import killed_batch
+import pytest
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.fleet import FAILED, INDEX, PAGE, Request, batch, read_requests
+from onnxunlearn.fleet.batch import exit_code
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> list[Request]:
+    """Four, of which one is about a damaged model and one about a class that there is not."""
+    killed_batch.make(tmp_path, 1)
+    (tmp_path / "bad.onnx").write_bytes(b"junk")
+    path = tmp_path / "requests.yaml"
+    path.write_text(
+        "defaults: {data: probes.npz, method: mask, engine: numpy, forget: 3}\n"
+        "requests: [{model: bad.onnx}, {model: device0.onnx}, {model: device0.onnx, forget: 9},"
+        " {model: device0.onnx, forget: '<b>', name: odd}]"
+    )
+    return read_requests(path, tmp_path / "out")
+
+
+@pytest.mark.slow
+def test_failures_stop_nothing_and_what_is_done_stays(requests: list[Request], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    records = batch(requests, out, workers=2)
+    assert list(records) == ["bad-without-3", "device0-without-3", "device0-without-9", "odd"]
+    assert [r.outcome == FAILED for r in records.values()] == [True, False, True, True]
+    assert "not an ONNX file" in records["bad-without-3"].error
+    assert exit_code(records) == 2
+
+    found = json.loads((out / INDEX).read_text())
+    done = found["requests"][1]
+    assert found["counts"]["failed"] == 3
+    assert set(done["files"]) == {
+        "device0-without-3/device0.unlearned.onnx",
+        "device0-without-3/device0.unlearned.report.json",
+    }
+    assert all((out / name).is_file() for name in done["files"])
+    assert done["accuracies"]["forget"][1] == 0
+    page = (out / PAGE).read_text()
+    assert all(r.name in page for r in requests)
+    assert "<b>" not in page
+
+    with pytest.raises(InputError, match="holds results already; add --resume"):
+        batch(requests, out)
+    before = (out / "device0-without-3" / "record.json").stat()
+    again = batch(requests, out, resume=True)
+    assert again.keys() == records.keys()
+    assert (out / "device0-without-3" / "record.json").stat() == before
+
+
+def test_a_folder_of_someone_else(requests: list[Request], tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="holds other files than a batch's"):
+        batch(requests, tmp_path, resume=True)
+    with pytest.raises(InputError, match="is a file"):
+        batch(requests, tmp_path / "bad.onnx")
+    with pytest.raises(InputError, match="does not exist; create it first"):
+        batch(requests, tmp_path / "no" / "out")
+
+
+@pytest.mark.slow
+def test_killed_three_times_nothing_is_done_twice(tmp_path: Path) -> None:
+    requests = killed_batch.make(tmp_path, 12)
+    told = killed_batch.run(tmp_path, requests, workers=2, kills=3, chance=random.Random())
+    assert told.counts["met"] + told.counts["missed"] == 12, told
+    assert told.twice == []
+    assert sum(told.began.values()) <= 12 + 3 * 2, "only what was at work begins again"
+
+    model = tmp_path / "device0.onnx"
+    model.write_bytes((tmp_path / "device1.onnx").read_bytes())
+    again = killed_batch.run(tmp_path, requests, workers=2, kills=0, chance=random.Random())
+    assert sum(again.began.values()) - sum(told.began.values()) == 6, "a changed model's requests alone"
