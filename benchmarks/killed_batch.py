@@ -46,7 +46,7 @@ def make(folder: Path, count: int) -> Path:
     for number in range(count):
         model = folder / f"device{number // classes}.onnx"
         if not model.exists():
-            model.write_bytes(_network(rng, features, hidden, classes))
+            model.write_bytes(_network(rng, x, hidden, classes))
         lines.append(f"  - {{model: {model.name}, forget: {number % classes}}}")
     requests = folder / "requests.yaml"
     requests.write_text("\n".join(lines) + "\n")
@@ -67,7 +67,7 @@ def run(folder: Path, requests: Path, *, workers: int, kills: int, chance: rando
         process = subprocess.Popen(command)
         at = len(_done(out)) + chance.randrange(1, max(2, count // (kills + 1)))
         while len(_done(out)) < at and process.poll() is None:
-            time.sleep(0.01)
+            time.sleep(0.05)
         time.sleep(chance.uniform(0, 0.3))
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -85,11 +85,12 @@ def run(folder: Path, requests: Path, *, workers: int, kills: int, chance: rando
 
 
 def _done(out: Path) -> dict[str, tuple[int, int]]:
-    """Which files the records are, by request."""
+    """Which files the records are, by request; failures are none, they are tried again."""
     found = {}
     for record in out.glob("*/record.json"):
-        stat = os.stat(record)
-        found[record.parent.name] = stat.st_ino, stat.st_mtime_ns
+        if '"outcome": "failed"' not in record.read_text():
+            stat = os.stat(record)
+            found[record.parent.name] = stat.st_ino, stat.st_mtime_ns
     return found
 
 
@@ -108,8 +109,9 @@ def _journal(out: Path) -> tuple[Counter[str], list[str]]:
     return began, again
 
 
-def _network(rng: np.random.Generator, features: int, hidden: int, classes: int) -> bytes:
-    """x [N, features] → Gemm, Relu, Gemm → logits [N, classes]."""
+def _network(rng: np.random.Generator, x: np.ndarray, hidden: int, classes: int) -> bytes:
+    """x [N, features] → Gemm, Relu, Gemm → logits [N, classes], each class as often the largest, about."""
+    features = x.shape[1]
     nodes = [
         helper.make_node("Gemm", ["x", "v", "b"], ["a"], name="hidden"),
         helper.make_node("Relu", ["a"], ["z"]),
@@ -117,6 +119,8 @@ def _network(rng: np.random.Generator, features: int, hidden: int, classes: int)
     ]
     shapes = {"v": (features, hidden), "b": (hidden,), "w": (hidden, classes), "c": (classes,)}
     weights = {name: rng.normal(size=shape) for name, shape in shapes.items()}
+    logits = np.maximum(x @ weights["v"] + weights["b"], 0) @ weights["w"]
+    weights["c"] = -logits.mean(axis=0)
     graph = helper.make_graph(
         nodes,
         "tiny",
