@@ -15,7 +15,7 @@ from . import console, options, reading
 @click.command()
 @click.argument("requests", type=reading.FILE, required=False)
 @click.option(
-    "-o", "--output", type=options.OUTPUT, required=True, metavar="DIR", help="Folder for all results."
+    "-o", "--output", type=options.FOLDER, required=True, metavar="DIR", help="Folder for all results."
 )
 @click.option("--models", metavar="GLOB", help="Instead of REQUESTS: these models, all asked the same.")
 @click.option("--forget", metavar="CLASS[,CLASS...]", help="With --models.")
@@ -96,5 +96,4 @@ def _show(found: dict[str, Any], folder: Path) -> None:
         f"{len(found['requests'])} requests: {counts['met']} met, {counts['missed']} missed, "
         f"{counts['failed']} failed"
     )
-    pages = [folder / name for name in (fleet.INDEX, fleet.PAGE) if (folder / name).is_file()]
-    console.out.print(f"index: {', '.join(map(str, pages))}")
+    console.out.print(f"index: {folder / fleet.INDEX}, {folder / fleet.PAGE}")

@@ -3,8 +3,8 @@
 `requests` reads what is asked for, `work` does one of them, `pool` runs them within a budget of memory,
 `record` is what is known of each, on disk, and `index` shows it.
 
-May import digests, engines, errors, graph, inquiry, judge, methods, probes, relevance, text and
-unlearn.
+May import digests, engines, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
+text and unlearn.
 """
 
 from onnxunlearn.fleet.batch import batch, exit_code

@@ -53,6 +53,12 @@ def _number(value: Any, _: Path) -> float:
     return value  # its range: `Options`
 
 
+def _switch(value: Any, _: Path) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(value, "true or false")
+    return value
+
+
 def _file(value: Any, base: Path) -> Path:
     path = base / _text(value, base)
     if not path.is_file():
@@ -137,6 +143,7 @@ FIELDS: Mapping[str, Callable[[Any, Path], Any]] = {
     "engine": _engine,
     "providers": _providers,
     "task": _text,
+    "as_they_are": _switch,
     "max_retain_drop": _number,
     "output_name": _text,
     "batch_size": _number,

@@ -1,4 +1,4 @@
-"""What came of a batch, on one page: for programs, and for people where Jinja2 is installed."""
+"""What came of a batch, on one page: for programs, and for people."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -33,8 +33,7 @@ def write_index(folder: Path, requests: Sequence[Request], records: Mapping[str,
     """Raises InputError if it cannot be written."""
     found = index(requests, records)
     write_atomically(folder / INDEX, f"{json.dumps(found, indent=1)}\n".encode())
-    if (page := _page(found)) is not None:
-        write_atomically(folder / PAGE, page.encode())
+    write_atomically(folder / PAGE, _page(found).encode())
 
 
 def _row(request: Request, ended: Record | None) -> dict[str, Any]:
@@ -56,12 +55,9 @@ def _row(request: Request, ended: Record | None) -> dict[str, Any]:
     }
 
 
-def _page(found: Mapping[str, Any]) -> str | None:
-    """None without Jinja2."""
-    try:
-        from jinja2 import Environment, PackageLoader, StrictUndefined
-    except ModuleNotFoundError:
-        return None
+def _page(found: Mapping[str, Any]) -> str:
+    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, and seldom needed
+
     # Autoescape is on whatever the template is called: names come from strangers' files.
     environment = Environment(
         loader=PackageLoader("onnxunlearn.fleet", "."),

@@ -10,7 +10,7 @@ from onnxunlearn.errors import InputError
 #: share of the memory available that is used unless the user says otherwise
 SHARE = 0.8
 #: bytes that a process takes for a tiny model; how many times a model's bytes it takes beyond (docs/fleet.md)
-FLOOR, FACTOR = 256 << 20, 12
+FLOOR, FACTOR = 256 << 20, 64
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 #: limit and use of a container
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")

@@ -34,6 +34,7 @@ class Request:
     engine: str = "onnxruntime"
     providers: tuple[str, ...] = ("cpu",)
     task: str = "auto"
+    as_they_are: bool = False
     max_retain_drop: float = 0.5
     output_name: str | None = None
     batch_size: int = 32

@@ -23,9 +23,11 @@ from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 from onnxunlearn.fleet.journal import note
 from onnxunlearn.fleet.record import FAILED, MET, MISSED, Record, clear
 from onnxunlearn.fleet.request import Request, digest
-from onnxunlearn.graph import load, parse_shapes, permissions_of, replacing, with_input_shapes
-from onnxunlearn.judge import report_path
+from onnxunlearn.graph import Model, load, parse_shapes, permissions_of, replacing, with_input_shapes
+from onnxunlearn.judge import page_path, report_path
+from onnxunlearn.patches import make_patch
 from onnxunlearn.probes import read_labels
+from onnxunlearn.render import html
 from onnxunlearn.unlearn import Result, unlearn
 
 LOG = "log.txt"
@@ -92,6 +94,7 @@ def _done(request: Request, folder: Path) -> Record:
         output_name=request.output_name,
         labels=None if request.labels is None else read_labels(request.labels),
         preprocess=request.preprocess,
+        as_they_are=request.as_they_are,
         batch_size=request.batch_size,
         seed=request.seed,
     )
@@ -102,21 +105,29 @@ def _done(request: Request, folder: Path) -> Record:
         for path in result.inputs
         if path.is_file() and path.resolve() not in named
     }
-    written = _write(result, folder / f"{request.model.stem}.unlearned.onnx", permissions_of(request.model))
+    result.report["options"]["input_shapes"] = list(request.input_shapes)
+    written = _write(result, loaded, folder / f"{request.model.stem}.unlearned.onnx")
     files = {path.name: sha256_of(path) for path in written}
     return Record(MET if result.met else MISSED, identity, beside, files, _summary(result.report))
 
 
-def _write(result: Result, out: Path, permissions: int) -> list[Path]:
-    """The edited model, its data files and the report, which is as private as the model."""
+def _write(result: Result, original: Model, out: Path) -> list[Path]:
+    """The edited model, its data files, patch, report and page, as private as the original."""
     result.save(out, overwrite=True)
     edited = result.report["edited"]
-    names = [each["path"] for each in (edited, *edited.get("data", ()))]
-    report = report_path(out)
-    result.report["written"] = [*names, report.name]
-    with replacing(report, permissions & 0o666) as file:
-        file.write((json.dumps(result.report, indent=2) + "\n").encode())
-    return [*(out.with_name(name) for name in names), report]
+    models = [out.with_name(each["path"]) for each in (edited, *edited.get("data", ()))]
+    report, patch = report_path(out), out.with_suffix(".patch")
+    page = page_path(report)
+    result.report["written"] = [path.name for path in (*models, report, page, patch)]
+    texts = {
+        report: (json.dumps(result.report, indent=2) + "\n").encode(),
+        page: html(result.report),
+        patch: make_patch(original, load(out)).to_bytes(),
+    }
+    for path, text in texts.items():
+        with replacing(path, permissions_of(original.path) & 0o666) as file:
+            file.write(text)
+    return [*models, *texts]
 
 
 def _summary(report: dict[str, Any]) -> dict[str, Any]:

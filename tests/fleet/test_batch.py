@@ -39,8 +39,8 @@ def test_failures_stop_nothing_and_what_is_done_stays(requests: list[Request], t
     done = found["requests"][1]
     assert found["counts"]["failed"] == 3
     assert set(done["files"]) == {
-        "device0-without-3/device0.unlearned.onnx",
-        "device0-without-3/device0.unlearned.report.json",
+        f"device0-without-3/device0.unlearned.{end}"
+        for end in ("onnx", "patch", "report.json", "report.html")
     }
     assert all((out / name).is_file() for name in done["files"])
     assert done["accuracies"]["forget"][1] == 0

@@ -37,7 +37,9 @@ def test_what_is_done_is_not_done_again(request_: Request) -> None:
     record = Record.read(at(request_))
     assert record is not None
     assert record.settles(request_, at(request_))
-    assert set(record.files) == {"m.unlearned.onnx", "m.unlearned.report.json"}
+    assert set(record.files) == {
+        f"m.unlearned.{end}" for end in ("onnx", "patch", "report.json", "report.html")
+    }
     do(request_, at(request_))
     assert began(request_) == 1
 
