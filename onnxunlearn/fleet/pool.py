@@ -1,9 +1,11 @@
 """Processes, one a request, as many at once as workers and memory allow."""
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
@@ -66,15 +68,23 @@ def run_all(
             for each in [each for each in running if each.process.sentinel in ended or _late(each, limits)]:
                 late = each.process.sentinel not in ended
                 if late:
-                    each.process.kill()
+                    _kill(each.process)
                 each.process.join()
                 running.remove(each)
                 yield each.job, _LATE.format(limits.seconds) if late else _ending(each.process.exitcode or 0)
     finally:
         for each in running:
             if each.process.pid is not None:
-                each.process.kill()
+                _kill(each.process)
                 each.process.join()
+
+
+def _kill(process: BaseProcess) -> None:
+    """End it, and what it has started itself, such as a loader script."""
+    with suppress(OSError, AttributeError):  # it leads no group yet; Windows has none
+        if process.pid is not None:  # 0 would be our own
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
 
 
 def _starter() -> Callable[..., BaseProcess]:

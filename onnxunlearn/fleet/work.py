@@ -36,7 +36,8 @@ _LOCK = ".lock"
 
 def main(request: Request, folder: Path) -> None:
     """Where the process starts. What is printed goes to the request's log; it ends when its parent does."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business, which then ends this one
+    if hasattr(os, "setpgid"):  # so that a loader script's process ends with it; Ctrl-C is the parent's alone
+        os.setpgid(0, 0)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with open(folder / LOG, "wb", buffering=0) as log:
         os.dup2(log.fileno(), 1)
@@ -160,6 +161,8 @@ def _end_with_parent() -> None:
     parent = multiprocessing.parent_process()
     if parent is not None:
         parent.join()
+        if hasattr(os, "killpg"):
+            os.killpg(0, signal.SIGKILL)
         os._exit(1)
 
 

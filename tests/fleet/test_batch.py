@@ -1,7 +1,14 @@
 """A batch as a whole: every request has its record, whatever became of it."""
 
+import fcntl
 import json
+import os
 import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import killed_batch
@@ -77,3 +84,71 @@ def test_killed_three_times_nothing_is_done_twice(tmp_path: Path) -> None:
     model.write_bytes((tmp_path / "device1.onnx").read_bytes())
     again = killed_batch.run(tmp_path, requests, workers=2, kills=0, chance=random.Random())
     assert sum(again.began.values()) - sum(told.began.values()) == 6, "a changed model's requests alone"
+
+
+_LOADER = """
+import os, time
+def load():
+    with open("pid.tmp", "w") as file:
+        file.write(str(os.getpid()))
+    os.rename("pid.tmp", "pid")
+    time.sleep(600)
+"""
+
+
+def wait_until(true: Callable[[], object], seconds: float) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "waited too long"
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    """A zombie is not: who should fetch it is nobody's business here."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def free(lock: Path) -> bool:
+    with lock.open("ab") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["SIGKILL", "SIGTERM", "timeout"])
+@pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="asks /proc who is alive")
+def test_what_is_stopped_leaves_no_process(tmp_path: Path, how: str) -> None:
+    killed_batch.make(tmp_path, 1)
+    (tmp_path / "loader.py").write_text(_LOADER)
+    (tmp_path / "requests.yaml").write_text(
+        "requests: [{name: slow, model: device0.onnx, forget: 3, data: 'loader.py:load'}]"
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "onnxunlearn",
+        "batch",
+        str(tmp_path / "requests.yaml"),
+        "-o",
+        "out",
+        "-q",
+    ]
+    more = ["--timeout", "5"] if how == "timeout" else []
+    process = subprocess.Popen([*command, *more], cwd=tmp_path)
+    wait_until((tmp_path / "pid").is_file, 300)
+    script = int((tmp_path / "pid").read_text())
+    assert alive(script)
+    assert not free(tmp_path / "out" / "slow" / ".lock")
+    if how != "timeout":
+        process.send_signal(getattr(signal, how))
+    assert process.wait(60) == {"SIGKILL": -9, "SIGTERM": 143, "timeout": 2}[how]
+    wait_until(lambda: free(tmp_path / "out" / "slow" / ".lock") and not alive(script), 30)
+    if how != "SIGKILL":
+        (row,) = json.loads((tmp_path / "out" / INDEX).read_text())["requests"]
+        assert row["outcome"] == (FAILED if how == "timeout" else None)
