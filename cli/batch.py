@@ -19,8 +19,8 @@ from . import console, options, reading
 )
 @click.option("--models", metavar="GLOB", help="Instead of REQUESTS: these models, all asked the same.")
 @click.option("--forget", metavar="CLASS[,CLASS...]", help="With --models.")
-@click.option("--data", metavar="PATH", help="With --models.")
-@click.option("--labels", metavar="FILE", help="With --models.")
+@click.option("--data", type=reading.DATA, metavar="PATH", help="With --models.")
+@click.option("--labels", type=reading.FILE, metavar="FILE", help="With --models.")
 @click.option("--method", metavar="NAME", help="With --models.")
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Processes; default: half the cores."
@@ -73,7 +73,7 @@ def batch(
 
 def _asked(requests: Path | None, output: Path, same: dict[str, Any]) -> list[fleet.Request]:
     """What the file asks for, or the options. Raises InputError, also as Mistakes."""
-    given = {name: value for name, value in same.items() if value is not None}
+    given = {name: str(value) for name, value in same.items() if value is not None}
     if (requests is None) == ("models" not in given):
         raise click.UsageError("give either the file REQUESTS or --models with --forget")
     if requests is None:

@@ -30,7 +30,7 @@ MASK = ("--method", "mask")
 
 def test_every_option_says_whether_it_reads_or_writes() -> None:
     read = {
-        *("model", "original", "edited", "reference", "training", "compare"),
+        *("model", "original", "edited", "reference", "training", "compare", "requests"),
         *("data", "labels", "preprocess", "composite", "vocabulary", "target"),
     }
     written = {"output", "report"}
@@ -39,8 +39,9 @@ def test_every_option_says_whether_it_reads_or_writes() -> None:
             if command.name == "explain" and parameter.name == "target":
                 continue  # a class or a word, no file
             assert isinstance(parameter.type, reading._Read) == (parameter.name in read), parameter
-            assert (parameter.type is options.OUTPUT) == (parameter.name in written), parameter
-            assert parameter.type is options.OUTPUT or not isinstance(parameter.type, click.Path)
+            writes = parameter.type in (options.FILE, options.FOLDER)
+            assert writes == (parameter.name in written), parameter
+            assert not isinstance(parameter.type, click.Path), parameter
 
 
 @pytest.fixture
