@@ -46,7 +46,9 @@ def batch(
     quiet: bool,
     **same: Any,
 ) -> None:
-    """Do every request in the YAML file REQUESTS, each in a process of its own. One that fails stops none.
+    """Do many requests at once, those in a YAML file.
+
+    Each runs in a process of its own: one that fails stops none.
 
     \b
     Exit codes: 0 done, no figure beyond its limit; 1 done, but one is;

@@ -15,8 +15,10 @@ import killed_batch
 import pytest
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.fleet import FAILED, INDEX, PAGE, Request, batch, read_requests
-from onnxunlearn.fleet.batch import exit_code
+from onnxunlearn.fleet import FAILED, INDEX, PAGE, Record, Request, batch, exit_code, read_requests
+from onnxunlearn.fleet.batch import _ended
+from onnxunlearn.fleet.pool import Job
+from onnxunlearn.fleet.work import do
 
 
 @pytest.fixture
@@ -61,6 +63,22 @@ def test_failures_stop_nothing_and_what_is_done_stays(requests: list[Request], t
     again = batch(requests, out, resume=True)
     assert again.keys() == records.keys()
     assert (out / "device0-without-3" / "record.json").stat() == before
+
+
+def test_what_ends_badly_once_it_is_done_is_done(requests: list[Request], tmp_path: Path) -> None:
+    request = requests[1]
+    at = tmp_path / "out" / request.name
+    at.mkdir(parents=True)
+    do(request, at)
+    assert _ended(Job(request, at, 0), "its process was ended by SIGSEGV").outcome != FAILED
+    (at / "device0.unlearned.onnx").write_bytes(b"")
+    (at / "log.txt").write_text("lines")
+    record = _ended(Job(request, at, 0), "its process was ended by SIGSEGV")
+    assert record == Record.read(at)
+    assert (record.outcome, record.error) == (
+        FAILED,
+        f"its process was ended by SIGSEGV; see {request.name}/log.txt",
+    )
 
 
 def test_a_folder_of_someone_else(requests: list[Request], tmp_path: Path) -> None:
