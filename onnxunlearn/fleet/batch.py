@@ -98,9 +98,7 @@ def _ended(job: Job, why: str) -> Record:
         log.unlink()
     record = Record.read(job.folder)
     if record is not None and why and not record.settles(job.request, job.folder):
-        record = (
-            None  # an earlier one. Else it was done before it ended so, as where a library crashes at exit
-        )
+        record = None  # an earlier one; else it was done before it crashed, as some libraries do at exit
     if record is None:
         hint = f"; see {job.request.name}/{LOG}" if log.is_file() else ""
         record = Record(FAILED, error=(why or "its record is gone") + hint)
