@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn import unlearn
@@ -107,6 +108,23 @@ def test_what_is_done_again(request_: Request, change: Callable[[Request], Reque
     record = Record.read(at(changed))
     assert record is not None
     assert record.settles(changed, at(changed))
+
+
+def test_data_files_count(request_: Request) -> None:
+    """They are not named by the request, and neither is the model's file another."""
+    onnx.save(network(), request_.model, save_as_external_data=True, location="m.data", size_threshold=0)
+    do(request_, at(request_))
+    record = Record.read(at(request_))
+    assert record is not None
+    assert record.outcome != "failed"
+    assert set(record.beside) == {"m.data"}
+    assert "m.unlearned.onnx.data" in record.files
+    data = request_.model.with_name("m.data")
+    values = np.frombuffer(data.read_bytes(), np.float32) * np.float32(2)
+    data.write_bytes(values.tobytes())
+    assert not record.settles(request_, at(request_))
+    do(request_, at(request_))
+    assert began(request_) == 2
 
 
 def test_a_failure_is_tried_again_and_leaves_nothing_of_what_was(request_: Request) -> None:

@@ -71,7 +71,7 @@ def test_results_are_no_models(folder: Path) -> None:
         ("{model: c.onnx, forget: 3}", "c.onnx: no such file"),
         ("{model: 'c*.onnx', forget: 3}", "'c*.onnx' matches no file"),
         ("{model: a.onnx, forget: []}", "forget: a list: expected a class"),
-        ("{model: a.onnx, forget: 3, dta: x}", "unknown key 'dta'; known: batch_size"),
+        ("{model: a.onnx, forget: 3, dta: x}", "unknown key 'dta'; known: as_they_are"),
         ("{model: a.onnx, forget: 3, data: gone.npz}", "gone.npz: no such file or folder"),
         ("{model: a.onnx, forget: 3, data: gone.py:load}", "gone.py: no such file or folder"),
         ("{model: a.onnx, forget: 3, labels: probes.npz}", "labels: "),
