@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
-May import engines, errors, examine, explain, graph, inspection, judge, lowering, methods, patches, pictures,
-probes, relevance, render, replay, sources, tasks, text, unlearn and verify.
+May import engines, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, patches,
+pictures, probes, relevance, render, replay, sources, tasks, text, unlearn and verify.
 """
 
 import logging
@@ -19,6 +19,7 @@ from onnxunlearn.errors import OnnxUnlearnError, one_line
 from . import console
 from .apply import apply
 from .audit import audit
+from .batch import batch
 from .diff import diff
 from .explain import explain
 from .inspect import inspect
@@ -85,6 +86,6 @@ def main() -> None:
 
 
 for command in (
-    run, inspect, methods, relevance, explain, audit, diff, report, patch, apply, verify, replay,
+    run, batch, inspect, methods, relevance, explain, audit, diff, report, patch, apply, verify, replay,
 ):  # fmt: skip
     main.add_command(command)

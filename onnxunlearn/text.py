@@ -1,4 +1,5 @@
-"""Small texts that a user hands over (label names, preprocessing, composites), read with one-line errors."""
+"""Small texts that a user hands over (label names, preprocessing, composites, requests), read with one-line
+errors."""
 
 import json
 import os
@@ -39,3 +40,21 @@ def parse_json(text: str, path: Path) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({one_line(error)}); correct the file") from None
+
+
+def parse_yaml(text: str, path: str | os.PathLike[str], expected: str) -> Any:
+    """The YAML value in `text`, which came from `path`. expected: what it should be, in the message.
+
+    Its lists and mappings may be the same one many times over (aliases): take no text of one before its kind
+    is known. Raises InputError if it is not YAML, is nested too deep, or PyYAML is not installed.
+    """
+    try:
+        import yaml
+    except ModuleNotFoundError:
+        raise InputError(f"{path}: reading YAML needs PyYAML; pip install 'onnxunlearn[yaml]'") from None
+    try:
+        return yaml.safe_load(text)
+    except RecursionError:
+        raise InputError(f"{path}: nested too deep; expected {expected}") from None
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or number that there is not
+        raise InputError(f"{path}: not YAML ({one_line(error)}); correct the file") from None

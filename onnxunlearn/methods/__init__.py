@@ -8,6 +8,7 @@ reverse and tasks.
 """
 
 import inspect
+from collections.abc import Iterable
 from typing import Any
 
 from onnxunlearn.errors import InputError
@@ -21,6 +22,7 @@ __all__ = [
     "Outcome",
     "Workbench",
     "auto",
+    "check_parameters",
     "damp",
     "erase",
     "esc",
@@ -38,12 +40,16 @@ __all__ = [
 
 def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outcome:
     """Run the method called `name`. Raises InputError for an unknown method or parameter."""
-    function = method.choose(name)
-    known = [p for p in inspect.signature(function).parameters if p != "bench"]
+    check_parameters(name, parameters)
+    return method.choose(name)(bench, **parameters)
+
+
+def check_parameters(name: str, parameters: Iterable[str]) -> None:
+    """Raises InputError if there is no method called `name`, or it has none of a parameter's name."""
+    known = [p for p in inspect.signature(method.choose(name)).parameters if p != "bench"]
     for parameter in parameters:
         if parameter not in known:
             raise InputError(
                 f"method {name!r} has no parameter {parameter!r}; known: {', '.join(known) or 'none'}; "
                 "`onnxunlearn methods` lists those of every method"
             )
-    return function(bench, **parameters)

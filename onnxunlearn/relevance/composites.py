@@ -21,7 +21,7 @@ import numpy as np
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.rules import rule
-from onnxunlearn.text import read_text
+from onnxunlearn.text import parse_yaml, read_text
 
 #: what relevance graphs compute in holds no more
 _LARGEST = float(np.finfo(np.float32).max)
@@ -209,16 +209,7 @@ def read_composite(path: str | os.PathLike[str]) -> Composite:
         - depth 0-3: zplus
         - dense: epsilon
     """
-    try:
-        import yaml
-    except ModuleNotFoundError:
-        raise InputError(f"{path}: reading YAML needs PyYAML; pip install 'onnxunlearn[yaml]'") from None
-    try:
-        lines = yaml.safe_load(read_text(path))
-    except RecursionError:
-        raise InputError(f"{path}: nested too deep; expected a list of `- match: rule` lines") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not YAML ({' '.join(str(error).split())})") from None
+    lines = parse_yaml(read_text(path), path, "a list of `- match: rule` lines")
     if not isinstance(lines, list) or not all(isinstance(line, dict) and len(line) == 1 for line in lines):
         raise InputError(f"{path}: expected a list of `- match: rule` lines")
     rules = []

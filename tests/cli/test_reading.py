@@ -30,17 +30,30 @@ MASK = ("--method", "mask")
 
 def test_every_option_says_whether_it_reads_or_writes() -> None:
     read = {
-        *("model", "original", "edited", "reference", "training", "compare"),
+        *(
+            "model",
+            "original",
+            "edited",
+            "reference",
+            "training",
+            "compare",
+            "requests",
+            "references",
+            "patch",
+        ),
         *("data", "labels", "preprocess", "composite", "vocabulary", "target"),
     }
     written = {"output", "report"}
+    about_reports = {"report", "verify", "replay"}
     for command in main.commands.values():
         for parameter in command.params:
             if command.name == "explain" and parameter.name == "target":
                 continue  # a class or a word, no file
-            assert isinstance(parameter.type, reading._Read) == (parameter.name in read), parameter
-            assert (parameter.type is options.OUTPUT) == (parameter.name in written), parameter
-            assert parameter.type is options.OUTPUT or not isinstance(parameter.type, click.Path)
+            reads = parameter.name in read or (parameter.name == "report" and command.name in about_reports)
+            assert isinstance(parameter.type, reading._Read) == reads, parameter
+            writes = parameter.type in (options.FILE, options.FOLDER)
+            assert writes == (parameter.name in written and not reads), parameter
+            assert not isinstance(parameter.type, click.Path), parameter
 
 
 @pytest.fixture

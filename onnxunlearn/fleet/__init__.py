@@ -1,0 +1,32 @@
+"""Many requests at once, each in a process of its own: one that fails stops none.
+
+`requests` reads what is asked for, `work` does one of them, `pool` runs them within a budget of memory,
+`record` is what is known of each, on disk, and `index` shows it.
+
+May import digests, engines, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
+text and unlearn.
+"""
+
+from onnxunlearn.fleet.batch import batch, exit_code
+from onnxunlearn.fleet.index import INDEX, PAGE, index
+from onnxunlearn.fleet.memory import parse_memory
+from onnxunlearn.fleet.record import FAILED, MET, MISSED, Record
+from onnxunlearn.fleet.request import Request
+from onnxunlearn.fleet.requests import Mistakes, expand, read_requests
+
+__all__ = [
+    "FAILED",
+    "INDEX",
+    "MET",
+    "MISSED",
+    "PAGE",
+    "Mistakes",
+    "Record",
+    "Request",
+    "batch",
+    "exit_code",
+    "expand",
+    "index",
+    "parse_memory",
+    "read_requests",
+]

@@ -1,0 +1,107 @@
+"""A batch: what is done is left as it is, all else is done, and each request has its record at the end."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.fleet import memory as budget
+from onnxunlearn.fleet.index import write_index
+from onnxunlearn.fleet.journal import JOURNAL, note
+from onnxunlearn.fleet.pool import Job, Limits, run_all
+from onnxunlearn.fleet.record import FAILED, MISSED, Record
+from onnxunlearn.fleet.request import Request
+from onnxunlearn.fleet.work import LOG, main
+
+
+def batch(
+    requests: Sequence[Request],
+    folder: str | os.PathLike[str],
+    *,
+    workers: int | None = None,
+    memory: int | None = None,
+    seconds: float | None = None,
+    resume: bool = False,
+    progress: Callable[[str], None] = lambda _: None,
+) -> dict[str, Record]:
+    """Do every request, each in a process of its own; the records by name, in the order of the requests.
+
+    folder: gets a folder for each request, a journal and an index; it is made if it is not there. workers:
+    how many at once; default, half of the cores. memory: bytes for all of them together, by estimates;
+    default, `memory.SHARE` of what is available. seconds: for one request; default, any. resume: go on in a
+    folder that is not empty; what is done there is not done again. progress: called with a line.
+
+    Raises InputError where the folder cannot be used. A request that fails, or whose process ends in any way,
+    raises nothing: its record says so.
+    """
+    out = _prepared(Path(folder), resume)
+    records = dict[str, Record | None].fromkeys(request.name for request in requests)
+    try:
+        jobs = []
+        for request in requests:
+            progress(f"looking for what is done: {request.name}")
+            at = out / request.name
+            found = Record.read(at)
+            if found is not None and found.settles(request, at):
+                records[request.name] = found
+            else:
+                at.mkdir(exist_ok=True)
+                jobs.append(Job(request, at, budget.estimate(request.model)))
+        available = budget.available() if memory is None else None
+        room = memory if available is None else int(available * budget.SHARE)
+        limits = Limits(workers or max(1, (os.cpu_count() or 2) // 2), room, seconds)
+
+        def say(names: list[str]) -> None:
+            ended = [record for record in records.values() if record is not None]
+            failed = sum(record.outcome == FAILED for record in ended)
+            progress(
+                f"{len(ended)} of {len(requests)} ended, {failed} failed; at work: {', '.join(names[:4])}"
+            )
+
+        for job, why in run_all(jobs, main, limits, say):
+            records[job.request.name] = _ended(job, why)
+    finally:  # also of what was stopped; what was killed outright has no index until it is resumed
+        ended = {name: record for name, record in records.items() if record is not None}
+        write_index(out, requests, ended)
+    return ended
+
+
+def exit_code(records: dict[str, Record]) -> int:
+    """0: all targets met; 1: all done, some missed; 2: some failed."""
+    outcomes = {record.outcome for record in records.values()}
+    return 2 if FAILED in outcomes else 1 if MISSED in outcomes else 0
+
+
+def _prepared(folder: Path, resume: bool) -> Path:
+    """The folder, there and ours. Raises InputError if it cannot be, or is not empty without `resume`."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise InputError(f"{folder}: is a file; give a folder for the results with -o")
+        folder.mkdir(exist_ok=True)
+        there = os.listdir(folder)
+        if there and JOURNAL not in there:
+            raise InputError(f"{folder}: holds other files than a batch's; give an empty folder with -o")
+        if there and not resume:
+            raise InputError(f"{folder}: holds results already; add --resume or give another folder with -o")
+        note(folder, "", "resumed" if there else "began")
+    except FileNotFoundError:
+        raise InputError(f"{folder}: the folder {folder.parent} does not exist; create it first") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror}); check permissions") from None
+    return folder
+
+
+def _ended(job: Job, why: str) -> Record:
+    """The record of a process that has ended: its own, or what ended it."""
+    log = job.folder / LOG
+    if log.is_file() and not log.stat().st_size:
+        log.unlink()
+    record = Record.read(job.folder)
+    if record is not None and why and not record.settles(job.request, job.folder):
+        record = None  # an earlier one; else it was done before it crashed, as some libraries do at exit
+    if record is None:
+        hint = f"; see {job.request.name}/{LOG}" if log.is_file() else ""
+        record = Record(FAILED, error=(why or "its record is gone") + hint)
+        record.write(job.folder)
+        note(job.folder.parent, job.request.name, FAILED)
+    return record
