@@ -25,8 +25,9 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 #: shares of the way from the original's weights to those of `erase`, tried where more costs too much
 _SHARES = (1.0, 0.75, 0.5, 0.25)
-#: how far it may go at most where classes have no probe, and where none are left to tell what it costs
-_UNSEEN, _UNTOLD = 0.75, 0.5
+#: how far it may go at most where classes have no probe, where none are left to tell what it costs, and where
+#: no other class has a real one: half of the way cost one of them 9 points, with nobody to notice
+_UNSEEN, _UNTOLD, _ALONE = 0.75, 0.5, 0.25
 #: of a class's retained probes one in so many decides and is not fitted to; of _FEWEST and more at least one
 _ONE_IN, _FEWEST = 6, 3
 #: probes that decide, below which they tell nothing
@@ -99,7 +100,7 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
         why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
         reasons.append(f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins")
     if bench.made.any() or held.sum() < _ENOUGH:
-        most = _UNTOLD
+        most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
     whole = Erasure(bench, depth=depth).outcome(~bench.forgotten & ~held, unseen)
     others = kept_tensors(bench, bench.trainable)
