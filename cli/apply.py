@@ -32,7 +32,9 @@ def apply(
     as_json: bool,
     quiet: bool,
 ) -> None:
-    """Make the edited model from ORIGINAL and PATCH, whole and exactly that one, or not at all."""
+    """Make the edited model of ORIGINAL and a patch.
+
+    Whole and exactly that one, or not at all."""
     if in_place == (output is not None):
         raise InputError("apply: expected either -o OUT or --in-place")
     made = read_patch(patch)

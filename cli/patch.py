@@ -21,7 +21,9 @@ from . import console, options, reading
 def patch(
     original: Path, edited: Path, output: Path | None, overwrite: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Write what turns ORIGINAL into EDITED, byte for byte: `apply` does it where ORIGINAL is.
+    """Write what turns ORIGINAL into EDITED as a small file.
+
+    `apply` does it, byte for byte, where ORIGINAL is.
 
     Undo is a patch, too: give EDITED first.
     """

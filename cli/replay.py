@@ -40,7 +40,9 @@ def replay(
     quiet: bool,
     **shared: Any,
 ) -> None:
-    """Run again what REPORT is about, with the options in it, on the same model and probes.
+    """Run again what a report is about, and compare.
+
+    With the options in it, on the same model and probes.
 
     Exits with 0 if the same bytes came of it, with 1 if others did, and with 2 if these are not the run's
     model and probes.

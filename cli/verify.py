@@ -35,7 +35,9 @@ def verify(
     quiet: bool,
     **shared: Any,
 ) -> None:
-    """Check that EDITED is what the report says, and differs from ORIGINAL in nothing else.
+    """Check that EDITED is what its report says.
+
+    And that it differs from ORIGINAL in nothing else.
 
     With --data also measure it again, as `audit` does, on data of your own. Exits with 1 if something does
     not hold, or a figure is beyond its limit.

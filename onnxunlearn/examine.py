@@ -128,7 +128,7 @@ def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:
         found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
     if judge.chose(models["edited"], probes.origin.get("sha256")):
         found.append(
-            f"{probes.source}: these samples were given to the run that made the edit, and some of them "
+            f"{probes.called}: these samples were given to the run that made the edit, and some of them "
             "chose it; judge with others"
         )
     for line in found:

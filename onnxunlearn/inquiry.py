@@ -215,13 +215,13 @@ class Inquiry:
         found = [] if cure is None else [cure_warning(cure)]
         if declared is not None:
             found += familiarity.odd_values()
-        lines = tuple(f"{probes.source}: {reason}" for reason in found)
+        lines = tuple(f"{probes.called}: {reason}" for reason in found)
         for line in lines:
             log.warning("%s", line)
         doubts = self.doubts
         if given and not found and (share := float(familiarity.known.mean())) < _HALF:
             line = (
-                f"{probes.source}: the original is right on {100 * share:.1f} % of them; if it is better "
+                f"{probes.called}: the original is right on {100 * share:.1f} % of them; if it is better "
                 "than that, they are not prepared as it wants, and what is measured on them says little"
             )
             log.warning("%s", line)

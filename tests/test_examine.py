@@ -88,7 +88,7 @@ def test_an_unedited_model_forgot_nothing() -> None:
         "redistribution against the reference": ("unknown", None),
         "membership inference against the reference": ("unknown", None),
     }
-    assert "compared with the original" in list(found.tables())[1]
+    assert any("compared with the original" in heading for heading in found.tables())
     assert found.value("redistribution", "forget") == 0
     assert not any(row.name.startswith("layer ") for row in found.rows)
 

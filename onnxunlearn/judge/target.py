@@ -31,8 +31,8 @@ class Target:
     @property
     def short(self) -> bool:
         """Whether it is undecided because there are too few samples."""
-        decided = _by_bounds(self.reached, self.limit, self.at_least) != "undecided"
-        return self.status == "undecided" and not decided
+        doubted = _by_bounds(self.reached, self.limit, self.at_least) == "passed"
+        return self.status == "undecided" and not doubted
 
     @property
     def beyond(self) -> bool | None:

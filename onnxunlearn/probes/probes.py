@@ -33,6 +33,11 @@ class Probes:
         return len(next(iter(self.feeds.values())))
 
     @property
+    def called(self) -> str:
+        """What reports and their warnings call them: the source without its folder."""
+        return str(self.origin.get("source", self.source))
+
+    @property
     def labelled(self) -> bool:
         """Whether it is known what the samples are."""
         return self.y is not None or self.labels is not None

@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 
 from onnxunlearn.judge.attacks import attack
-from onnxunlearn.judge.attacks.attackers.answering import still_given
+from onnxunlearn.judge.attacks.attackers.answering import Counts, still_given
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.row import ATTACKS, BROUGHT_BACK, Row
+from onnxunlearn.probes import Probes
 
+#: samples that are held and changed at a time
+_AT_ONCE = 32
 #: deviation of the noise, in those of the input; share by which values grow and shrink
 _NOISE, _SCALE = 0.15, 0.2
 #: places by which what has the axes of an image is moved
@@ -24,18 +27,30 @@ def changed_inputs(evidence: Evidence) -> Iterator[Row]:
     little moved. Inputs that are no floats have no small changes: no rows."""
     if not evidence.thorough or not evidence.forgotten.any():
         return
+    evidence.progress("asking with changed inputs")
     asked = evidence.probes.select(evidence.forgotten)
-    feeds = {name: values[:] for name, values in asked.feeds.items()}
+    found: dict[str, dict[str, Counts]] = {}
+    for start in range(0, len(asked), _AT_ONCE):
+        part = asked.select(np.arange(start, min(start + _AT_ONCE, len(asked))))
+        for what, feeds in _changed(part, evidence.seed + start):
+            other = replace(part, feeds=feeds)
+            for name in evidence.names:
+                given = still_given(evidence, evidence.subjects[name], other)
+                found.setdefault(what, {})[name] = found.get(what, {}).get(name, Counts(0, 0)) + given
+    for what, counts in found.items():
+        values = {name: count.measured() for name, count in counts.items()}
+        yield Row(f"{BROUGHT_BACK}{what}", what, "percent", values, ATTACKS)
+
+
+def _changed(part: Probes, seed: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
+    """In every way that changes something."""
+    feeds = {name: values[:] for name, values in part.feeds.items()}
     floats = [name for name, values in feeds.items() if np.issubdtype(values.dtype, np.floating)]
     for what, change in _CHANGES.items():
-        rng = np.random.default_rng(evidence.seed)
+        rng = np.random.default_rng(seed)
         changed = {name: change(feeds[name], rng).astype(feeds[name].dtype) for name in floats}
-        if not any(not np.array_equal(changed[name], feeds[name]) for name in floats):
-            continue
-        evidence.progress(f"asking with {what}")
-        other = replace(asked, feeds={**feeds, **changed})
-        values = {name: still_given(evidence, evidence.subjects[name], other) for name in evidence.names}
-        yield Row(f"{BROUGHT_BACK}{what}", what, "percent", values, ATTACKS)
+        if any(not np.array_equal(changed[name], feeds[name]) for name in floats):
+            yield what, {**feeds, **changed}
 
 
 def _noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers import probing
@@ -34,7 +35,16 @@ def prototypes(evidence: Evidence) -> Iterator[Row]:
     )
 
 
-def _means(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
-    from sklearn.neighbors import NearestCentroid
+class _Means:
+    """Says the class whose mean is nearest."""
 
-    return NearestCentroid().fit(x, y)
+    def __init__(self, x: np.ndarray, y: np.ndarray) -> None:
+        self.classes = np.unique(y)
+        self.means = np.stack([x[y == c].mean(axis=0) for c in self.classes])
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self.classes[cdist(x, self.means).argmin(axis=1)])
+
+
+def _means(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    return _Means(x, y)

@@ -45,7 +45,7 @@ def _of(evidence: Evidence, subject: Subject, bits: int) -> Measured:
             if not layer.weight.shared:
                 edits.set_weight(layer, _rounded(edits.weight(layer), bits))
         other = Subject(edits.applied(), subject.logits, subject.engine, subject.batch_size, subject.hide)
-        return still_given(evidence, other, evidence.probes.select(evidence.forgotten))
+        return still_given(evidence, other, evidence.probes.select(evidence.forgotten)).measured()
     except UnsupportedError:
         return UNKNOWN
 
