@@ -108,11 +108,13 @@ def picture(rows: Sequence[Row], path: Path) -> None:
         "reference": {"color": "0.1", "linestyle": "--"},
         "auto": {"color": "tab:blue", "linewidth": 2.5},
     }
+    others = [name for name in dict.fromkeys(row["name"] for row in rows) if name not in styles]
+    styles = {**styles, **{name: {"color": f"C{i}"} for i, name in enumerate(others, 1)}}
     for axis, (model, forget) in zip(axes[0], cases, strict=True):
         for row in (row for row in rows if (row["model"], row["class"]) == (model, forget)):
             values = [row[f"fine-tune {n}"] for n in STEPS]
             if None not in values:
-                axis.plot(STEPS, values, marker="o", label=row["name"], **styles.get(row["name"], {}))
+                axis.plot(STEPS, values, marker="o", label=row["name"], **styles[row["name"]])
         axis.set_xscale("log")
         axis.set_xticks(STEPS, [str(n) for n in STEPS], minor=False)
         axis.minorticks_off()
