@@ -87,8 +87,10 @@ class Familiarity:
         truth, classes = self.task.truth(self.probes), self.task.classes
         if not (self.given and isinstance(self.task, SingleLabel)):
             return []
+        if start := self._other_start(truth, classes):
+            return start
         other = relabelled(self._decided, truth, classes)
-        return self._other_start(truth, classes) or ([] if other is None else [other])
+        return [] if other is None else [other]
 
     def _other_start(self, truth: np.ndarray, classes: int) -> list[Cure]:
         steps = (self._decided - truth) % classes

@@ -4,7 +4,7 @@
 `record` is what is known of each, on disk, and `index` shows it.
 
 May import digests, engines, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
-text and unlearn.
+templates, text and unlearn.
 """
 
 from onnxunlearn.fleet.batch import batch, exit_code

@@ -8,6 +8,7 @@ from typing import Any
 from onnxunlearn.fleet.record import FAILED, MET, MISSED, Record
 from onnxunlearn.fleet.request import Request
 from onnxunlearn.graph import write_atomically
+from onnxunlearn.templates import template
 
 INDEX, PAGE = "index.json", "index.html"
 #: raised whenever a reader of older indexes would misread a newer one
@@ -56,14 +57,4 @@ def _row(request: Request, ended: Record | None) -> dict[str, Any]:
 
 
 def _page(found: Mapping[str, Any]) -> str:
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, and seldom needed
-
-    # Autoescape is on whatever the template is called: names come from strangers' files.
-    environment = Environment(
-        loader=PackageLoader("onnxunlearn.fleet", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template("page.html").render(found)
+    return template("onnxunlearn.fleet", "page.html").render(found)

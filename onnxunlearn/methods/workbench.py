@@ -26,7 +26,7 @@ from onnxunlearn.methods.entering import Entered, Recorder, Reduce, as_it_is, en
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.relevance import Composite, Propagator
-from onnxunlearn.reverse import path_between
+from onnxunlearn.reverse import own_layers
 from onnxunlearn.tasks import AUTO, Task, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
@@ -71,7 +71,7 @@ class Workbench:
         The others are left as they are: an edit would change a second layer, or nothing. Raises
         UnsupportedError if there is none.
         """
-        found = self._of_their_own(self.layers)
+        found = own_layers(self.model, self.layers, self.logits.tensor)
         if not found:
             raise UnsupportedError(
                 f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
@@ -85,13 +85,7 @@ class Workbench:
         alone, as behind an LSTM or an embedding, layers of every kind."""
         if any(layer not in self.heads for layer in self.editable):
             return self.editable
-        return self._of_their_own(self.every_layer)
-
-    def _of_their_own(self, layers: Sequence[Layer]) -> list[Layer]:
-        """Those on the way to the logits whose weight no other node reads."""
-        inputs = [i.name for i in self.model.inputs]
-        on_the_way = {node.index for node in path_between(self.model, inputs, self.logits.tensor)}
-        return [layer for layer in layers if layer.node.index in on_the_way and not layer.weight.shared]
+        return own_layers(self.model, self.every_layer, self.logits.tensor)
 
     @cached_property
     def head(self) -> Layer:

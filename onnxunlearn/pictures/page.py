@@ -4,12 +4,11 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.folder import MARK
 from onnxunlearn.pictures.sheet import Sheet
 from onnxunlearn.pictures.tokens import Span
+from onnxunlearn.templates import template
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,15 +28,7 @@ def make_page(
     small_print: Mapping[str, str],
 ) -> bytes:
     """The page as UTF-8. Names from files are escaped; pictures are data URIs."""
-    # Autoescape is on whatever the template is called: names come from strangers' files.
-    environment = Environment(
-        loader=PackageLoader("onnxunlearn.pictures", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    text = environment.get_template("page.html").render(
+    text = template("onnxunlearn.pictures", "page.html").render(
         mark=MARK,
         title=title,
         sheets=sheets,

@@ -1,6 +1,6 @@
 """Findings as a page that anyone can read: one HTML file that needs nothing else.
 
-May import errors and judge.
+May import errors, judge and templates.
 """
 
 from onnxunlearn.render.html import NOT_HELD, Picture, Relevance, Sample, html

@@ -14,6 +14,7 @@ from onnxunlearn.render.pictures import charts
 from onnxunlearn.render.sentences import headline, sentences, verdicts
 from onnxunlearn.render.tables import tables, verdict
 from onnxunlearn.render.words import count, forgotten, listed, shortened
+from onnxunlearn.templates import template
 
 
 @dataclass(frozen=True)
@@ -62,22 +63,12 @@ def html(report: Mapping[str, Any], relevance: Relevance = NOT_HELD, source: str
     report: what `Findings.to_json` gives, or a run's or audit's file. source: what messages call it. Raises
     InputError where it is no report, or damaged.
     """
-    from jinja2 import Environment, PackageLoader, StrictUndefined  # slow to import, and seldom needed
-
     try:
         findings = reread(json.loads(json.dumps(report)), source)  # tuples and lists are one there
     except RecursionError:
         raise InputError(f"{source}: a damaged report (nested too deep); make it again") from None
-    # Autoescape is on whatever the template is called: names come from strangers' files.
-    environment = Environment(
-        loader=PackageLoader("onnxunlearn.render", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     model = _file(findings, "model", "original")
-    text = environment.get_template("report.html").render(
+    text = template("onnxunlearn.render", "report.html").render(
         findings=findings,
         title=f"Unlearning report: {shortened(model)}",
         model=model,

@@ -13,8 +13,9 @@ from onnxunlearn.reverse.bottlenecks import bottlenecks
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.expression import Emitter, Value
 from onnxunlearn.reverse.local_map import Linear, LocalMap
+from onnxunlearn.reverse.passes import Passes
 from onnxunlearn.reverse.recognise import recognise
-from onnxunlearn.reverse.walk import ReverseGraph, Walk, path_between
+from onnxunlearn.reverse.walk import ReverseGraph, Walk, own_layers, path_between
 from onnxunlearn.reverse.weight_gradients import compile_gradients
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Emitter",
     "Linear",
     "LocalMap",
+    "Passes",
     "ReverseGraph",
     "Site",
     "Value",
@@ -30,6 +32,7 @@ __all__ = [
     "adjoint",
     "bottlenecks",
     "compile_gradients",
+    "own_layers",
     "path_between",
     "recognise",
 ]

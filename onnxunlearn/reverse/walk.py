@@ -48,6 +48,12 @@ def path_between(model: Model, tensors: Iterable[str], end: str) -> list[Node]:
     return path
 
 
+def own_layers(model: Model, layers: Sequence[Layer], end: str) -> list[Layer]:
+    """Those of the layers on the way from the inputs to `end` whose weight no other node reads."""
+    on_the_way = {node.index for node in path_between(model, [i.name for i in model.inputs], end)}
+    return [layer for layer in layers if layer.node.index in on_the_way and not layer.weight.shared]
+
+
 class Walk:
     """One walk from `end` back to `tensors`, node by node, with plain adjoints: `run` gives gradients.
 

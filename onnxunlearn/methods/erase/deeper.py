@@ -12,9 +12,9 @@ import numpy as np
 
 from onnxunlearn.engines.batching import Feeds, batches, count_of
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.methods.erase.passes import Passes
 from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.reverse.differentiate import Weights
+from onnxunlearn.reverse.passes import Passes
 
 #: of a tensor's mean deviation, added to that of each of its numbers: one that hardly moves must not count as
 #: much as the others

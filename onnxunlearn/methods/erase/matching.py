@@ -19,7 +19,6 @@ from onnxunlearn.methods.erase.boundary import Boundary, Pool, record_boundary
 from onnxunlearn.methods.erase.deeper import Deeper
 from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
-from onnxunlearn.methods.erase.passes import AT_ONCE, Gradients, Passes
 from onnxunlearn.methods.erase.pull import Groups, Strength
 from onnxunlearn.methods.erase.readout import felt, read_directions
 from onnxunlearn.methods.erase.relevant import relevant_places
@@ -28,6 +27,7 @@ from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
+from onnxunlearn.reverse.passes import AT_ONCE, Gradients, Passes
 from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included

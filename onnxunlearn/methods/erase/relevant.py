@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.methods.erase.passes import Passes
 from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.reverse.differentiate import Weights
+from onnxunlearn.reverse.passes import Passes
 
 #: (variants, probes) -> feeds of the tail: those copies of those probes to forget
 Copies = Callable[[np.ndarray, np.ndarray], Feeds]

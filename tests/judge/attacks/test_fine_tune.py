@@ -68,7 +68,7 @@ def test_the_same_steps_as_written_out() -> None:
     assert list(learner.steps(GIVEN, 50, np.random.default_rng(4), (2, 6))) == [2, 6]
     x = GIVEN.feeds["x"].reshape(len(GIVEN), -1).astype(np.float64)
     expected = numpy_steps(model, x, ARRAYS["y"], batches)
-    for layer in learner.network.tail.layers:
+    for layer in learner.network.network.tail.layers:
         for i in range(2):
             stored = layer.weight if i == 0 else layer.bias
             assert stored is not None

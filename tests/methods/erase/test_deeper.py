@@ -17,12 +17,12 @@ from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.deeper import Deeper, Fold
 from onnxunlearn.methods.erase.erase import erase
 from onnxunlearn.methods.erase.matching import Matching, Settings, stored_weights
-from onnxunlearn.methods.erase.passes import Passes
 from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.methods.erase.scope import cuts, scope
 from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
+from onnxunlearn.reverse.passes import Passes
 
 from ...graph.models import build, tensor, value
 from ...sample_paths import CNN, MLP, RESNET

@@ -9,7 +9,7 @@ from scipy.special import softmax
 from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Session
-from onnxunlearn.engines.batching import batches
+from onnxunlearn.engines.batching import batches, run_batched
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, class_rows, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
@@ -18,7 +18,7 @@ from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.judge.running import session_of
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes
-from onnxunlearn.reverse import Differentiator, Weights, path_between
+from onnxunlearn.reverse import Differentiator, Passes, Weights, own_layers
 
 Key = tuple[str, int]
 
@@ -28,7 +28,7 @@ class Learner:
     """network: the model as a function of its weights. front: makes what its first layers read. adam: the
     weights, by layer and whether they are a bias."""
 
-    network: Differentiator
+    network: Passes
     front: Session | None
     logits: str
     adam: Adam[Key]
@@ -41,18 +41,13 @@ class Learner:
         the mean of the others'. Raises UnsupportedError where a gradient is not covered."""
         model = subject.logits.within(subject.lowered)
         top = subject.logits.tensor
-        inputs = [i.name for i in model.inputs]
-        on_the_way = {node.index for node in path_between(model, inputs, top)}
-        layers = [
-            layer
-            for layer in find_layers(model, EVERY_KIND)
-            if layer.node.index in on_the_way and not layer.weight.shared
-        ]
+        layers = own_layers(model, find_layers(model, EVERY_KIND), top)
         if not layers:
             raise UnsupportedError("no layer on the way to the logits has a stored weight of its own")
         weights = _without_rows(subject, layers, forget)
         tail = tail_of(model, layers, [top], shape_arithmetic(model))
-        network = Differentiator(tail, [top], subject.engine)
+        network = Passes(Differentiator(tail, [top], subject.engine), model.batch_size)
+        inputs = {i.name for i in model.inputs}
         made = [name for name in tail.boundary if name not in inputs]
         front = session_of(model, made, subject.engine) if made else None
         return cls(network, front, top, Adam(weights, dict.fromkeys(weights, 1.0)), rate, model.batch_size)
@@ -76,9 +71,10 @@ class Learner:
     def predict(self, probes: Probes, size: int) -> np.ndarray | None:
         """The class with the largest logit, int [N]; None where one is no number."""
         found = []
-        for batch in batches(probes.feeds, self.baked or size, pad=self.baked is not None):
-            said = self.network.values(self._boundary(batch.feeds), self._weights)[self.logits]
-            scores = said.reshape(len(said), -1)[: batch.count]
+        for start in range(0, len(probes), size):
+            some = probes.select(np.arange(start, min(start + size, len(probes))))
+            said = self.network.values(self._boundary(some), self._weights)[self.logits]
+            scores = said.reshape(len(said), -1)
             if not np.isfinite(scores).all():
                 return None
             found.append(scores.argmax(axis=1))
@@ -86,34 +82,28 @@ class Learner:
 
     def _step(self, probes: Probes) -> None:
         assert probes.y is not None
-        total: dict[Key, np.ndarray] = {}
-        start = 0
-        for batch in batches(probes.feeds, self.baked or len(probes), pad=self.baked is not None):
-            feeds = self._boundary(batch.feeds)
-            recorded = self.network.record(feeds, self._weights)
-            said = recorded[self.logits]
-            scores = said.reshape(len(said), -1).astype(np.float64)
-            signal = np.zeros_like(scores)
-            y = probes.y[start : start + batch.count]
-            signal[: batch.count] = softmax(scores[: batch.count], axis=1)
-            signal[np.arange(batch.count), y] -= 1
-            signals = {self.logits: (signal / len(probes)).astype(np.float32).reshape(said.shape)}
-            for name, pair in self.network.gradients(feeds, recorded, signals).items():
-                for i, gradient in enumerate(pair):
-                    if gradient is not None:
-                        total[name, i] = total.get((name, i), 0) + gradient
-            start += batch.count
+        forward = self.network.forward(self._boundary(probes), self._weights)
+        said = forward.values[self.logits]
+        signal = softmax(said.reshape(len(said), -1).astype(np.float64), axis=1)
+        signal[np.arange(len(said)), probes.y] -= 1
+        signals = {self.logits: (signal / len(probes)).astype(np.float32).reshape(said.shape)}
+        found = self.network.backward(forward, signals)
+        gradients = {(n, i): g for n, pair in found.items() for i, g in enumerate(pair) if g is not None}
         with np.errstate(over="ignore", invalid="ignore"):  # of features times 1e20; `predict` sees it
-            self.adam.step(total, self.rate)
+            self.adam.step(gradients, self.rate)
 
     @property
     def _weights(self) -> Weights:
-        values, layers = self.adam.values, self.network.tail.layers
+        values, layers = self.adam.values, self.network.network.tail.layers
         return {layer.name: (values[layer.name, 0], values.get((layer.name, 1))) for layer in layers}
 
-    def _boundary(self, feeds: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        known = {**feeds, **(self.front.run(feeds) if self.front else {})}
-        return {name: known[name] for name in self.network.tail.boundary}
+    def _boundary(self, probes: Probes) -> dict[str, np.ndarray]:
+        """What enters the first layers."""
+        feeds = {name: values[:] for name, values in probes.feeds.items()}
+        names = self.network.network.tail.boundary
+        made = [name for name in names if name not in feeds]
+        known = run_batched(self.front, feeds, made, len(probes), baked=self.baked) if self.front else {}
+        return {name: (known if name in known else feeds)[name] for name in names}
 
 
 def multiply_adds(subject: Subject, probes: Probes) -> float:
