@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from onnxunlearn.judge import Findings, Measured, Row, Target
+from onnxunlearn.judge import Findings, Measured, Row, Target, written
 
 from . import console
 
 _TITLES = {"mask": "mask only", "cka": "alike (CKA)"}
 _COLOURS = {"passed": "green", "missed": "red", "undecided": "yellow", "unknown": "yellow"}
-_FORMATS = {"percent": "{:.2f} %", "points": "{:.2f}"}
 
 
 def show_tables(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str], bounds: bool = False) -> None:
@@ -50,19 +49,15 @@ def cell(measured: Measured, unit: str, bounds: bool) -> str:
     if measured.value is None:
         return "not measured"
     unit = measured.unit or unit
-    shown = number(measured.value, unit)
+    shown = written(measured.value, unit)
     if not bounds or measured.low is None or measured.high is None:
         return shown
     return f"{shown} {between(measured, unit)}"
 
 
-def number(value: float, unit: str) -> str:
-    return _FORMATS.get(unit, "{:.3f}").format(value + 0.0)
-
-
 def between(measured: Measured, unit: str) -> str:
     """[low, high], without the unit."""
-    low, high = (number(v or 0.0, unit).removesuffix(" %") for v in (measured.low, measured.high))
+    low, high = (written(v or 0.0, unit).removesuffix(" %") for v in (measured.low, measured.high))
     return f"[{low}, {high}]"
 
 
@@ -71,12 +66,12 @@ def _reached(target: Target) -> str:
     points = " points" if target.unit == "points" else ""
     known = target.reached.low is not None
     bounds = f" {between(target.reached, target.unit)}" if known else ""
-    return f"{target.name} {number(target.reached.value, target.unit)}{points}{bounds}"
+    return f"{target.name} {written(target.reached.value, target.unit)}{points}{bounds}"
 
 
 def _limit(target: Target) -> str:
     sense = "at least" if target.at_least else "at most"
-    parts = [f"target: {sense} {number(target.limit, target.unit)}"]
+    parts = [f"target: {sense} {written(target.limit, target.unit)}"]
     if target.status == "undecided" and target.beyond:
         does_not = "" if target.met is False else ", but of too few samples to count"
         parts.append(f"the figure itself is beyond{does_not}")

@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from onnxunlearn.judge import written
 from onnxunlearn.judge.run_report import RunReport, read_run_report
 from onnxunlearn.replay import Replayed, result_of
 from onnxunlearn.replay import replay as run_again
 
-from . import console, findings, options, reading
+from . import console, options, reading
 
 
 @click.command()
@@ -73,9 +74,7 @@ def _show(found: Replayed, said: RunReport) -> None:
     say = console.out.print
     table = console.table("figures of the edited model", ">then", ">now")
     for title, unit, then, now in found.figures:
-        table.add_row(
-            title, *("not measured" if v is None else findings.number(v, unit) for v in (then, now))
-        )
+        table.add_row(title, *("not measured" if v is None else written(v, unit) for v in (then, now)))
     say(table)
     for package, before, after in found.versions:
         say(f"version: {package} {after or 'none'}, then {before or 'none'}")

@@ -15,7 +15,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
@@ -60,4 +60,5 @@ __all__ = [
     "schema",
     "scores",
     "versions",
+    "written",
 ]

@@ -56,6 +56,13 @@ class Measured:
 
 
 UNKNOWN = Measured(None)
+_DIGITS = {"percent": 2, "points": 2}
+
+
+def written(value: float, unit: str) -> str:
+    """12.30 %, -0.05, 0.330: a figure with as many digits as its unit has, the same wherever it is shown."""
+    digits = _DIGITS.get(unit, 3)
+    return f"{round(value, digits) + 0.0:.{digits}f}{' %' if unit == 'percent' else ''}"  # + 0.0: no -0.00
 
 
 def share(hits: float, count: int, confidence: float = CONFIDENCE) -> Measured:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from onnxunlearn.judge import Findings, Measured
+from onnxunlearn.judge import Findings, Measured, written
 
 #: what the columns of tables are called
 TITLES = {
@@ -15,7 +15,6 @@ TITLES = {
     "retain": "others",
 }
 NOT_MEASURED = "not measured"
-_FORMATS = {"percent": "{:.2f}\u202f%", "points": "{:.2f}"}
 #: letters of a class's name in running text; tables have it whole
 _LONGEST = 60
 #: classes that a sentence names
@@ -24,7 +23,7 @@ _NAMED = 5
 
 def number(value: float, unit: str) -> str:
     """12.30 %, −0.05, 0.330."""
-    text = _FORMATS.get(unit, "{:.3f}").format(value + 0.0)
+    text = written(value, unit).replace(" %", "\u202f%")
     return f"−{text[1:]}" if text.startswith("-") else text
 
 
