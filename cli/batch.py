@@ -33,6 +33,11 @@ from . import console, options, reading
     metavar="SECONDS",
     help="For one request; default: any.",
 )
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Of a Dask scheduler, e.g. tcp://127.0.0.1:8786: its workers do the requests.",
+)
 @options.json_option
 @options.quiet_option
 def batch(
@@ -42,6 +47,7 @@ def batch(
     resume: bool,
     memory: str | None,
     timeout: float | None,
+    cluster: str | None,
     as_json: bool,
     quiet: bool,
     **same: Any,
@@ -60,10 +66,21 @@ def batch(
         for line in mistakes.lines:
             click.echo(f"onnxunlearn: {console.visible(line)}", err=True)
         sys.exit(mistakes.exit_code)
+    if cluster is not None and (workers is not None or memory is not None):
+        raise click.UsageError(
+            "--workers and --memory are this machine's; a cluster's workers say themselves"
+        )
     size = None if memory is None else fleet.parse_memory(memory)
     with console.progress(quiet) as progress:
         records = fleet.batch(
-            asked, output, workers=workers, memory=size, seconds=timeout, resume=resume, progress=progress
+            asked,
+            output,
+            workers=workers,
+            memory=size,
+            seconds=timeout,
+            resume=resume,
+            cluster=cluster,
+            progress=progress,
         )
     found = fleet.index(asked, records)
     if as_json:

@@ -1,10 +1,10 @@
 """Many requests at once, each in a process of its own: one that fails stops none.
 
 `requests` reads what is asked for, `work` does one of them, `pool` runs them within a budget of memory,
-`record` is what is known of each, on disk, and `index` shows it.
+`cluster` gives them to other machines, `record` is what is known of each, on disk, and `index` shows it.
 
 May import digests, engines, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
-templates, text and unlearn.
+sources, templates, text and unlearn.
 """
 
 from onnxunlearn.fleet.batch import batch, exit_code

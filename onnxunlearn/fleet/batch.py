@@ -6,12 +6,13 @@ from pathlib import Path
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.fleet import memory as budget
+from onnxunlearn.fleet.cluster import on_cluster
 from onnxunlearn.fleet.index import write_index
 from onnxunlearn.fleet.journal import JOURNAL, note
-from onnxunlearn.fleet.pool import Job, Limits, run_all
+from onnxunlearn.fleet.local import on_this_machine
+from onnxunlearn.fleet.pool import Job, Limits
 from onnxunlearn.fleet.record import FAILED, MISSED, Record
 from onnxunlearn.fleet.request import Request
-from onnxunlearn.fleet.work import LOG, main
 
 
 def batch(
@@ -22,6 +23,7 @@ def batch(
     memory: int | None = None,
     seconds: float | None = None,
     resume: bool = False,
+    cluster: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Record]:
     """Do every request, each in a process of its own; the records by name, in the order of the requests.
@@ -29,10 +31,11 @@ def batch(
     folder: gets a folder for each request, a journal and an index; it is made if it is not there. workers:
     how many at once; default, half of the cores. memory: bytes for all of them together, by estimates;
     default, `memory.SHARE` of what is available. seconds: for one request; default, any. resume: go on in a
-    folder that is not empty; what is done there is not done again. progress: called with a line.
+    folder that is not empty; what is done there is not done again. cluster: address of a Dask scheduler,
+    whose workers do the requests; `workers` and `memory` are theirs then. progress: called with a line.
 
-    Raises InputError where the folder cannot be used. A request that fails, or whose process ends in any way,
-    raises nothing: its record says so.
+    Raises InputError where the folder or the cluster cannot be used. A request that fails, or whose process
+    ends in any way, raises nothing: its record says so.
     """
     out = _prepared(Path(folder), resume)
     records = dict[str, Record | None].fromkeys(request.name for request in requests)
@@ -47,9 +50,6 @@ def batch(
             else:
                 at.mkdir(exist_ok=True)
                 jobs.append(Job(request, at, budget.estimate(request.model)))
-        available = budget.available() if memory is None else None
-        room = memory if available is None else int(available * budget.SHARE)
-        limits = Limits(workers or max(1, (os.cpu_count() or 2) // 2), room, seconds)
 
         def say(names: list[str]) -> None:
             ended = [record for record in records.values() if record is not None]
@@ -58,8 +58,12 @@ def batch(
                 f"{len(ended)} of {len(requests)} ended, {failed} failed; at work: {', '.join(names[:4])}"
             )
 
-        for job, why in run_all(jobs, main, limits, say):
-            records[job.request.name] = _ended(job, why)
+        if cluster is not None:
+            ends = on_cluster(jobs, cluster, seconds, say)
+        else:
+            ends = on_this_machine(jobs, _limits(workers, memory, seconds), say)
+        for job, record in ends:
+            records[job.request.name] = record
     finally:  # also of what was stopped; what was killed outright has no index until it is resumed
         ended = {name: record for name, record in records.items() if record is not None}
         write_index(out, requests, ended)
@@ -70,6 +74,12 @@ def exit_code(records: dict[str, Record]) -> int:
     """0: all targets met; 1: all done, some missed; 2: some failed."""
     outcomes = {record.outcome for record in records.values()}
     return 2 if FAILED in outcomes else 1 if MISSED in outcomes else 0
+
+
+def _limits(workers: int | None, memory: int | None, seconds: float | None) -> Limits:
+    available = budget.available() if memory is None else None
+    room = memory if available is None else int(available * budget.SHARE)
+    return Limits(workers or max(1, (os.cpu_count() or 2) // 2), room, seconds)
 
 
 def _prepared(folder: Path, resume: bool) -> Path:
@@ -89,19 +99,3 @@ def _prepared(folder: Path, resume: bool) -> Path:
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); check permissions") from None
     return folder
-
-
-def _ended(job: Job, why: str) -> Record:
-    """The record of a process that has ended: its own, or what ended it."""
-    log = job.folder / LOG
-    if log.is_file() and not log.stat().st_size:
-        log.unlink()
-    record = Record.read(job.folder)
-    if record is not None and why and not record.settles(job.request, job.folder):
-        record = None  # an earlier one; else it was done before it crashed, as some libraries do at exit
-    if record is None:
-        hint = f"; see {job.request.name}/{LOG}" if log.is_file() else ""
-        record = Record(FAILED, error=(why or "its record is gone") + hint)
-        record.write(job.folder)
-        note(job.folder.parent, job.request.name, FAILED)
-    return record

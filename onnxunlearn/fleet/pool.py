@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -93,7 +94,10 @@ def _starter() -> Callable[..., BaseProcess]:
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn").Process
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(_PRELOADED)
+    dask = (
+        ["distributed.cli"] if "distributed.cli" in sys.modules else []
+    )  # a worker's main module is imported, too
+    server.set_forkserver_preload([*_PRELOADED, *dask])
     first = server.Process(target=int)  # until it is ready no request's time runs
     first.start()
     first.join()

@@ -10,8 +10,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.digests import sha256_of
-from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
+from onnxunlearn.errors import OnnxUnlearnError, one_line
 from onnxunlearn.fleet.journal import note
+from onnxunlearn.fleet.lock import alone
 from onnxunlearn.fleet.record import FAILED, MET, MISSED, Record, clear
 from onnxunlearn.fleet.request import Request, digest
 from onnxunlearn.graph import Model, load, parse_shapes, permissions_of, replacing, with_input_shapes
@@ -31,7 +31,6 @@ from onnxunlearn.render import html
 from onnxunlearn.unlearn import Result, unlearn
 
 LOG = "log.txt"
-_LOCK = ".lock"
 
 
 def main(request: Request, folder: Path) -> None:
@@ -55,7 +54,7 @@ def do(request: Request, folder: Path) -> None:
     Nobody else does it meanwhile, not even a process of an earlier batch that was killed: they wait for each
     other, and the second one finds it done.
     """
-    with _alone(folder):
+    with alone(folder):
         before = Record.read(folder)
         if before is not None and before.settles(request, folder):
             return
@@ -139,22 +138,6 @@ def _summary(report: dict[str, Any]) -> dict[str, Any]:
     }
     missed = [target["name"] for target in report["targets"] if target["met"] is False]
     return {"accuracies": accuracies, "statuses": report["statuses"], "missed": missed}
-
-
-@contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """The system frees the lock when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
-        yield
-        return
-    with open(folder / _LOCK, "ab") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX)
-        except OSError as error:
-            raise InputError(f"{folder}: cannot be locked ({error.strerror}); give a local folder") from None
-        yield
 
 
 def _end_with_parent() -> None:

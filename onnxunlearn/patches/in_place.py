@@ -16,6 +16,7 @@ from onnxunlearn.patches.decode import Made, made
 from onnxunlearn.patches.disk import Disk
 from onnxunlearn.patches.format import Patch
 from onnxunlearn.patches.journal import Write, check_journal, journal_of, read_journal, write_journal
+from onnxunlearn.patches.lock import only_one
 
 
 def apply_in_place(original: Path, patch: Patch, disk: Disk | None = None) -> list[Path]:
@@ -23,23 +24,25 @@ def apply_in_place(original: Path, patch: Patch, disk: Disk | None = None) -> li
     edited model's already.
 
     Raises InputError if the original is another than the patch is for, files would have to be made or to go,
-    or the disk is full; then they are as they were, or the message says that it is to be called again.
+    the disk is full, or another process is doing the same; then they are as they were, or the message says
+    that it is to be called again.
     """
     disk = disk or Disk()
     before, after = located(original, patch.before), _targets(original, patch)
     journal = journal_of(original)
     try:
-        if journal.exists():
-            check_journal(journal, patch.digest)
-        elif _is_done(patch, after):
-            return after
-        else:
-            _check_places(patch, before, after)
-            check_original(original, patch, before)
-            with blaming(original):
-                writes = _writes(patch, [Content(path) for path in before])
-                write_journal(journal, patch.digest, writes, disk)
-        _redo(journal, patch, before, after, disk)
+        with only_one(original):
+            if journal.exists():
+                check_journal(journal, patch.digest)
+            elif _is_done(patch, after):
+                return after
+            else:
+                _check_places(patch, before, after)
+                check_original(original, patch, before)
+                with blaming(original):
+                    writes = _writes(patch, [Content(path) for path in before])
+                    write_journal(journal, patch.digest, writes, disk)
+            _redo(journal, patch, before, after, disk)
     except OSError as error:
         again = "call it again" if journal.exists() else "nothing was changed"
         raise InputError(f"{original}: {error.strerror or error}; {again}") from None

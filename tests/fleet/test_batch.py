@@ -16,7 +16,7 @@ import pytest
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.fleet import FAILED, INDEX, PAGE, Record, Request, batch, exit_code, read_requests
-from onnxunlearn.fleet.batch import _ended
+from onnxunlearn.fleet.local import ended
 from onnxunlearn.fleet.pool import Job
 from onnxunlearn.fleet.work import do
 
@@ -70,10 +70,10 @@ def test_what_ends_badly_once_it_is_done_is_done(requests: list[Request], tmp_pa
     at = tmp_path / "out" / request.name
     at.mkdir(parents=True)
     do(request, at)
-    assert _ended(Job(request, at, 0), "its process was ended by SIGSEGV").outcome != FAILED
+    assert ended(Job(request, at, 0), "its process was ended by SIGSEGV").outcome != FAILED
     (at / "device0.unlearned.onnx").write_bytes(b"")
     (at / "log.txt").write_text("lines")
-    record = _ended(Job(request, at, 0), "its process was ended by SIGSEGV")
+    record = ended(Job(request, at, 0), "its process was ended by SIGSEGV")
     assert record == Record.read(at)
     assert (record.outcome, record.error) == (
         FAILED,

@@ -299,3 +299,25 @@ def test_a_wrong_original_is_left_alone(case: Case) -> None:
     with pytest.raises(InputError, match="the patch is for a file with sha256"):
         apply_in_place(original, case.patch)
     assert contents(case.folder) == before
+
+
+def test_two_at_once_keep_out_of_each_others_way(tmp_path: Path) -> None:
+    """At each step of the first a second comes; also one that calls the file otherwise."""
+    original, edited = pair(tmp_path)
+    patch = patch_of(original, edited)
+    link = tmp_path / "link.onnx"
+    os.link(original, link)
+    refused = []
+
+    class Busy(Disk):
+        def write(self, file: int, offset: int, data: bytes) -> None:
+            for name in (original, link):
+                with pytest.raises(InputError, match="another `apply --in-place` is at work on it; wait"):
+                    apply_in_place(name, patch)
+                refused.append(name)
+            super().write(file, offset, data)
+
+    apply_in_place(original, patch, Busy())
+    assert len(refused) > 2
+    assert original.read_bytes() == edited.read_bytes()
+    apply_in_place(link, patch)
