@@ -1,7 +1,7 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
 May import engines, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, patches,
-pictures, probes, relevance, render, replay, sources, tasks, text, unlearn and verify.
+pictures, probes, relevance, render, replay, signing, sources, tasks, text, unlearn and verify.
 """
 
 import logging
@@ -29,6 +29,7 @@ from .relevance import relevance
 from .replay import replay
 from .report import report
 from .run import run
+from .sign import sign
 from .signals import Stopped, stoppable
 from .verify import verify
 
@@ -86,6 +87,6 @@ def main() -> None:
 
 
 for command in (
-    run, batch, inspect, methods, relevance, explain, audit, diff, report, patch, apply, verify, replay,
+    run, batch, inspect, methods, relevance, explain, audit, diff, report, patch, apply, sign, verify, replay,
 ):  # fmt: skip
     main.add_command(command)

@@ -1,36 +1,50 @@
-"""`onnxunlearn report`: a run's or an audit's JSON as a page that anyone can read."""
+"""`onnxunlearn report`: a run's or an audit's JSON as a page, a bill of materials or a model card."""
 
 from pathlib import Path
 
 import click
 
 from onnxunlearn.graph import check_output, write_atomically
-from onnxunlearn.judge import page_path
-from onnxunlearn.render import html
+from onnxunlearn.render import check_paper, paper, paper_path
 from onnxunlearn.text import parse_json, read_text
 
 from . import console, options, reading
+
+#: what is said of a paper that was written
+_TITLES = {"html": "page:   ", "sbom": "sbom:   ", "card": "card:   "}
 
 
 @click.command()
 @click.argument("report", type=reading.FILE, metavar="REPORT.json")
 @click.option(
-    "-o", "--output", type=options.FILE, metavar="OUT", help="Default: REPORT.html beside REPORT.json."
+    "--sbom", "kind", flag_value="sbom", help="A bill of materials (CycloneDX) instead of the page."
+)
+@click.option("--card", "kind", flag_value="card", help="A section for a model card instead of the page.")
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    metavar="OUT",
+    help="Default: beside REPORT.json, with .html, .cdx.json or .card.md in place of .json.",
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.quiet_option
-def report(report: Path, output: Path | None, overwrite: bool, quiet: bool) -> None:
+def report(report: Path, kind: str | None, output: Path | None, overwrite: bool, quiet: bool) -> None:
     """Make a page that anyone can read of a report.
+
+    Or, with --sbom or --card, what machines and model cards take.
 
     REPORT.json is what `run` wrote, or what `audit --json` printed; neither model nor data are needed.
     """
-    out = check_output(output or page_path(report), reading.noted(), overwrite)
-    page = html(parse_json(read_text(report), report), source=str(report))
-    write_atomically(out, page)
+    kind = kind or "html"
+    check_paper(kind)
+    out = check_output(output or paper_path(report, kind), reading.noted(), overwrite)
+    made = paper(kind, parse_json(read_text(report), report), source=str(report))
+    write_atomically(out, made)
     if not quiet:
-        show(out)
+        show(out, kind)
 
 
-def show(out: Path) -> None:
-    """Say that a page was written."""
-    console.out.print(f"page:    {out} ({console.size(out.stat().st_size)})")
+def show(out: Path, kind: str = "html") -> None:
+    """Say that a paper was written."""
+    console.out.print(f"{_TITLES[kind]} {out} ({console.size(out.stat().st_size)})")

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,11 @@ import click
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
-from onnxunlearn.judge import page_path, report_path
+from onnxunlearn.judge import report_path
 from onnxunlearn.methods import DEPTHS
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import Labels
-from onnxunlearn.render import Relevance, html
+from onnxunlearn.render import NOT_HELD, Relevance, check_paper, paper, paper_path
 from onnxunlearn.unlearn import Result, unlearn
 
 from . import console, findings, options, reading
@@ -75,6 +76,8 @@ _DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
     "--report", type=options.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
 @options.html_option("OUT.report.html")
+@click.option("--sbom", is_flag=True, help="Also write a bill of materials (CycloneDX): OUT.cdx.json.")
+@click.option("--card", is_flag=True, help="Also write a section for a model card: OUT.card.md.")
 @options.json_option
 @click.option("--dry-run", is_flag=True, help="Do everything but write files.")
 @click.option("-v", "--verbose", is_flag=True, help="Also show every class, and what the method chose.")
@@ -94,6 +97,8 @@ def run(
     seed: int,
     report: Path | None,
     as_page: bool,
+    sbom: bool,
+    card: bool,
     as_json: bool,
     dry_run: bool,
     verbose: bool,
@@ -104,11 +109,14 @@ def run(
     loaded = options.load_model(model, input_shapes)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_file = report_path(out, report)
+    asked = {"html": as_page, "sbom": sbom, "card": card}
+    papers = {kind: paper_path(report_file, kind) for kind, wanted in asked.items() if wanted}
+    for kind in papers:
+        check_paper(kind)
     if not dry_run:
         check_outputs(loaded, out, overwrite, reading.noted())
-        check_output(report_file, reading.noted(), overwrite)
-        if as_page:
-            check_output(page_path(report_file), reading.noted(), overwrite)
+        for file in (report_file, *papers.values()):
+            check_output(file, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         result = unlearn(
             loaded,
@@ -122,15 +130,15 @@ def run(
             progress=progress,
             **shared,
         )
-        relevance = None
+        relevance = NOT_HELD
         if as_page and not dry_run:
             progress("drawing inputs")
-            asked = {name: shared[name] for name in _DRAWN_WITH}
+            drawn = {name: shared[name] for name in _DRAWN_WITH}
             edited = result.edited.model()
-            relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **asked)
+            relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **drawn)
     result.report["options"]["input_shapes"] = list(input_shapes)
     if not dry_run:
-        _write(result, out, report_file, permissions_of(loaded.path) & 0o666, overwrite, relevance)
+        _write(result, out, report_file, papers, permissions_of(loaded.path) & 0o666, overwrite, relevance)
     if as_json:
         click.echo(json.dumps(result.report, indent=2))
     elif not quiet:
@@ -143,22 +151,28 @@ def run(
         if not dry_run:
             _show_written(result.report["edited"], out.parent)
             console.out.print(f"report:  {report_file}")
-            if as_page:
-                show(page_path(report_file))
+            for kind, file in papers.items():
+                show(file, kind)
         findings.show_targets(result.findings)
     sys.exit(0 if result.met else 1)
 
 
 def _write(
-    result: Result, out: Path, report: Path, permissions: int, overwrite: bool, relevance: Relevance | None
+    result: Result,
+    out: Path,
+    report: Path,
+    papers: Mapping[str, Path],
+    permissions: int,
+    overwrite: bool,
+    relevance: Relevance,
 ) -> None:
-    """The model, its report and, with pictures, the page: as private as the original, and all or none: room
-    for what is said of the model is taken before it is written."""
-    names = [report, *([page_path(report)] if relevance is not None else [])]
+    """The model, its report and the papers made of it: as private as the original, and all or none: room for
+    what is said of the model is taken before it is written."""
+    names = [report, *papers.values()]
 
     def texts() -> list[bytes]:
-        found = [json.dumps(result.report, indent=2).encode() + b"\n"]
-        return found if relevance is None else [*found, html(result.report, relevance)]
+        found = json.dumps(result.report, indent=2).encode() + b"\n"
+        return [found, *(paper(kind, result.report, relevance) for kind in papers)]
 
     with ExitStack() as stack:
         files = [stack.enter_context(replacing(name, permissions)) for name in names]

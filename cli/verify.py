@@ -7,9 +7,11 @@ from typing import Any
 
 import click
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.examine import examine
 from onnxunlearn.graph import parse_shapes, with_input_shapes
 from onnxunlearn.judge.run_report import read_run_report
+from onnxunlearn.signing import Certificates, Identity, PublicKey, Verifier, check_signature
 from onnxunlearn.verify import verify as check
 
 from . import console, findings, options, reading
@@ -23,6 +25,17 @@ from . import console, findings, options, reading
 @click.option(
     "--report", type=reading.FILE, required=True, metavar="REPORT", help="What `run` wrote beside EDITED."
 )
+@click.option("--signature", type=reading.FILE, metavar="SIG", help="What `sign` wrote; give by whom, too:")
+@click.option("--public-key", type=reading.FILE, metavar="KEY.pem", help="the signer's public key,")
+@click.option(
+    "--certificate",
+    type=reading.FILE,
+    multiple=True,
+    metavar="CERT.pem",
+    help="or certificates of who vouches for the signer's,",
+)
+@click.option("--identity", metavar="ADDRESS", help="or, of a Sigstore signature, who signed,")
+@click.option("--issuer", metavar="URL", help="and who says so.")
 @options.data_options(required=False)
 @options.json_option
 @options.quiet_option
@@ -30,6 +43,11 @@ def verify(
     edited: Path,
     original: Path,
     report: Path,
+    signature: Path | None,
+    public_key: Path | None,
+    certificate: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
     data: str | None,
     as_json: bool,
     quiet: bool,
@@ -39,15 +57,20 @@ def verify(
 
     And that it differs from ORIGINAL in nothing else.
 
+    With --signature also check that all that was signed, EDITED and the report among it, is as it was then.
+
     With --data also measure it again, as `audit` does, on data of your own. Exits with 1 if something does
     not hold, or a figure is beyond its limit.
     """
+    verifier = _verifier(signature, public_key, certificate, identity, issuer)
     said = read_run_report(report)
     before, after = (
         with_input_shapes(options.read_model(path, ()), parse_shapes(said.shapes))
         for path in (original, edited)
     )
     checks = check(after, before, said)
+    if signature is not None and verifier is not None:
+        checks += check_signature(signature, after, [report], verifier)
     good, found = all(c.holds for c in checks), None
     if data is not None:
         chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
@@ -80,3 +103,27 @@ def verify(
             findings.show_tables(found.tables(), {"models": f"accuracy on {found.samples} samples"})
             findings.show_targets(found)
     sys.exit(0 if good else 1)
+
+
+def _verifier(
+    signature: Path | None,
+    public_key: Path | None,
+    certificates: tuple[Path, ...],
+    identity: str | None,
+    issuer: str | None,
+) -> Verifier | None:
+    """By whom a signature has to be; None where there is none."""
+    given: list[Verifier] = []
+    if public_key is not None:
+        given.append(PublicKey(public_key))
+    if certificates:
+        given.append(Certificates(certificates))
+    if identity is not None and issuer is not None:
+        given.append(Identity(identity, issuer))
+    elif identity is not None or issuer is not None:
+        raise InputError("verify: --identity and --issuer go together")
+    if len(given) != (signature is not None):
+        raise InputError(
+            "verify: expected --signature with one of --public-key, --certificate, or --identity and --issuer"
+        )
+    return given[0] if given else None

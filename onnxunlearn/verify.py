@@ -36,9 +36,9 @@ def verify(edited: Model, original: Model, report: RunReport) -> list[Check]:
     differing = {tensor["name"]: tensor for tensor in json.loads(json.dumps(found.to_json()))["tensors"]}
     wrong = [name for name in said.keys() | differing.keys() if said.get(name) != differing.get(name)]
     checks.append(
-        Check("the tensors, rows and bytes that differ are those of the report", _listed(sorted(wrong)))
+        Check("the tensors, rows and bytes that differ are those of the report", listed(sorted(wrong)))
     )
-    checks.append(Check("nothing else differs", _listed(found.others)))
+    checks.append(Check("nothing else differs", listed(found.others)))
     return checks
 
 
@@ -56,6 +56,7 @@ def _name(files: Snapshot) -> str:
     return "the model" if files.model.path is None else str(files.model.path)
 
 
-def _listed(names: object) -> str:
+def listed(names: object) -> str:
+    """Some of them, and how many more there are."""
     shown = [str(name) for name in names] if isinstance(names, list | tuple) else []
     return ", ".join(shown[:8]) + (f" and {len(shown) - 8} more" if len(shown) > 8 else "")

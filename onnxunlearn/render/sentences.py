@@ -74,6 +74,16 @@ def sentences(findings: Findings) -> list[Markup]:
     return [sentence for part in parts for sentence in part(findings)]
 
 
+def tradeoffs(findings: Findings) -> list[Markup]:
+    """What forgetting cost."""
+    return list(_others(findings))
+
+
+def dangers(findings: Findings) -> list[Markup]:
+    """What someone could bring back, or tell of the training data."""
+    return [sentence for part in (_relearned, _strongest, _training) for sentence in part(findings)]
+
+
 def _made(findings: Findings) -> Iterator[Markup]:
     probes = findings.about.get("probes")
     made = probes.get("made") if isinstance(probes, dict) else None

@@ -1,5 +1,6 @@
 """Numbers and names as a reader meets them."""
 
+import re
 from collections.abc import Sequence
 
 from markupsafe import Markup
@@ -15,6 +16,9 @@ TITLES = {
     "retain": "others",
 }
 NOT_MEASURED = "not measured"
+#: control characters and lone surrogates, which no page may hold; and what turns the order of letters
+#: around, by which a name could rearrange what stands behind it
+_NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 #: letters of a class's name in running text; tables have it whole
 _LONGEST = 60
 #: classes that a sentence names
@@ -57,6 +61,16 @@ def count(value: int) -> str:
 def many(value: int, one: str, more: str = "") -> str:
     """1 target, 2 targets."""
     return f"{count(value)} {one if value == 1 else more or one + 's'}"
+
+
+def text_alone(text: str) -> str:
+    """What can be read of `text`: all else is `�`."""
+    return _NO_TEXT.sub("\ufffd", text)
+
+
+def plain(sentence: Markup) -> str:
+    """A sentence without its markup."""
+    return text_alone(sentence.striptags())
 
 
 def shortened(text: str) -> str:
