@@ -85,6 +85,16 @@ def test_a_key_signs_model_data_report_and_patch(folder: Path) -> None:
     assert (code, problem) == (1, "m.patch is not there")
 
 
+def test_a_folder_that_is_a_link(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    monkeypatch.chdir("/")
+    named = [str(link / name) for name in FILES]
+    assert onnxunlearn("sign", *named, "--key", folder / "me.pem").err == ""
+    monkeypatch.chdir(folder)
+    assert verdicts("--public-key", "me.pub")[0] == 0
+
+
 def test_the_library_takes_our_signature_and_we_take_its(folder: Path) -> None:
     sign("--key", "me.pem")
     theirs = verifying.Config().use_elliptic_key_verifier(public_key="me.pub").set_ignore_unsigned_files(True)
