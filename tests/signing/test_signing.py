@@ -39,6 +39,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_key(folder, "other")
     write_certificate(folder, "root", root, "root", root, root=True)
     write_certificate(folder, "me", me, "root", root)
+    between = write_key(folder, "between")
+    write_certificate(folder, "between", between, "root", root, root=True)
+    write_certificate(folder, "far", me, "between", between)
     of_other_kinds(folder)
     return folder
 
@@ -110,6 +113,18 @@ def test_a_certificate_signs(folder: Path) -> None:
     assert verdicts("--certificate", "root.crt") == (0, [True, True, True], "")
     code, holds, _ = verdicts("--certificate", "me.crt")  # nobody vouches for it: it is no root
     assert (code, holds) == (1, [False])
+
+
+def test_a_certificate_signs_with_one_between(folder: Path) -> None:
+    sign("--key", "me.pem", "--certificate", "far.crt", "--chain", "between.crt")
+    assert verdicts("--certificate", "root.crt") == (0, [True, True, True], "")
+    sign("--key", "me.pem", "--certificate", "far.crt", "--overwrite")
+    code, holds, problem = verdicts("--certificate", "root.crt")
+    assert (code, holds) == (1, [False])
+    assert "unable to get local issuer certificate" in problem
+    sign("--key", "root.pem", "--certificate", "root.crt", "--overwrite")  # it may sign certificates alone
+    code, holds, problem = verdicts("--certificate", "root.crt")
+    assert (code, holds, problem) == (1, [False], "Signing certificate cannot be used for signing")
 
 
 def _flip(path: Path) -> None:
