@@ -50,7 +50,10 @@ def check_signature(signature: Path, model: Model, others: Sequence[Path], verif
 def _digests(envelope: Mapping[str, Any]) -> dict[str, str]:
     """SHA-256 by name, of a statement that was found to be genuine; `model_signing` has read it already."""
     statement = json.loads(b64decode(envelope["payload"]))
-    return {found["name"]: found["digest"] for found in statement["predicate"]["resources"]}
+    resources = (statement.get("predicate") or {}).get("resources")
+    if resources is None:  # before Model Signing 1.0 it had subjects alone
+        return {found["name"]: found["digest"]["sha256"] for found in statement["subject"]}
+    return {found["name"]: found["digest"] for found in resources}
 
 
 def _differs(path: Path, name: str, digest: str) -> str:

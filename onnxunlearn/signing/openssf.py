@@ -40,7 +40,7 @@ class _Files(hashing.Config):
 
 def signed(folder: Path, files: Sequence[Path], signer: Signer) -> bytes:
     """The signature of these files of a folder. Raises InputError."""
-    config = signing.Config().set_hashing_config(_Files(files))  # type: ignore[no-untyped-call]
+    config = signing.Config().set_hashing_config(_Files(files))
     signer.configure(config)
     with TemporaryDirectory() as place, redirect_stdout(stderr):
         path = Path(place) / "signature"
@@ -66,7 +66,7 @@ def checked(folder: Path, content: bytes, verifier: Verifier) -> Outcome:
     """Whether a signature holds for the files of a folder that it names. Raises InputError for keys and
     certificates that are none."""
     files = _Files()
-    config = verifying.Config()  # type: ignore[no-untyped-call]
+    config = verifying.Config()
     config.set_hashing_config(files).set_ignore_unsigned_files(True)
     verifier.configure(config)
     with TemporaryDirectory() as place, redirect_stdout(stderr):

@@ -39,10 +39,13 @@ def model_files(model: Model) -> list[Path]:
     """The model's file, then its data files. Raises InputError for a model that is no file."""
     if model.path is None:
         raise InputError("a signature is of files; give the path of the model")
+    names = locations(model.proto)
     try:
-        return [model.path, *(data_file(model.path.parent, name) for name in locations(model.proto))]
+        for name in names:
+            data_file(model.path.parent, name)
     except OSError as error:
         raise InputError(f"{model.path}: {error.strerror}; refused") from None
+    return [model.path, *(model.path.parent / name for name in names)]
 
 
 def _within(path: Path, folder: Path) -> Path:

@@ -35,6 +35,10 @@ KINDS: dict[str, dict[str, Any]] = {
     "made probes": report(made=True),
     "without attacks": report(attacked=False),
     "an audit": audit(),
+    "data files": report(
+        model={"path": "m.onnx", "sha256": "a" * 64, "data": [{"path": "m.data", "sha256": "c" * 64}]},
+        edited={"path": "e.onnx", "sha256": "b" * 64, "data": [{"path": "e.data", "sha256": "d" * 64}]},
+    ),
     "a path from a stranger": report(edited={"path": "a|b`<i>\n$(x).onnx\ud800", "sha256": "b" * 64}),
 }
 

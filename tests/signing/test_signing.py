@@ -39,6 +39,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_key(folder, "other")
     write_certificate(folder, "root", root, "root", root, root=True)
     write_certificate(folder, "me", me, "root", root)
+    between = write_key(folder, "between")
+    write_certificate(folder, "between", between, "root", root, root=True)
+    write_certificate(folder, "far", me, "between", between)
     of_other_kinds(folder)
     return folder
 
@@ -85,6 +88,16 @@ def test_a_key_signs_model_data_report_and_patch(folder: Path) -> None:
     assert (code, problem) == (1, "m.patch is not there")
 
 
+def test_a_folder_that_is_a_link(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    link = folder.with_name("link")
+    link.symlink_to(folder)
+    monkeypatch.chdir("/")
+    named = [str(link / name) for name in FILES]
+    assert onnxunlearn("sign", *named, "--key", folder / "me.pem").err == ""
+    monkeypatch.chdir(folder)
+    assert verdicts("--public-key", "me.pub")[0] == 0
+
+
 def test_the_library_takes_our_signature_and_we_take_its(folder: Path) -> None:
     sign("--key", "me.pem")
     theirs = verifying.Config().use_elliptic_key_verifier(public_key="me.pub").set_ignore_unsigned_files(True)
@@ -100,6 +113,18 @@ def test_a_certificate_signs(folder: Path) -> None:
     assert verdicts("--certificate", "root.crt") == (0, [True, True, True], "")
     code, holds, _ = verdicts("--certificate", "me.crt")  # nobody vouches for it: it is no root
     assert (code, holds) == (1, [False])
+
+
+def test_a_certificate_signs_with_one_between(folder: Path) -> None:
+    sign("--key", "me.pem", "--certificate", "far.crt", "--chain", "between.crt")
+    assert verdicts("--certificate", "root.crt") == (0, [True, True, True], "")
+    sign("--key", "me.pem", "--certificate", "far.crt", "--overwrite")
+    code, holds, problem = verdicts("--certificate", "root.crt")
+    assert (code, holds) == (1, [False])
+    assert "unable to get local issuer certificate" in problem
+    sign("--key", "root.pem", "--certificate", "root.crt", "--overwrite")  # it may sign certificates alone
+    code, holds, problem = verdicts("--certificate", "root.crt")
+    assert (code, holds, problem) == (1, [False], "Signing certificate cannot be used for signing")
 
 
 def _flip(path: Path) -> None:
