@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from onnxunlearn.pictures import draw
-from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.starts import start as starts
 
 from . import console, options, reading
 
@@ -23,8 +23,8 @@ from . import console, options, reading
     "else epsilon_plus]",
 )
 @click.option(
-    "--seed",
-    type=click.Choice(list(seeds)),
+    "--start",
+    type=click.Choice(list(starts)),
     default="logit",
     show_default=True,
     help="Explain the class's logit, or its lead over the strongest (or the mean) of the others.",
@@ -49,7 +49,7 @@ def explain(
     data: str,
     target: str,
     composite: str | None,
-    seed: str,
+    start: str,
     compare: Path | None,
     samples: int,
     input_name: str | None,
@@ -72,7 +72,7 @@ def explain(
             compare=None if compare is None else options.load_model(compare, input_shapes),
             keep=reading.noted(),
             composite=composite,
-            seed=seed,
+            start=start,
             samples=samples,
             input_name=input_name,
             vocabulary=vocabulary,

@@ -16,7 +16,7 @@ from onnxunlearn.graph import check_output, write_atomically
 from onnxunlearn.probes.arrays import read_arrays
 from onnxunlearn.relevance import composite as composites
 from onnxunlearn.relevance import rule as rules
-from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.starts import start as starts
 
 from . import console, options, reading
 
@@ -54,8 +54,8 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "--target",
     type=reading.TARGET,
     required=True,
-    metavar="CLASS|label|predicted|SEED.npy",
-    help="Whose logit is shared out; an .npy is the seed itself, [N, classes].",
+    metavar="CLASS|label|predicted|START.npy",
+    help="Whose logit is shared out; an .npy is the start itself, [N, classes].",
 )
 @click.option(
     "--composite",
@@ -65,8 +65,8 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     help="LRP rules by name, or a single rule.",
 )
 @click.option(
-    "--seed",
-    type=click.Choice(list(seeds)),
+    "--start",
+    type=click.Choice(list(starts)),
     default="logit",
     show_default=True,
     help="Share out the class's logit, or its lead over the strongest (or the mean) of the others.",
@@ -82,7 +82,7 @@ def relevance(
     data: str,
     target: str,
     composite: str,
-    seed: str,
+    start: str,
     tensors: str,
     output: Path,
     overwrite: bool,
@@ -99,9 +99,9 @@ def relevance(
         found = explain(
             loaded,
             data,
-            _seed_file(target) if target.endswith(".npy") else target,
+            _start_file(target) if target.endswith(".npy") else target,
             composite=composite,
-            seed=seed,
+            start=start,
             tensors=tensors,
             progress=progress,
             **shared,
@@ -117,11 +117,11 @@ def relevance(
     console.out.print(f"\nwritten: {out}")
 
 
-def _seed_file(path: str) -> np.ndarray:
-    seed = read_arrays(Path(path))
-    if not isinstance(seed, np.ndarray):
-        raise InputError(f"{path}: holds several arrays; give an .npy with the seed alone")
-    return seed
+def _start_file(path: str) -> np.ndarray:
+    start = read_arrays(Path(path))
+    if not isinstance(start, np.ndarray):
+        raise InputError(f"{path}: holds several arrays; give an .npy with the start alone")
+    return start
 
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -136,20 +136,21 @@ def run(
             drawn = {name: shared[name] for name in _DRAWN_WITH}
             edited = result.edited.model()
             relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **drawn)
-    result.report["options"]["input_shapes"] = list(input_shapes)
+    told = result.told(input_shapes)
     if not dry_run:
-        _write(result, out, report_file, papers, permissions_of(loaded.path) & 0o666, overwrite, relevance)
+        private = permissions_of(loaded.path) & 0o666
+        told = _write(result, input_shapes, out, report_file, papers, private, overwrite, relevance)
     if as_json:
-        click.echo(json.dumps(result.report, indent=2))
+        click.echo(json.dumps(told, indent=2))
     elif not quiet:
-        probes = "made" if result.report["probes"]["made"]["judging"] else "unseen"
+        probes = "made" if told["probes"]["made"]["judging"] else "unseen"
         titles = {"models": f"accuracy on {probes} probes", "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
         if verbose:
-            _show_classes(result.report, result.labels)
-        _show_run(result.report, verbose)
+            _show_classes(told, result.labels)
+        _show_run(told, verbose)
         if not dry_run:
-            _show_written(result.report["edited"], out.parent)
+            _show_written(told["edited"], out.parent)
             console.out.print(f"report:  {report_file}")
             for kind, file in papers.items():
                 show(file, kind)
@@ -159,36 +160,34 @@ def run(
 
 def _write(
     result: Result,
+    input_shapes: Sequence[str],
     out: Path,
     report: Path,
     papers: Mapping[str, Path],
     permissions: int,
     overwrite: bool,
     relevance: Relevance,
-) -> None:
+) -> dict[str, Any]:
     """The model, its report and the papers made of it: as private as the original, and all or none: room for
-    what is said of the model is taken before it is written."""
+    what is said of the model is taken before it is written. The report as it is written."""
     names = [report, *papers.values()]
 
-    def texts() -> list[bytes]:
-        found = json.dumps(result.report, indent=2).encode() + b"\n"
-        return [found, *(paper(kind, result.report, relevance) for kind in papers)]
+    def texts(told: dict[str, Any]) -> list[bytes]:
+        found = json.dumps(told, indent=2).encode() + b"\n"
+        return [found, *(paper(kind, told, relevance) for kind in papers)]
 
     with ExitStack() as stack:
         files = [stack.enter_context(replacing(name, permissions)) for name in names]
-        for file, text in zip(files, texts(), strict=True):
+        for file, text in zip(files, texts(result.told(input_shapes)), strict=True):
             file.write(text + b" " * 65536)
             file.flush()
         result.save(out, overwrite=overwrite, keep=reading.noted())
-        result.report["written"] = [*_names(result.report["edited"]), *(name.name for name in names)]
-        for file, text in zip(files, texts(), strict=True):
+        told = result.told(input_shapes, names)
+        for file, text in zip(files, texts(told), strict=True):
             file.seek(0)
             file.truncate()
             file.write(text)
-
-
-def _names(edited: dict[str, Any]) -> list[str]:
-    return [file["path"] for file in (edited, *edited.get("data", ()))]
+    return told
 
 
 def _show_written(edited: dict[str, Any], folder: Path) -> None:

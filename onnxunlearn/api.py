@@ -8,12 +8,13 @@ page = render(findings)
 `unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
 of them writes a file (`edited.save` does). `fit` and `judge` take the fields of `Options`.
 
-May import edits, examine, fitting, graph, inquiry, judge, probes and render.
+May import arguments, edits, examine, fitting, graph, inquiry, judge, probes and render.
 """
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Unpack
 
+from onnxunlearn.arguments import check_kind
 from onnxunlearn.edits import Plan
 from onnxunlearn.examine import examine as judge
 from onnxunlearn.fitting import Clock, Fit
@@ -45,6 +46,7 @@ def fit(
 def apply(plan: Plan, model: ModelSource) -> Edited:
     """The edited model: `.data` are its file's bytes, `.save` writes it. Raises InputError if the plan is for
     another model."""
+    check_kind("plan", plan, Plan, "a Plan; `Plan.from_bytes` reads one")
     loaded = load(model)
     began = Snapshot.of(loaded)
     return Edited.of(loaded, plan.arrays(loaded), began)
@@ -52,4 +54,5 @@ def apply(plan: Plan, model: ModelSource) -> Edited:
 
 def render(findings: Findings) -> bytes:
     """The findings as one HTML page that needs nothing else, see `onnxunlearn.render`."""
+    check_kind("findings", findings, Findings, "what `judge` gives, or a result's `findings`")
     return html(findings.to_json(), source="the findings")

@@ -7,6 +7,7 @@ from typing import Unpack
 import numpy as np
 
 from onnxunlearn import judge
+from onnxunlearn.arguments import check_names
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.inquiry import Inquiry, Options, Shared
@@ -47,6 +48,8 @@ def examine(
     that cannot be run.
     """
     chosen = Options(**options)
+    if attacks is not None:
+        check_names("attacks", attacks)
     for name in attacks or ():
         judge.attack.choose(name)
     inquiry = Inquiry.of(original, forget, chosen)

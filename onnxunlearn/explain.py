@@ -18,8 +18,8 @@ from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, Source, load_probes
 from onnxunlearn.relevance import Propagator, parse_composite
-from onnxunlearn.relevance.seeds import given
-from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.starts import given
+from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
 
@@ -31,7 +31,7 @@ def explain(
     data: Source,
     target: int | str | np.ndarray = "predicted",
     *,
-    seed: str = "logit",
+    start: str = "logit",
     composite: str = "epsilon_plus",
     tensors: str | Sequence[str] = "inputs",
     engine: str = "onnxruntime",
@@ -44,9 +44,9 @@ def explain(
 ) -> dict[str, np.ndarray]:
     """Relevance at the named tensors, each of the activation's shape [N, ...].
 
-    target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted". seed: what is
+    target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted". start: what is
     shared out: its "logit", the "contrast" with the strongest other class or with the mean of the others
-    ("contrast-mean"). An array as target is the seed itself, [N, classes] or [classes].
+    ("contrast-mean"). An array as target is the start itself, [N, classes] or [classes].
     tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
     to the logits) or names.
 
@@ -54,7 +54,7 @@ def explain(
     UnsupportedError where relevance cannot pass a node. Warned of are relevance that is zero everywhere, and
     data that the model does not know, or would clearly know better if it were prepared otherwise.
     """
-    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("batch_size", batch_size, 1, whole=True, optional=False)
     model = load(model)
     seen = lower(model)
     logits = find_logits(seen, output_name)
@@ -72,7 +72,7 @@ def explain(
         classes = given(target, len(probes), logits.classes)
     else:
         classes = target_classes(target, probes, names, lambda: said.argmax(axis=1))
-    share_out = seeds.choose(seed)
+    share_out = starts.choose(start)
     wanted = tensors_on_the_way(logits.within(seen), logits.tensor, tensors)
     parts: dict[str, list[np.ndarray]] = {name: [] for name in wanted}
     propagator = Propagator(seen, logits, runner, rules, wanted)

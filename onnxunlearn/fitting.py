@@ -158,7 +158,13 @@ class Decision:
     @property
     def plan(self) -> Plan:
         inquiry = self.fit.inquiry
-        about = {"options": self.asked, "versions": versions(), "probes": self.fit.described()}
+        about = {
+            "options": self.asked,
+            "names": [inquiry.labels.shown(c) for c in inquiry.forget],
+            "engine": {"name": inquiry.engine.name, "providers": list(inquiry.engine.providers)},
+            "versions": versions(),
+            "probes": self.fit.described(),
+        }
         return Plan.of(
             inquiry.model,
             self.outcome.edits.arrays,

@@ -30,8 +30,8 @@ class _List(list[Any]):
 
 
 def frozen(value: Any) -> Any:
-    """A copy that cannot be changed, at any depth: of mappings, lists and tuples; of an array a view that is
-    read-only. Anything else is taken as it is."""
+    """A copy that cannot be changed, at any depth, of mappings, lists, tuples and arrays, whose numbers then
+    lie in bytes that nobody can write to. Anything else is taken as it is."""
     if isinstance(value, Mapping):
         return _Dict({key: frozen(inner) for key, inner in value.items()})
     if isinstance(value, list):
@@ -39,9 +39,8 @@ def frozen(value: Any) -> Any:
     if type(value) is tuple:
         return tuple(map(frozen, value))
     if isinstance(value, np.ndarray):
-        view = value.view()
-        view.flags.writeable = False
-        return view
+        bits = np.frombuffer(value.tobytes(), np.dtype((np.void, value.dtype.itemsize)))
+        return bits.view(value.dtype).reshape(value.shape)
     return value
 
 

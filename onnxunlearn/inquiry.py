@@ -10,7 +10,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 
-from onnxunlearn.arguments import check_number
+from onnxunlearn.arguments import check_kind, check_names, check_number
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.familiarity import Familiarity, cure_warning
@@ -83,9 +83,19 @@ class Options:
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     def __post_init__(self) -> None:
-        check_number("max_retain_drop", self.max_retain_drop, 0, 100)
-        check_number("batch_size", self.batch_size, 1, whole=True)
-        check_number("seed", self.seed, 0, whole=True)
+        check_number("max_retain_drop", self.max_retain_drop, 0, 100, optional=False)
+        check_number("batch_size", self.batch_size, 1, whole=True, optional=False)
+        check_number("seed", self.seed, 0, whole=True, optional=False)
+        for name in ("engine", "task"):
+            check_kind(name, getattr(self, name), str, "a name")
+        check_names("providers", self.providers)
+        if self.labels is not None:
+            check_names("labels", self.labels)
+        if self.preprocess is not None:
+            kinds = (str, os.PathLike, Settings)
+            check_kind("preprocess", self.preprocess, kinds, "the path of a file, or what was read from one")
+        check_kind("as_they_are", self.as_they_are, bool, "True or False")
+        check_kind("progress", self.progress, Callable, "a function that takes a line")  # type: ignore[arg-type]
         if self.task != AUTO:
             task.choose(self.task)  # before anything runs
 

@@ -12,13 +12,19 @@ of such a package is imported before a name is asked for that is not ours, or al
 import importlib
 import logging
 import pkgutil
+import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from typing import Generic, TypeVar
 
-from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 
 T = TypeVar("T")
+
+
+class PluginError(InputError):
+    """What another package added does not work."""
 
 
 class Registry(Mapping[str, T], Generic[T]):
@@ -32,6 +38,8 @@ class Registry(Mapping[str, T], Generic[T]):
         self.group = group
         self._entries: dict[str, T] = {}
         self._plugged = group is None
+        self._plugging = threading.RLock()
+        self._makers: dict[str, str] = {}
 
     def __call__(self, *names: str) -> Callable[[T], T]:
         def register(entry: T) -> T:
@@ -63,23 +71,47 @@ class Registry(Mapping[str, T], Generic[T]):
             raise InputError(f"unknown {self.kind} {name!r}; known: {', '.join(sorted(self))}")
         return self[name]
 
+    @contextmanager
+    def answers_for(self, name: str) -> Iterator[None]:
+        """Where another package made the entry, whatever goes wrong in this block raises PluginError, a line
+        that names both."""
+        try:
+            yield
+        except OnnxUnlearnError:
+            raise
+        except (Exception, SystemExit) as error:
+            if name not in self._makers:
+                raise
+            raise PluginError(
+                f"{self.kind} {name!r} of the package {self._makers[name]} does not work "
+                f"({type(error).__name__}: {one_line(error, 200)}); correct or remove that package"
+            ) from error
+
     def _plug_in(self) -> None:
         """Register what other packages offer, once. What cannot be imported, or takes a name that is in use,
         is said and left out: one broken package must not take the command away."""
-        if self._plugged or self.group is None:
-            return
-        self._plugged = True
-        for point in entry_points(group=self.group):
-            try:
-                entry = point.load()  # which may register itself, under this name or others
-                if self._entries.get(point.name, entry) is not entry:
-                    raise ValueError(f"{self.kind} {point.name!r} is registered twice")
-                self._entries[point.name] = entry
-            except Exception as error:
+        with self._plugging:  # another thread waits until all of it is there
+            if self._plugged or self.group is None:
+                return
+            self._plugged = True
+            for point in entry_points(group=self.group):
                 made_by = point.dist.name if point.dist else point.value
-                logging.getLogger(__name__).warning(
-                    "%s %r of the package %s is left out: %s", self.kind, point.name, made_by, one_line(error)
-                )
+                try:
+                    entry = point.load()  # which may register itself, under this name or others
+                    if not callable(entry):
+                        raise TypeError(f"{point.value} is no function or class")
+                    if self._entries.get(point.name, entry) is not entry:
+                        raise ValueError(f"{self.kind} {point.name!r} is registered twice")
+                    self._entries[point.name] = entry
+                    self._makers[point.name] = made_by
+                except (Exception, SystemExit) as error:
+                    logging.getLogger(__name__).warning(
+                        "%s %r of the package %s is left out: %s",
+                        self.kind,
+                        point.name,
+                        made_by,
+                        one_line(error) or type(error).__name__,
+                    )
 
 
 def import_all(package: str, path: Iterable[str]) -> None:

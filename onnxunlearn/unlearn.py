@@ -3,14 +3,13 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from pathlib import Path
 from typing import Any, Unpack
 
 from onnxunlearn import judge
 from onnxunlearn.edits.plan import Plan
 from onnxunlearn.fitting import Clock, Fit
-from onnxunlearn.frozen import freeze
+from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
 from onnxunlearn.inquiry import Options, Shared
 from onnxunlearn.judge.report import about_run
@@ -29,15 +28,30 @@ class Result:
     plan: Plan = field(repr=False)
     labels: Labels = field(repr=False)
     inputs: Inputs = field(default_factory=dict, repr=False)
+    _saved: dict[str, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         freeze(self, "inputs")
 
-    @cached_property
+    @property
     def report(self) -> dict[str, Any]:
-        """What judging found and how it all came about, JSON-ready; see `judge.schema`. A copy: whatever is
-        written into it, all else here stays."""
-        return self.findings.to_json()
+        """What judging found and how it all came about, JSON-ready; see `judge.schema`. A new copy each time:
+        whatever is written into it, all else here stays. Once saved, it says as what."""
+        report = self.findings.to_json()
+        for name, value in plain(self._saved).items():
+            report[name] = {**report[name], **value} if name == "changes" else value
+        return report
+
+    def told(self, input_shapes: Sequence[str], beside: Sequence[Path] = ()) -> dict[str, Any]:
+        """The report with what only its caller knows: sizes that inputs were given before, and, once it is
+        saved, which files were written beside the edited model's."""
+        report = self.report
+        report["options"]["input_shapes"] = list(input_shapes)
+        if beside:
+            edited = report["edited"]
+            models = [file["path"] for file in (edited, *edited.get("data", ()))]
+            report["written"] = [*models, *(path.name for path in beside)]
+        return report
 
     @property
     def model_bytes(self) -> bytes:
@@ -53,16 +67,16 @@ class Result:
         self, path: str | os.PathLike[str], *, overwrite: bool = False, keep: Inputs | None = None
     ) -> Path:
         """Write the edited model, with data files of its own if the original has some, whole or not at all;
-        what it was made from is never written. The report then says what the files are called, and what sums
-        they have.
+        what it was made from is never written. From then on `report` says what the files are called, and what
+        sums they have.
 
         keep: more files that must not be written, each with what it is. Raises InputError if something is in
         the way, the disk is full, or the original is no longer what it was.
         """
         out, *others = self.edited.save(path, overwrite, {**self.inputs, **(keep or {})})
-        self.report["edited"] = judge.describe_files(out, others)
         sizes = self.report["changes"]["sizes"][0], sum(file.stat().st_size for file in (out, *others))
-        self.report["changes"] |= {"renamed": self.edited.renamed(out), "sizes": sizes}
+        self._saved["edited"] = judge.describe_files(out, others)
+        self._saved["changes"] = {"renamed": self.edited.renamed(out), "sizes": sizes}
         return out
 
 

@@ -38,9 +38,11 @@ def test_a_run_is_these_folds(plan: api.Plan, tmp_path: Path) -> None:
     page = api.render(findings)
     assert page.lower().startswith(b"<!doctype html>")
     assert b"300" in page
-    assert {name: plan.about[name] for name in ("forget", "options")} == {
+    assert {name: plan.about[name] for name in ("forget", "names", "options", "engine")} == {
         "forget": [3],
+        "names": ["class 3"],
         "options": run.report["options"],
+        "engine": run.report["engine"],
     }
 
 
@@ -60,6 +62,17 @@ def test_a_plan_is_for_its_model_only(plan: api.Plan) -> None:
         api.apply(plan, CNN)
 
 
+def test_what_is_no_plan_or_no_findings_is_one_line(plan: api.Plan) -> None:
+    with pytest.raises(InputError, match=r"plan=b'PK.*; expected a Plan; `Plan.from_bytes` reads one"):
+        api.apply(plan.to_bytes(), MLP)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="findings=None; expected what `judge` gives"):
+        api.render(None)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="model=5; expected a path, bytes or a loaded model"):
+        api.fit(5, 3)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="attacks='head-refit'; expected a list of texts"):
+        api.judge(MLP, MLP, 3, MNIST_PROBES, attacks="head-refit")
+
+
 def test_results_cannot_be_changed(plan: api.Plan) -> None:
     run = unlearn(MLP, 3, MNIST_PROBES, method="mask")
     described = inspect(MLP)
@@ -76,6 +89,14 @@ def test_results_cannot_be_changed(plan: api.Plan) -> None:
     for value in (plan, run, run.findings, run.findings.rows[0], run.edited, described):
         with pytest.raises(AttributeError):
             setattr(value, next(iter(vars(value))), {})
+    for change in plan.changes:
+        for array in (change.values, change.places):
+            below: Any = array
+            while isinstance(below, np.ndarray):
+                with pytest.raises(ValueError, match="WRITEABLE"):
+                    below.flags.writeable = True
+                below = below.base
+            assert isinstance(below, bytes)
     run.report["warnings"].append("theirs")
-    assert run.findings.to_json()["warnings"] == []
+    assert run.report["warnings"] == run.findings.to_json()["warnings"] == []
     assert frozen(run.findings.about) == run.findings.about

@@ -3,12 +3,13 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.registry import Registry
+from onnxunlearn.registry import PluginError, Registry
 from tests.sample_paths import MLP, MNIST_PROBES
 
 ROOT = Path(__file__).parents[1]
@@ -50,17 +51,21 @@ def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     (info / "entry_points.txt").write_text(
         "[onnxunlearn.colours]\n"
         "green = their_colours:GREEN\nred = their_colours:RED\nbroken = their_colours:X\n"
+        "seven = their_colours:NUMBER\nleaves = their_leaving:X\n"
         "[onnxunlearn.methods]\nforget-nothing = their_colours:forget_nothing\n"
-        "[onnxunlearn.tasks]\nfirst-two = their_task:FirstTwo\n"
+        "[onnxunlearn.tasks]\nfirst-two = their_task:FirstTwo\nno-task = their_colours:GREEN\n"
+        "[onnxunlearn.figures]\nlate = their_figures:late\n"
     )
     (tmp_path / "their_colours.py").write_text(
         "from onnxunlearn.edits import Edits\n"
         "from onnxunlearn.methods import Outcome, Workbench\n"
-        "GREEN, RED = 9, 10\n"
+        "GREEN, RED, NUMBER = int, float, 7\n"
         "def forget_nothing(bench: Workbench, *, softly: int = 1) -> Outcome:\n"
         '    """Changes nothing.\n\n    softly: how.\n    """\n'
         "    return Outcome(Edits(bench.model), {'softly': softly})\n"
     )
+    (tmp_path / "their_figures.py").write_text("def late(evidence):\n    return None\n")
+    (tmp_path / "their_leaving.py").write_text("raise SystemExit(7)")
     (tmp_path / "their_task.py").write_text(
         "import numpy as np\n"
         "from onnxunlearn.probes import Probes\n"
@@ -80,11 +85,11 @@ def their_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 @pytest.mark.usefixtures("their_package")
 def test_other_packages_add_entries_and_a_broken_one_is_said(caplog: pytest.LogCaptureFixture) -> None:
-    colours: Registry[int] = Registry("colour", group="onnxunlearn.colours")
-    colours("red")(7)
-    assert colours["red"] == 7
+    colours: Registry[type] = Registry("colour", group="onnxunlearn.colours")
+    colours("red")(str)
+    assert colours["red"] is str
     assert "their_colours" not in sys.modules  # ours need nothing of theirs
-    assert colours.choose("green") == 9
+    assert colours.choose("green") is int
     assert list(colours) == ["red", "green"]
     assert [
         record.getMessage().split(" is left out: ")[0]
@@ -93,8 +98,35 @@ def test_other_packages_add_entries_and_a_broken_one_is_said(caplog: pytest.LogC
     ] == [
         "colour 'red' of the package theirs",
         "colour 'broken' of the package theirs",
+        "colour 'seven' of the package theirs",
+        "colour 'leaves' of the package theirs",
     ]
-    assert colours["red"] == 7
+    assert colours["red"] is str
+
+
+@pytest.mark.usefixtures("their_package")
+def test_every_thread_sees_all_that_other_packages_add(their_package: Path) -> None:
+    text = (their_package / "their_colours.py").read_text()
+    (their_package / "their_colours.py").write_text("import time\ntime.sleep(0.3)\n" + text)
+    colours: Registry[type] = Registry("colour", group="onnxunlearn.colours")
+    with ThreadPoolExecutor(3) as threads:
+        found = list(threads.map(lambda _: "green" in colours, range(3)))
+    assert found == [True] * 3
+
+
+@pytest.mark.usefixtures("their_package")
+@pytest.mark.parametrize("error", [ValueError("no paint"), SystemExit(7)])
+def test_who_made_what_does_not_work_is_said(error: BaseException) -> None:
+    colours: Registry[type] = Registry("colour", group="onnxunlearn.colours")
+    colours("own")(str)
+    list(colours)
+    said = r"colour 'green' of the package theirs does not work \(\w+: (no paint|7)\); correct or remove"
+    with pytest.raises(PluginError, match=said), colours.answers_for("green"):
+        raise error
+    with pytest.raises(type(error)), colours.answers_for("own"):
+        raise error
+    with pytest.raises(InputError, match="as it is"), colours.answers_for("green"):
+        raise InputError("as it is")
 
 
 @pytest.fixture
@@ -127,6 +159,10 @@ def test_a_task_of_another_package_is_one_of_the_command_line(
     report = json.loads(ran(*RUN, 1, "--method", "mask", "--task", "first-two").stdout)
     assert (report["task"], report["options"]["task"]) == ("first two", "first-two")
     assert report["figures"]["edited"]["per_class"][3:] == [None] * 7
+    assert any("figure 'late' of the package theirs does not work" in note for note in report["notes"])
     unknown = ran(*RUN, 1, "--task", "last-two")
     assert unknown.returncode == 2
-    assert "unknown task 'last-two'; known: first-two, multi-label, single-label" in unknown.stderr
+    assert "unknown task 'last-two'; known: first-two, multi-label" in unknown.stderr
+    none = ran(*RUN, 1, "--task", "no-task")
+    assert none.returncode == 2
+    assert "task 'no-task' of the package theirs does not work" in none.stderr

@@ -9,6 +9,7 @@ elements.
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -25,11 +26,11 @@ from onnxunlearn.graph import Model
 SCHEMA_VERSION = 1
 #: the same plan is the same bytes: archives hold no time
 _EPOCH = (1980, 1, 1, 0, 0, 0)
-#: bytes that an archive may unpack to: beyond the largest model's, there is a bomb
-_LARGEST = 1 << 34
+#: bytes that `plan.json` may have
+_LARGEST = 1 << 26
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Change:
     """Of one stored tensor. kind: its type, as onnx.TensorProto names it (FLOAT, INT8 …). places: flat
     indices, rising. values: what comes there, in the tensor's own type."""
@@ -42,6 +43,19 @@ class Change:
 
     def __post_init__(self) -> None:
         freeze(self, "places", "values")
+
+    def __eq__(self, other: object) -> bool:
+        """Bit for bit."""
+        if not isinstance(other, Change):
+            return NotImplemented
+        same = (self.tensor, self.kind, self.shape) == (other.tensor, other.kind, other.shape)
+        return same and all(
+            mine.tobytes() == others.tobytes()
+            for mine, others in ((self.places, other.places), (self.values, other.values))
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.tensor, self.kind, self.shape, self.values.tobytes()))
 
 
 @dataclass(frozen=True)
@@ -128,21 +142,48 @@ class Plan:
         """Raises InputError if it is no plan, or a damaged one."""
         try:
             with zipfile.ZipFile(io.BytesIO(data)) as archive:
-                if sum(member.file_size for member in archive.infolist()) > _LARGEST:
-                    raise ValueError("it unpacks to more than any model holds")
-                header, content = json.loads(archive.read("plan.json")), archive.read("changes")
-            if header["schema"] != SCHEMA_VERSION:
-                raise ValueError(f"schema {header['schema']}, this version reads {SCHEMA_VERSION}")
+                if archive.getinfo("plan.json").file_size > _LARGEST:
+                    raise ValueError("its plan.json is longer than any")
+                header = json.loads(archive.read("plan.json"))
+                _check_header(header, archive.getinfo("changes").file_size)
+                content = archive.read("changes")
             changes, at = [], 0
             for entry in header["changes"]:
                 masked, valued = entry["bytes"]
                 changes.append(_change(entry, content[at : at + masked], content[at + masked :][:valued]))
                 at += masked + valued
-            if at != len(content):
-                raise ValueError("its changes have another length than it says")
             return cls(header["original"], header["data"], header["about"], tuple(changes))
-        except (zipfile.BadZipFile, KeyError, TypeError, ValueError, EOFError) as error:
+        except _DAMAGED as error:
             raise InputError(f"not a plan, or a damaged one ({one_line(error)}); make it again") from None
+
+
+#: what reading a damaged archive may raise
+_DAMAGED = (
+    zipfile.BadZipFile,
+    zlib.error,
+    KeyError,
+    TypeError,
+    ValueError,
+    EOFError,
+    RecursionError,
+    NotImplementedError,  # compressed in a way that is not ours
+    RuntimeError,  # encrypted
+    OverflowError,
+    OSError,  # offsets outside the file
+)
+
+
+def _check_header(header: Any, length: int) -> None:
+    """length: bytes of the changes, unpacked. Raises one of `_DAMAGED` unless all is of its kind and the
+    changes are as long as they are said to be, before anything is unpacked."""
+    if header["schema"] != SCHEMA_VERSION:
+        raise ValueError(f"schema {header['schema']}, this version reads {SCHEMA_VERSION}")
+    for name, kind in (("original", str), ("data", dict), ("about", dict), ("changes", list)):
+        if not isinstance(header[name], kind):
+            raise TypeError(f"{name} is no {kind.__name__}")
+    sizes = [size for entry in header["changes"] for size in entry["bytes"]]
+    if not all(type(size) is int and size >= 0 for size in sizes) or sum(sizes) != length:
+        raise ValueError("its changes have another length than it says")
 
 
 def _change(entry: Mapping[str, Any], mask: bytes, values: bytes) -> Change:

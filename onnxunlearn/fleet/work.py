@@ -105,23 +105,22 @@ def _done(request: Request, folder: Path) -> Record:
         for path in result.inputs
         if path.is_file() and path.resolve() not in named
     }
-    result.report["options"]["input_shapes"] = list(request.input_shapes)
-    written = _write(result, loaded, folder / f"{request.model.stem}.unlearned.onnx")
+    written = _write(result, request, loaded, folder / f"{request.model.stem}.unlearned.onnx")
     files = {path.name: sha256_of(path) for path in written}
     return Record(MET if result.met else MISSED, identity, beside, files, _summary(result.report))
 
 
-def _write(result: Result, original: Model, out: Path) -> list[Path]:
+def _write(result: Result, request: Request, original: Model, out: Path) -> list[Path]:
     """The edited model, its data files, patch, report and page, as private as the original."""
     result.save(out, overwrite=True)
     edited = result.report["edited"]
     models = [out.with_name(each["path"]) for each in (edited, *edited.get("data", ()))]
     report, patch = report_path(out), out.with_suffix(".patch")
     page = page_path(report)
-    result.report["written"] = [path.name for path in (*models, report, page, patch)]
+    told = result.told(request.input_shapes, [report, page, patch])
     texts = {
-        report: (json.dumps(result.report, indent=2) + "\n").encode(),
-        page: html(result.report),
+        report: (json.dumps(told, indent=2) + "\n").encode(),
+        page: html(told),
         patch: make_patch(original, load(out)).to_bytes(),
     }
     for path, text in texts.items():

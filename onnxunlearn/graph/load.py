@@ -8,6 +8,7 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
+from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.growth import check_growth
@@ -51,6 +52,7 @@ def load(source: ModelSource) -> Model:
         return source
     if isinstance(source, bytes):
         return _checked(Model(source, _parse(source, "the model")))
+    check_kind("model", source, (str, os.PathLike), "a path, bytes or a loaded model")
     path = Path(source)
     try:
         if not path.exists():

@@ -1,6 +1,7 @@
 """What judging found: one immutable value, from which terminal and JSON show what they show."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,12 +12,16 @@ from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
+from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.references import folded, over_forgotten
-from onnxunlearn.judge.row import MODELS, Row
+from onnxunlearn.judge.row import MODELS, Examiner, Row
 from onnxunlearn.judge.target import Status, Target, met, summary
 from onnxunlearn.judge.targets import verdict
 from onnxunlearn.probes import Labels
+from onnxunlearn.registry import PluginError, Registry
 from onnxunlearn.tasks import Figures, worst_class
+
+log = logging.getLogger(__name__)
 
 #: raised whenever a reader of older reports would misread a newer one
 SCHEMA_VERSION = 2
@@ -106,10 +111,13 @@ def judge(
 
     max_retain_drop: points of retain accuracy that may be lost. labelled: by whom. about: see `Findings`.
     """
-    rows = [replace(row, by=f"figure {name}") for name in figure for row in figure[name](evidence)]
+    notes: list[str] = []
+    rows = [
+        replace(row, by=f"figure {name}") for name in figure for row in _rows(figure, name, evidence, notes)
+    ]
     attacked = evidence.attacked
     for name in attack if evidence.attacks is None else sorted(evidence.attacks):
-        found = attack[name](attacked)
+        found = _rows(attack, name, attacked, notes)
         rows += [replace(row, note=row.note or attacked.drawn, by=f"attack {name}") for row in found]
     shown = folded(rows)
     return Findings(
@@ -122,9 +130,25 @@ def judge(
         accuracies=evidence.accuracies,
         rows=shown,
         targets=verdict(evidence, shown, max_retain_drop),
-        notes=(*evidence.notes, *over_forgotten(shown)),
+        notes=(*evidence.notes, *over_forgotten(shown), *notes),
         about=about or {},
     )
+
+
+def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: list[str]) -> list[Row]:
+    """What it finds. One of another package that does not work is left out, and a note says so: the others
+    count without it."""
+    try:
+        with registry.answers_for(name):
+            rows = list(registry[name](evidence))
+            for row in rows:
+                if not (isinstance(row, Row) and all(isinstance(v, Measured) for v in row.values.values())):
+                    raise TypeError("it yields something else than a Row of Measured")
+            return rows
+    except PluginError as error:
+        log.warning("%s; it is left out", error)
+        notes.append(f"{error}; it is left out")
+        return []
 
 
 @cache

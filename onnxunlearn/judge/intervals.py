@@ -32,6 +32,12 @@ class Measured:
     unit: str = ""
     widened: Callable[[float], tuple[float, float]] | None = field(default=None, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        for name in ("value", "low", "high"):  # what is no number is not known, and no JSON
+            value = getattr(self, name)
+            if value is not None and not math.isfinite(value):
+                object.__setattr__(self, name, None)
+
     def needed(self, limit: float) -> int | None:
         """How many samples it takes until the limit is outside of low…high, in two digits; None: not
         known."""

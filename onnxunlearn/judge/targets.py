@@ -73,7 +73,15 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         _membership(evidence, found("membership-over", "reference")),
     ]
     doubt = _doubt(evidence, found("lost"))
-    return tuple(_doubted(target, doubt) for target in targets)
+    return tuple(_doubted(_unasked(evidence, target), doubt) for target in targets)
+
+
+def _unasked(evidence: Evidence, target: Target) -> Target:
+    """Says of what is unknown that not every attack was asked for."""
+    if target.status != "unknown" or evidence.attacks is None:
+        return target
+    asked = f"of the attacks only {', '.join(sorted(evidence.attacks)) or 'none'} was asked for"
+    return replace(target, note=f"{target.note}; {asked}")
 
 
 def _doubt(evidence: Evidence, lost: Measured) -> str:

@@ -8,9 +8,10 @@ reverse and tasks.
 """
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import Any
 
+from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pour, pxp, ssd, svd
 from onnxunlearn.methods.erase.erase import DEPTHS
@@ -40,13 +41,19 @@ __all__ = [
 
 
 def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outcome:
-    """Run the method called `name`. Raises InputError for an unknown method or parameter."""
+    """Run the method called `name`. Raises InputError for an unknown method or parameter, and PluginError for
+    one of another package that does not work."""
     check_parameters(name, parameters)
-    return method.choose(name)(bench, **parameters)
+    with method.answers_for(name):
+        outcome = method.choose(name)(bench, **parameters)
+        if not isinstance(outcome, Outcome):
+            raise TypeError(f"it gave {type(outcome).__name__}, not an Outcome")
+    return outcome
 
 
-def check_parameters(name: str, parameters: Iterable[str]) -> None:
+def check_parameters(name: str, parameters: Mapping[str, Any]) -> None:
     """Raises InputError if there is no method called `name`, or it has none of a parameter's name."""
+    check_kind("parameters", parameters, Mapping, "a dict of the method's parameters")
     known = [p for p in inspect.signature(method.choose(name)).parameters if p != "bench"]
     for parameter in parameters:
         if parameter not in known:

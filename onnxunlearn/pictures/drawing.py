@@ -25,7 +25,7 @@ from onnxunlearn.pictures.subject import find_subject, starts_with_conv
 from onnxunlearn.pictures.vocabulary import read_vocabulary
 from onnxunlearn.probes import Labels, Source, load_probes
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.sources import files_read, model_files
 
 
@@ -49,7 +49,7 @@ def draw(
     *,
     compare: ModelSource | None = None,
     composite: str | None = None,
-    seed: str = "logit",
+    start: str = "logit",
     samples: int = 8,
     input_name: str | None = None,
     vocabulary: str | os.PathLike[str] | Sequence[str] | None = None,
@@ -68,7 +68,7 @@ def draw(
     target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted"; each class meant
     gets a sheet `class_3.png` of its first `samples` samples. compare: an edited model, drawn beside the
     original for the same samples and targets, on the same scale. composite: default `epsilon_plus_flat` where
-    a convolution comes first, else `epsilon_plus`. seed: as in `explain`. input_name: what to draw if the
+    a convolution comes first, else `epsilon_plus`. start: as in `explain`. input_name: what to draw if the
     model has several inputs. vocabulary: tokens by id, or a file with one a line. keep: more files that
     must not be written, each with what it is.
 
@@ -77,8 +77,8 @@ def draw(
     pass a node.
     """
     _require_packages()
-    check_number("samples", samples, 1, whole=True)
-    check_number("batch_size", batch_size, 1, whole=True)
+    check_number("samples", samples, 1, whole=True, optional=False)
+    check_number("batch_size", batch_size, 1, whole=True, optional=False)
     progress("loading")
     model = load(model)
     seen = lower(model)
@@ -93,7 +93,7 @@ def draw(
     folder = check_folder(directory, overwrite, inputs)
     if composite is None:
         composite = "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
-    rules, share_out = parse_composite(composite), seeds.choose(seed)
+    rules, share_out = parse_composite(composite), starts.choose(start)
     words = read_vocabulary(vocabulary) if isinstance(vocabulary, str | os.PathLike) else vocabulary
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
@@ -119,7 +119,7 @@ def draw(
         "sha256": sha256(model.data),
         **({} if other is None else {"edited": file_name(other[0]), "edited sha256": sha256(other[0].data)}),
         "composite": rules.name,
-        "seed": seed,
+        "start": start,
         "target": str(target),
         "samples": f"{len(chosen.probes)}: {chosen.note}",
         "input": subject.input,

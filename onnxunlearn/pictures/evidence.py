@@ -16,7 +16,7 @@ from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.subject import Subject, relevance_map
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import Composite, Propagator
-from onnxunlearn.relevance.seeds import Seed
+from onnxunlearn.relevance.starts import Start
 from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
 from onnxunlearn.reverse import path_between
 
@@ -42,13 +42,13 @@ class Gatherer:
 
     engine: Engine
     composite: Composite
-    seed: Seed
+    start: Start
     probes: Probes
     batch_size: int
     progress: Callable[[str], None]
 
     def gather(self, model: Model, logits: Logits, subject: Subject, chosen: Chosen) -> Evidence:
-        """Run the model on the chosen samples and share out what the seed makes of logits and targets.
+        """Run the model on the chosen samples and share out what the start makes of logits and targets.
 
         Raises UnsupportedError naming node, op and opset where relevance cannot pass, InputError where it
         overflows.
@@ -65,7 +65,7 @@ class Gatherer:
         maps: list[np.ndarray] = []
         # Layers are summed up batch by batch: all activations of a large model would not fit into memory.
         sums = {layer.name: np.zeros(layer.neurons) for layer in layers}
-        for batch in propagator.run(feeds, chosen.targets, self.batch_size, self.seed):
+        for batch in propagator.run(feeds, chosen.targets, self.batch_size, self.start):
             check_finite(batch, self.composite.name)
             maps.append(relevance_map(subject, batch.relevance[subject.tensor]))
             for layer in layers:

@@ -23,7 +23,7 @@ from onnxunlearn.pictures.sheet import score
 from onnxunlearn.pictures.subject import as_images, find_subject, starts_with_conv
 from onnxunlearn.probes import Labels, Source, load_probes, source_files
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.relevance.seeds import seed as seeds
+from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.render import Picture, Relevance, Sample
 
 #: inputs, and the longer side of a picture in pixels: the page has to stay small
@@ -86,7 +86,7 @@ def _drawn(
         "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
     )
     runner = create_engine(engine, providers)
-    gatherer = Gatherer(runner, rules, seeds.choose("logit"), probes, batch_size, lambda _: None)
+    gatherer = Gatherer(runner, rules, starts.choose("logit"), probes, batch_size, lambda _: None)
     pair = (
         gatherer.gather(model, logits, subject, chosen),
         gatherer.gather(*counterpart(edited, model, logits, subject), chosen),

@@ -15,7 +15,7 @@ from onnxunlearn.relevance.rules import rule
 from onnxunlearn.reverse import Linear, LocalMap, ReverseGraph, Site, Value, Walk, adjoint, path_between
 
 #: name of the relevance graph's input that holds the relevance at the logits
-SEED = "relevance seed"
+START = "relevance start"
 
 #: node index -> weight
 Weights = Mapping[int, np.ndarray]
@@ -98,7 +98,7 @@ class _LrpWalk(Walk):
         computed: Mapping[str, np.ndarray],
         patterns: Mapping[int, Mapping[str, np.ndarray]],
     ) -> None:
-        super().__init__(model, logits, shapes, tensors, {logits: SEED}, dtype, computed)
+        super().__init__(model, logits, shapes, tensors, {logits: START}, dtype, computed)
         if self.path and logits not in self.carriers:
             raise UnsupportedError(_cut_off(self))
         self.composite, self.patterns = composite, patterns
@@ -130,7 +130,11 @@ class _LrpWalk(Walk):
                 f"rule {spec.name!r} is for {needed.__name__.lower()} nodes; {node} is not one, "
                 "match it with another rule"
             )
-        return rule[spec.name](local, *signals, **spec.parameters)
+        with rule.answers_for(spec.name):
+            found = tuple(rule[spec.name](local, *signals, **spec.parameters))
+            if not found:
+                raise ValueError("it gave no relevance")
+        return found
 
     def labels(self, node: Node, local: LocalMap) -> list[str]:
         """What a composite may call the node, the most exact first."""

@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 from onnxunlearn.relevance.rules import rule
@@ -25,6 +26,8 @@ from onnxunlearn.text import parse_yaml, read_text
 
 #: what relevance graphs compute in holds no more
 _LARGEST = float(np.finfo(np.float32).max)
+#: what parameters of these names must at least be, whatever the rule
+_LEAST = {"epsilon": 0, "gamma": 0, "alpha": 1}
 
 
 @dataclass(frozen=True)
@@ -174,6 +177,7 @@ def parse_composite(text: str) -> Composite:
 
     Raises InputError that names what is unknown and what there is.
     """
+    check_kind("composite", text, str, "a name, a rule or the path of a file")
     if (path := composite_file(text)) is not None:
         return read_composite(path)
     name, parameters = _call(text)
@@ -264,7 +268,11 @@ def _check_parameters(text: str, function: Callable[..., Any], parameters: Mappi
     for name, value in parameters.items():
         if name not in known:
             raise InputError(f"{text!r}: no parameter {name!r}; known: {', '.join(known) or 'none'}")
+        if isinstance(known[name], bool) and not isinstance(value, bool):
+            raise InputError(f"{text!r}: {name} must be True or False, not {value!r}")
         if not isinstance(value, int | float):
             raise InputError(f"{text!r}: {name} must be a number or True/False, not {value!r}")
+        if value < (least := _LEAST.get(name, value)):
+            raise InputError(f"{text!r}: {name} must be {least} or more, not {value!r}")
         if not abs(value) <= _LARGEST:  # NaN is not, either
             raise InputError(f"{text!r}: {name} must be a number up to {_LARGEST:.1e}, not {value!r}")

@@ -19,16 +19,16 @@ from onnxunlearn.engines.batching import (
 from onnxunlearn.engines.tensor import Tensor, array_of, typed
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.lowering import lower
-from onnxunlearn.relevance import seeds
+from onnxunlearn.relevance import starts
 from onnxunlearn.relevance.compile import (
-    SEED,
+    START,
     RelevanceGraph,
     compile_relevance,
     linear_weights,
 )
 from onnxunlearn.relevance.composites import Composite
 from onnxunlearn.relevance.patterns import Patterns, estimate_patterns
-from onnxunlearn.relevance.seeds import Seed
+from onnxunlearn.relevance.starts import Start
 from onnxunlearn.reverse import path_between
 from onnxunlearn.reverse.measure import Measure, Shapes
 from onnxunlearn.reverse.recognise import recognise
@@ -90,11 +90,11 @@ class Propagator:
         self._measures: dict[Model, Measure] = {}
 
     def run(
-        self, feeds: Feeds, targets: np.ndarray, size: int, seed: Seed = seeds.logit
+        self, feeds: Feeds, targets: np.ndarray, size: int, start: Start = starts.logit
     ) -> Iterator[RelevanceBatch]:
         """Relevance of every sample, in batches of `size`.
 
-        targets: int [N], the class whose logit is shared out, or what `seed` makes of it; or a whole seed,
+        targets: int [N], the class whose logit is shared out, or what `start` makes of it; or a whole start,
         float [N, classes].
         """
         for batch in batches(feeds, batch_size(feeds, size, self.model.batch_size)):
@@ -108,7 +108,7 @@ class Propagator:
             # The last batch may be padded; what the padding is asked for does not matter.
             wanted = targets[batch.start : batch.start + batch.count]
             wanted = np.resize(wanted, (len(scores), *targets.shape[1:]))
-            recorded[SEED] = (wanted if wanted.ndim > 1 else seed(flat, wanted)).reshape(scores.shape)
+            recorded[START] = (wanted if wanted.ndim > 1 else start(flat, wanted)).reshape(scores.shape)
             records = {n: typed(recorded[n], self.dtype) for n in prepared.graph.records}
             values = self._propagating(prepared).run({**records, **prepared.graph.fed})
             yield RelevanceBatch(
@@ -164,7 +164,7 @@ class Propagator:
                 self.patterns,
             )
             inputs = {i.name for i in self.model.inputs}
-            exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {SEED}]
+            exposed = [n for n in (*graph.records, self.logits.tensor) if n not in inputs | {START}]
             self._prepared[key] = _Prepared(graph, seen.model, tuple(exposed))
         return self._prepared[key]
 

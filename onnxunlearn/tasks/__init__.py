@@ -40,5 +40,9 @@ def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes, name: str =
     """The task called `name`; by default the one that these probes pose: one class a sample, or several where
     their labels say so. Raises InputError for an unknown name, or a task that does not go with the model."""
     if name != AUTO:
-        return task.choose(name)(logits, forget)
+        with task.answers_for(name):
+            found = task.choose(name)(logits, forget)
+            if not isinstance(found, Task):
+                raise TypeError(f"it gave {type(found).__name__}, not a Task")
+        return found
     return (SingleLabel if probes.labels is None else MultiLabel)(logits, forget)

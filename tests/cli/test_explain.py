@@ -79,7 +79,7 @@ def test_earlier_pictures_need_overwrite(files: Path) -> None:
         ((*BASE, "--target", "0", "--samples", "0", "-o", "out"), "--samples"),
         ((*BASE, "--target", "0", "--compare", "names.txt", "-o", "out"), "not an ONNX file"),
         ((*BASE, "--target", "0", "--compare", "nowhere.onnx", "-o", "out"), "no such file"),
-        ((*BASE, "--target", "0", "--seed", "hope", "-o", "out"), "--seed"),
+        ((*BASE, "--target", "0", "--start", "hope", "-o", "out"), "--start"),
     ],
 )
 def test_mistakes_are_one_line_and_leave_nothing_behind(

@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -97,6 +98,53 @@ def test_a_plan_that_lies_about_a_tensor_is_refused() -> None:
     for false in ({"tensor": "v"}, {"shape": (4,)}, {"kind": "INT32"}):
         with pytest.raises(InputError, match="of another type or shape than the model has"):
             replace(plan, changes=(replace(change, **false),)).arrays(model)
+
+
+def test_plans_compare_bit_for_bit() -> None:
+    model = model_of(TensorProto.FLOAT, (3,))
+    plan = Plan.of(model, {"w": np.full(3, 9, np.float32)}, {}, {})
+    same, other = Plan.from_bytes(plan.to_bytes()), Plan.of(model, {"w": np.full(3, 8, np.float32)}, {}, {})
+    assert plan == same
+    assert len({*plan.changes, *same.changes}) == 1
+    assert plan != other
+    assert plan.changes[0] != object()
+
+
+def test_no_flipped_bit_is_more_than_an_input_error() -> None:
+    data = Plan.of(
+        model_of(TensorProto.FLOAT, (40,)), {"w": np.arange(40, dtype=np.float32)}, {}, {}
+    ).to_bytes()
+    for bit in range(0, 8 * len(data), 3):
+        flipped = bytearray(data)
+        flipped[bit // 8] ^= 1 << bit % 8
+        with suppress(InputError):  # anything else is a failure
+            Plan.from_bytes(bytes(flipped))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"original": "', '"original": 5, "was": "'),
+        ('"data": {}', '"data": null'),
+        ('"about": {}', '"about": "x"'),
+        ('"changes": [', '"changes": 7, "were": ['),
+        ("{", "[" * 200_000),
+        ("    16\n", "    99999999999\n"),
+        ("{", "{" + " " * (1 << 27)),
+    ],
+    ids=["original", "data", "about", "changes", "nested", "long", "bomb"],
+)
+def test_a_plan_whose_parts_are_of_other_kinds_is_one_line(old: str, new: str) -> None:
+    data = Plan.of(model_of(TensorProto.FLOAT, (4,)), {"w": np.ones(4, np.float32)}, {}, {}).to_bytes()
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        header, content = archive.read("plan.json").decode(), archive.read("changes")
+    assert old in header
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("plan.json", header.replace(old, new, 1))
+        archive.writestr("changes", content)
+    with pytest.raises(InputError, match=r"^not a plan, or a damaged one"):
+        Plan.from_bytes(file.getvalue())
 
 
 @pytest.mark.parametrize("damage", ["empty", "text", "cut", "schema", "length", "type", "shape"])

@@ -137,7 +137,7 @@ def test_the_small_print_says_how_to_make_it_again(tmp_path: Path) -> None:
     import hashlib
 
     data, other = image_model(), edited(image_model())
-    draw(data, IMAGES, tmp_path, 1, compare=other, samples=2, seed="contrast")
+    draw(data, IMAGES, tmp_path, 1, compare=other, samples=2, start="contrast")
     text = Page(page_of(tmp_path)).text
     for fact in (
         hashlib.sha256(data).hexdigest(),

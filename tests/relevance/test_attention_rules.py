@@ -27,14 +27,14 @@ def propagate(
     engine: str = "onnxruntime",
     composite: Composite | None = None,
 ) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Relevances from logit `target`, and that seed [N, classes]."""
+    """Relevances from logit `target`, and that start [N, classes]."""
     logits = Logits("logits", "logits", 0, None)
     rules = composite or Composite("base", BASE)
     propagator = Propagator(model, logits, create_engine(engine), rules, tensors)
     (batch,) = propagator.run({"x": x}, np.full(len(x), target), len(x))
-    seed = np.zeros_like(batch.logits)
-    seed[:, target] = batch.logits[:, target]
-    return dict(batch.relevance), seed
+    start = np.zeros_like(batch.logits)
+    start[:, target] = batch.logits[:, target]
+    return dict(batch.relevance), start
 
 
 def test_pass_keeps_relevance() -> None:

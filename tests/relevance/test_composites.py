@@ -96,6 +96,9 @@ def test_from_a_file(tmp_path: Path) -> None:
         ("- conv: gamma(gama=1)", "gama"),
         ("- [", "not YAML"),
         ("- conv: epsilon(epsilon=-1e400)", "not -inf"),
+        ("- conv: epsilon(epsilon=-1)", "epsilon must be 0 or more, not -1"),
+        ("- conv: alpha2beta1(alpha=0.5)", "alpha must be 1 or more, not 0.5"),
+        ("- conv: zplus(bias=5)", "bias must be True or False, not 5"),
         ("[" * 1500 + "]" * 1500, "nested too deep"),
         ("- dense: {a: b}", "what is given for 'dense' is a dict; expected a rule's name"),
         (

@@ -44,7 +44,7 @@ def test_logits_that_are_not_numbers() -> None:
 def test_relevances_that_are_not_finite() -> None:
     """The logit is 0, its slope is infinite."""
     with pytest.raises(InputError, match="relevance at 'x' is not finite with composite 'gradient'"):
-        explain(network(("Sqrt", ["x"], "h")), {"x": X[2:]}, 0, seed="contrast", composite="gradient")
+        explain(network(("Sqrt", ["x"], "h")), {"x": X[2:]}, 0, start="contrast", composite="gradient")
 
 
 def test_zero_everywhere(caplog: pytest.LogCaptureFixture) -> None:

@@ -10,7 +10,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Model, as_float64, expose, find_layers, find_logits, load
 from onnxunlearn.graph.flow import sources
 from onnxunlearn.neurons import neuron_relevance
-from onnxunlearn.relevance import SEED, Propagator, parse_composite, seeds
+from onnxunlearn.relevance import START, Propagator, parse_composite, starts
 from tests.relevance.networks import networks
 from tests.sample_paths import SAMPLES
 
@@ -113,16 +113,16 @@ def test_engines_agree_on_the_sample_models(name: str, composite: str) -> None:
     tensors = ["x", *(layer.output for layer in find_layers(model))]
     propagator = Propagator(model, logits, create_engine("onnxruntime"), parse_composite(composite), tensors)
     graph = propagator.compiled({"x": x})
-    inner = [n for n in graph.records if n not in {"x", SEED}]
+    inner = [n for n in graph.records if n not in {"x", START}]
     activations: list[dict[str, np.ndarray]] = []
     relevances: list[dict[str, np.ndarray]] = []
     for engine in ("onnxruntime", "numpy", "torch"):
         runner = create_engine(engine)
         activations.append(runner.session(expose(model, [*inner, logits.tensor])).run({"x": x}))
         seen = {**activations[0], "x": x}
-        feeds = {n: seen[n] for n in graph.records if n != SEED}
-        seed = seeds.logit(seen[logits.tensor], np.arange(8))
-        relevances.append(runner.session(graph.model).run({**feeds, SEED: seed}))
+        feeds = {n: seen[n] for n in graph.records if n != START}
+        start = starts.logit(seen[logits.tensor], np.arange(8))
+        relevances.append(runner.session(graph.model).run({**feeds, START: start}))
     for found in (activations, relevances):
         for other in found[1:]:
             for tensor, values in found[0].items():

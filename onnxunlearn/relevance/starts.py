@@ -1,4 +1,4 @@
-"""What is shared out: the relevance put on the logits. A seed is a function of the logits [N, classes]."""
+"""What is shared out: the relevance put on the logits. A start is a function of the logits [N, classes]."""
 
 from collections.abc import Callable
 
@@ -7,12 +7,12 @@ import numpy as np
 from onnxunlearn.errors import InputError
 from onnxunlearn.registry import Registry
 
-#: (logits [n, classes], class of each sample [n]) -> seed [n, classes]
-Seed = Callable[[np.ndarray, np.ndarray], np.ndarray]
-seed: Registry[Seed] = Registry("seed")
+#: (logits [n, classes], class of each sample [n]) -> start [n, classes]
+Start = Callable[[np.ndarray, np.ndarray], np.ndarray]
+start: Registry[Start] = Registry("start")
 
 
-@seed("logit")
+@start("logit")
 def logit(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The class's logit: what speaks for the class."""
     rows, made = np.arange(len(logits)), np.zeros_like(logits)
@@ -20,7 +20,7 @@ def logit(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return made
 
 
-@seed("contrast")
+@start("contrast")
 def contrast(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The class's logit minus the strongest other one: what speaks for the class and not for its rival."""
     rows, made = np.arange(len(logits)), logit(logits, targets)
@@ -31,7 +31,7 @@ def contrast(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     return made
 
 
-@seed("contrast-mean")
+@start("contrast-mean")
 def contrast_mean(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """The class's logit minus the mean of the others."""
     rows, made = np.arange(len(logits)), -logits / (logits.shape[1] - 1)
@@ -40,12 +40,12 @@ def contrast_mean(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
 
 
 def given(array: np.ndarray, samples: int, classes: int) -> np.ndarray:
-    """A user's seed, [N, classes] or [classes] for all. Raises InputError for another shape."""
+    """A user's start, [N, classes] or [classes] for all. Raises InputError for another shape."""
     if array.shape == (classes,):
         array = np.broadcast_to(array, (samples, classes))
     if array.shape != (samples, classes) or array.dtype.kind not in "fiu":
         raise InputError(
-            f"seed of shape {array.shape} and dtype {array.dtype}; expected numbers of shape "
+            f"start of shape {array.shape} and dtype {array.dtype}; expected numbers of shape "
             f"({samples}, {classes}) or ({classes},)"
         )
     return array
