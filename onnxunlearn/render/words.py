@@ -14,11 +14,18 @@ TITLES = {
     "forget": "to forget",
     "retain": "others",
 }
+#: columns that have a look of their own
+_LOOKS = ("original", "edited", "mask", "reference")
 NOT_MEASURED = "not measured"
 #: letters of a class's name in running text; tables have it whole
 _LONGEST = 60
 #: classes that a sentence names
 _NAMED = 5
+
+
+def look_of(column: str) -> str:
+    """The name of the style in which a model's figures are drawn."""
+    return column if column in _LOOKS else "other"
 
 
 def number(value: float, unit: str) -> str:
