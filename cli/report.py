@@ -11,6 +11,9 @@ from onnxunlearn.text import parse_json, read_text
 
 from . import console, options, reading
 
+#: options of run and audit that say how inputs are read and models run
+DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
+
 
 @click.command()
 @click.argument("report", type=reading.FILE, metavar="REPORT.json")

@@ -18,10 +18,7 @@ from onnxunlearn.render import Relevance, html
 from onnxunlearn.unlearn import Result, unlearn
 
 from . import console, findings, options, reading
-from .report import show
-
-#: options that say how inputs are read and models run
-_DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
+from .report import DRAWN_WITH, show
 
 
 @click.command()
@@ -125,9 +122,11 @@ def run(
         relevance = None
         if as_page and not dry_run:
             progress("drawing inputs")
-            asked = {name: shared[name] for name in _DRAWN_WITH}
+            asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
-            relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **asked)
+            relevance = heatmaps(
+                loaded, edited, data, result.findings.forget, result.labels, chose=True, **asked
+            )
     result.report["options"]["input_shapes"] = list(input_shapes)
     if not dry_run:
         _write(result, out, report_file, permissions_of(loaded.path) & 0o666, overwrite, relevance)
