@@ -52,8 +52,8 @@ class Relevance:
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 #: of a report alone
 NOT_HELD = Relevance(
-    why_not="Not shown: a report holds no inputs. The commands run and audit draw some with --html, where they have them; "
-    "the command explain draws them for any model and data."
+    why_not="Not shown: a report holds no inputs. The commands run and audit draw some with --html, where "
+    "they have them; the command explain draws them for any model and data."
 )
 
 
