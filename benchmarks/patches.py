@@ -25,6 +25,7 @@ from conversions import FORMATS
 from formats import FORGET, MODELS, SAMPLES, engine_for, images, in_type_of
 
 from onnxunlearn import load, unlearn
+from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.graph.external import data_file, locations
 from onnxunlearn.patches import Patch, apply_patch, make_patch
 
@@ -49,19 +50,29 @@ def models(name: str, number: int, folder: Path) -> dict[str, Path]:
     """The original in a format, and what each method makes of it."""
     place = folder / name / str(number)
     original = place / "model.onnx"
-    if not original.exists():
-        place.mkdir(parents=True)
+    if not whole(original):
+        place.mkdir(parents=True, exist_ok=True)
         probes = images(f"{name.partition('_')[0]}_probes")
         list(FORMATS.values())[number](SAMPLES / f"{name}.onnx", original, probes["x"])
     found = {"original": original}
     for method in METHODS:
         found[method] = place / f"{method}.onnx"
-        if not found[method].exists():
+        if not whole(found[method]):
             probes = images(f"{name.partition('_')[0]}_probes")
             model = load(original)
             data = {"x": in_type_of(model, probes["x"]), "y": probes["y"]}
-            unlearn(model, FORGET, data, method=method, engine=engine_for(model).name).save(found[method])
+            unlearn(model, FORGET, data, method=method, engine=engine_for(model).name).save(
+                found[method], overwrite=True
+            )
     return found
+
+
+def whole(path: Path) -> bool:
+    """Whether it is there with all of its data files, and not what an interrupted run has left."""
+    try:
+        return all(file.is_file() for file in files(path))
+    except (OnnxUnlearnError, OSError):
+        return False
 
 
 def files(path: Path) -> list[Path]:

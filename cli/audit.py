@@ -9,10 +9,11 @@ import click
 
 from onnxunlearn.examine import examine
 from onnxunlearn.graph import check_output, permissions_of, replacing
+from onnxunlearn.pictures import heatmaps
 from onnxunlearn.render import html
 
 from . import console, findings, options, reading
-from .report import show
+from .report import DRAWN_WITH, show
 
 
 @click.command()
@@ -104,9 +105,13 @@ def audit(
             progress=progress,
             **shared,
         )
+        if as_page:
+            progress("drawing inputs")
+            asked = {name: shared[name] for name in DRAWN_WITH}
+            relevance = heatmaps(before, after, data, found.forget, found.names, **asked)
     if as_page:
         with replacing(page, permissions_of(after.path) & 0o666) as file:
-            file.write(html(found.to_json()))
+            file.write(html(found.to_json(), relevance))
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:

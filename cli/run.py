@@ -19,10 +19,7 @@ from onnxunlearn.render import NOT_HELD, Relevance, check_paper, paper, paper_pa
 from onnxunlearn.unlearn import Result, unlearn
 
 from . import console, findings, options, reading
-from .report import show
-
-#: options that say how inputs are read and models run
-_DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
+from .report import DRAWN_WITH, show
 
 
 @click.command()
@@ -133,9 +130,11 @@ def run(
         relevance = NOT_HELD
         if as_page and not dry_run:
             progress("drawing inputs")
-            drawn = {name: shared[name] for name in _DRAWN_WITH}
+            asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
-            relevance = heatmaps(loaded, edited, data, result.findings.forget, result.labels, **drawn)
+            relevance = heatmaps(
+                loaded, edited, data, result.findings.forget, result.labels, chose=True, **asked
+            )
     told = result.told(input_shapes)
     if not dry_run:
         private = permissions_of(loaded.path) & 0o666

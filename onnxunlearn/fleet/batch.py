@@ -49,7 +49,7 @@ def batch(
                 records[request.name] = found
             else:
                 at.mkdir(exist_ok=True)
-                jobs.append(Job(request, at, budget.estimate(request.model)))
+                jobs.append(Job(request, at))
 
         def say(names: list[str]) -> None:
             ended = [record for record in records.values() if record is not None]

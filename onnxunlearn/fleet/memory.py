@@ -2,29 +2,55 @@
 
 import os
 import re
+from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
+from math import prod
 from pathlib import Path
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, OnnxUnlearnError
+from onnxunlearn.graph import load, parse_shapes, with_input_shapes
 
 #: share of the memory available that is used unless the user says otherwise
 SHARE = 0.8
-#: bytes that a process takes for a tiny model; how many times a model's bytes it takes beyond (docs/fleet.md)
-FLOOR, FACTOR = 256 << 20, 64
+#: bytes that a process takes for a tiny model; how many times a model's bytes it takes beyond, and how many
+#: times those of all activations of a batch (docs/fleet.md)
+FLOOR, FACTOR, BATCHES = 384 << 20, 64, 2
+_FLOAT = 4
+#: of a larger model the activations are not looked at: its bytes alone say more than these would add
+_LARGE = 256 << 20
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 #: limit and use of a container
 _LIMIT, _USED = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
 
 
-def estimate(model: Path) -> int:
-    """Bytes that unlearning takes at most, by the size of the model's file and of those beside it whose names
-    begin with its own, as data files' do. 0 bytes of a file that is not there: it will fail soon enough."""
+def estimate(model: Path, shapes: Sequence[str] = (), batch_size: int = 0) -> int:
+    """Bytes that unlearning takes at most: by the size of the model's file and of those beside it whose names
+    begin with its own, as data files' do; and by its activations. 0 bytes of a file that is not there, or no
+    model: it will fail soon enough.
+
+    shapes: of inputs, as --input-shapes takes them. Sizes that stay unknown count as 1.
+    """
     size = 0
     with suppress(OSError):
         for file in os.scandir(model.parent):
             if file.name == model.name or re.fullmatch(rf"{re.escape(model.name)}[._-]?data.*", file.name):
                 size += file.stat().st_size
-    return FLOOR + FACTOR * size
+    values = 0
+    with suppress(OSError, OnnxUnlearnError):
+        if batch_size and size <= _LARGE:
+            found = os.stat(model)
+            values = _activations(model, tuple(shapes), found.st_ino, found.st_size, found.st_mtime_ns)
+    return FLOOR + FACTOR * size + BATCHES * _FLOAT * batch_size * values
+
+
+@cache
+def _activations(path: Path, shapes: tuple[str, ...], *_: int) -> int:
+    """Values of all activations of one sample; many requests are about the same model. Raises
+    OnnxUnlearnError."""
+    model = with_input_shapes(load(path), parse_shapes(shapes))
+    known = (model.shapes.get(name, ()) for name in model.activations)
+    return sum(prod(size or 1 for size in sizes[1:]) for sizes in known)
 
 
 def available() -> int | None:

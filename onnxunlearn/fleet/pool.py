@@ -8,24 +8,34 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from multiprocessing.connection import wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from onnxunlearn.fleet.memory import estimate
 from onnxunlearn.fleet.request import Request
 
 #: what each process would import by itself, a second of work
 _PRELOADED = ["onnxunlearn.fleet.work"]
+#: how many of those that wait are looked at for one that fits: what they cost must be found out first
+_NEXT = 50
 _LATE = "took longer than {:g} s and was stopped; give more --timeout"
 
 
 @dataclass(frozen=True)
 class Job:
-    """cost: bytes of memory it is taken to need."""
+    """told: bytes of memory it is taken to need; None: as much as is estimated, once somebody asks."""
 
     request: Request
     folder: Path
-    cost: int
+    told: int | None = None
+
+    @cached_property
+    def cost(self) -> int:
+        if self.told is not None:
+            return self.told
+        return estimate(self.request.model, self.request.input_shapes, self.request.batch_size)
 
 
 @dataclass(frozen=True)
@@ -105,13 +115,13 @@ def _starter() -> Callable[..., BaseProcess]:
 
 
 def _next(waiting: Sequence[Job], running: Sequence[_Running], limits: Limits) -> Job | None:
-    """The first that fits."""
+    """The first that fits, of those that are next."""
     if not waiting or len(running) >= limits.workers:
         return None
     if not running or limits.memory is None:
         return waiting[0]
     left = limits.memory - sum(each.job.cost for each in running)
-    return next((job for job in waiting if job.cost <= left), None)
+    return next((job for job in waiting[:_NEXT] if job.cost <= left), None)
 
 
 def _patience(running: Sequence[_Running], limits: Limits) -> float | None:

@@ -99,7 +99,7 @@ def about_run(
         "changes": {**changes.to_json(), "notes": dict(notes)},
         "warnings": [*not_finite(files.model), *labels.notes],
         "seconds": {name: round(value, 3) for name, value in seconds.items()},
-        "note": NOTE,
+        "note": f"{NOTE} {DEPENDS}",
     }
 
 
@@ -133,4 +133,11 @@ NOTE = (
     "says on which side the figure alone is, and is null where it does not count. Probes made from the model "
     "(`made`) look real to the model alone: figures on them say little of real inputs. Nothing here is a "
     "statement about legal compliance."
+)
+#: what a reader of a run's report has to know besides; measured in docs/stability.md
+DEPENDS = (
+    "The same file comes of the same model, probes, options and seed, with these versions and this engine on "
+    "the same kind of processor; the number of threads made no difference where that was tried. The batch "
+    "size is one of the options: where a model takes the range of its activations from the batch "
+    "(DynamicQuantizeLinear), another size may give another file."
 )

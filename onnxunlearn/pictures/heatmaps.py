@@ -33,10 +33,17 @@ _FOR, _AGAINST = (200, 30, 45), (50, 125, 225)
 
 
 def heatmaps(
-    model: Model, edited: Model, data: Source | None, forget: Sequence[int], labels: Labels, **options: Any
+    model: Model,
+    edited: Model,
+    data: Source | None,
+    forget: Sequence[int],
+    labels: Labels,
+    *,
+    chose: bool = False,
+    **options: Any,
 ) -> Relevance:
-    """The first samples of the first class to forget. options: engine, providers, output_name, preprocess and
-    batch_size, as `draw` has them.
+    """The first samples of the first class to forget. chose: whether some may have chosen the edit. options:
+    engine, providers, output_name, preprocess and batch_size, as `draw` has them.
 
     Where they cannot be drawn, the reason in their place: no report fails for want of a picture.
     """
@@ -47,7 +54,7 @@ def heatmaps(
     if not all(_is_there_twice(file) for file in source_files(data)):
         return Relevance(why_not="Not shown: the inputs came through a pipe, which gives them once.")
     try:
-        return _drawn(model, edited, data, forget[0], labels, **options)
+        return _drawn(model, edited, data, forget[0], labels, chose, **options)
     except OnnxUnlearnError as error:
         return Relevance(why_not=f"Not shown: {one_line(error)}.")
 
@@ -63,6 +70,7 @@ def _drawn(
     data: Source,
     target: int,
     labels: Labels,
+    chose: bool,
     *,
     engine: str = "onnxruntime",
     providers: Sequence[str] = ("cpu",),
@@ -95,7 +103,8 @@ def _drawn(
     name = labels.short(target)
     return Relevance(
         tuple(_samples(images, pair, name, labels)),
-        f"The first {len(which)} inputs of {name} given; some may have chosen the edit. Red speaks "
+        f"The first {len(which)} inputs of {name} given{'; some may have chosen the edit' if chose else ''}. "
+        "Red speaks "
         f"for {name}, blue against it (layer-wise relevance propagation, {rules.name}); all share one scale.",
     )
 

@@ -4,12 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from onnxunlearn.judge import Measured, Row
-from onnxunlearn.render.words import NOT_MEASURED, TITLES, between, number
+from onnxunlearn.render.curves import Curves
+from onnxunlearn.render.words import NOT_MEASURED, TITLES, between, look_of, number
 
 #: the full length of a bar; of other units it is the largest figure
 _FULL = {"percent": 100.0, "": 1.0, "bits": 1.0, "alike": 1.0}
-#: those that have a look of their own
-_MODELS = ("original", "edited", "mask", "reference")
 
 
 @dataclass(frozen=True)
@@ -38,7 +37,8 @@ class Group:
 
 @dataclass(frozen=True)
 class Chart:
-    """caption: what is seen. what: heading of the groups' column. ends: of the axis. notes: below."""
+    """caption: what is seen. what: heading of the groups' column. ends: of the axis. notes: below. curves:
+    the same figures as lines, above."""
 
     title: str
     key: str
@@ -47,12 +47,13 @@ class Chart:
     groups: Sequence[Group]
     ends: tuple[str, str] = ("0", "100\u202f%")
     notes: Sequence[str] = field(default=())
+    curves: Curves | None = None
 
 
 def bar(column: str, measured: Measured, unit: str, full: float | None = None) -> Bar:
     """Of one figure. full: what the whole length stands for."""
     unit = measured.unit or unit
-    look = column if column in _MODELS else "other"
+    look = look_of(column)
     label = TITLES.get(column, column)
     if measured.value is None:
         return Bar(label, look, NOT_MEASURED)

@@ -46,8 +46,8 @@ class Relevance:
 
 #: of a report alone
 NOT_HELD = Relevance(
-    why_not="Not shown: a report holds no inputs. The command run draws some with --html, where it has them; "
-    "the command explain draws them for any model and data."
+    why_not="Not shown: a report holds no inputs. The commands run and audit draw some with --html, where "
+    "they have them; the command explain draws them for any model and data."
 )
 
 

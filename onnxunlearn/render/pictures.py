@@ -6,6 +6,7 @@ from typing import Any
 from onnxunlearn.judge import Findings, Measured
 from onnxunlearn.judge.row import MODELS
 from onnxunlearn.render.charts import Bar, Chart, Group, bar, group
+from onnxunlearn.render.curves import curves
 from onnxunlearn.render.words import class_name, count, many
 
 #: classes of which each has its bars; of more than these the WORST
@@ -153,6 +154,7 @@ def _tables_of_attacks(findings: Findings) -> Iterator[Chart]:
             [group(row) for row in own],
             ("0", "100\u202f%") if all(row.unit == "percent" for row in own) else ("0", ""),
             notes=tuple(dict.fromkeys(row.note for row in own if row.note)),
+            curves=curves(own) if not layers else None,
         )
 
 

@@ -15,6 +15,8 @@ TITLES = {
     "forget": "to forget",
     "retain": "others",
 }
+#: columns that have a look of their own
+_LOOKS = ("original", "edited", "mask", "reference")
 NOT_MEASURED = "not measured"
 #: control characters and lone surrogates, which no page may hold; and what turns the order of letters
 #: around, by which a name could rearrange what stands behind it
@@ -23,6 +25,11 @@ _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud
 _LONGEST = 60
 #: classes that a sentence names
 _NAMED = 5
+
+
+def look_of(column: str) -> str:
+    """The name of the style in which a model's figures are drawn."""
+    return column if column in _LOOKS else "other"
 
 
 def number(value: float, unit: str) -> str:

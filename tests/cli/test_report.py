@@ -18,6 +18,7 @@ def test_a_run_leaves_the_page_that_its_report_makes(folder: Path) -> None:
     assert f"page:    {page.name} (" in ran.out
     written = json.loads((folder / "m.unlearned.report.json").read_text())
     assert written["written"] == ["m.unlearned.onnx", "m.unlearned.report.json", page.name]
+    assert "some may have chosen the edit" in page.read_text()
     assert page.read_text().count("<img ") == 3 * 4  # four inputs: as they are, before, after
     assert onnxunlearn("report", "m.unlearned.report.json", "-o", "again.html").code == 0
     own = '<div id="relevance">'
@@ -56,6 +57,8 @@ def test_an_audit_leaves_a_page_beside_the_edited_model(folder: Path) -> None:
     page = (folder / "m.audit.html").read_text()
     assert "audit of an edited model" in page
     assert "Traces by layer" in page
+    assert page.count("<img ") == 3 * 4
+    assert "The first 4 inputs of class 3 given. Red" in page
     assert "m.audit.html: exists already" in onnxunlearn(*audit).err
     (folder / "pages").mkdir()
     onnxunlearn(*audit, "--report", "pages", "--no-layers", "--json")

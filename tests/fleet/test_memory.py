@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
+import numpy as np
+import onnx
 import pytest
+from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.fleet import memory, parse_memory
@@ -26,6 +29,43 @@ def test_data_files_count(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"\0" * size)
     assert memory.estimate(tmp_path / "m.onnx") == memory.FLOOR + memory.FACTOR * 1110
     assert memory.estimate(tmp_path / "gone.onnx") == memory.FLOOR
+
+
+def test_activations_count_by_the_batch(tmp_path: Path) -> None:
+    """The same few weights on more pixels: the file is no larger, its activations are."""
+
+    def activations(pixels: int | None, *shapes: str) -> int:
+        path = image_model(tmp_path, pixels)
+        rest = memory.FLOOR + memory.FACTOR * path.stat().st_size
+        return (memory.estimate(path, shapes, 32) - rest) // (memory.BATCHES * 4 * 32)
+
+    for pixels in (8, 64):
+        by_hand = 3 * pixels**2 + 2 * 5 * pixels**2 + 5 + 4
+        assert activations(pixels) == by_hand
+        assert activations(None, f"x:1,3,{pixels},{pixels}") == by_hand
+    assert activations(None) < activations(8), "sizes that nobody gave count as 1"
+    (tmp_path / "bad.onnx").write_bytes(b"junk")
+    assert memory.estimate(tmp_path / "bad.onnx", (), 32) == memory.FLOOR + memory.FACTOR * 4
+
+
+def image_model(folder: Path, pixels: int | None) -> Path:
+    """Conv to 5 channels, Relu, mean, Gemm to 4 classes."""
+    weights = {"w": (5, 3, 3, 3), "v": (5, 4)}
+    graph = helper.make_graph(
+        [
+            helper.make_node("Conv", ["x", "w"], ["a"], pads=[1, 1, 1, 1]),
+            helper.make_node("Relu", ["a"], ["r"]),
+            helper.make_node("ReduceMean", ["r"], ["m"], axes=[2, 3], keepdims=0),
+            helper.make_node("Gemm", ["m", "v"], ["y"]),
+        ],
+        "images",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", 3, pixels, pixels])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 4])],
+        [numpy_helper.from_array(np.ones(s, np.float32), name) for name, s in weights.items()],
+    )
+    path = folder / f"{pixels}.onnx"
+    onnx.save(helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)]), path)
+    return path
 
 
 def test_a_container_has_less(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,11 +69,36 @@ def report(
     **about: Any,
 ) -> dict[str, Any]:
     """What a run or an audit would write of `each` samples a class: the edited model takes those to forget
-    for the next class; the others, but for one in ten of the last class, are right. about: in place of ABOUT.
+    for the next class; the others, but for one in ten of the last class, are right. reference: then it was
+    fine-tuned, too. about: in place of ABOUT.
     """
     text = _text(classes, forget, tuple(names), each, reference, tags, made, attacked)
     model = {**ABOUT["model"], "labels": labels_json(names), "classes": classes}
-    return {**json.loads(text), **{**json.loads(json.dumps(ABOUT)), "model": model}, **about}
+    found = {**json.loads(text), **{**json.loads(json.dumps(ABOUT)), "model": model}, **about}
+    found["rows"] += fine_tuned() if reference else []
+    return found
+
+
+def fine_tuned() -> list[dict[str, Any]]:
+    """Rows as the attack makes them; after 100 steps the reference could not be measured."""
+
+    def measured(value: float | None) -> dict[str, Any]:
+        low, high = (None, None) if value is None else (value - 4, min(value + 4, 100))
+        return {"value": value, "low": low, "high": high, "samples": 160}
+
+    found = {20: (10.0, 90.0, 12.0), 30: (30.0, 96.0, 28.0), 100: (88.0, 99.0, None)}
+    return [
+        {
+            "name": f"fine-tune {steps}",
+            "title": f"fine-tuned, {steps} steps",
+            "unit": "percent",
+            "table": "to forget, after fine-tuning on 20 a class",
+            "values": dict(zip(("edited", "mask", "reference"), map(measured, values), strict=True)),
+            "note": "",
+            "by": "attack fine-tune",
+        }
+        for steps, values in found.items()
+    ]
 
 
 @cache

@@ -24,8 +24,8 @@ CHROMIUM = next((path for name in _NAMES if (path := shutil.which(name))), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"needs one on the PATH of {', '.join(_NAMES)}")
 PHONE, SCREEN = 360, 1280
 SIZES = [(PHONE, "light"), (PHONE, "dark"), (SCREEN, "light"), (SCREEN, "dark")]
-#: elements that are wider inside than they are; bars clip the ends of their bounds
-TOO_WIDE = """() => [...document.querySelectorAll("body *:not([aria-hidden])")]
+#: elements that are wider inside than they are; bars clip the ends of their bounds, and drawings have none
+TOO_WIDE = """() => [...document.querySelectorAll("body *:not([aria-hidden], svg *)")]
   .filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth > 2)
   .filter(e => getComputedStyle(e).display != "inline")
   .map(e => `${e.tagName}.${e.className}: ${e.textContent.slice(0, 40)}`)"""

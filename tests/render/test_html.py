@@ -102,7 +102,8 @@ def test_every_section_is_there_and_headings_are_in_order(options: dict[str, Any
 def test_it_needs_nothing_from_elsewhere_and_runs_nothing(options: dict[str, Any]) -> None:
     found = page(**options)
     names = {tag for tag, _ in found.tags}
-    assert names.isdisjoint({"script", "link", "iframe", "object", "embed", "form", "base", "svg", "video"})
+    assert names.isdisjoint({"script", "link", "iframe", "object", "embed", "form", "base", "video"})
+    assert names.isdisjoint({"foreignobject", "image", "use", "animate", "set"})
     assert not re.search(r"url\(|@import|https?:|//", found.style)
     for tag, attributes in found.tags:
         assert not [name for name in attributes if name.startswith("on")]
@@ -207,6 +208,20 @@ def test_every_registered_figure_and_attack_is_on_the_page_of_an_audit() -> None
     assert registered - {row.by for row in found.rows} == {"figure other-outputs"}  # there are none
     titles = {cell for row in Page(html(found.to_json())).rows for cell in row}
     assert {row.title for row in found.rows} <= titles
+
+
+def test_what_was_taken_again_and_again_is_drawn_as_lines() -> None:
+    found = page(reference=True)
+    drawn = [attributes for name, attributes in found.tags if name in ("g", "polyline")]
+    looks = [each["class"] for each in drawn if "class" in each]
+    points = [str(each["points"]).split() for each in drawn if "points" in each]
+    assert looks == ["edited", "mask", "reference"]
+    assert [len(line) for line in points] == [3, 3, 2]
+    (_, before), (right, after) = (tuple(map(float, points[0][i].split(","))) for i in (0, 2))
+    assert right == 268
+    assert before == pytest.approx(160 - 1.48 * 10, abs=0.06)
+    assert after == pytest.approx(160 - 1.48 * 88, abs=0.06)
+    assert page().all("polyline") == []
 
 
 def test_a_thousand_classes_stay_small_and_readable() -> None:
