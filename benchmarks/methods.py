@@ -58,7 +58,7 @@ def measure(judge: Judge, forget: int, method: str) -> Row:
 def _unlearned(judge: Judge, forget: int, method: str) -> Row:
     path, parameters = trained_path(judge.trained.name), {}
     if method == "lra-npp published":
-        method, parameters = "lra-npp", as_published(judge.trained)
+        method, parameters = "lra-npp", as_published(path, judge.trained.kind)
     start, cpu = time.perf_counter(), time.process_time()
     result = unlearn(path, forget, judge.probes, method=method, parameters=parameters)
     row: Row = {"seconds": time.perf_counter() - start, "cpu seconds": time.process_time() - cpu}

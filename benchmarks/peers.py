@@ -1,5 +1,6 @@
 """Two peers that are not methods of this package: LRA-NPP as published, and a pruning of neurons in torch."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,16 +25,16 @@ _PUBLISHED: dict[Kind, tuple[float, float]] = {
 }
 
 
-def as_published(trained: Trained) -> dict[str, Any]:
-    """Parameters of `lra-npp` as in the paper, k and m as the same shares of the head's width.
+def as_published(path: Path, kind: Kind) -> dict[str, Any]:
+    """Parameters of `lra-npp` as in the paper, k and m as the same shares of the width of the file's head.
 
     Counts over the class's probes alone, weights set to zero, the head and the rows of the layer before it;
     no budget decides. LRP-epsilon with 0.1 is the default of `lra-npp` as well.
     Source: Chang et al. 2024, arXiv:2410.23693, and github.com/ChangWenhan/LRA-NPP-Unlearning.
     """
-    model = load(trained_path(trained.name))
+    model = load(path)
     width = find_head(model, find_logits(model)).weight.shape[1]
-    k, m = (max(1, round(share * width)) for share in _PUBLISHED[trained.kind])
+    k, m = (max(1, round(share * width)) for share in _PUBLISHED[kind])
     return {"k": k, "m": m, "layers": 1, "subtract": False, "perturb": "zero"}
 
 

@@ -25,8 +25,8 @@ OPSETS: dict[Style, int] = {"folded": 17, "unfused": 17, "dynamo": 18}
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
 
-def export(model: nn.Module, path: Path, style: Style) -> None:
-    """Write `model` as one ONNX file with input `x`, output `logits` and a dynamic batch axis.
+def export(model: nn.Module, path: Path, style: Style, shape: tuple[int, ...] = (1, 28, 28)) -> None:
+    """Write `model` as one ONNX file with input `x` [N, *shape], output `logits` and a dynamic batch axis.
 
     `folded` is the TorchScript exporter, which merges batch normalisations into convolutions; `unfused`
     is the same exporter told to keep them; `dynamo` is the newer exporter.
@@ -48,7 +48,7 @@ def export(model: nn.Module, path: Path, style: Style) -> None:
         warnings.simplefilter("ignore")  # the TorchScript exporter is deprecated, and wanted here
         torch.onnx.export(
             model,
-            (torch.zeros(2, 1, 28, 28),),
+            (torch.zeros(2, *shape),),
             path,
             input_names=["x"],
             output_names=["logits"],

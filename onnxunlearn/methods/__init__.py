@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pxp, ssd, svd
+from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pour, pxp, ssd, svd
 from onnxunlearn.methods.erase.erase import DEPTHS
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
@@ -31,6 +31,7 @@ __all__ = [
     "mask",
     "method",
     "neuron_mask",
+    "pour",
     "pxp",
     "run_method",
     "ssd",
