@@ -1,4 +1,4 @@
-"""Functions of class scores that must not overflow, all over the last axis."""
+"""Functions of class scores that must not overflow, all over the last axis; and rows of bounded length."""
 
 import numpy as np
 
@@ -24,3 +24,15 @@ def entropy(probabilities: np.ndarray) -> np.ndarray:
     """In bits."""
     p = probabilities.astype(np.float64)
     return np.asarray(-(p * np.log2(np.maximum(p, np.finfo(p.dtype).tiny))).sum(axis=-1))
+
+
+def folded_rows(values: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """One row of at most `most` numbers a sample, of [N, ...]: more are added up with random signs, which
+    keeps distances (Achlioptas 2003), the same ones for the same seed."""
+    rows = values.reshape(len(values), -1)
+    folds = -(-rows.shape[1] // most)
+    if folds <= 1:
+        return rows
+    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), rows.shape[1])
+    padded = np.pad(rows * signs, ((0, 0), (0, folds * most - rows.shape[1])))
+    return np.asarray(padded.reshape(len(rows), folds, most).sum(axis=1))

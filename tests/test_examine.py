@@ -63,7 +63,7 @@ def test_hiding_passes_by_accuracy_and_is_missed_for_what_it_is() -> None:
 def test_the_reference_itself_meets_every_target() -> None:
     x, y = images("mnist_test")
     given = Probes({"x": x}, y, "test digits")
-    kinds = [name for name in attack if name != "fine-tune"]  # which takes long
+    kinds = [name for name in attack if not name.startswith("fine-tune")]  # which takes long
     found = examine(CNN, REFERENCE, "3", given, reference=REFERENCE, training=some(20), attacks=kinds)
     assert found.met
     assert found.statuses["unknown"] == found.statuses["missed"] == 0

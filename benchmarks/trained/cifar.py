@@ -33,8 +33,8 @@ class Split:
 
     def inputs(self, chosen: np.ndarray) -> np.ndarray:
         """What the network takes, float32 [n, 3, 32, 32]."""
-        scaled = (self.pixels[chosen].astype(np.float32) / 255 - np.float32(MEAN)) / np.float32(STD)
-        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2))
+        scaled = (self.pixels[chosen].astype(np.float32) / 255 - np.array(MEAN)) / np.array(STD)
+        return np.ascontiguousarray(scaled.transpose(0, 3, 1, 2), np.float32)
 
 
 def load(folder: Path) -> tuple[Split, Split]:

@@ -19,7 +19,7 @@ from onnxunlearn.reverse.bottlenecks import bottlenecks
 #: inverse of the weight of the penalty; steps of its solver
 _C, _STEPS = 0.1, 200
 #: tensors that are asked at most, and numbers of a sample, and of all samples, that are looked at: more are
-#: added up with random signs, which keeps distances (Achlioptas 2003)
+#: added up, see `folded_rows`
 _DEPTHS, _FEATURES, _NUMBERS = 12, 1 << 14, 1 << 25
 #: ops whose output holds the values of their input, in another shape
 _SAME = frozenset({"Reshape", "Flatten", "Transpose", "Identity", "Squeeze", "Unsqueeze", "Cast"})
@@ -37,8 +37,8 @@ def depth_tensors(bench: Workbench) -> list[str]:
 def likeness(values: Sequence[np.ndarray], y: np.ndarray, count: int, classes: int) -> np.ndarray:
     """The mean over depths of how likely each of `count` samples is of each class, [count, classes].
 
-    values: of each depth, rows of the examples, then of the samples (`rows_of`). y: the examples' classes,
-    which are those there are. Rare classes count as much as others.
+    values: of each depth, rows of the examples, then of the samples (`folded_rows`). y: the examples'
+    classes, which are those there are. Rare classes count as much as others.
     """
     known = np.unique(y)
     found = np.zeros((count, classes))
@@ -64,17 +64,6 @@ def likeness(values: Sequence[np.ndarray], y: np.ndarray, count: int, classes: i
 def row_length(samples: int, depths: int) -> int:
     """How many numbers each sample may have at each depth."""
     return max(1, min(_FEATURES, _NUMBERS // (samples * depths)))
-
-
-def rows_of(values: np.ndarray, most: int, seed: int) -> np.ndarray:
-    """One row of at most so many numbers a sample, from a tensor [N, ...]."""
-    rows = values.reshape(len(values), -1)
-    folds = -(-rows.shape[1] // most)
-    if folds == 1:
-        return rows
-    signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), rows.shape[1])
-    padded = np.pad(rows * signs, ((0, 0), (0, folds * most - rows.shape[1])))
-    return np.asarray(padded.reshape(len(rows), folds, most).sum(axis=1))
 
 
 def _in_span(examples: np.ndarray, rows: np.ndarray) -> np.ndarray:

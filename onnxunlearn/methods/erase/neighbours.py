@@ -7,9 +7,9 @@ import numpy as np
 
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import pooled
-from onnxunlearn.methods.erase.depths import depth_tensors, likeness, row_length, rows_of
+from onnxunlearn.methods.erase.depths import depth_tensors, likeness, row_length
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.numerics import softmax
+from onnxunlearn.numerics import folded_rows, softmax
 
 #: classes that are asked about at every depth, those with most of the probability
 _CANDIDATES = 32
@@ -33,10 +33,10 @@ def look(bench: Workbench, boundary: Sequence[str]) -> Seen:
     most = row_length(len(bench.probes), len(depths) or 1)
 
     def reduce(name: str, values: np.ndarray) -> np.ndarray:
-        return pooled(values, bench.head) if name == inner else rows_of(values, most, bench.seed)
+        return pooled(values, bench.head) if name == inner else folded_rows(values, most, bench.seed)
 
     found = bench.recorded(boundary, [*(n for n in depths if n != inner), inner], reduce)
-    rows = (rows_of(found.beside[n], most, bench.seed) for n in depths)
+    rows = (folded_rows(found.beside[n], most, bench.seed) for n in depths)
     return Seen(found.boundary, tuple(rows), found.beside[inner])
 
 

@@ -8,8 +8,11 @@ import pytest
 
 from onnxunlearn.graph import Model, load, patch
 from onnxunlearn.judge import Row
-from onnxunlearn.judge.attacks.attackers.training import Learner, multiply_adds
+from onnxunlearn.judge.attacks.attackers.training import Learner, Scope, multiply_adds
 from onnxunlearn.judge.attacks.fine_tune import fine_tune
+from onnxunlearn.judge.attacks.fine_tune_grid import fine_tune_grid
+from onnxunlearn.judge.attacks.fine_tune_head import fine_tune_head
+from onnxunlearn.judge.attacks.fine_tune_retained import fine_tune_retained
 from onnxunlearn.probes import Probes
 
 from ...sample_paths import CNN, MLP, images, probes
@@ -107,11 +110,114 @@ def test_features_that_overflow_have_no_figure() -> None:
 
 def test_what_would_take_hours_is_named_and_can_be_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load(MLP)
-    monkeypatch.setattr("onnxunlearn.judge.attacks.fine_tune._MOST", 1000)
+    monkeypatch.setattr("onnxunlearn.judge.attacks.attackers.tuning.MOST", 1000)
     (row,) = curves(model, model)
-    assert row.title == "not run"
+    assert row.title == "fine-tune: not run"
     assert "--attacks" in row.note
     assert len(curves(model, model, attacks=frozenset({"fine-tune"}))) > 1
+
+
+def learner(model: Model, scope: Scope, rate: float = 1e-3) -> Learner:
+    subject = evidence_of({"original": model, "edited": model}, GIVEN, (3,)).subjects["original"]
+    return Learner.of(subject, (3,), rate, scope)
+
+
+def test_what_is_trained_is_what_was_asked_for() -> None:
+    trained: dict[Scope, set[str]] = {
+        "everything": {"/0/Conv", "/3/Conv", "/7/Gemm", "/9/Gemm"},
+        "the last block": {"/3/Conv", "/7/Gemm", "/9/Gemm"},
+        "the head": {"/9/Gemm"},
+    }
+    for scope, expected in trained.items():
+        made = learner(load(CNN), scope)
+        before = {key: value.copy() for key, value in made.adam.values.items()}
+        assert list(made.steps(GIVEN, 50, np.random.default_rng(0), [1])) == [1]
+        assert {name for name, _ in before} == expected
+        assert all(not np.array_equal(value, made.adam.values[key]) for key, value in before.items())
+
+
+@pytest.mark.parametrize("scope", ["everything", "the last block"])
+def test_torch_takes_the_same_way(scope: Scope) -> None:
+    """The curve of the same steps in torch, on the module that the file is imported as."""
+    torch = pytest.importorskip("torch")
+    from onnxunlearn.engines.torch import import_model
+
+    made, module = learner(load(CNN), scope, 3e-3), import_model(CNN)
+    own = {name.removeprefix("/").split("/")[0] for name, _ in made.adam.values}
+    parameters = {name: p for name, p in module.named_parameters() if name.split(".")[0] in own}
+    assert len(parameters) == len(made.adam.values)
+    with torch.no_grad():
+        others = np.arange(10) != 3
+        for value in (module.get_parameter("9.weight"), module.get_parameter("9.bias")):
+            value[3] = value[others].mean(0)
+    optimiser = torch.optim.Adam(parameters.values(), 3e-3)
+    rng, order, theirs = np.random.default_rng(1), np.zeros(0, int), []
+    x, y = torch.from_numpy(ARRAYS["x"]), torch.from_numpy(ARRAYS["y"])
+    for step in range(1, 16):
+        if len(order) < 50:
+            order = np.concatenate([order, rng.permutation(len(GIVEN))])
+        batch, order = order[:50], order[50:]
+        loss = torch.nn.functional.cross_entropy(module(x[batch]), y[batch])
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        if step in (5, 10, 15):
+            with torch.no_grad():
+                theirs.append(module(x).numpy().argmax(1))
+    ours = [made.predict(GIVEN, 50) for _ in made.steps(GIVEN, 50, np.random.default_rng(1), (5, 10, 15))]
+    asked = ARRAYS["y"] == 3
+    for a, b in zip(ours, theirs, strict=True):
+        assert a is not None
+        assert (a == b).mean() > 0.98
+        assert abs((a == 3)[asked].mean() - (b == 3)[asked].mean()) <= 0.1
+    assert [(a == 3)[asked].mean() for a in theirs] == sorted((a == 3)[asked].mean() for a in theirs)
+
+
+def test_the_grid_lists_what_needs_more_samples_than_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("STEPS", (2,)), ("DRAWS", 1)):
+        monkeypatch.setattr(f"onnxunlearn.judge.attacks.attackers.tuning.{name}", value)
+    model = load(MLP)
+    asked = evidence_of({"original": model, "edited": model}, GIVEN, (3,), thorough=True)
+    assert list(fine_tune_grid(asked)) == list(fine_tune_head(asked)) == []  # by name only
+    rows = list(fine_tune_grid(replace(asked, attacks=frozenset({"fine-tune-grid"}))))
+    told = [row for row in rows if "not run" not in row.name]
+    assert [row.name.removeprefix("fine-tune-grid ") for row in told] == [
+        f"{scope} {n} {rate} 2"
+        for scope in ("everything", "last block")
+        for n in (5, 20)
+        for rate in (0.001, 0.003)
+    ]
+    assert [row.values["edited"].samples for row in told[:3]] == [19, 19, 4]
+    without = [row.note for row in rows if "not run" in row.name]
+    assert len(without) == 4
+    assert without[0] == "not run: needs more than 100 samples of each class to forget; there are 24"
+    assert {row.table for row in told} == {
+        f"to forget, after fine-tuning{scope} on {n} a class{rate}"
+        for scope in ("", " the last block")
+        for n in (5, 20)
+        for rate in ("", ", at 0.003")
+    }
+
+
+def test_retained_data_alone_undo_a_poor_edit_and_bring_nothing_back_that_is_gone() -> None:
+    """Noise on a layer is trained away by the other classes' samples; a row without the class stays so."""
+    model = load(MLP)
+    noise = 0.3 * np.random.default_rng(0).standard_normal((64, 128)).astype(np.float32)
+    head = {name: model.array(name).copy() for name in ("5.weight", "5.bias")}
+    for value in head.values():
+        value[3] = np.delete(value, 3, axis=0).mean(axis=0)
+    noisy, without = (
+        load(patch(model, {"3.weight": model.array("3.weight") + noise})),
+        load(patch(model, head)),
+    )
+    models = {"original": model, "edited": noisy, "reference": without}
+    asked = evidence_of(models, GIVEN, (3,), thorough=True)
+    before = (asked.subjects["edited"].predicted(GIVEN) == 3)[ARRAYS["y"] == 3].mean()
+    rows = list(fine_tune_retained(asked))
+    assert [row.name.split()[4] for row in rows] == ["20", "30", "100"]
+    assert (rows[-1].values["edited"].value or 0) > 100 * before + 8
+    assert [row.values["reference"].value for row in rows] == [0, 0, 0]
+    assert "mask" not in rows[0].values  # here its scores are changed behind the model
 
 
 def test_what_one_sample_costs() -> None:

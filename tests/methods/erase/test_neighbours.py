@@ -8,9 +8,9 @@ from sklearn.linear_model import LogisticRegression
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.erase import depths
-from onnxunlearn.methods.erase.depths import depth_tensors, likeness, rows_of
+from onnxunlearn.methods.erase.depths import depth_tensors, likeness
 from onnxunlearn.methods.erase.neighbours import look, nearest, votes
-from onnxunlearn.numerics import softmax
+from onnxunlearn.numerics import folded_rows, softmax
 
 from ...sample_paths import MLP, RESNET
 from ..benches import bench
@@ -46,9 +46,9 @@ def test_likeness_is_what_a_regression_on_all_features_says() -> None:
 
 def test_of_large_activations_distances_are_kept() -> None:
     values = np.random.default_rng(0).normal(size=(6, 8, 90, 90)).astype(np.float32)
-    fewer = rows_of(values, 1 << 14, 0)
+    fewer = folded_rows(values, 1 << 14, 0)
     assert fewer.shape == (6, 1 << 14)
-    np.testing.assert_array_equal(fewer[2:4], rows_of(values[2:4], 1 << 14, 0))  # batch by batch the same
+    np.testing.assert_array_equal(fewer[2:4], folded_rows(values[2:4], 1 << 14, 0))  # batch by batch the same
     flat = values.reshape(6, -1)
     for i in range(1, 6):
         wanted, found = (np.linalg.norm(rows[0] - rows[i]) for rows in (flat, fewer))

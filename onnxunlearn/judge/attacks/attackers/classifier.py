@@ -23,9 +23,33 @@ def standardised(features: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def classifier(x: np.ndarray, y: np.ndarray, **settings: Any) -> Any:
-    """A logistic regression. Its library takes a second to import, and few commands need it."""
+    """A logistic regression. Its library takes a second to import, and few commands need it.
+
+    With more features than samples it is made in the span of the samples, which loses nothing: the penalty on
+    weights keeps them there (the representer theorem)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # not converged; a system without semaphores
         from sklearn.linear_model import LogisticRegression
 
-        return LogisticRegression(**settings).fit(x, y)
+        if x.shape[1] <= len(x):
+            return LogisticRegression(**settings).fit(x, y)
+        sizes, vectors = np.linalg.eigh(x @ x.T)
+        kept = sizes > 1e-12 * sizes.max(initial=0)
+        basis = x.T @ (vectors[:, kept] / np.sqrt(sizes[kept]))
+        if not basis.shape[1]:
+            return LogisticRegression(**settings).fit(x, y)
+        return _InSpan(LogisticRegression(**settings).fit(x @ basis, y), basis)
+
+
+class _InSpan:
+    """A classifier of coordinates, asked as one of features. basis: [features, coordinates], orthonormal."""
+
+    def __init__(self, inner: Any, basis: np.ndarray) -> None:
+        self._inner, self._basis = inner, basis
+        self.classes_, self.coef_ = inner.classes_, inner.coef_ @ basis.T
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self._inner.predict(x @ self._basis))
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(self._inner.predict_proba(x @ self._basis))

@@ -1,7 +1,8 @@
 """Train a frozen model further, on gradients taken from its own graph."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from scipy.special import softmax
@@ -11,22 +12,27 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Session
 from onnxunlearn.engines.batching import batches, run_batched
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, class_rows, find_layers
+from onnxunlearn.graph import ClassRows, Layer, Model, class_rows, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.judge.running import session_of
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes
-from onnxunlearn.reverse import Differentiator, Passes, Weights, own_layers
+from onnxunlearn.reverse import Differentiator, Passes, Weights, bottlenecks, own_layers
 
 Key = tuple[str, int]
+#: which weights are trained further
+Scope = Literal["everything", "the last block", "the head"]
+#: layers that the last block has at least, the head not counted: as many as `erase` edits
+_BLOCK = 2
 
 
 @dataclass(eq=False)
 class Learner:
     """network: the model as a function of its weights. front: makes what its first layers read. adam: the
-    weights, by layer and whether they are a bias."""
+    weights, by layer and whether they are a bias. aside: classes that the loss leaves aside, as if the model
+    had no such outputs."""
 
     network: Passes
     front: Session | None
@@ -34,23 +40,34 @@ class Learner:
     adam: Adam[Key]
     rate: float
     baked: int | None
+    aside: tuple[int, ...] = ()
 
     @classmethod
-    def of(cls, subject: Subject, forget: Sequence[int], rate: float) -> "Learner":
-        """All weights of the model that no two layers share; the head's rows of the forgotten classes become
+    def of(
+        cls,
+        subject: Subject,
+        forget: Sequence[int],
+        rate: float,
+        scope: Scope = "everything",
+        aside: Sequence[int] = (),
+    ) -> "Learner":
+        """All weights in the scope that no two layers share; the head's rows of the classes to forget become
         the mean of the others'. Raises UnsupportedError where a gradient is not covered."""
         model = subject.logits.within(subject.lowered)
         top = subject.logits.tensor
         layers = own_layers(model, find_layers(model, EVERY_KIND), top)
         if not layers:
             raise UnsupportedError("no layer on the way to the logits has a stored weight of its own")
-        weights = _without_rows(subject, layers, forget)
+        rows = class_rows(model, subject.logits, layers)
+        layers = within(model, layers, rows.layers, top, scope)
+        weights = _without_rows(subject, layers, rows, forget)
         tail = tail_of(model, layers, [top], shape_arithmetic(model))
         network = Passes(Differentiator(tail, [top], subject.engine), model.batch_size)
         inputs = {i.name for i in model.inputs}
         made = [name for name in tail.boundary if name not in inputs]
         front = session_of(model, made, subject.engine) if made else None
-        return cls(network, front, top, Adam(weights, dict.fromkeys(weights, 1.0)), rate, model.batch_size)
+        adam = Adam(weights, dict.fromkeys(weights, 1.0))
+        return cls(network, front, top, adam, rate, model.batch_size, tuple(aside))
 
     def steps(
         self, probes: Probes, size: int, rng: np.random.Generator, stops: Sequence[int]
@@ -84,7 +101,9 @@ class Learner:
         assert probes.y is not None
         forward = self.network.forward(self._boundary(probes), self._weights)
         said = forward.values[self.logits]
-        signal = softmax(said.reshape(len(said), -1).astype(np.float64), axis=1)
+        scores = said.reshape(len(said), -1).astype(np.float64)
+        scores[:, list(self.aside)] = -np.inf
+        signal = softmax(scores, axis=1)
         signal[np.arange(len(said)), probes.y] -= 1
         signals = {self.logits: (signal / len(probes)).astype(np.float32).reshape(said.shape)}
         found = self.network.backward(forward, signals)
@@ -120,8 +139,24 @@ def multiply_adds(subject: Subject, probes: Probes) -> float:
     return float(sum(n * np.prod(layer.weight.shape) for n, layer in zip(places, layers, strict=True)))
 
 
-def _without_rows(subject: Subject, layers: Sequence[Layer], forget: Sequence[int]) -> dict[Key, np.ndarray]:
-    """The weights to start from. Raises UnsupportedError unless each class's logit is one row's."""
+def within(
+    model: Model, layers: Sequence[Layer], heads: Collection[Layer], logits: str, scope: Scope
+) -> list[Layer]:
+    """Those of the layers that are trained. heads: those that make the logits. The last block lies behind the
+    last tensor through which all goes that has two layers behind it besides the head."""
+    if scope == "the head":
+        return [layer for layer in layers if layer in heads]
+    body = sorted(layer.node.index for layer in layers if layer not in heads)
+    if scope == "everything" or len(body) < _BLOCK:
+        return list(layers)
+    starts = [at for _, at in bottlenecks(model, logits) if at <= body[-_BLOCK]]
+    return [layer for layer in layers if layer.node.index >= max(starts, default=0)]
+
+
+def _without_rows(
+    subject: Subject, layers: Sequence[Layer], rows: ClassRows, forget: Sequence[int]
+) -> dict[Key, np.ndarray]:
+    """The weights to start from."""
     edits = Edits(subject.logits.within(subject.lowered))
     found: dict[Key, np.ndarray] = {}
     for layer in layers:
@@ -129,7 +164,6 @@ def _without_rows(subject: Subject, layers: Sequence[Layer], forget: Sequence[in
         bias = edits.bias(layer)
         if bias is not None:
             found[layer.name, 1] = bias
-    rows = class_rows(edits.model, subject.logits, layers)
     for k, head in enumerate(rows.layers):
         own = [int(rows.index[k, c]) for c in forget if rows.scale[k, c]]
         others = [int(r) for c, r in enumerate(rows.index[k]) if c not in forget and rows.scale[k, c]]
