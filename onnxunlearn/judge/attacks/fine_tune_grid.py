@@ -1,7 +1,7 @@
 """Fine-tuning from 5, 20 and 100 samples a class, at two rates, of everything and of the last block alone.
 
-Six times what `fine_tune` and `fine_tune_block` cost together, so only when asked for by name; what needs more
-samples than there are is listed.
+Six times what `fine_tune` and `fine_tune_block` cost together, so only when asked for by name. What needs
+more samples than there are is listed.
 """
 
 from collections.abc import Iterator
