@@ -1,10 +1,12 @@
 """What attackers bring back of a class, step by step: original, mask, methods, ours, a reference.
 
-    python benchmarks/attacks.py [--model mnist_cnn:3] [--method auto] [-o FOLDER]
+    python benchmarks/attacks.py [--model mnist_cnn:3] [--method auto] [--method deep] [--grid] [-o FOLDER]
 
-Each model is a name of benchmarks/references.py (which trains it, and a reference without the class) with the
-class. Writes attacks.json and attacks.png, and prints the table of docs/results.md. `mask` is fine-tuned from
-the original without the head's row, as every attacked model is. Models of sample_models come from there.
+`deep` is `auto` with `--depth deep`. --grid fine-tunes from 5, 20 and 100 samples a class, at two rates,
+everything and the last block alone: six times as long. Each model is a name of
+benchmarks/references.py (which trains it, and a reference without the class) with the class. Writes
+attacks.json and attacks.png, and prints the tables of docs/results.md. `mask` is fine-tuned from the original
+without the head's row, as every attacked model is. Models of sample_models come from there.
 """
 
 import os
@@ -23,6 +25,8 @@ from references import trained_path
 from trained.recipes import TRAINED
 
 from onnxunlearn import examine, unlearn
+from onnxunlearn.judge.attacks.fine_tune_grid import RATES, SCOPES
+from onnxunlearn.judge.attacks.fine_tune_grid import SAMPLES as COUNTS
 
 SAMPLES = Path(__file__).parents[1] / "sample_models"
 STEPS = (20, 30, 100)
@@ -34,7 +38,23 @@ OTHERS = {
     "prototypes": "mean of 5",
     "full-probe": "linear, all",
 }
-ATTACKS = ["fine-tune", "head-refit", "small-network", "nearest", "prototypes", "full-probe"]
+ATTACKS = [
+    "fine-tune",
+    "fine-tune-block",
+    "head-refit",
+    "small-network",
+    "nearest",
+    "prototypes",
+    "full-probe",
+]
+#: how fine-tuning's rows begin -> heading
+CURVES = {"fine-tune": "all weights, 20 a class", "fine-tune-block": "last block, 20 a class"}
+GRID = {
+    f"fine-tune-grid {scope.removeprefix('the ')} {n} {rate:g}": f"{scope}, {n} a class, rate {rate:g}"
+    for scope in SCOPES
+    for n in COUNTS
+    for rate in RATES
+}
 
 Row = dict[str, Any]
 
@@ -46,7 +66,7 @@ def path_of(model: str, without: int | None = None) -> Path:
     return own if own.exists() and (SAMPLES / f"{model}.onnx").exists() else trained_path(model, without)
 
 
-def measured(model: str, forget: int, methods: Sequence[str], seed: int) -> list[Row]:
+def measured(model: str, forget: int, methods: Sequence[str], seed: int, grid: bool) -> list[Row]:
     """A row for each method; what is the same in all, reference and mask, too."""
     arrays = samples(next(t for t in TRAINED if t.name == model).data)
     original, reference = path_of(model), path_of(model, forget)
@@ -55,7 +75,8 @@ def measured(model: str, forget: int, methods: Sequence[str], seed: int) -> list
     found: list[Row] = []
     for method in methods:
         started = time.process_time()
-        edited = unlearn(original, forget, data=probes, method=method, seed=seed)
+        by, parameters = ("auto", {"depth": "deep"}) if method == "deep" else (method, {})
+        edited = unlearn(original, forget, data=probes, method=by, parameters=parameters, seed=seed)
         spent = time.process_time() - started
         findings = examine(
             original,
@@ -63,14 +84,15 @@ def measured(model: str, forget: int, methods: Sequence[str], seed: int) -> list
             forget,
             unseen,
             reference=reference if reference.exists() else None,
-            attacks=ATTACKS,
+            attacks=[*ATTACKS, *(["fine-tune-grid"] if grid else [])],
             seed=seed,
         )
         columns = {"edited": method} | ({} if found else {"mask": "mask", "reference": "reference"})
         for column, name in columns.items():
             if column == "reference" and not reference.exists():
                 continue
-            figures = {f"fine-tune {n}": findings.value(f"fine-tune {n}", column) for n in STEPS}
+            curves = {**CURVES, **(GRID if grid else {})}
+            figures = {f"{c} {n}": findings.value(f"{c} {n}", column) for c in curves for n in STEPS}
             figures |= {row: findings.value(row, column) for row in OTHERS}
             cost = {"retain lost": findings.value("lost", column), "forget": findings.value("forget", column)}
             found.append({"model": model, "class": forget, "name": name, **cost, **figures})
@@ -87,6 +109,23 @@ def table(rows: Sequence[Row]) -> list[str]:
         lost = "" if row["retain lost"] is None else f"{row['retain lost']:.2f}"
         cells = [lost, *(_percent(row[f"fine-tune {n}"]) for n in STEPS), *(_percent(row[o]) for o in OTHERS)]
         lines.append(f"| `{row['model']}`, {row['class']} | {row['name']} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def curves_table(rows: Sequence[Row]) -> list[str]:
+    """A line a model and way of fine-tuning, a column a method: the class after each number of steps."""
+    names = list(dict.fromkeys(row["name"] for row in rows))
+    steps = " / ".join(map(str, STEPS))
+    lines = [f"| model, class | fine-tuned, {steps} steps | " + " | ".join(names) + " |"]
+    lines.append("|---|---|" + "--:|" * len(names))
+    for model, forget in dict.fromkeys((row["model"], row["class"]) for row in rows):
+        own = {row["name"]: row for row in rows if (row["model"], row["class"]) == (model, forget)}
+        for curve, title in {**CURVES, **GRID}.items():
+            told = {name: [row.get(f"{curve} {n}") for n in STEPS] for name, row in own.items()}
+            if all(None in values for values in told.values()):
+                continue
+            cells = [" / ".join(map(_percent, told.get(name, []))) for name in names]
+            lines.append(f"| `{model}`, {forget} | {title} | " + " | ".join(cells) + " |")
     return lines
 
 
@@ -133,18 +172,19 @@ def picture(rows: Sequence[Row], path: Path) -> None:
     "--model", "models", multiple=True, default=("mnist_cnn:3", "mnist_resnet:3"), show_default=True
 )
 @click.option("--method", "methods", multiple=True, default=("auto", "lra-npp"), show_default=True)
+@click.option("--grid", is_flag=True, help="Fine-tune in every way.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(".data"))
-def main(models: tuple[str, ...], methods: tuple[str, ...], seed: int, output: Path) -> None:
-    """Measure, write both files, print the table."""
+def main(models: tuple[str, ...], methods: tuple[str, ...], grid: bool, seed: int, output: Path) -> None:
+    """Measure, write both files, print the tables."""
     output.mkdir(parents=True, exist_ok=True)
     rows: list[Row] = []
     for name in models:
         model, _, forget = name.partition(":")
-        rows += measured(model, int(forget), methods, seed)
+        rows += measured(model, int(forget), methods, seed, grid)
         (output / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
     picture(rows, output / "attacks.png")
-    click.echo("\n".join(table(rows)))
+    click.echo("\n".join([*table(rows), "", *curves_table(rows)]))
 
 
 if __name__ == "__main__":

@@ -247,7 +247,7 @@ def table(rows: Sequence[Row]) -> list[str]:
 @click.option("--classes", default="3,5,0", show_default=True)
 @click.option("--seeds", default=3, show_default=True, help="References of each class.")
 @click.option("--method", "names", multiple=True, type=click.Choice(list(METHODS)), default=list(METHODS))
-@click.option("--fitted", default=5000, show_default=True, help="Training images a class for protocol A.")
+@click.option("--fitted", default=1000, show_default=True, help="Training images a class for protocol A.")
 @click.option("--only-train", is_flag=True, help="Train what is missing, measure nothing.")
 @click.option("--no-train", is_flag=True, help="Take the references that are there.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=DATA / "cifar" / "rows.json")

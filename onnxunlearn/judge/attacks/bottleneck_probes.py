@@ -10,9 +10,11 @@ from functools import partial
 import numpy as np
 
 from onnxunlearn.engines.batching import record
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import find_layers
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import compared, opponents, relearn
+from onnxunlearn.judge.attacks.attackers.tuning import not_run
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import session_of
@@ -38,7 +40,12 @@ def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
         return
     original = evidence.subjects["original"]
     features = original.features(evidence.probes)
-    if features is None or not (places := reading_places(original)):
+    if features is None:
+        return
+    try:
+        places = reading_places(original)
+    except UnsupportedError as error:
+        yield not_run("bottleneck-probes", str(error))
         return
     evidence.progress("probing what the layers read")
     against = opponents(features, evidence.y, evidence.forget, evidence.seed)
@@ -65,7 +72,8 @@ def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
 
 def reading_places(subject: Subject) -> list[tuple[str, str]]:
     """The last tensor before each layer through which all goes, with the layer's name; in graph order, no
-    tensor twice, the inputs left out. Of many some, evenly."""
+    tensor twice, the inputs left out. Of many some, evenly. Raises UnsupportedError where the way from the
+    inputs to the logits cannot be seen."""
     model = subject.logits.within(subject.lowered)
     cuts = [(n, at) for n, at in bottlenecks(model, subject.logits.tensor) if n in model.producer]
     found: dict[str, str] = {}

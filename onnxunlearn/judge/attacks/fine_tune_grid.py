@@ -1,6 +1,6 @@
 """Fine-tuning from 5, 20 and 100 samples a class, at two rates, of everything and of the last block alone.
 
-Eleven times what `fine_tune` and `fine_tune_block` cost together, so only when asked for by name; what needs
+Six times what `fine_tune` and `fine_tune_block` cost together, so only when asked for by name. What needs
 more samples than there are is listed.
 """
 

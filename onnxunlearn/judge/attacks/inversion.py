@@ -23,7 +23,7 @@ from onnxunlearn.judge.attacks.attackers.probing import linear
 from onnxunlearn.judge.attacks.attackers.tuning import Tuning, against_of, not_run, refused
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import head_of
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import Row
 from onnxunlearn.numerics import softmax
 from onnxunlearn.probes import Probes
@@ -58,7 +58,7 @@ def inversion(evidence: Evidence) -> Iterator[Row]:
         return
     for way, values in found.items():
         # The mask has the original's features, and but for a constant its logit.
-        own = {name: values["original" if name == "mask" else name] for name in evidence.names}
+        own = {n: values.get("original" if n == "mask" else n, UNKNOWN) for n in evidence.names}
         yield Row(f"inversion, {way}", way, "percent", own, _TABLE)
 
 
@@ -93,8 +93,9 @@ def _drive(gradients: InputGradients, begun: Probes, signal: Signal) -> dict[str
     ranges = {n: (v.min(), v.max(), float(v.std())) for n, v in feeds.items()}
     for _ in range(_STEPS):
         up = signal(gradients.values(feeds)).astype(np.float32)
-        for name, gradient in gradients(feeds, up).items():
+        for name, found in gradients(feeds, up).items():
             low, high, deviation = ranges[name]
+            gradient = np.where(np.isfinite(found), found, 0)  # of features times 1e20
             size = np.sqrt((gradient**2).mean(axis=tuple(range(1, gradient.ndim)), keepdims=True))
             moved = feeds[name] + _STEP * deviation * gradient / np.maximum(size, 1e-30)
             feeds[name] = np.clip(moved, low, high).astype(feeds[name].dtype)

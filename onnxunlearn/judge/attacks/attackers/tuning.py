@@ -90,6 +90,8 @@ def refused(evidence: Evidence, against: Sequence[int] | None, tuning: Tuning) -
         return "in a run there are too few samples; audit has it"
     if against is None:
         return "the head cannot be found"
+    if not against:
+        return "needs samples of other classes"
     counts = [int((evidence.y == c).sum()) for c in some_of(evidence.forget, evidence.seed)]
     if tuning.strict and min(counts) <= tuning.per_class:
         return f"needs more than {tuning.per_class} samples of each class to forget; there are {min(counts)}"
