@@ -21,7 +21,7 @@ from onnxunlearn.probes import Probes
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
 
 #: bytes that recorded activations may take, and multiplications that may be made to record copies
-_MEMORY, _WORK = 1 << 27, 5e11
+_MEMORY, _WORK = 1 << 27, 2e11
 
 
 @dataclass(frozen=True)
