@@ -19,9 +19,12 @@ from onnxunlearn.methods.erase.stand_ins import stand_ins
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
+from onnxunlearn.streams import drawn
 
 #: bytes that recorded activations may take, and multiplications that may be made to record copies
 _MEMORY, _WORK = 1 << 27, 2e11
+#: bytes of retained samples that stand-ins are made by
+_EXAMPLES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -131,9 +134,11 @@ def record_boundary(
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
-        seen = {n: np.concatenate([*(part[n] for part in forgets), value]) for n, value in kept.items()}
-        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)])
+        some = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
+        seen = {n: np.concatenate([*(part[n] for part in forgets), v[some]]) for n, v in kept.items()}
+        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[some]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
+        del seen
         kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
         asked = found.labels
     return Boundary(forgets, Pool.mixed(kept, rng), copies, y, asked)

@@ -45,12 +45,12 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.matching import Matching, Settings, stored_weights
+from onnxunlearn.methods.erase.neighbours import believed
 from onnxunlearn.methods.erase.scope import affordable, cuts, held, scope, sparing
 from onnxunlearn.methods.erase.unfelt import unfelt
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.numerics import softmax
 
 LAST_BLOCK, DEEP = DEPTHS = ("last-block", "deep")
 #: parts that the layers are cut into where the class is matched at several depths
@@ -154,9 +154,7 @@ class Erasure:
 
     def _far(self, classes: Sequence[int]) -> bool:
         """Whether the samples to forget, the forgotten classes left out, are hardly like any of these."""
-        scores = self.bench.before[self.bench.forgotten].astype(np.float64)
-        scores[:, list(self.bench.forget)] = -np.inf
-        return bool(softmax(scores).mean(axis=0)[list(classes)].max() < self.near)
+        return bool(believed(self.bench).mean(axis=0)[list(classes)].max() < self.near)
 
 
 def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:

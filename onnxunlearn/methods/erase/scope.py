@@ -16,7 +16,7 @@ from onnxunlearn.reverse.bottlenecks import bottlenecks
 #: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST; and
 #: where these would still take more, _LEAST samples
 _WORK = 2e11
-_STEPS, _FEWEST, _SMALL, _LEAST = 500, 60, 16, 8
+_STEPS, _FEWEST, _SMALL, _LEAST = 500, 40, 16, 8
 #: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
 _MOVED = 300
 #: bytes that what enters the edited layers may take for all choosing probes, where fewer layers take less
