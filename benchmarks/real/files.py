@@ -17,7 +17,7 @@ _FOLDERS, _EACH, _SURE = (sys.prefix, sys.base_prefix, "/usr/share", "/usr/lib",
 #: classes that are given, and probes of the class and of each other: 506
 _CLASSES, _OWN, _OTHERS = 31, 26, 16
 #: files of a class that judge at most, and of those that the model is not sure of
-_JUDGING, _UNSURE = 24, 300
+_JUDGING, _UNSURE = 12, 100
 #: bytes at either end, and what stands for none
 _END, _NONE = 1024, 256
 _FORGET = "html"

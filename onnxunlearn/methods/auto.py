@@ -111,9 +111,9 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
     several = len(np.unique(bench.y[held])) >= _SEVERAL
     erasure = Erasure(bench, depth=depth, near=_NEAR if several else 0.0)
-    whole = erasure.outcome(~bench.forgotten & ~held, unseen)
+    whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):
-        reasons.append(f"no stand-ins for {bench.labels.listed(unprotected)}, which are far from the class")
+        reasons[0] += f" but for {bench.labels.listed(unprotected)}, which are far from the class"
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:
@@ -122,7 +122,7 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
             trial = bench.judged(scores)
             name = "erase" if share == 1 else f"{share:.0%} of erase"
             found = _cost(bench, scores, held)
-            details = {**whole.details, "share": share, **_told(found)}
+            details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
             if refused is None and unseen and found and found.turned.points > _UNSEEN_TURNED:
                 refused = f"{name} would turn {found.turned.points:.2f} % of them"

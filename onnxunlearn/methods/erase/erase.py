@@ -117,9 +117,10 @@ class Erasure:
     depth: str = LAST_BLOCK
     near: float = 0.0
 
-    def outcome(self, pinned: np.ndarray, protected: Sequence[int] = ()) -> Outcome:
+    def outcome(self, pinned: np.ndarray, protected: Sequence[int] = (), *, tried: bool = True) -> Outcome:
         """pinned: which retained probes may be looked at, bool [N]; all others are not. protected: classes
-        without probes: raises UnsupportedError unless there is a stand-in for each of them that is near."""
+        without probes: raises UnsupportedError unless there is a stand-in for each of them that is near.
+        tried: whether the outcome says how much of the class is left."""
         bench = self.bench
         deep = self.depth == DEEP
         deeper = cuts(bench, _BLOCKS) if deep else []
@@ -149,8 +150,7 @@ class Erasure:
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:
                 _write(edits, layer, *fitted.pop(layer.name))
-        trial = bench.trial(edits)
-        return Outcome(edits, {**details, "reach": trial.noted})
+        return Outcome(edits, details | ({"reach": bench.trial(edits).noted} if tried else {}))
 
     def _far(self, classes: Sequence[int]) -> bool:
         """Whether the samples to forget, the forgotten classes left out, are hardly like any of these."""

@@ -31,9 +31,10 @@ from onnxunlearn.relevance import Propagator, parse_composite
 _STEPS, _PACE = 8, 0.7
 #: samples that the covariance is taken from at most, and numbers that they may hold
 _SAMPLES, _NUMBERS = 400, 1 << 24
-#: multiplications that all steps together may take: with large boundaries, and costly layers behind them,
-#: there are fewer stand-ins; and those that they may take for one of each class, the likeliest first
-_WORK, _WORK_FOR_ONE = 2e10, 2.5e11
+#: multiplications that all steps together may take, with the covariance and through the tail: with large
+#: boundaries, and costly layers behind them, there are fewer stand-ins; and those that both may take for one
+#: of each class, the likeliest first
+_WORK, _CLIMBING, _WORK_FOR_ONE = 2e10, 1e11, 2.5e11
 #: passes forward and back, in passes forward; samples whose margins say what margins are, at least
 _BOTH_WAYS, _ASKED = 3, 40
 #: probes of a class that need no stand-ins beside them
@@ -88,11 +89,12 @@ def stand_ins(
         within[labels[chosen] == c] -= mean / np.sqrt(len(chosen), dtype=np.float32)
     behind = {node.index for node in tail.nodes}
     both = _BOTH_WAYS * multiplications(bench, [la for la in bench.layers if la.node.index in behind])
-    each = _STEPS * (2 * within.size + both)
-    for_one = min(len(np.unique(wanted)), int(_WORK_FOR_ONE / each))
-    wanted = wanted[: max(1, for_one, int(_WORK / each))]
+    moving, climbing = 2 * _STEPS * within.size, _STEPS * both + 1
+    affordable = min(int(_WORK / moving), int(_CLIMBING / climbing))
+    for_one = min(len(np.unique(wanted)), int(_WORK_FOR_ONE / (moving + climbing)))
+    wanted = wanted[: max(1, for_one, affordable)]
     climb = _Climb(bench, tail, layout)
-    asked = rng.permutation(len(rows))[: int(np.clip(_WORK / both, _ASKED, _SAMPLES))]
+    asked = rng.permutation(len(rows))[: int(np.clip(_WORK / (both + 1), _ASKED, _SAMPLES))]
     margins = climb.margins(rows[asked], labels[asked])
     margins = margins[margins > 0] if (margins > 0).sum() >= _FEW else np.array([_MARGIN])
     aim = rng.choice(margins, len(wanted))
