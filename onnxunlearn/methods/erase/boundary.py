@@ -23,8 +23,8 @@ from onnxunlearn.streams import drawn
 
 #: bytes that recorded activations may take, and multiplications that may be made to record copies
 _MEMORY, _WORK = 1 << 27, 2e11
-#: bytes of retained samples that stand-ins are made by
-_EXAMPLES = 1 << 26
+#: bytes of retained samples that stand-ins are made by, and of images that are copied at once
+_EXAMPLES, _COPIED = 1 << 26, 1 << 25
 
 
 @dataclass(frozen=True)
@@ -126,11 +126,16 @@ def record_boundary(
     copy = _moved if images else _spliced
     y, asked = bench.y[others], wanted(copies)
     kept = {n: np.empty((copies * count, *v.shape[1:]), v.dtype) for n, v in entered.items()}
-    retain = bench.probes.select(others if copies > 1 else [])
-    for i in range(copies):
-        part = record(copy(retain, rng).feeds).boundary if i else {n: v[others] for n, v in entered.items()}
-        for n, v in part.items():
-            kept[n][i * count : (i + 1) * count] = v
+    for n, v in entered.items():
+        kept[n][:count] = v[others]
+    each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
+    some = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
+    for i in range(1, copies):
+        for start in range(0, count, some):
+            part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + some]), rng).feeds)
+            place = i * count + start
+            for n, v in part.boundary.items():
+                kept[n][place : place + len(v)] = v
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
