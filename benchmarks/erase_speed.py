@@ -17,7 +17,9 @@ import resource
 import tempfile
 import time
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
@@ -25,6 +27,9 @@ import numpy as np
 from onnxunlearn import load, load_probes, unlearn
 from onnxunlearn.engines.batching import batches
 from onnxunlearn.engines.onnxruntime import OnnxRuntimeEngine
+
+if TYPE_CHECKING:
+    from torch import nn
 
 CLASSES, PROBES = 10, 36
 
@@ -38,14 +43,21 @@ def probes() -> dict[str, np.ndarray]:
     return {"x": x.astype(np.float32), "y": y}
 
 
-def export(path: Path, x: np.ndarray, y: np.ndarray) -> None:
-    """A network of random weights, but for a head that knows the probes: ridge regression."""
-    import torch
+def resnet18_body() -> "nn.Module":
+    """All but the head."""
     from relevance_speed import resnet18
     from torch import nn
 
+    return nn.Sequential(*list(resnet18().children())[:-1])
+
+
+def export(path: Path, x: np.ndarray, y: np.ndarray, make: "Callable[[], nn.Module]" = resnet18_body) -> None:
+    """A network of random weights, but for a head that knows the probes: ridge regression. make: its body."""
+    import torch
+    from torch import nn
+
     torch.manual_seed(0)
-    body = nn.Sequential(*list(resnet18().children())[:-1]).eval()
+    body = make().eval()
     with torch.no_grad():
         features = torch.cat([body(torch.from_numpy(part)) for part in np.split(x, CLASSES)])
         mean, unit = features.mean(0), features.std(0) + 1e-6

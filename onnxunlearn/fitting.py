@@ -49,14 +49,14 @@ class Clock:
 class Fit:
     """A classifier, and probes that are ready to choose and to judge.
 
-    probes: all of them, with a class each. given: whether that is the user's. choosing: those that a method
-    sees, in memory. judging: others, perhaps a stream; none where nothing is held back. copies: how many of
-    the probes are copies of others. notes: what a reader of the findings should know.
+    origin: where the probes are from, see `Probes`. given: whether their classes are the user's. choosing:
+    those that a method sees, in memory. judging: others, perhaps a stream; none where nothing is held back.
+    copies: how many of the probes are copies of others. notes: what a reader of the findings should know.
     """
 
     inquiry: Inquiry
     composite: Composite
-    probes: Probes
+    origin: Mapping[str, Any]
     given: bool
     choosing: Probes
     judging: Probes
@@ -117,7 +117,7 @@ class Fit:
                 examples = choosing.of(classes)
                 made = maker.beside(examples, inquiry.scores(examples), classes)
                 choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
-        return cls(inquiry, rules, probes, given, choosing, judging, copies, tuple(notes))
+        return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
 
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
         """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
@@ -137,7 +137,7 @@ class Fit:
         """The probes, JSON-ready."""
         sides = {"choosing": self.choosing, "judging": self.judging}
         return {
-            **self.probes.origin,
+            **self.origin,
             "labels": self.labelled,
             **{name: len(probes) for name, probes in sides.items()},
             "made": {

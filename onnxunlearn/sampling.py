@@ -45,7 +45,10 @@ def parts(inquiry: Inquiry, probes: Probes, groups: np.ndarray, notes: list[str]
         return choosing, judged
     chosen = _held(inquiry, probes, ~judging & alone, notes)
     which = np.flatnonzero(chosen)
-    return _read(probes.select(which)), probes.select(alone & ~np.isin(groups, groups[which]))
+    left = probes.select(alone & ~np.isin(groups, groups[which]))
+    # what is held is run once for scores and features
+    few = sum(values.nbytes for values in left.feeds.values()) <= HELD // 2
+    return _read(probes.select(which)), _read(left) if few else left
 
 
 def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:

@@ -182,7 +182,7 @@ def tail_of(
 def _only_counted(model: Model, name: str, nodes: Sequence[Node]) -> bool:
     """Whether these nodes ask of an input of the model how many samples it has, and nothing else."""
     readers = [node for node in nodes if name in (*node.inputs, *node.captured)]
-    asked = [reader for node in readers for reader in model.consumers.get(node.first_output, [])]
+    asked = [reader for node in readers for reader in _past_casts(model, node)]
     return (
         any(i.name == name for i in model.inputs)
         and all(node.kind == "Shape" and not node.attribute("start", 0) for node in readers)
@@ -190,7 +190,19 @@ def _only_counted(model: Model, name: str, nodes: Sequence[Node]) -> bool:
     )
 
 
+def _past_casts(model: Model, node: Node) -> list[Node]:
+    """What reads a node's output, perhaps as numbers of another type."""
+    found = []
+    for reader in model.consumers.get(node.first_output, []):
+        found += _past_casts(model, reader) if reader.kind == "Cast" else [reader]
+    return found
+
+
 def _takes_the_first(model: Model, node: Node) -> bool:
+    if node.kind == "Slice":
+        start, end = (model.constant(name) for name in node.inputs[1:3])
+        bounds = [-1 if place is None or place.size != 1 else int(place.item()) for place in (start, end)]
+        return bounds == [0, 1]
     index = model.constant(node.inputs[1]) if node.kind == "Gather" else None
     return index is not None and index.size == 1 and index.item() == 0
 

@@ -4,7 +4,7 @@ To add one: write the file, register the function with `@method("name")`, import
 what `onnxunlearn methods` shows: see `catalogue`. tests/methods/test_every_method.py then tries it.
 
 May import adam, arguments, edits, engines, errors, graph, neurons, numerics, probes, registry, relevance,
-reverse and tasks.
+reverse, streams and tasks.
 """
 
 import inspect

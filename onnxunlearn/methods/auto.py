@@ -20,6 +20,7 @@ from onnxunlearn.methods.mask import mask
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.probes import MANY_ALONE
 from onnxunlearn.tasks import independent
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
@@ -28,10 +29,16 @@ _SHARES = (1.0, 0.75, 0.5, 0.25)
 #: how far it may go at most where classes have no probe, where none are left to tell what it costs, and where
 #: no other class has a real one: half of the way cost one of them 9 points, with nobody to notice
 _UNSEEN, _UNTOLD, _ALONE = 0.75, 0.5, 0.25
-#: of a class's retained probes one in so many decides and is not fitted to; of _FEWEST and more at least one
-_ONE_IN, _FEWEST = 6, 3
+#: of a class's retained probes one in so many decides and is not fitted to; of _FEWEST and more at least one.
+#: Of classes with fewer, where there are many, one in _OF_FEW
+_ONE_IN, _FEWEST, _OF_FEW = 6, 3, 3
 #: probes that decide, below which they tell nothing
 _ENOUGH = 8
+#: of so many classes probes have to decide if classes far from the class may go without stand-ins; and the
+#: mean probability on the samples to forget from which on a class is near
+_SEVERAL, _NEAR = 20, 0.01
+#: points of the samples that may change class where classes have no probe
+_UNSEEN_TURNED = 0.75
 #: percent of the samples whose answer at another output may change, and how far one may move, as a share of
 #: its own deviation
 _TURNED, _DRIFT = 1.0, 0.1
@@ -102,7 +109,11 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
-    whole = Erasure(bench, depth=depth).outcome(~bench.forgotten & ~held, unseen)
+    several = len(np.unique(bench.y[held])) >= _SEVERAL
+    erasure = Erasure(bench, depth=depth, near=_NEAR if several else 0.0)
+    whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
+    if unprotected := whole.details.get("unprotected"):
+        reasons[0] += f" but for {bench.labels.listed(unprotected)}, which are far from the class"
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
         if share <= most:
@@ -111,19 +122,27 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
             trial = bench.judged(scores)
             name = "erase" if share == 1 else f"{share:.0%} of erase"
             found = _cost(bench, scores, held)
-            details = {**whole.details, "share": share, **_told(found)}
+            details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
+            if refused is None and unseen and found and found.turned.points > _UNSEEN_TURNED:
+                refused = f"{name} would turn {found.turned.points:.2f} % of them"
             yield Outcome(edits, details), refused
 
 
 def deciding(bench: Workbench) -> np.ndarray:
-    """Which of the retained probes decide, and are not fitted to, bool [N]: of each class a sixth."""
+    """Which of the retained probes decide, and are not fitted to, bool [N]: of each class a sixth; of the
+    many that have but one or two, a third."""
     held = np.zeros(len(bench.y), bool)
+    few = []
     for c in np.unique(bench.y[~bench.forgotten]):
         members = np.flatnonzero((bench.y == c) & ~bench.made)
         if len(members) >= _FEWEST:
             shuffled = np.random.default_rng([bench.seed, int(c)]).permutation(members)
             held[shuffled[: max(1, len(members) // _ONE_IN)]] = True
+        else:
+            few += members.tolist()
+    if len(few) >= MANY_ALONE:
+        held[np.random.default_rng(bench.seed).permutation(few)[: len(few) // _OF_FEW]] = True
     return held
 
 

@@ -11,13 +11,14 @@ from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.relabelled import relabelled
-from onnxunlearn.probes.split import split, split_mask
+from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
 from onnxunlearn.probes.unread import Unread, blocks, each, is_unread, lazily
 
 __all__ = [
     "MADE",
+    "MANY_ALONE",
     "Cure",
     "Labels",
     "Maker",

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.engines.batching import Feeds, batches, count_of
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of
 from onnxunlearn.reverse.differentiate import Differentiator, Recorded, Weights
 
 #: layer name -> gradient of (weight, bias)
@@ -34,9 +34,9 @@ class Forward:
 class Passes:
     """A `Differentiator` for feeds of any length.
 
-    Where a batch size is built into the model, samples go one batch after the other and their gradients are
-    added. What a loss of all samples is made of, such as a distance of distributions, needs every target
-    first: hence two passes, forward for all, then backward for all.
+    Where a batch size is built into the model, or samples are large, they go one batch after the other and
+    their gradients are added. What a loss of all samples is made of, such as a distance of distributions,
+    needs every target first: hence two passes, forward for all, then backward for all.
     """
 
     def __init__(self, network: Differentiator, baked: int | None) -> None:
@@ -45,7 +45,8 @@ class Passes:
     def values(self, feeds: Feeds, weights: Weights, targets: Sequence[str] = ()) -> dict[str, np.ndarray]:
         """The targets alone, all or some of them, for all samples."""
         found: dict[str, list[np.ndarray]] = {name: [] for name in targets or self.network.targets}
-        for batch in batches(feeds, self._baked or AT_ONCE, pad=self._baked is not None):
+        size = batch_size(feeds, AT_ONCE, self._baked)
+        for batch in batches(feeds, size, pad=self._baked is not None):
             values = self.network.values(batch.feeds, weights)
             for name, parts in found.items():
                 parts.append(values[name][: batch.count])
@@ -53,7 +54,7 @@ class Passes:
 
     def forward(self, feeds: Feeds, weights: Weights) -> Forward:
         """The targets for all samples, and what `backward` needs."""
-        size = self._baked or count_of(feeds)
+        size = batch_size(feeds, count_of(feeds), self._baked)
         parts = tuple(
             _Part(batch.feeds, self.network.record(batch.feeds, weights), batch.count)
             for batch in batches(feeds, size, pad=self._baked is not None)

@@ -123,6 +123,36 @@ def test_without_a_stand_in_the_head_alone_is_edited(monkeypatch: pytest.MonkeyP
     assert "no stand-in could be made for classes 0, 4, 5, 6 and 3 more" in found.details["why"]
 
 
+def test_classes_far_from_the_class_may_go_without_stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where probes of several classes decide, and by how many of these turn."""
+    monkeypatch.setattr("onnxunlearn.methods.erase.stand_ins._EACH", 0)
+    monkeypatch.setattr(policy, "_SEVERAL", 2)
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=20))
+    unseen = [0, 4, 5, 6, 7, 8, 9]
+    for near, turned, chosen, why in (
+        (2.0, 100.0, "erase", f" but for {Labels(10).listed(unseen)}, which are far from the class"),
+        (2.0, -1.0, "head", "25% of erase would turn"),
+        (0.0, 100.0, "head", "no stand-in could be made"),
+    ):
+        monkeypatch.setattr(policy, "_NEAR", near)
+        monkeypatch.setattr(policy, "_UNSEEN_TURNED", turned)
+        found = auto(bench(MLP, only=[3, 1, 2]))
+        assert found.details["chosen"] == chosen
+        assert why in found.details["why"]
+        if chosen == "erase":
+            assert found.details["unprotected"] == unseen
+
+
+def test_of_many_classes_with_a_probe_each_a_third_decides() -> None:
+    made = bench(MLP)
+    y = np.concatenate([np.full(12, 100), np.arange(40)])
+    some = replace(made, probes=Probes({"x": np.zeros((len(y), 1, 28, 28), np.float32)}, y, "some"))
+    held = deciding(some)
+    assert held[:12].sum() == 2
+    assert held[12:].sum() == 39 // 3  # the class to forget is one of the forty
+    assert not held[12 + 3]
+
+
 def test_what_is_unsupported_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise UnsupportedError("node 'a' is not covered")
@@ -196,5 +226,5 @@ def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(policy, "lra_npp", lambda bench: head(bench))
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
     auto(made)
-    # the original, erase as it reports itself, four shares, and what stands in for lra-npp
-    assert (asked.count(False), asked.count(True)) == (1, 6)
+    # the original, four shares, and what stands in for lra-npp
+    assert (asked.count(False), asked.count(True)) == (1, 5)

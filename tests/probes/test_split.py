@@ -36,6 +36,18 @@ def test_is_stratified_and_a_lone_sample_chooses(labels: list[int], seed: int) -
         assert np.count_nonzero(choosing.y == label) == count - judges
 
 
+def test_of_many_classes_with_one_sample_each_a_third_judges() -> None:
+    labels = [0] * 9 + list(range(1, 61))
+    choosing, judging = split(numbered(labels), 0)
+    assert choosing.y is not None
+    assert judging.y is not None
+    assert [np.count_nonzero(half.y == 0) for half in (choosing, judging)] == [6, 3]
+    assert np.count_nonzero(judging.y != 0) == 20
+    assert not set(judging.y[judging.y != 0]) & set(choosing.y)
+    few = split(numbered(list(range(29))), 0)[1]
+    assert not len(few)
+
+
 @given(LABELS, SEEDS)
 def test_is_deterministic(labels: list[int], seed: int) -> None:
     first, second = split(numbered(labels), seed), split(numbered(labels), seed)

@@ -19,9 +19,12 @@ from onnxunlearn.methods.erase.stand_ins import stand_ins
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
+from onnxunlearn.streams import drawn
 
 #: bytes that recorded activations may take, and multiplications that may be made to record copies
-_MEMORY, _WORK = 1 << 27, 5e11
+_MEMORY, _WORK = 1 << 27, 2e11
+#: bytes of retained samples that stand-ins are made by, and of images that are copied at once
+_EXAMPLES, _COPIED = 1 << 26, 1 << 25
 
 
 @dataclass(frozen=True)
@@ -123,17 +126,24 @@ def record_boundary(
     copy = _moved if images else _spliced
     y, asked = bench.y[others], wanted(copies)
     kept = {n: np.empty((copies * count, *v.shape[1:]), v.dtype) for n, v in entered.items()}
-    retain = bench.probes.select(others if copies > 1 else [])
-    for i in range(copies):
-        part = record(copy(retain, rng).feeds).boundary if i else {n: v[others] for n, v in entered.items()}
-        for n, v in part.items():
-            kept[n][i * count : (i + 1) * count] = v
+    for n, v in entered.items():
+        kept[n][:count] = v[others]
+    each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
+    some = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
+    for i in range(1, copies):
+        for start in range(0, count, some):
+            part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + some]), rng).feeds)
+            place = i * count + start
+            for n, v in part.boundary.items():
+                kept[n][place : place + len(v)] = v
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
-        seen = {n: np.concatenate([*(part[n] for part in forgets), value]) for n, value in kept.items()}
-        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)])
+        some = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
+        seen = {n: np.concatenate([*(part[n] for part in forgets), v[some]]) for n, v in kept.items()}
+        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[some]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
+        del seen
         kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
         asked = found.labels
     return Boundary(forgets, Pool.mixed(kept, rng), copies, y, asked)

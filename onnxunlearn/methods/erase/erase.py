@@ -18,6 +18,9 @@ the head's rows of the forgotten classes become the mean of the retained ones: t
 others, which never win. Only a share of the weights may change, at most some millions: those through which
 most relevance flows that speaks for the class and against its neighbour.
 
+Where classes have neither probes nor stand-ins, of the change that is taken which others hardly feel
+(`unfelt`).
+
 At depth "deep" every layer may change, and the loss has two more terms at each of the tensors that part the
 layers into blocks (`cuts`), ψ, in units of its own deviation:
 
@@ -41,8 +44,10 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Layer
-from onnxunlearn.methods.erase.matching import Matching, Settings
-from onnxunlearn.methods.erase.scope import affordable, cuts, scope, sparing
+from onnxunlearn.methods.erase.matching import Matching, Settings, stored_weights
+from onnxunlearn.methods.erase.neighbours import believed
+from onnxunlearn.methods.erase.scope import affordable, cuts, held, scope, sparing
+from onnxunlearn.methods.erase.unfelt import unfelt
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
@@ -100,7 +105,8 @@ def check_depth(name: str, depth: object) -> None:
 
 @dataclass
 class Erasure:
-    """One run of `erase` with these parameters."""
+    """One run of `erase` with these parameters. near: mean probability of a class on the samples to forget,
+    from which on it may not go without both probes and stand-ins."""
 
     bench: Workbench
     layers: int = 2
@@ -109,14 +115,16 @@ class Erasure:
     rate: float | None = None
     settings: Settings = field(default_factory=Settings)
     depth: str = LAST_BLOCK
+    near: float = 0.0
 
-    def outcome(self, pinned: np.ndarray, protected: Sequence[int] = ()) -> Outcome:
+    def outcome(self, pinned: np.ndarray, protected: Sequence[int] = (), *, tried: bool = True) -> Outcome:
         """pinned: which retained probes may be looked at, bool [N]; all others are not. protected: classes
-        without probes: raises UnsupportedError unless there is a stand-in for each of them."""
+        without probes: raises UnsupportedError unless there is a stand-in for each of them that is near.
+        tried: whether the outcome says how much of the class is left."""
         bench = self.bench
         deep = self.depth == DEEP
         deeper = cuts(bench, _BLOCKS) if deep else []
-        wanted = scope(bench, len(bench.trainable) if deep else self.layers)
+        wanted = scope(bench, len(bench.trainable)) if deep else held(bench, self.layers)
         chosen, kept = sparing(bench, wanted)
         edits = Edits(bench.model)
         silence(bench, edits)
@@ -129,16 +137,24 @@ class Erasure:
             settings = replace(self.settings, batch=batch)
             rng = np.random.default_rng(bench.seed)
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)
-            if not set(protected) <= set(problem.boundary.stood_in.tolist()):
-                raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(protected)}")
+            unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
+            if unprotected and not self._far(unprotected):
+                raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unprotected)}")
             fitted = problem.descend(edits, steps, rate, self.share)
+            if unprotected:
+                before = stored_weights(Edits(bench.model), chosen)
+                fitted = unfelt(bench, problem.boundary, chosen, before, fitted)
             details |= {"matched": deeper} if deeper else {}
             details |= {"steps": steps, **problem.boundary.described()}
+            details |= {"unprotected": unprotected} if unprotected else {}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:
                 _write(edits, layer, *fitted.pop(layer.name))
-        trial = bench.trial(edits)
-        return Outcome(edits, {**details, "reach": trial.noted})
+        return Outcome(edits, details | ({"reach": bench.trial(edits).noted} if tried else {}))
+
+    def _far(self, classes: Sequence[int]) -> bool:
+        """Whether the samples to forget, the forgotten classes left out, are hardly like any of these."""
+        return bool(believed(self.bench).mean(axis=0)[list(classes)].max() < self.near)
 
 
 def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:

@@ -17,7 +17,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import Boundary, Pool, record_boundary
 from onnxunlearn.methods.erase.deeper import Deeper
-from onnxunlearn.methods.erase.neighbours import look, votes
+from onnxunlearn.methods.erase.neighbours import believed, look, shared_out, votes
 from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.pull import Groups, Strength
 from onnxunlearn.methods.erase.readout import felt, read_directions
@@ -126,7 +126,9 @@ class Matching:
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         sources = boundary.sources()
         wishes[:, np.setdiff1d(np.arange(classes), list(sources))] = -1  # of these there is no example
-        near = wishes.argmax(axis=1)
+        shown = np.bincount(bench.y[pinned], minlength=classes) > 0
+        all_shown = shown[np.setdiff1d(np.arange(classes), bench.forget)].all()
+        near = wishes.argmax(axis=1) if all_shown else shared_out(wishes, believed(bench))
         groups = Groups(
             bench.y[bench.forgotten], np.tile(near, (len(boundary.forget), 1)), sources, settings.slices, rng
         )

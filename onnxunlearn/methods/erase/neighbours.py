@@ -15,6 +15,8 @@ from onnxunlearn.numerics import folded_rows, softmax
 _CANDIDATES = 32
 #: retained samples that have a say, the nearest ones
 _VOTERS = 15
+#: how many times what the model believes a class may get
+_BEYOND = 1.5
 
 
 @dataclass(frozen=True)
@@ -48,9 +50,7 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
     nearest by the last features. So a class that no probe shows has its say through its row in the head, and
     which classes have probes decides nothing. pinned: the retained probes that may be looked at, bool [N].
     """
-    scores = bench.before[bench.forgotten].astype(np.float64)
-    scores[:, list(bench.forget)] = -np.inf
-    own = softmax(scores)
+    own = believed(bench)
     likely = np.argsort(-own.sum(axis=0), kind="stable")[:_CANDIDATES]
     examples = np.flatnonzero(pinned & np.isin(bench.y, likely))
     if not len(examples):
@@ -61,6 +61,33 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
     found = likeness([rows[both] for rows in seen.depths], y, len(own), classes)
     found += nearest(seen.last[both], y, classes)
     return np.asarray(own + shown * found / 2)
+
+
+def believed(bench: Workbench) -> np.ndarray:
+    """The model's own probabilities for the samples to forget, [n, classes]; 0 for the forgotten classes."""
+    scores = bench.before[bench.forgotten].astype(np.float64)
+    scores[:, list(bench.forget)] = -np.inf
+    return np.asarray(softmax(scores))
+
+
+def shared_out(wishes: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The class that each sample is wished to be of most, [n], of which none gets far more of them than the
+    model believes in: where classes have no probes, nothing else tells how many are too many.
+
+    wishes: [n, classes], below 0 where a class is no choice. own: `believed`.
+    """
+    room = np.maximum(1, np.rint(_BEYOND * own.sum(axis=0))).astype(int)
+    found = np.full(len(wishes), -1)
+    for place in np.argsort(-wishes, axis=None, kind="stable"):
+        sample, c = divmod(int(place), wishes.shape[1])
+        if wishes[sample, c] < 0:
+            break
+        if found[sample] < 0 and room[c]:
+            found[sample] = c
+            room[c] -= 1
+            if (found >= 0).all():
+                break
+    return np.where(found < 0, wishes.argmax(axis=1), found)
 
 
 def nearest(features: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:

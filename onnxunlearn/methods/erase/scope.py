@@ -6,16 +6,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from onnxunlearn.graph import SHAPE, Layer, expose
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.kept import Kept, kept_tensors, reaching
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse.bottlenecks import bottlenecks
 
 #: multiplications that all steps may take. Where they would take more, a step gets fewer samples, but for
-#: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST
+#: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST; and
+#: where these would still take more, _LEAST samples
 _WORK = 2e11
-_STEPS, _FEWEST, _SMALL = 500, 60, 16
+_STEPS, _FEWEST, _SMALL, _LEAST = 500, 40, 16, 8
 #: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
 _MOVED = 300
+#: bytes that what enters the edited layers may take for all choosing probes, where fewer layers take less
+_ENTERING = 1 << 25
 
 
 def scope(bench: Workbench, layers: int) -> list[Layer]:
@@ -24,6 +29,32 @@ def scope(bench: Workbench, layers: int) -> list[Layer]:
     furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
     starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
     return [la for la in body if la.node.index >= max(starts, default=0)]
+
+
+def held(bench: Workbench, layers: int) -> list[Layer]:
+    """`scope`, of fewer layers where that lets less enter them than would be too much to hold."""
+    found = scope(bench, layers)
+    for fewer in range(layers - 1, 0, -1):
+        narrower = scope(bench, fewer)
+        size = _entering(bench, found)
+        if size <= _ENTERING or not narrower or _entering(bench, narrower) >= size:
+            return found
+        found = narrower
+    return found
+
+
+def _entering(bench: Workbench, layers: Sequence[Layer]) -> int:
+    """Bytes of what enters these layers for all probes."""
+    model, size = bench.model, bench.model.batch_size or 1
+    if not layers:
+        return 0
+    outputs = [bench.logits.tensor, bench.head.input]
+    boundary = tail_of(model, layers, outputs, shape_arithmetic(model)).boundary
+    feeds = {n: v[:1].repeat(size, axis=0) for n, v in bench.probes.feeds.items()}
+    inner = [name for name in boundary if name not in feeds]
+    found = bench.engine.session(expose(model, inner), model.folder).run(feeds) if inner else {}
+    total = sum(({**feeds, **found})[name].nbytes for name in boundary)
+    return total * len(bench.probes) // size
 
 
 def cuts(bench: Workbench, parts: int) -> list[str]:
@@ -64,8 +95,9 @@ def affordable(bench: Workbench, layers: Sequence[Layer], batch: int, steps: int
 
     if steps is not None:
         return batch, steps
-    if possible(batch) < _STEPS:
-        batch = min(batch, _SMALL)
+    for fewer, enough in ((_SMALL, _STEPS), (_LEAST, _FEWEST)):
+        if possible(batch) < enough:
+            batch = min(batch, fewer)
     return batch, int(np.clip(possible(batch), _FEWEST, _STEPS))
 
 

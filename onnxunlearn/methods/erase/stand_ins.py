@@ -22,6 +22,7 @@ import numpy as np
 
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph.tail import Tail
+from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import logsumexp, softmax
 from onnxunlearn.relevance import Propagator, parse_composite
@@ -30,8 +31,12 @@ from onnxunlearn.relevance import Propagator, parse_composite
 _STEPS, _PACE = 8, 0.7
 #: samples that the covariance is taken from at most, and numbers that they may hold
 _SAMPLES, _NUMBERS = 400, 1 << 24
-#: multiplications that all steps together may take: with large boundaries there are fewer stand-ins
-_WORK = 2e10
+#: multiplications that all steps together may take, with the covariance and through the tail: with large
+#: boundaries, and costly layers behind them, there are fewer stand-ins; and those that both may take for one
+#: of each class, the likeliest first
+_WORK, _CLIMBING, _WORK_FOR_ONE = 2e10, 1e11, 2.5e11
+#: passes forward and back, in passes forward; samples whose margins say what margins are, at least
+_BOTH_WAYS, _ASKED = 3, 40
 #: probes of a class that need no stand-ins beside them
 _ENOUGH = 1
 #: stand-ins of a class for every copy that a probe has, and of all classes at most
@@ -76,13 +81,20 @@ def stand_ins(
     """
     layout = {name: value[:1] for name, value in recorded.items()}
     rows = _flat(recorded)
-    within = np.concatenate([rows[labels == c] - rows[labels == c].mean(axis=0) for c in np.unique(labels)])
-    chosen = rng.permutation(len(within))[: max(2, min(_SAMPLES, _NUMBERS // within.shape[1]))]
-    within = within[chosen] / np.sqrt(len(chosen), dtype=np.float32)
-    affordable = int(_WORK / (2 * _STEPS * within.size))
-    wanted = wanted[: max(len(np.unique(wanted)), affordable)]  # of each class at least one
+    chosen = rng.permutation(len(rows))[: max(2, min(_SAMPLES, _NUMBERS // rows.shape[1]))]
+    chosen = np.argsort(labels, kind="stable")[chosen]
+    within = rows[chosen] / np.sqrt(len(chosen), dtype=np.float32)
+    for c in np.unique(labels[chosen]):
+        mean = rows[labels == c].mean(axis=0)
+        within[labels[chosen] == c] -= mean / np.sqrt(len(chosen), dtype=np.float32)
+    behind = {node.index for node in tail.nodes}
+    both = _BOTH_WAYS * multiplications(bench, [la for la in bench.layers if la.node.index in behind])
+    moving, climbing = 2 * _STEPS * within.size, _STEPS * both + 1
+    affordable = min(int(_WORK / moving), int(_CLIMBING / climbing))
+    for_one = min(len(np.unique(wanted)), int(_WORK_FOR_ONE / (moving + climbing)))
+    wanted = wanted[: max(1, for_one, affordable)]
     climb = _Climb(bench, tail, layout)
-    asked = rng.permutation(len(rows))[:_SAMPLES]
+    asked = rng.permutation(len(rows))[: int(np.clip(_WORK / (both + 1), _ASKED, _SAMPLES))]
     margins = climb.margins(rows[asked], labels[asked])
     margins = margins[margins > 0] if (margins > 0).sum() >= _FEW else np.array([_MARGIN])
     aim = rng.choice(margins, len(wanted))

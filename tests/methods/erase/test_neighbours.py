@@ -9,7 +9,7 @@ from sklearn.linear_model import LogisticRegression
 from onnxunlearn.edits import Edits
 from onnxunlearn.methods.erase import depths
 from onnxunlearn.methods.erase.depths import depth_tensors, likeness
-from onnxunlearn.methods.erase.neighbours import look, nearest, votes
+from onnxunlearn.methods.erase.neighbours import look, nearest, shared_out, votes
 from onnxunlearn.numerics import folded_rows, softmax
 
 from ...sample_paths import MLP, RESNET
@@ -66,6 +66,19 @@ def test_the_votes_do_not_hang_on_which_classes_have_probes() -> None:
     np.testing.assert_allclose(found.sum(axis=1), 1 + own[:, [1, 2]].sum(axis=1))
     assert (found[:, 3] == 0).all()
     assert np.isin(found.argmax(axis=1), [5, 8, 7]).mean() > 0.7  # of what 3s look like there is no probe
+
+
+def test_no_class_gets_far_more_than_the_model_believes_in() -> None:
+    """Ten samples, all likeliest of class 0, which the model gives 0.4: it gets six, the others the rest."""
+    own = np.tile([0.4, 0.3, 0.3, 0.0], (10, 1))
+    wishes = own + np.arange(10)[:, None] * [0.01, 0, 0, 0]
+    found = shared_out(wishes, own)
+    assert np.bincount(found, minlength=4).tolist() == [6, 4, 0, 0]
+    assert set(np.flatnonzero(found == 0)) == {4, 5, 6, 7, 8, 9}  # those that are most like it
+    without = np.where(np.arange(4) == 1, -1, wishes)
+    assert 1 not in shared_out(without, own)
+    alone = np.where(np.arange(4) == 2, wishes, -1)
+    assert (shared_out(alone, own) == 2).all()  # nowhere else to go
 
 
 def test_without_examples_the_head_alone_has_a_say() -> None:

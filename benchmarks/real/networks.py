@@ -1,0 +1,56 @@
+"""Bodies of the sizes of ResNet-50 (He et al. 2015) and ViT-B/16 (Dosovitskiy et al. 2020)."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from zoo.mixers import First
+
+
+class Bottleneck(nn.Module):
+    """1 × 1, 3 × 3, 1 × 1 around a quarter of the channels."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        inner = outputs // 4
+        self.body = nn.Sequential(
+            nn.Conv2d(inputs, inner, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU(),
+            nn.Conv2d(inner, inner, 3, stride, 1, bias=False), nn.BatchNorm2d(inner), nn.ReLU(),
+            nn.Conv2d(inner, outputs, 1, bias=False), nn.BatchNorm2d(outputs),
+        )  # fmt: skip
+        straight = inputs == outputs
+        shortcut = [nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs)]
+        self.shortcut = nn.Identity() if straight else nn.Sequential(*shortcut)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+class Patches(nn.Module):
+    """An image as tokens of 16 × 16 pixels, with where they are; the first is none of them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, width, 16, 16)
+        self.first = nn.Parameter(torch.randn(1, 1, width))
+        self.place = nn.Parameter(torch.randn(1, 197, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = self.embed(x).flatten(2).transpose(1, 2)
+        return torch.cat([self.first.expand(len(x), -1, -1), tokens], dim=1) + self.place
+
+
+def resnet50() -> nn.Module:
+    blocks, inputs = list[nn.Module](), 64
+    for index, (width, count) in enumerate(((256, 3), (512, 4), (1024, 6), (2048, 3))):
+        for place in range(count):
+            blocks.append(Bottleneck(inputs, width, 2 if index and not place else 1))
+            inputs = width
+    stem = [nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(3, 2, 1)]
+    return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def vit_b16() -> nn.Module:
+    layer = nn.TransformerEncoderLayer(768, 12, 3072, batch_first=True, norm_first=True, activation="gelu")
+    encoder = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
+    return nn.Sequential(Patches(768), encoder, nn.LayerNorm(768), First())
