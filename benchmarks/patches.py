@@ -12,6 +12,7 @@ applied and compared before it counts.
 
 import json
 import logging
+import shutil
 import subprocess
 import tempfile
 import warnings
@@ -51,7 +52,8 @@ def models(name: str, number: int, folder: Path) -> dict[str, Path]:
     place = folder / name / str(number)
     original = place / "model.onnx"
     if not whole(original):
-        place.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(place, ignore_errors=True)  # onnx appends to data files that are there
+        place.mkdir(parents=True)
         probes = images(f"{name.partition('_')[0]}_probes")
         list(FORMATS.values())[number](SAMPLES / f"{name}.onnx", original, probes["x"])
     found = {"original": original}
