@@ -129,10 +129,10 @@ def record_boundary(
     for n, v in entered.items():
         kept[n][:count] = v[others]
     each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
-    some = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
+    block = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
     for i in range(1, copies):
-        for start in range(0, count, some):
-            part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + some]), rng).feeds)
+        for start in range(0, count, block):
+            part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + block]), rng).feeds)
             place = i * count + start
             for n, v in part.boundary.items():
                 kept[n][place : place + len(v)] = v
