@@ -50,7 +50,9 @@ from .report import DRAWN_WITH, show
     help="Attacks to ask, of those in docs/verdicts.md; all by default.",
 )
 @click.option(
-    "--no-layers", is_flag=True, help="Leave out what takes longest: probes of every layer, fine-tuning …"
+    "--no-layers",
+    is_flag=True,
+    help="Leave out what takes longest: probes of every layer, fine-tuning … (but for --attacks)",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.engine_options

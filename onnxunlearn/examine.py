@@ -42,10 +42,10 @@ def examine(
     many of their deviations the edited model is away; without one, what needs it is not judged. training:
     labelled samples that the original was trained on, of the forgotten and of other classes, for membership
     inference. by_layer: also what takes long: every attack but the head's refit and membership inference.
-    attacks: names of those to ask, default all; see `judge.attack`. options: the fields of `inquiry.Options`.
-    Data without y is labelled by the original. Raises InputError for bad input, also where the models do not
-    fit each other or the original does not know the classes on the data, and UnsupportedError for a model
-    that cannot be run.
+    attacks: names of those to ask, whatever they take; default all; see `judge.attack`. options: the fields
+    of `inquiry.Options`. Data without y is labelled by the original. Raises InputError for bad input, also
+    where the models do not fit each other or the original does not know the classes on the data, and
+    UnsupportedError for a model that cannot be run.
     """
     chosen = Options(**options)
     if attacks is not None:
@@ -100,7 +100,7 @@ def examine(
         probes,
         training=learned,
         labels=inquiry.labels,
-        thorough=by_layer,
+        thorough=by_layer or attacks is not None,
         attacks=None if attacks is None else frozenset(attacks),
         compared=True,
         seed=chosen.seed,

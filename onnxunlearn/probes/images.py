@@ -1,5 +1,6 @@
 """A folder with one subfolder of images a class, read with Pillow (an optional dependency)."""
 
+import os
 import re
 import warnings
 from collections.abc import Sequence
@@ -80,6 +81,8 @@ def read_image(path: Path, preprocess: Preprocessor) -> np.ndarray:
     """One image, as `read_images` does it."""
     from PIL import Image, ImageOps
 
+    if not os.path.lexists(path):
+        raise InputError(f"{path}: is gone; let nothing change the folder while it is read")
     if not path.is_file():  # reading a pipe could take for ever
         raise InputError(f"{path}: not a file; a class's folder may hold nothing but images")
     try:
