@@ -52,7 +52,7 @@ from .report import DRAWN_WITH, show
 @click.option(
     "--no-layers",
     is_flag=True,
-    help="Leave out what takes longest: probes of every layer, fine-tuning … (but for --attacks)",
+    help="Leave out what takes longest: probes of every layer, fine-tuning … (not what --attacks names)",
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @options.engine_options

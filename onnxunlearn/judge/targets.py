@@ -80,8 +80,8 @@ def _unasked(evidence: Evidence, target: Target) -> Target:
     """Says of what is unknown that not every attack was asked for."""
     if target.status != "unknown" or evidence.attacks is None:
         return target
-    asked = f"of the attacks only {', '.join(sorted(evidence.attacks)) or 'none'} was asked for"
-    return replace(target, note=f"{target.note}; {asked}")
+    asked = ", ".join(sorted(evidence.attacks)) or "none"
+    return replace(target, note=f"{target.note}; of the attacks these alone were asked: {asked}")
 
 
 def _doubt(evidence: Evidence, lost: Measured) -> str:
