@@ -58,7 +58,8 @@ def test_hiding_passes_by_accuracy_and_is_missed_for_what_it_is() -> None:
     assert target.limit == pytest.approx((relearned.values["reference"].value or 0) + 3)
     assert target.reached.value == pytest.approx(relearned.values["original"].value)
     assert found.target("membership").note == (
-        "needs samples of the training: --training; of the attacks these alone were asked: head-refit, layer-probes"
+        "needs samples of the training: --training; "
+        "of the attacks these alone were asked: head-refit, layer-probes"
     )
 
 
