@@ -139,9 +139,9 @@ def record_boundary(
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
-        some = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
-        seen = {n: np.concatenate([*(part[n] for part in forgets), v[some]]) for n, v in kept.items()}
-        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[some]])
+        examples = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
+        seen = {n: np.concatenate([*(part[n] for part in forgets), v[examples]]) for n, v in kept.items()}
+        labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[examples]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
         del seen
         kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
