@@ -108,6 +108,7 @@ def unlearn(
     with clock("search"):
         decision = fit.decide(method, parameters or {})
         outcome = decision.outcome
+        inquiry.engine.sessions.clear()  # what a method tried with takes more memory than what is judged
         edited = Edited.of(inquiry.model, outcome.edits.arrays, inquiry.files)
     with clock("judge"):
         progress("judging the edited model")

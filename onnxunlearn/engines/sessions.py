@@ -32,3 +32,7 @@ class Sessions:
             self._kept[key] = make()
         self._kept.move_to_end(key)
         return self._kept[key]
+
+    def clear(self) -> None:
+        """Keep none."""
+        self._kept.clear()

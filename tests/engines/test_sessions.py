@@ -23,3 +23,7 @@ def test_what_was_used_longest_ago_goes_first() -> None:
     get("b")
     assert made == ["a", "b", "c", "b"]
     assert len(kept) == 2
+    kept.clear()
+    assert not len(kept)
+    assert get("b") is not first
+    assert made[-1] == "b"
