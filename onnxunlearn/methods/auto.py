@@ -26,6 +26,8 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 #: shares of the way from the original's weights to those of `erase`, tried where more costs too much
 _SHARES = (1.0, 0.75, 0.5, 0.25)
+#: of deep at least so much: a quarter of it was shallower than three quarters of the last block
+_DEEP = 0.5
 #: how far it may go at most where classes have no probe, where none are left to tell what it costs, and where
 #: no other class has a real one: half of the way cost one of them 9 points, with nobody to notice
 _UNSEEN, _UNTOLD, _ALONE = 0.75, 0.5, 0.25
@@ -52,7 +54,7 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
     The outcome's details say what was chosen, and `why` nothing deeper.
 
-    depth: of erase, last-block or deep; where no share of deep is affordable, the last block is tried.
+    depth: of erase, last-block or deep; where half of deep is not affordable, the last block is tried.
     """
     check_depth("auto", depth)
     reasons: list[str] = []
@@ -120,7 +122,7 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
     what = "erase" if depth == LAST_BLOCK else f"{depth} erase"
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
-        if share <= most:
+        if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)
             trial = bench.judged(scores)
