@@ -26,6 +26,8 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 #: shares of the way from the original's weights to those of `erase`, tried where more costs too much
 _SHARES = (1.0, 0.75, 0.5, 0.25)
+#: of deep at least so much: a quarter of it was shallower than three quarters of the last block
+_DEEP = 0.5
 #: how far it may go at most where classes have no probe, where none are left to tell what it costs, and where
 #: no other class has a real one: half of the way cost one of them 9 points, with nobody to notice
 _UNSEEN, _UNTOLD, _ALONE = 0.75, 0.5, 0.25
@@ -52,7 +54,7 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
     The outcome's details say what was chosen, and `why` nothing deeper.
 
-    depth: of erase, last-block or deep.
+    depth: of erase, last-block or deep; where half of deep is not affordable, the last block is tried.
     """
     check_depth("auto", depth)
     reasons: list[str] = []
@@ -61,7 +63,7 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     for name, attempt in _attempts(bench, depth, reasons):
         try:
             for outcome, refused in attempt():  # lazily: it may be here that a model turns out unsupported
-                details = {"chosen": name, "why": "; ".join(reasons), **outcome.details}
+                details = {"chosen": name, "why": "; ".join(dict.fromkeys(reasons)), **outcome.details}
                 last = Outcome(outcome.edits, details)
                 if refused is None:
                     return last
@@ -91,7 +93,8 @@ def _attempts(
     elif not bench.forgotten.any():
         reasons.append("no probe is of the class")
     else:
-        yield "erase", partial(_parts, bench, depth, unseen, reasons)
+        for reach in dict.fromkeys((depth, LAST_BLOCK)):
+            yield "erase", partial(_parts, bench, reach, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
     yield "head", lambda: [(head(bench), None)]
@@ -105,7 +108,8 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
     if unseen:
         most = _UNSEEN
         why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
-        reasons.append(f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins")
+        pinned = f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
+        reasons.append(pinned)
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
@@ -113,14 +117,16 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
     erasure = Erasure(bench, depth=depth, near=_NEAR if several else 0.0)
     whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):
-        reasons[0] += f" but for {bench.labels.listed(unprotected)}, which are far from the class"
+        but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
+        reasons[reasons.index(pinned)] += but
+    what = "erase" if depth == LAST_BLOCK else f"{depth} erase"
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES:
-        if share <= most:
+        if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)
             trial = bench.judged(scores)
-            name = "erase" if share == 1 else f"{share:.0%} of erase"
+            name = what if share == 1 else f"{share:.0%} of {what}"
             found = _cost(bench, scores, held)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)

@@ -212,6 +212,14 @@ def test_which_probes_were_given_and_which_made_is_said(
     assert details.get("share", 0) <= 0.5
 
 
+def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
+    details = auto(bench(MLP), depth="deep").details
+    assert details["why"] == "deep erase; 75% of deep erase; 50% of deep erase"
+    assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
+
+
 def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.MonkeyPatch) -> None:
     made = bench(MLP)
     asked = []

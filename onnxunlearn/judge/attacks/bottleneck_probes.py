@@ -1,7 +1,7 @@
 """Linear probes where all that a model knows of a sample passes, unpooled: what the next layer really reads.
 
 The mean over places or tokens, which `layer_probes` asks, hides what lies where: the last convolution of a
-digit classifier shows 55 % of a class on the mean, its flattened output 92 %.
+digit classifier shows 34 % of a class on the mean, its flattened output 93 %.
 """
 
 from collections.abc import Iterator, Sequence
