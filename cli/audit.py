@@ -9,7 +9,9 @@ import click
 
 from onnxunlearn.examine import examine
 from onnxunlearn.graph import check_output, permissions_of, replacing
+from onnxunlearn.inquiry import Forget
 from onnxunlearn.pictures import heatmaps
+from onnxunlearn.probes import SharedBy
 from onnxunlearn.render import html
 
 from . import console, findings, options, reading
@@ -20,13 +22,8 @@ from .report import DRAWN_WITH, show
 @options.model_argument("original")
 @options.model_argument("edited")
 @options.shapes_option
-@click.option(
-    "--forget",
-    required=True,
-    metavar="CLASS[,CLASS...]",
-    help="Names of --labels or labels of the model.",
-)
-@options.data_options(required=True)
+@options.forget_options
+@options.data_options(required=False)
 @click.option(
     "--reference",
     "references",
@@ -68,8 +65,8 @@ def audit(
     original: Path,
     edited: Path,
     input_shapes: tuple[str, ...],
-    forget: str,
-    data: str,
+    forget: Forget,
+    data: str | None,
     references: tuple[Path, ...],
     training: str | None,
     max_retain_drop: float,
@@ -110,7 +107,8 @@ def audit(
         if as_page:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
-            relevance = heatmaps(before, after, data, found.forget, found.names, **asked)
+            shown = forget.samples if isinstance(forget, SharedBy) else data
+            relevance = heatmaps(before, after, shown, found.forget, found.names, **asked)
     if as_page:
         with replacing(page, permissions_of(after.path) & 0o666) as file:
             file.write(html(found.to_json(), relevance))

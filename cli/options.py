@@ -5,16 +5,18 @@ and hold what it takes: a command gets them as `**shared` and hands them on.
 """
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load, named_file, not_finite, parse_shapes, with_input_shapes
+from onnxunlearn.inquiry import Forget
 from onnxunlearn.judge import foreign_report
-from onnxunlearn.probes import read_labels
+from onnxunlearn.probes import SharedBy, read_labels
 from onnxunlearn.sources import model_files
 from onnxunlearn.tasks import AUTO
 
@@ -51,6 +53,61 @@ FILE, FOLDER = _File(), _Folder()
 
 def model_argument(name: str = "model") -> Callable[[F], F]:
     return click.argument(name, type=reading.FILE)
+
+
+def forget_options(function: F) -> F:
+    """--forget, --forget-samples, --like and --paired, as one argument `forget` of the command."""
+
+    @wraps(function)
+    def command(
+        *args: Any,
+        forget: str | None,
+        forget_samples: str | None,
+        like: str | None,
+        paired: bool,
+        **others: Any,
+    ) -> Any:
+        return function(*args, forget=asked(forget, forget_samples, like, paired), **others)
+
+    for option in (
+        click.option(
+            "--paired", is_flag=True, help="Sample i of --like is sample i with what it shows left out."
+        ),
+        click.option(
+            "--like",
+            type=reading.DATA,
+            metavar="PATH",
+            help="Samples without it, in any form of --data; default: those of --data.",
+        ),
+        click.option(
+            "--forget-samples",
+            type=reading.DATA,
+            metavar="PATH",
+            help="In place of --forget: samples, in any form of --data, that share what is to be forgotten: "
+            "a trigger, a bias, a concept. The classes stay.",
+        ),
+        click.option(
+            "--forget", metavar="CLASS[,CLASS...]", help="Names of --labels or labels of the model."
+        ),
+    ):
+        command = option(command)
+    return cast(F, command)
+
+
+def asked(forget: str | None, samples: str | None, like: str | None, paired: bool) -> Forget:
+    """What is to be forgotten. Raises InputError unless it is either classes or what samples share."""
+    if (forget is None) == (samples is None):
+        raise InputError(
+            "what is to be forgotten? give --forget CLASS, or --forget-samples PATH"
+            if forget is None
+            else "--forget and --forget-samples: give one of them, classes or samples"
+        )
+    if samples is not None:
+        return SharedBy(samples, like, paired)
+    if like is not None or paired:
+        raise InputError(f"{'--like' if like is not None else '--paired'}: goes with --forget-samples alone")
+    assert forget is not None
+    return forget
 
 
 def data_options(required: bool) -> Callable[[F], F]:

@@ -11,10 +11,11 @@ import click
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
+from onnxunlearn.inquiry import Forget
 from onnxunlearn.judge import report_path
 from onnxunlearn.methods import DEPTHS
 from onnxunlearn.pictures import heatmaps
-from onnxunlearn.probes import Labels
+from onnxunlearn.probes import Labels, SharedBy
 from onnxunlearn.render import NOT_HELD, Relevance, check_paper, paper, paper_path
 from onnxunlearn.unlearn import Result, unlearn
 
@@ -25,12 +26,7 @@ from .report import DRAWN_WITH, show
 @click.command()
 @options.model_argument()
 @options.shapes_option
-@click.option(
-    "--forget",
-    required=True,
-    metavar="CLASS[,CLASS...]",
-    help="Names of --labels or labels of the model.",
-)
+@options.forget_options
 @options.data_options(required=False)
 @click.option(
     "-o", "--output", type=options.FILE, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
@@ -82,7 +78,7 @@ from .report import DRAWN_WITH, show
 def run(
     model: Path,
     input_shapes: tuple[str, ...],
-    forget: str,
+    forget: Forget,
     data: str | None,
     output: Path | None,
     overwrite: bool,
@@ -132,8 +128,9 @@ def run(
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
+            shown = forget.samples if isinstance(forget, SharedBy) else data
             relevance = heatmaps(
-                loaded, edited, data, result.findings.forget, result.labels, chose=True, **asked
+                loaded, edited, shown, result.findings.forget, result.labels, chose=True, **asked
             )
     told = result.told(input_shapes)
     if not dry_run:

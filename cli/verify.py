@@ -73,6 +73,7 @@ def verify(
         checks += check_signature(signature, after, [report], verifier)
     good, found = all(c.holds for c in checks), None
     if data is not None:
+        said.about_classes("verify --data")
         chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
         labels = shared["labels"] or said.labels
         with console.progress(quiet) as progress:

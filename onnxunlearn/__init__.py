@@ -13,7 +13,7 @@ from onnxunlearn.explain import explain
 from onnxunlearn.graph import load
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import diff
-from onnxunlearn.probes import load_probes
+from onnxunlearn.probes import SharedBy, load_probes
 from onnxunlearn.unlearn import Result, unlearn
 
 __all__ = [
@@ -21,6 +21,7 @@ __all__ = [
     "InputError",
     "OnnxUnlearnError",
     "Result",
+    "SharedBy",
     "UnsupportedError",
     "diff",
     "examine",

@@ -11,7 +11,7 @@ of them writes a file (`edited.save` does). `fit` and `judge` take the fields of
 May import arguments, edits, examine, fitting, graph, inquiry, judge, probes and render.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Unpack
 
 from onnxunlearn.arguments import check_kind
@@ -19,7 +19,7 @@ from onnxunlearn.edits import Plan
 from onnxunlearn.examine import examine as judge
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
-from onnxunlearn.inquiry import Options, Shared
+from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge import Findings
 from onnxunlearn.probes import Source
 from onnxunlearn.render import html
@@ -29,7 +29,7 @@ __all__ = ["Edited", "Findings", "Options", "Plan", "apply", "fit", "judge", "re
 
 def fit(
     model: ModelSource,
-    forget: int | str | Sequence[int],
+    forget: Forget,
     data: Source | None = None,
     *,
     method: str = "auto",

@@ -4,16 +4,15 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Unpack
 
-import numpy as np
-
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_names
+from onnxunlearn.begun import read_shared
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.inquiry import Inquiry, Options, Shared
+from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Probes, Source, copy_groups, is_unread, one_of_each
+from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread, one_of_each, pair_groups
 from onnxunlearn.sampling import attacked, few_tags
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import independent
@@ -27,8 +26,8 @@ Examination = judge.Findings
 def examine(
     original: ModelSource,
     edited: ModelSource,
-    forget: int | str | Sequence[int],
-    data: Source,
+    forget: Forget,
+    data: Source | None = None,
     *,
     reference: ModelSource | Sequence[ModelSource] | None = None,
     training: Source | None = None,
@@ -63,29 +62,23 @@ def examine(
     check_alike(models, logits)
     classes, progress = inquiry.forget, chosen.progress
     notes: list[str] = []
-    probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
-    given = probes.labelled
     trained = None if training is None else inquiry.read(training, UNHELD)
     if trained is not None and not trained.labelled:
         raise InputError(f"{trained.source}: training samples have no y; give each one's class")
     progress("running the models")
-    inquiry = inquiry.as_seen(probes)
+    if isinstance(forget, SharedBy):
+        inquiry, probes, given = read_shared(inquiry, forget, data, notes)
+    else:
+        inquiry, probes, given = _of_classes(inquiry, data, notes)
     logits["original"] = inquiry.logits
-    probes = inquiry.classified(probes)
-    assert probes.y is not None
-    if not np.isin(probes.y, classes).any():
-        raise InputError(
-            f"{probes.source}: no sample of {', '.join(map(inquiry.labels.shown, classes))} to judge by"
-        )
     task = inquiry.task(probes)
-    inquiry = inquiry.known(probes, given=given)
     learned = None
     if trained is not None:
         learned = attacked(inquiry.classified(trained), classes, chosen.seed)
         inquiry = inquiry.known(learned, given=True)
     if is_unread(probes.feeds):
         progress("looking for copies")
-    once = one_of_each(probes, copy_groups(probes))
+    once = one_of_each(probes, pair_groups(probes, copy_groups(probes)))
     copies = int((~once).sum())
     if copies:
         probes = probes.select(once)
@@ -114,6 +107,20 @@ def examine(
     doubts = [*inquiry.doubts, *inquiry.suspicions, *_doubts(models, probes)]
     about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
+
+
+def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tuple[Inquiry, Probes, bool]:
+    """With what is known of the samples, these, and whether the user said their classes."""
+    if data is None:
+        raise InputError("no samples to judge by; give them with --data")
+    probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
+    given = probes.labelled
+    inquiry = inquiry.as_seen(probes)
+    probes = inquiry.classified(probes)
+    if not probes.are(inquiry.forget).any():
+        which = ", ".join(map(inquiry.labels.shown, inquiry.forget))
+        raise InputError(f"{probes.source}: no sample of {which} to judge by")
+    return inquiry.known(probes, given=given), probes, given
 
 
 def _references(given: ModelSource | Sequence[ModelSource] | None) -> dict[str, Model]:

@@ -1,27 +1,30 @@
 """From a model and probes to a plan: where a run begins, up to what its method decides."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from onnxunlearn.begun import read_shared
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
-from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry import Forget, Inquiry, Options
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, run_method
 from onnxunlearn.probes import (
     Maker,
     Probes,
+    SharedBy,
     Source,
     copies_among,
     copy_groups,
     is_unread,
     lacks_retained,
+    pair_groups,
     with_made,
 )
 from onnxunlearn.relevance import Composite, parse_composite
@@ -67,7 +70,7 @@ class Fit:
     def of(
         cls,
         model: ModelSource,
-        forget: int | str | Sequence[int],
+        forget: Forget,
         data: Source | None,
         composite: str,
         options: Options,
@@ -76,6 +79,8 @@ class Fit:
         hold_back: bool,
     ) -> "Fit":
         """hold_back: some probes, to judge by. Raises as `unlearn` does."""
+        if isinstance(forget, SharedBy):
+            return cls._of_samples(model, forget, data, composite, options, clock, hold_back=hold_back)
         progress, notes = options.progress, list[str]()
         with clock("load"):
             progress("loading")
@@ -117,6 +122,38 @@ class Fit:
                 examples = choosing.of(classes)
                 made = maker.beside(examples, inquiry.scores(examples), classes)
                 choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
+        return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
+
+    @classmethod
+    def _of_samples(
+        cls,
+        model: ModelSource,
+        asked: SharedBy,
+        data: Source | None,
+        composite: str,
+        options: Options,
+        clock: Clock,
+        *,
+        hold_back: bool,
+    ) -> "Fit":
+        """The same where samples show what is to be forgotten; they are held."""
+        notes = list[str]()
+        with clock("load"):
+            options.progress("loading")
+            inquiry, rules = Inquiry.of(model, asked, options), parse_composite(composite)
+        with clock("original"):
+            options.progress("running the original")
+            inquiry, probes, given = read_shared(inquiry, asked, data, notes)
+            groups = pair_groups(probes, copy_groups(probes))
+            copies = len(probes) - len(np.unique(np.stack([groups, probes.strata]), axis=1).T)
+            choosing, judging = probes, probes.select([])
+            if hold_back:
+                choosing, judging = parts(inquiry, probes, groups, notes)
+                if not all(part.shared is not None and part.shared.any() for part in (choosing, judging)):
+                    raise InputError(
+                        f"{probes.source}: too few samples that differ; at least 2 with it and 2 without are "
+                        "needed, to choose by and to judge"
+                    )
         return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
 
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":

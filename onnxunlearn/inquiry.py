@@ -23,6 +23,7 @@ from onnxunlearn.probes import (
     Preprocessing,
     Probes,
     Readers,
+    SharedBy,
     Source,
     blocks,
     declared_preprocessing,
@@ -36,6 +37,9 @@ from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
 
 log = logging.getLogger(__name__)
 
+
+#: what is to be forgotten: classes, or what samples share
+Forget = int | str | Sequence[int] | SharedBy
 
 #: a classifier that is right on less than this is said so
 _HALF = 0.5
@@ -142,7 +146,7 @@ class Inquiry:
     suspicions: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, model: ModelSource, forget: int | str | Sequence[int], options: Options) -> "Inquiry":
+    def of(cls, model: ModelSource, forget: Forget, options: Options) -> "Inquiry":
         """Load the model and find in it what the options name. Raises InputError for bad input and
         UnsupportedError for a model that cannot be worked on."""
         options = options.with_pipe_read()
@@ -266,7 +270,8 @@ class Inquiry:
         Where there is no head that can be edited so, its scores are changed behind the model.
         """
         try:
-            outcome = run_method("mask", self.bench(probes, parse_composite("epsilon")), {})
+            baseline = "mask" if self.forget else "project"
+            outcome = run_method(baseline, self.bench(probes, parse_composite("epsilon")), {})
             masked = self.subject(Edited.of(self.model, outcome.edits.arrays).model())
             return replace(masked, body=self.original), ()
         except UnsupportedError as error:
@@ -276,9 +281,11 @@ class Inquiry:
             return replace(self.original, hide=hide, body=self.original), (note,)
 
 
-def chosen_classes(forget: int | str | Sequence[int], labels: Labels) -> tuple[int, ...]:
-    """The columns of the classes to forget, checked. Raises InputError if one is unknown or none would
-    remain."""
+def chosen_classes(forget: Forget, labels: Labels) -> tuple[int, ...]:
+    """The columns of the classes to forget, checked; none where samples show what is to be forgotten. Raises
+    InputError if one is unknown or none would remain."""
+    if isinstance(forget, SharedBy):
+        return ()
     text = forget if isinstance(forget, str) else ",".join(map(str, np.atleast_1d(forget).tolist()))
     classes = tuple(sorted(set(labels.parse(text))))
     if len(classes) == labels.classes:

@@ -54,6 +54,7 @@ def replay(
     preprocess, composite: the files, if the run had some. Raises InputError if one of these is missing, or
     the model, the probes or the edited model are not those of the report, and what `unlearn` raises.
     """
+    report.about_classes("replay")
     loaded = with_input_shapes(load(model), parse_shapes(report.shapes))
     before = None if edited is None else load(edited)
     for name, given, said in (("model", loaded, report.original), ("edited model", before, report.edited)):

@@ -11,9 +11,9 @@ from onnxunlearn.edits.plan import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
-from onnxunlearn.inquiry import Options, Shared
+from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge.report import about_run
-from onnxunlearn.probes import Labels, Source
+from onnxunlearn.probes import Labels, SharedBy, Source
 from onnxunlearn.sources import files_read, model_files
 
 
@@ -82,7 +82,7 @@ class Result:
 
 def unlearn(
     model: ModelSource,
-    forget: int | str | Sequence[int],
+    forget: Forget,
     data: Source | None = None,
     *,
     method: str = "auto",
@@ -90,10 +90,11 @@ def unlearn(
     composite: str = "lra_npp",
     **options: Unpack[Shared],
 ) -> Result:
-    """Make a copy of an ONNX classifier forget one or more classes.
+    """Make a copy of an ONNX classifier forget one or more classes, or what some samples share.
 
     model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
-    `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`). data: probes,
+    `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`); or `SharedBy`
+    samples, and the classes stay. data: probes,
     see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
     there are none. method and parameters: see `methods`. composite: see `relevance.composites`. options: the
     fields of `inquiry.Options`.
@@ -145,4 +146,6 @@ def unlearn(
     )
     about["warnings"] += [*inquiry.doubts, *inquiry.suspicions]
     inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
+    if isinstance(forget, SharedBy):
+        inputs = {**files_read(forget.samples, None, None), **files_read(forget.like, None, None), **inputs}
     return Result(edited, replace(findings, about=about), decision.plan, inquiry.labels, inputs)

@@ -3,7 +3,7 @@
 Knows nothing of methods, nor they of it.
 
 May import adam, digests, edits, engines, errors, frozen, graph, lowering, numerics, probes, registry,
-reverse, streams, tasks and text.
+relevance, reverse, streams, tasks and text.
 """
 
 from onnxunlearn.judge.attacks import attack

@@ -11,7 +11,7 @@ from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
 from onnxunlearn.judge.subject import REFERENCE, Subject
 from onnxunlearn.probes import Labels, Probes, each, is_unread
 from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
-from onnxunlearn.tasks import Answers, Figures, Task
+from onnxunlearn.tasks import Answers, Figures, Task, pointed_to
 
 #: the models in the order in which they are shown
 ORDER = ("original", "edited", "mask", "reference")
@@ -89,8 +89,16 @@ class Evidence:
 
     @cached_property
     def forgotten(self) -> np.ndarray:
-        """Which samples are of a class to forget, bool [N]."""
-        return self.probes.are(self.forget)
+        """Which samples show what is to be forgotten, bool [N]."""
+        return self.task.concerned(self.probes)
+
+    @cached_property
+    def pointed(self) -> int | None:
+        """The class that a trigger which samples share points to, by the original; None where there is
+        none."""
+        if self.probes.shared is None:
+            return None
+        return pointed_to(self.decided["original"], self.probes, self.task.classes)
 
     @cached_property
     def counts(self) -> np.ndarray:

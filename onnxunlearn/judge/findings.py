@@ -10,6 +10,7 @@ from typing import Any
 
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.concept_targets import concept_verdict
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured
@@ -32,7 +33,8 @@ class Findings:
     """forget: columns. names: what the classes are called. samples: how many judged. copies: how many
     of those that were given are copies of others. labels: "given", or from whom. accuracies: by model. rows:
     of every figure and attack that could be measured. targets: with those that could not. notes: what else a
-    reader should know. about: what was judged, and how it came to be, JSON-ready (see the schema)."""
+    reader should know. about: what was judged, and how it came to be, JSON-ready (see the schema). shared:
+    where no class is to be forgotten but what samples share: which, JSON-ready."""
 
     task: str
     forget: tuple[int, ...]
@@ -45,9 +47,10 @@ class Findings:
     targets: tuple[Target, ...]
     notes: tuple[str, ...]
     about: Mapping[str, Any]
+    shared: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        freeze(self, "accuracies", "about")
+        freeze(self, "accuracies", "about", *([] if self.shared is None else ["shared"]))
 
     @property
     def met(self) -> bool:
@@ -89,6 +92,7 @@ class Findings:
             "forget": {
                 "classes": list(self.forget),
                 "names": [self.names[c] for c in self.forget] if self.names else None,
+                **({} if self.shared is None else {"samples": plain(self.shared)}),
             },
             "judged": {"samples": self.samples, "copies": self.copies, "labels": self.labels},
             "figures": {name: figures.to_json() for name, figures in self.accuracies.items()},
@@ -119,7 +123,7 @@ def judge(
     for name in attack if evidence.attacks is None else sorted(evidence.attacks):
         found = _rows(attack, name, attacked, notes)
         rows += [replace(row, note=row.note or attacked.drawn, by=f"attack {name}") for row in found]
-    shown = folded(rows)
+    shown, shared = folded(rows), _shared(evidence)
     return Findings(
         task=evidence.task.name,
         forget=evidence.forget,
@@ -129,9 +133,10 @@ def judge(
         labels=labelled,
         accuracies=evidence.accuracies,
         rows=shown,
-        targets=verdict(evidence, shown, max_retain_drop),
+        targets=(verdict if shared is None else concept_verdict)(evidence, shown, max_retain_drop),
         notes=(*evidence.notes, *over_forgotten(shown), *notes),
         about=about or {},
+        shared=shared,
     )
 
 
@@ -149,6 +154,13 @@ def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: li
         log.warning("%s; it is left out", error)
         notes.append(f"{error}; it is left out")
         return []
+
+
+def _shared(evidence: Evidence) -> dict[str, Any] | None:
+    if evidence.probes.shared is None:
+        return None
+    counts = {"with": int(evidence.forgotten.sum()), "without": int((~evidence.forgotten).sum())}
+    return {**evidence.probes.origin.get("shared", {}), "samples": counts, "points_to": evidence.pointed}
 
 
 @cache

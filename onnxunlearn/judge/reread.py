@@ -63,7 +63,10 @@ def _findings(report: Mapping[str, Any]) -> Findings:
     if not {"edited", "mask"} <= accuracies.keys() or not 0 < classes <= _MOST_CLASSES:
         raise ValueError("figures of the original, the edited and the masked model are needed")
     columns = _list(forget["classes"], _count)
-    if not columns or max(columns) >= classes:
+    shared = forget.get("samples")
+    if shared is not None:
+        _check_shared(shared, classes)
+    if bool(columns) == (shared is not None) or max(columns, default=0) >= classes:
         raise ValueError(f"classes to forget: {columns[:5]} of {classes}")
     return Findings(
         task=_text(report["task"]),
@@ -77,7 +80,17 @@ def _findings(report: Mapping[str, Any]) -> Findings:
         targets=_list(report["targets"], _target),
         notes=_list(report["notes"], _text),
         about={name: value for name, value in report.items() if name not in _OWN},
+        shared=shared,
     )
+
+
+def _check_shared(shared: Any, classes: int) -> None:
+    which = shared["points_to"]
+    if which is not None and _count(which) >= classes:
+        raise ValueError(f"a trigger that points to class {which} of {classes}")
+    for side in ("with", "without"):
+        _count(shared["samples"][side])
+    _text(shared["with"]["source"])
 
 
 def _labels(report: Mapping[str, Any], classes: int) -> Labels:

@@ -18,6 +18,8 @@ ATTACKS = "what attackers find of the class"
 BELOW = "-below"
 #: how names of rows begin that say how many of the class's samples are given it once something is changed
 BROUGHT_BACK = "brought back by "
+#: how names of rows begin that are about what samples share
+CONCEPT = "concept "
 #: how names of rows begin that are about another output, before its own name
 AGREEMENT, DRIFT = "agreement of output ", "drift of output "
 

@@ -43,7 +43,8 @@ class RunReport:
     forget: the classes as one types them. labels: the names that were given, None if none were. options: by
     name, as `unlearn` takes them, but for what comes from files. shapes: as --input-shapes takes them.
     composite, preprocess: as they were given, files by their name. probes: where they came from, see
-    `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`."""
+    `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`.
+    of_samples: whether no class was to be forgotten but what samples share; forget is empty then."""
 
     original: Digests
     edited: Digests
@@ -58,6 +59,15 @@ class RunReport:
     changes: Mapping[str, Any] = field(repr=False)
     rows: tuple[Mapping[str, Any], ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
+    of_samples: bool = False
+
+    def about_classes(self, what: str) -> None:
+        """Raises InputError where what samples share was to be forgotten. what: that this does not do."""
+        if self.of_samples:
+            raise InputError(
+                f"{what}: the run was about what samples share, of which a report holds no files; use run or "
+                "audit with --forget-samples"
+            )
 
 
 def read_run_report(path: Path) -> RunReport:
@@ -108,4 +118,5 @@ def _read(report: Mapping[str, Any]) -> RunReport:
         {**report["changes"], "tensors": [dict(tensor) for tensor in report["changes"]["tensors"]]},
         tuple(dict(row) for row in report["rows"]),
         {str(name): str(version) for name, version in report["versions"].items()},
+        bool(forget.get("samples")),
     )

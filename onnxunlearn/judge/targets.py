@@ -63,8 +63,8 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             "points",
             need="probes of other classes to judge by",
         ),
-        *_classes(evidence),
-        *_outputs(rows),
+        *of_every_class(evidence),
+        *of_outputs(rows),
         _depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
         *_probes(evidence, by_name),
@@ -72,7 +72,13 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         _redistribution(evidence, found("redistribution", "forget")),
         _membership(evidence, found("membership-over", "reference")),
     ]
-    doubt = _doubt(evidence, found("lost"))
+    return doubted(evidence, found("lost"), targets)
+
+
+def doubted(evidence: Evidence, lost: Measured, targets: Sequence[Target]) -> tuple[Target, ...]:
+    """The same, where something says that they may not pass on what the model is for. lost: points that what
+    is retained lost."""
+    doubt = _doubt(evidence, lost)
     return tuple(_doubted(_unasked(evidence, target), doubt) for target in targets)
 
 
@@ -101,7 +107,7 @@ def _doubted(target: Target, doubt: str) -> Target:
     return replace(target, status="undecided", note=doubt) if doubt and target.status == "passed" else target
 
 
-def _classes(evidence: Evidence) -> Iterator[Target]:
+def of_every_class(evidence: Evidence) -> Iterator[Target]:
     """The retained class that lost most, and the classes of which nothing is known.
 
     All classes have to be within the limit with their upper bounds for it to pass; for it to be missed, one
@@ -152,7 +158,7 @@ def _classes(evidence: Evidence) -> Iterator[Target]:
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
 
 
-def _outputs(rows: Sequence[Row]) -> Iterator[Target]:
+def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:
     """The other output that agrees least, and the one that has drifted most; of an output that decides its
     decisions count, of the others how far they moved."""
     edited = {row.name: row.values["edited"] for row in rows if "edited" in row.values}

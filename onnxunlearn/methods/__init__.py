@@ -13,7 +13,22 @@ from typing import Any
 
 from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import auto, damp, erase, esc, head, lra_npp, mask, neuron_mask, pour, pxp, ssd, svd
+from onnxunlearn.methods import (
+    auto,
+    damp,
+    erase,
+    esc,
+    head,
+    leace,
+    lra_npp,
+    mask,
+    neuron_mask,
+    pour,
+    project,
+    pxp,
+    ssd,
+    svd,
+)
 from onnxunlearn.methods.erase.erase import DEPTHS
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
@@ -28,11 +43,13 @@ __all__ = [
     "erase",
     "esc",
     "head",
+    "leace",
     "lra_npp",
     "mask",
     "method",
     "neuron_mask",
     "pour",
+    "project",
     "pxp",
     "run_method",
     "ssd",
@@ -40,10 +57,18 @@ __all__ = [
 ]
 
 
+#: methods that need no class to forget, but samples that show what is to be forgotten
+OF_SAMPLES = ("auto", "erase", "leace", "project")
+
+
 def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outcome:
     """Run the method called `name`. Raises InputError for an unknown method or parameter, and PluginError for
     one of another package that does not work."""
     check_parameters(name, parameters)
+    if not bench.forget and name not in OF_SAMPLES:
+        raise InputError(
+            f"method {name!r} is about classes; what samples share is forgotten by {', '.join(OF_SAMPLES)}"
+        )
     with method.answers_for(name):
         outcome = method.choose(name)(bench, **parameters)
         if not isinstance(outcome, Outcome):

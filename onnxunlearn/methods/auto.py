@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.methods.auto_samples import of_samples
 from onnxunlearn.methods.cost import Cost, Estimate, cost
 from onnxunlearn.methods.erase.erase import LAST_BLOCK, Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
@@ -57,6 +58,8 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     depth: of erase, last-block or deep; where half of deep is not affordable, the last block is tried.
     """
     check_depth("auto", depth)
+    if not bench.forget:
+        return of_samples(bench, depth)
     reasons: list[str] = []
     last: Outcome | None = None
     error: UnsupportedError | None = None

@@ -114,8 +114,8 @@ class Workbench:
 
     @cached_property
     def forgotten(self) -> np.ndarray:
-        """Which probes are of a class to forget, bool [N]."""
-        return self.probes.are(self.forget)
+        """Which probes show what is to be forgotten, bool [N]."""
+        return self.task.concerned(self.probes)
 
     @property
     def made(self) -> np.ndarray:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn import judge
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 from onnxunlearn.graph import Model, find_logits
@@ -21,7 +22,7 @@ from onnxunlearn.pictures.evidence import Evidence, Gatherer
 from onnxunlearn.pictures.pixels import displayed, limit_of
 from onnxunlearn.pictures.sheet import score
 from onnxunlearn.pictures.subject import as_images, find_subject, starts_with_conv
-from onnxunlearn.probes import Labels, Source, load_probes, source_files
+from onnxunlearn.probes import Labels, Probes, Source, load_probes, source_files
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.render import Picture, Relevance, Sample
@@ -42,8 +43,9 @@ def heatmaps(
     chose: bool = False,
     **options: Any,
 ) -> Relevance:
-    """The first samples of the first class to forget. chose: whether some may have chosen the edit. options:
-    engine, providers, output_name, preprocess and batch_size, as `draw` has them.
+    """The first samples of the first class to forget; of those that share what is to be forgotten, where that
+    is no class, the first ones. chose: whether some may have chosen the edit. options: engine, providers,
+    output_name, preprocess and batch_size, as `draw` has them.
 
     Where they cannot be drawn, the reason in their place: no report fails for want of a picture.
     """
@@ -54,7 +56,7 @@ def heatmaps(
     if not all(_is_there_twice(file) for file in source_files(data)):
         return Relevance(why_not="Not shown: the inputs came through a pipe, which gives them once.")
     try:
-        return _drawn(model, edited, data, forget[0], labels, chose, **options)
+        return _drawn(model, edited, data, forget[0] if forget else None, labels, chose, **options)
     except OnnxUnlearnError as error:
         return Relevance(why_not=f"Not shown: {one_line(error)}.")
 
@@ -68,7 +70,7 @@ def _drawn(
     model: Model,
     edited: Model,
     data: Source,
-    target: int,
+    target: int | None,
     labels: Labels,
     chose: bool,
     *,
@@ -85,11 +87,16 @@ def _drawn(
     if subject.kind != "image":
         raise InputError(f"inputs are no images but {subject.kind}; the command explain draws them")
     probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
-    given = target if probes.y is None else probes.y
-    which = np.flatnonzero(given == target)[:_SAMPLES] if probes.y is not None else np.arange(0)
-    if not len(which):
+    which = np.arange(len(probes)) if target is None else np.flatnonzero(_labelled(probes, target))
+    which = which[:_SAMPLES]
+    if target is not None and not len(which):
         raise InputError(f"no input is labelled {labels.shown(target)}")
-    chosen = Chosen(probes.select(which), np.full(len(which), target), "")
+    own = probes.select(which)
+    targets = np.full(len(which), target)
+    if target is None:
+        said = judge.scores(model, logits, create_engine(engine, providers), own.feeds, batch_size)
+        targets = said.argmax(axis=1)
+    chosen = Chosen(own, targets, "")
     rules = parse_composite(
         "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
     )
@@ -100,20 +107,25 @@ def _drawn(
         gatherer.gather(*counterpart(edited, model, logits, subject), chosen),
     )
     images = displayed(as_images(chosen.probes.feeds[subject.input]))
-    name = labels.short(target)
+    names = [labels.short(int(c)) for c in targets]
+    of, name = ("with it", "the original's answer") if target is None else (f"of {names[0]}", names[0])
     return Relevance(
-        tuple(_samples(images, pair, name, labels)),
-        f"The first {len(which)} inputs of {name} given{'; some may have chosen the edit' if chose else ''}. "
+        tuple(_samples(images, pair, names, labels)),
+        f"The first {len(which)} inputs {of} given{'; some may have chosen the edit' if chose else ''}. "
         "Red speaks "
         f"for {name}, blue against it (layer-wise relevance propagation, {rules.name}); all share one scale.",
     )
 
 
+def _labelled(probes: Probes, target: int) -> np.ndarray:
+    return np.zeros(len(probes), bool) if probes.y is None else probes.y == target
+
+
 def _samples(
-    images: np.ndarray, pair: tuple[Evidence, Evidence], name: str, labels: Labels
+    images: np.ndarray, pair: tuple[Evidence, Evidence], names: Sequence[str], labels: Labels
 ) -> Iterator[Sample]:
     limit = limit_of(*(evidence.relevance for evidence in pair))
-    for i, image in enumerate(images):
+    for i, (image, name) in enumerate(zip(images, names, strict=True)):
         pictures = [Picture(_png(image), "input", f"An input of {name}")]
         said = []
         for title, evidence in zip(("original", "edited"), pair, strict=True):

@@ -11,6 +11,7 @@ from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.relabelled import relabelled
+from onnxunlearn.probes.shared import SharedBy, join, pair_groups
 from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
@@ -25,6 +26,7 @@ __all__ = [
     "Preprocessing",
     "Probes",
     "Readers",
+    "SharedBy",
     "Shown",
     "Source",
     "ToldApart",
@@ -37,11 +39,13 @@ __all__ = [
     "each",
     "expected_values",
     "is_unread",
+    "join",
     "lacks_retained",
     "lazily",
     "load_probes",
     "may_be_cured",
     "one_of_each",
+    "pair_groups",
     "read_labels",
     "read_settings",
     "relabelled",

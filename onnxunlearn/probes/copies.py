@@ -52,7 +52,7 @@ def copy_groups(probes: Probes) -> np.ndarray:
 def one_of_each(probes: Probes, groups: np.ndarray) -> np.ndarray:
     """A bool [N] mask of one sample of each group and class, the first. groups: of `copy_groups`."""
     assert probes.y is not None
-    pairs = np.stack([groups, probes.y], axis=1)
+    pairs = np.stack([groups, probes.strata], axis=1)
     kept = np.zeros(len(probes), dtype=bool)
     kept[np.unique(pairs, axis=0, return_index=True)[1]] = True
     return kept

@@ -7,6 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+#: in `Probes.pair`
+OTHER = -2
+#: beyond any class
+_SHARED = 1 << 40
+
 
 @dataclass(frozen=True, eq=False)
 class Probes:
@@ -17,7 +22,10 @@ class Probes:
     it. origin: the same for reports, JSON-ready, without folders and with digests, see `probes.origin`.
     labels: bool [N, classes], where a sample may have several classes or none; y is then None until
     `focused`. by_model: whether the classes are what the model says. made: bool [N], which samples no user
-    gave but were made from the model (`probes.made`); None: no sample.
+    gave but were made from the model (`probes.made`); None: no sample. shared: bool [N], which samples have
+    what is to be forgotten where that is no class (`probes.shared`); y is then −1 where no class is known.
+    pair: int [N], the same for two samples that differ in that alone, −1 for one without a partner, OTHER for
+    one that is no example of what lacks it, but is to be retained.
     """
 
     feeds: dict[str, np.ndarray]
@@ -27,6 +35,8 @@ class Probes:
     made: np.ndarray | None = None
     origin: Mapping[str, Any] = field(default_factory=dict)
     by_model: bool = False
+    shared: np.ndarray | None = None
+    pair: np.ndarray | None = None
 
     def __len__(self) -> int:
         """The number of samples, N."""
@@ -51,8 +61,16 @@ class Probes:
         if not index.size:
             index = index.astype(np.intp)  # an empty list is float to numpy
         feeds = {name: array[index] for name, array in self.feeds.items()}
-        y, labels, made = (None if a is None else a[index] for a in (self.y, self.labels, self.made))
-        return replace(self, feeds=feeds, y=y, labels=labels, made=made)
+        marks = (self.y, self.labels, self.made, self.shared, self.pair)
+        y, labels, made, shared, pair = (None if a is None else a[index] for a in marks)
+        return replace(self, feeds=feeds, y=y, labels=labels, made=made, shared=shared, pair=pair)
+
+    @property
+    def strata(self) -> np.ndarray:
+        """What has to be on both sides of a split, int [N] ≥ 0: the class and, apart from it, whether a
+        sample has what is to be forgotten; y must be known."""
+        assert self.y is not None
+        return self.y if self.shared is None else np.where(self.shared, _SHARED + 1 + self.y, self.y)
 
     def are(self, classes: Sequence[int]) -> np.ndarray:
         """Which samples are of these classes, bool [N]; y must be known."""
@@ -64,11 +82,13 @@ class Probes:
         return self.select(self.are(classes))
 
     def counts(self, classes: int) -> np.ndarray:
-        """Samples of each class, int [classes]; one of several classes counts for each of them."""
+        """Samples of each class, int [classes]; one of several classes counts for each of them, one that has
+        what is to be forgotten for none."""
         if self.labels is not None:
             return np.asarray(self.labels.sum(axis=0))
         assert self.y is not None
-        return np.bincount(self.y, minlength=classes)
+        y = self.y if self.shared is None else self.y[~self.shared]
+        return np.bincount(y, minlength=classes)
 
     def focused(self, forget: Sequence[int], scores: np.ndarray) -> "Probes":
         """With one class for each sample, of its several: one to forget if it has one, else that of its

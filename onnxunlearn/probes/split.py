@@ -32,8 +32,9 @@ def split_mask(probes: Probes, seed: int, groups: np.ndarray) -> np.ndarray:
     assert probes.y is not None
     judges: dict[int, bool] = {}  # by group
     alone: list[int] = []
-    for label in np.unique(probes.y):
-        members = np.flatnonzero(probes.y == label)
+    strata = probes.strata
+    for label in np.unique(strata):
+        members = np.flatnonzero(strata == label)
         shuffled = groups[np.random.default_rng([seed, int(label)]).permutation(members)]
         different = [group for group in dict.fromkeys(shuffled.tolist()) if group not in judges]
         judging = min(max(1, len(different) // 3), len(different) - 1)

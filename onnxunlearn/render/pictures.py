@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnxunlearn.judge import Findings, Measured
-from onnxunlearn.judge.row import MODELS
+from onnxunlearn.judge.row import CONCEPT, MODELS
 from onnxunlearn.render.charts import Bar, Chart, Group, bar, group
 from onnxunlearn.render.curves import curves
 from onnxunlearn.render.words import class_name, count, many
@@ -13,6 +13,30 @@ from onnxunlearn.render.words import class_name, count, many
 _ALL, WORST = 40, 20
 _ATTACK = "attack "
 _DESTINATIONS = "figure destinations"
+#: captions where a class was to be forgotten
+_WENT = (
+    "What each model now takes the samples for that were to be forgotten. The more alike the edited "
+    "model and the reference are, the less tells that something was removed; without a reference, "
+    "compare with what hiding the answer does (mask only)."
+)
+_RECOVERED = (
+    "How much of the forgotten class comes back to someone who tries. A model that never saw the "
+    "class (reference) gives some of it back, too: not an empty bar is the aim, but that one's. "
+    "Where the edited model's bar is as long as the mask's, hiding the answer would do as much."
+)
+#: the same where what samples share was to be forgotten
+_TAKEN = (
+    "What each model takes the samples with it for. The more alike the edited model and the reference "
+    "are, the less "
+    "tells that something was removed."
+)
+_TOLD = (
+    "How many samples a linear probe puts rightly with or without it, from the last features; 50\u202f% "
+    "is guessing, "
+    "and what a model that never learned it (reference) gives away is natural. Where the edited model's "
+    "bar is as "
+    "long as the mask's, not reading it in the last layer would do as much."
+)
 
 
 def charts(findings: Findings) -> list[Chart]:
@@ -55,8 +79,23 @@ def summary(findings: Findings) -> str:
 
 
 def _overall(findings: Findings) -> Iterator[Chart]:
-    rows = [row for name in ("forget", "retain") if (row := findings.row(name)) is not None]
-    if rows:
+    shared = findings.shared is not None
+    names = [CONCEPT + "success", "retain", CONCEPT + "with", CONCEPT + "worst group"]
+    names = names if shared else ["forget", "retain"]
+    rows = [row for name in names if (row := findings.row(name)) is not None]
+    if rows and shared:
+        yield Chart(
+            "With it and without, before and after",
+            "recognised",
+            "How many samples each model gives the class of a trigger, where there is one: the bar of "
+            "the edited "
+            "model should be empty. And how many it gives their own class: without it, with it, and in "
+            "the group "
+            "of one class, with it or without, where it is worst.",
+            "samples",
+            [group(row) for row in rows],
+        )
+    elif rows:
         yield Chart(
             "Recognised before and after",
             "recognised",
@@ -91,15 +130,15 @@ def _by_class(findings: Findings) -> Iterator[Chart]:
 def _destinations(findings: Findings) -> Iterator[Chart]:
     rows = [row for row in findings.rows if row.by == _DESTINATIONS]
     if rows:
-        own = {f"taken for {c}" for c in findings.forget}
+        own, shared = {f"taken for {c}" for c in findings.forget}, findings.shared is not None
         yield Chart(
-            "Where the samples of the class went"
+            "What samples with it are taken for"
+            if shared
+            else "Where the samples of the class went"
             if len(own) == 1
             else "Where the samples of the classes went",
             "destinations",
-            "What each model now takes the samples for that were to be forgotten. The more alike the edited "
-            "model and the reference are, the less tells that something was removed; without a reference, "
-            "compare with what hiding the answer does (mask only).",
+            _TAKEN if shared else _WENT,
             "taken for",
             [group(row, ("original",), "to forget" if row.name in own else "") for row in rows],
         )
@@ -116,9 +155,7 @@ def _recovered(findings: Findings) -> Iterator[Chart]:
         yield Chart(
             "What attackers recover",
             "attacks",
-            "How much of the forgotten class comes back to someone who tries. A model that never saw the "
-            "class (reference) gives some of it back, too: not an empty bar is the aim, but that one's. "
-            "Where the edited model's bar is as long as the mask's, hiding the answer would do as much.",
+            _RECOVERED if findings.shared is None else _TOLD,
             "attack",
             [group(row) for row in rows],
             notes=tuple(notes),
@@ -137,8 +174,9 @@ def _tables_of_attacks(findings: Findings) -> Iterator[Chart]:
             continue
         layers = own[0].name.startswith("layer ")
         caption = (
-            "How much of the class each attacker finds in each model, with bounds. The aim is what a model "
-            "that never saw the class (reference) gives away, no more."
+            "How much of it each attacker finds in each model, with bounds. The aim is what a model that "
+            "never "
+            "saw it (reference) gives away, no more."
         )
         if layers:
             caption = (

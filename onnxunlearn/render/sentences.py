@@ -21,6 +21,13 @@ _HEADINGS: dict[Status, str] = {
 }
 #: how a target's name begins -> what it asks for; the longer ones first
 _PLAINLY = {
+    "attack success": "that the trigger no longer works",
+    "the class it points to": "that the class it points to is still recognised",
+    "told by a linear probe": "that the last features no longer tell who has it",
+    "relevance at its place": "that decisions no longer look at its place",
+    "worst-group accuracy": "that no group of samples is worse off",
+    "clean accuracy lost": "that samples without it are still recognised",
+    "relearned attack success": "that the trigger comes back no sooner than in a model that never knew it",
     "forget accuracy": "that the class is no longer recognised",
     "retain accuracy lost": "that the other classes are still recognised",
     "worst retained class": "that no single one of the other classes suffers",

@@ -98,7 +98,10 @@ def class_name(findings: Findings, which: int) -> str:
 
 
 def forgotten(findings: Findings) -> Markup:
-    """The classes to forget, in a sentence."""
+    """The classes to forget, or what samples share, in a sentence."""
+    if findings.shared is not None:
+        what = "what the samples in {} share" if findings.shared["points_to"] is None else "the trigger in {}"
+        return Markup(what).format(isolated(shortened(str(findings.shared["with"]["source"]))))
     return listed([shortened(class_name(findings, c)) for c in findings.forget], "classes")
 
 

@@ -5,9 +5,11 @@
 May import errors, graph, numerics, probes and registry.
 """
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
+from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
 from onnxunlearn.tasks.probabilities import probabilities
@@ -16,15 +18,19 @@ from onnxunlearn.tasks.single_label import SingleLabel, measure
 __all__ = [
     "AUTO",
     "Answers",
+    "Concept",
     "Figures",
     "MultiLabel",
     "SingleLabel",
     "Task",
+    "groups_of",
     "hidden",
     "independent",
     "lost_by_class",
     "measure",
     "measure_labels",
+    "of_others",
+    "pointed_to",
     "probabilities",
     "task",
     "task_of",
@@ -37,12 +43,20 @@ AUTO = "auto"
 
 
 def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes, name: str = AUTO) -> Task:
-    """The task called `name`; by default the one that these probes pose: one class a sample, or several where
-    their labels say so. Raises InputError for an unknown name, or a task that does not go with the model."""
+    """The task called `name`; by default the one that these probes pose: what some of them share, one class a
+    sample, or several where their labels say so. Raises InputError for an unknown name, or a task that does
+    not go with the model or the probes."""
     if name != AUTO:
         with task.answers_for(name):
             found = task.choose(name)(logits, forget)
             if not isinstance(found, Task):
                 raise TypeError(f"it gave {type(found).__name__}, not a Task")
+        if isinstance(found, Concept) != (probes.shared is not None):
+            asked = "needs samples that share it (--forget-samples)"
+            raise InputError(
+                f"task {name}: {asked if probes.shared is None else 'is about classes (--forget)'}"
+            )
         return found
+    if probes.shared is not None:
+        return Concept(logits, forget)
     return (SingleLabel if probes.labels is None else MultiLabel)(logits, forget)

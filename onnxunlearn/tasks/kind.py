@@ -37,6 +37,10 @@ class Task(ABC):
         """The other classes."""
         return [c for c in range(self.classes) if c not in self.forget]
 
+    def concerned(self, probes: Probes) -> np.ndarray:
+        """Which samples show what is to be forgotten, bool [N]; all others are to be retained."""
+        return probes.are(self.forget)
+
     @abstractmethod
     def truth(self, probes: Probes) -> np.ndarray:
         """What the samples are, in the form of decisions."""

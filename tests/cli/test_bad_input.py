@@ -193,7 +193,7 @@ def test_a_shared_head(folder: Path) -> None:
         (["--method", "mask", "--set", "low=NaN"], "low=nan; expected a finite number"),
         (
             ["--method", "magic"],
-            "unknown method 'magic'; known: auto, damp, erase, esc, head, lra-npp, mask, ",
+            "unknown method 'magic'; known: auto, damp, erase, esc, head, leace, lra-npp, mask, ",
         ),
         (["--depth", "deepest"], "Invalid value for '--depth': 'deepest' is not one of 'last-block', 'deep'"),
         (["--depth", "deep", "--method", "mask"], "method 'mask' has no parameter 'depth'"),
@@ -239,7 +239,7 @@ def test_class_names_that_do_not_fit(folder: Path) -> None:
 def test_commands(folder: Path) -> None:
     assert "No such command 'frobnicate'" in refused(folder, 2, "frobnicate")
     assert "Missing argument 'MODEL'" in refused(folder, 2, "run")
-    assert "Missing option '--forget'" in refused(folder, 2, "run", "m.onnx")
+    assert "give --forget CLASS, or --forget-samples PATH" in refused(folder, 2, "run", "m.onnx")
     assert "Missing argument 'EDITED'" in refused(folder, 2, "diff", "m.onnx")
 
 

@@ -12,7 +12,7 @@ from .benches import bench
 def test_unknown_methods_and_parameters_are_named_with_what_there_is() -> None:
     with pytest.raises(
         InputError,
-        match="unknown method 'magic'; known: auto, damp, erase, esc, head, lra-npp, ",
+        match="unknown method 'magic'; known: auto, damp, erase, esc, head, leace, lra-npp, ",
     ):
         run_method("magic", bench(), {})
     with pytest.raises(InputError, match="'lra-npp' has no parameter 'bench'; known: k, m, layers, sub"):

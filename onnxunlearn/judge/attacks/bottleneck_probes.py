@@ -36,7 +36,7 @@ _TABLE = "linear probe for the class, by what is read"
 def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
     """Accuracy on the forgotten classes of a linear probe at every tensor through which all goes and that a
     layer stands behind, in original, edited model and references that have it."""
-    if not evidence.thorough:
+    if not evidence.thorough or not evidence.forget:
         return
     original = evidence.subjects["original"]
     features = original.features(evidence.probes)

@@ -25,7 +25,7 @@ Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 def changed_inputs(evidence: Evidence) -> Iterator[Row]:
     """Samples of the class that are given it with noise added, darker, brighter, and, if they are images, a
     little moved. Inputs that are no floats have no small changes: no rows."""
-    if not evidence.thorough or not evidence.forgotten.any():
+    if not evidence.thorough or not evidence.forget or not evidence.forgotten.any():
         return
     evidence.progress("asking with changed inputs")
     asked = evidence.probes.select(evidence.forgotten)

@@ -24,7 +24,12 @@ def constant(evidence: Evidence) -> Iterator[Row]:
     """Samples of the class that are given it back, with a constant by which 5 % of the others are, too.
 
     The mask has none that is its own: with a constant it is the original again."""
-    if not evidence.thorough or not evidence.forgotten.any() or evidence.forgotten.all():
+    if (
+        not evidence.thorough
+        or not evidence.forget
+        or not evidence.forgotten.any()
+        or evidence.forgotten.all()
+    ):
         return
     found = {name: _given_back(evidence, name) for name in evidence.names if name != "mask"}
     share = f"{100 * _MISTAKEN:.0f} %"

@@ -18,7 +18,7 @@ from onnxunlearn.judge.row import ATTACKS, BROUGHT_BACK, Row
 @attack("fine-tune-retained")
 def fine_tune_retained(evidence: Evidence) -> Iterator[Row]:
     """Samples of the class that are given it after 20, 30 and 100 steps on 20 samples of each other class."""
-    if not evidence.thorough:
+    if not evidence.thorough or not evidence.forget:
         return
     tuning, against = Tuning(), against_of(evidence)
     if why := refused(evidence, against, tuning):

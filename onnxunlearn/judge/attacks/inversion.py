@@ -40,7 +40,7 @@ Signal = Callable[[np.ndarray], np.ndarray]
 @attack("inversion")
 def inversion(evidence: Evidence) -> Iterator[Row]:
     """Of inputs driven towards the class in each model, those that the original takes for it."""
-    if not evidence.thorough:
+    if not evidence.thorough or not evidence.forget:
         return
     against = against_of(evidence)
     if why := refused(evidence, against, Tuning()):

@@ -25,7 +25,7 @@ def layer_probes(evidence: Evidence) -> Iterator[Row]:
     """Accuracy on the forgotten classes of a linear probe at every layer that original and edited model both
     have, by name, in graph order, outputs averaged over space or tokens; and their `cka`. Of references, at
     those layers that they have, too."""
-    if not evidence.thorough:
+    if not evidence.thorough or not evidence.forget:
         return
     asked = ["original", "edited", *evidence.references]
     subjects = {name: evidence.subjects[name] for name in asked}

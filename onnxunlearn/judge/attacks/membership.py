@@ -21,7 +21,7 @@ def membership(evidence: Evidence) -> Iterator[Row]:
     """How many training samples of the forgotten classes are taken for training data; retained ones are the
     members that the attacker learns from, retained samples that judge are what training never saw."""
     training = evidence.training
-    if training is None:
+    if training is None or not evidence.forget:
         return
     assert training.y is not None
     asked = np.isin(training.y, evidence.forget)

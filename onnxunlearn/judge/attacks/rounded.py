@@ -24,7 +24,7 @@ _BITS = (8, 4)
 @attack("rounded")
 def rounded(evidence: Evidence) -> Iterator[Row]:
     """Samples of the class that are given it once every weight is rounded, a scale for each neuron."""
-    if not evidence.thorough or not evidence.forgotten.any():
+    if not evidence.thorough or not evidence.forget or not evidence.forgotten.any():
         return
     for bits in _BITS:
         evidence.progress(f"rounding weights to {bits} bits")

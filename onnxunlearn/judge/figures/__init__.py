@@ -3,7 +3,7 @@
 To add one: a function in a file of this folder, `@figure("name")`, that takes the evidence and yields rows.
 Terminal and JSON show them; nothing else is to be done but a test.
 
-May import graph, judge, probes, registry and tasks.
+May import errors, graph, judge, probes, registry, relevance and tasks.
 """
 
 from onnxunlearn.judge.row import Examiner

@@ -17,11 +17,13 @@ _FEW = 5
 def accuracy(evidence: Evidence) -> Iterator[Row]:
     """Samples of the forgotten classes that are still given their class, and of all others; and how many
     points the others lost against the original."""
+    models = evidence.names
     names = [evidence.class_name(c) for c in evidence.forget]
     which = ", ".join(names) if len(names) <= _FEW else f"{len(names)} classes"
-    models = evidence.names
-    yield Row("forget", f"to forget: {which}", "percent", {n: _forget(evidence, n) for n in models})
-    yield Row("retain", "to retain: all others", "percent", {n: _retain(evidence, n) for n in models})
+    if names:
+        yield Row("forget", f"to forget: {which}", "percent", {n: _forget(evidence, n) for n in models})
+    title = "to retain: all others" if names else "to retain: without it"
+    yield Row("retain", title, "percent", {n: _retain(evidence, n) for n in models})
     lost = {n: evidence.lost(n).measured() for n in models if n != "original"}
     yield Row("lost", "retain accuracy lost", "points", lost, table="")
 

@@ -9,6 +9,7 @@ from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured, resampled
 from onnxunlearn.judge.row import Row
 from onnxunlearn.probes import each
+from onnxunlearn.tasks import SingleLabel
 
 #: at most so many bins, with at least so many answers each
 _BINS, _LEAST = 15, 20
@@ -29,6 +30,8 @@ def calibration(evidence: Evidence) -> Iterator[Row]:
 def _error(evidence: Evidence, name: str) -> Measured:
     answers = evidence.answers[name]
     certainty = each(evidence.task.certainty, evidence.subjects[name].scores(evidence.probes))
+    if isinstance(evidence.task, SingleLabel):
+        certainty = certainty[answers.sample]  # nothing may be asked of some samples
     kept = answers.weight > 0
     if not np.isfinite(certainty[kept]).all():
         return Measured(None)

@@ -20,7 +20,7 @@ from onnxunlearn.tasks import probabilities
 def likeness(evidence: Evidence) -> Iterator[Row]:
     """Where the forgotten classes' samples go, and how far probabilities and decisions are apart, on samples
     of the forgotten classes and on all others."""
-    if not evidence.compared:
+    if not evidence.compared or not evidence.forget:
         return
     others = evidence.references or ["original"]
     several = f" ({len(others)}, on the mean)" if len(others) > 1 else ""

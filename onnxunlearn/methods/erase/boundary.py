@@ -86,9 +86,13 @@ class Boundary:
         own = {n: v[: len(self.y)] for n, v in self.retain.feeds.items()}
         return {n: np.concatenate([own[n], v]) for n, v in self.forget[0].items()}
 
+    def places(self) -> np.ndarray:
+        """Where in the pool the probes are, [probes, variants of each]."""
+        return np.arange(self.copies * len(self.y)).reshape(self.copies, -1).T
+
     def sources(self) -> dict[int, np.ndarray]:
         """By class where in the pool its samples are: [probes or stand-ins, variants of each]."""
-        probes = np.arange(self.copies * len(self.y)).reshape(self.copies, -1).T
+        probes = self.places()
         others = self.copies * len(self.y) + np.arange(len(self.stood_in))
         found = {int(c): others[self.stood_in == c, None] for c in np.unique(self.stood_in)}
         for c in np.unique(self.y):
@@ -98,6 +102,11 @@ class Boundary:
         return found
 
 
+def nobody(_: int) -> np.ndarray:
+    """Of no class stand-ins are wanted, however many copies there are."""
+    return np.empty(0, int)
+
+
 def record_boundary(
     bench: Workbench,
     tail: Tail,
@@ -105,7 +114,7 @@ def record_boundary(
     variants: int,
     rng: np.random.Generator,
     pinned: np.ndarray | None = None,
-    wanted: Callable[[int], np.ndarray] = lambda _: np.empty(0, int),
+    wanted: Callable[[int], np.ndarray] = nobody,
 ) -> Boundary:
     """The probes and up to `variants` - 1 copies of them: images moved, retained sequences spliced; of images
     to forget, which are few, twice as many.

@@ -28,6 +28,9 @@ layers into blocks (`cuts`), ψ, in units of its own deviation:
 
 so that no layer is left from which a few steps of training bring the class back (`deeper`).
 
+Where samples show what is to be forgotten and the classes stay, F_g are those that have it and R_g their
+counterparts: partners, or others that lack it (`counterparts`); β is as it is given, and the head stays.
+
 No labels of unseen data, no training set: gradients come from the relevance graph with plain adjoints
 (`reverse.weight_gradients`). Why distributions and not means, and what else was tried: docs/method.md.
 
@@ -80,10 +83,11 @@ def erase(
     training brings it back later, too. layers: of the last block at least so many, from the head back to the
     next point where the network can be cut. share: of their weights that may change, those through which
     most relevance flows. steps: of Adam; by default 500, fewer for large networks. beta: least weight of the
-    forgotten class, given enough probes; never above 0.8 of its distance. kappa: of the retained
-    probabilities. rate: first step, as a share of a weight's own size; by default 0.05, deep 0.07. batch:
-    samples per step, so many pins and at most so many to forget, with as many examples; fewer for large
-    networks. slices: directions per step. pull: how much the distance counts at each further depth.
+    forgotten class, given enough probes; never above 0.8 of its distance; of what samples share half of what
+    it counts beside the pins. kappa: of the retained probabilities. rate: first step, as a share of a
+    weight's own size; by default 0.05, deep 0.07. batch: samples per step, so many pins and at most so many
+    to forget, with as many examples; fewer for large networks. slices: directions per step. pull: how much
+    the distance counts at each further depth.
 
     Source: this project (docs/method.md).
     """
@@ -127,7 +131,8 @@ class Erasure:
         wanted = scope(bench, len(bench.trainable)) if deep else held(bench, self.layers)
         chosen, kept = sparing(bench, wanted)
         edits = Edits(bench.model)
-        silence(bench, edits)
+        if bench.forget:
+            silence(bench, edits)
         details: dict[str, Any] = {"depth": self.depth, "layers": [la.name for la in chosen], "steps": 0}
         if len(chosen) < len(wanted):
             details["spared"] = [la.name for la in wanted if la not in chosen]

@@ -15,9 +15,10 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.erase.boundary import Boundary, Pool, record_boundary
+from onnxunlearn.methods.erase.boundary import Boundary, Pool, nobody, record_boundary
+from onnxunlearn.methods.erase.counterparts import Counterparts
 from onnxunlearn.methods.erase.deeper import Deeper
-from onnxunlearn.methods.erase.neighbours import believed, look, shared_out, votes
+from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.pull import Groups, Strength
 from onnxunlearn.methods.erase.readout import felt, read_directions
@@ -78,6 +79,7 @@ class Matching:
     deeper: Deeper
     unit: np.ndarray
     read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
+    against: np.ndarray  # see `Counterparts`
     rng: np.random.Generator
     settings: Settings
 
@@ -106,11 +108,11 @@ class Matching:
         passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
         moving = [name for name in deeper if name not in tail.boundary]
         seen = look(bench, tail.boundary)
-        wishes, entered = votes(bench, seen, pinned), seen.boundary
+        entered = seen.boundary
+        wishes = votes(bench, seen, pinned) if bench.forget else None
         del seen
-        boundary = record_boundary(
-            bench, tail, entered, _VARIANTS, rng, pinned, partial(scarce, bench, pinned, wishes)
-        )
+        wanted = nobody if wishes is None else partial(scarce, bench, pinned, wishes)
+        boundary = record_boundary(bench, tail, entered, _VARIANTS, rng, pinned, wanted)
         edits = Edits(bench.model)
         weights = stored_weights(edits, layers)
         scores, features = _evaluate_pool(bench, passes, boundary.retain, weights)
@@ -124,23 +126,25 @@ class Matching:
         told = [(s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in (scores, scores_f)]
         if not (finite and all(told)):  # single logits of −∞ are hidden classes
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
-        sources = boundary.sources()
-        wishes[:, np.setdiff1d(np.arange(classes), list(sources))] = -1  # of these there is no example
-        shown = np.bincount(bench.y[pinned], minlength=classes) > 0
-        all_shown = shown[np.setdiff1d(np.arange(classes), bench.forget)].all()
-        near = wishes.argmax(axis=1) if all_shown else shared_out(wishes, believed(bench))
-        groups = Groups(
-            bench.y[bench.forgotten], np.tile(near, (len(boundary.forget), 1)), sources, settings.slices, rng
-        )
+        if wishes is None:
+            like = Counterparts.of_samples(bench, boundary, pinned)
+        else:
+            like = Counterparts.of_classes(bench, boundary, wishes, pinned)
+        near = np.tile(like.near, (len(boundary.forget), 1))
+        groups = Groups(like.own, near, like.sources, settings.slices, rng)
         groups.count_from(features_f / unit, features / unit)
-        overlap = _overlap(bench, scores[:given, :classes])
+        strength = Strength.of_samples(settings.beta, groups.start)
+        if bench.forget:
+            overlap = _overlap(bench, scores[:given, :classes])
+            strength = Strength.of(settings.beta, given, overlap, groups.start)
         return cls(
             bench, passes, boundary, groups,
-            Strength.of(settings.beta, given, overlap, groups.start),
+            strength,
             features / unit, scores[:, :classes],
             Others.of(scores[:, classes:], np.array(others_f), kept),
             Deeper.of(passes, moving, boundary.given(), weights, settings.pull),
-            unit, read_directions(rows, unit, shared=not independent(bench.logits)), rng, settings,
+            unit, read_directions(rows, unit, shared=not independent(bench.logits)), like.against,
+            rng, settings,
         )  # fmt: skip
 
     def descend(
@@ -177,7 +181,8 @@ class Matching:
 
     def _places(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
         size = 2 * min(len(self.groups.classes), self.settings.batch) + self._batch
-        return relevant_places(self.passes, start, count, self.groups, self._copies, size)
+        variants = len(self.boundary.forget)
+        return relevant_places(self.passes, start, count, self.against, variants, self._copies, size)
 
     def _copies(self, variant: np.ndarray, probe: np.ndarray) -> Feeds:
         """What enters the tail for these variants of these probes to forget."""

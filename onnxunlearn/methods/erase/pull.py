@@ -22,6 +22,9 @@ _OVERLAP, _ROOM = 0.02, 3.0
 #: the past is in the running mean of the distance. Of a class known from few probes two draws are as far
 #: apart as that: there it rises to the most.
 _LEFT, _PACE, _MEMORY = 0.25, 0.02, 0.9
+#: how much a squared distance of what samples share counts beside that of the pins, for each of beta: at 2.7
+#: times as much both sides ran away together where it was told in many directions
+_OF_SAMPLES = 2.0
 #: the most that a squared distance may count beside that of the pins: more, and both sides run away together
 _MOST = 0.8
 
@@ -51,6 +54,12 @@ class Strength:
         least = beta * float(np.clip(retained / _ENOUGH, _LEAST, 1))
         most = least * (1 + min(overlap / _OVERLAP, _ROOM))
         return cls(*(min(b, _MOST * start) for b in (least, most)))
+
+    @classmethod
+    def of_samples(cls, beta: float, start: float) -> "Strength":
+        """Where what samples share is drawn to others, which are pinned: it counts as much beside the pins as
+        `beta` says, from beginning to end."""
+        return cls(_OF_SAMPLES * beta * start, _OF_SAMPLES * beta * start)
 
     def follow(self, distance: float) -> None:
         """One step; distance: what is left, in units of that at the start."""

@@ -5,7 +5,6 @@ from collections.abc import Callable
 import numpy as np
 
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.reverse.differentiate import Weights
 from onnxunlearn.reverse.passes import Passes
 
@@ -14,17 +13,24 @@ Copies = Callable[[np.ndarray, np.ndarray], Feeds]
 
 
 def relevant_places(
-    passes: Passes, start: Weights, count: int, groups: Groups, copies: Copies, size: int
+    passes: Passes,
+    start: Weights,
+    count: int,
+    against: np.ndarray,
+    variants: int,
+    copies: Copies,
+    size: int,
 ) -> dict[tuple[str, str], np.ndarray]:
     """Flat indices of the `count` weights through which most relevance flows, for or against, where the class
     to forget is weighed against its neighbour; by (layer name, "weight").
 
     Of z_c − z_g, LRP-0 sends w·∂(z_c − z_g)/∂w through a weight w (between ReLUs; Montavon et al. 2019,
     section 10.2: it is gradient times input, for every connection by itself). Summed over the probes to
-    forget and their copies. size: samples in a batch; as many as in a step run on the same graph.
+    forget and their copies. against: classes c and g of each probe, int [2, n]. variants: copies of each.
+    size: samples in a batch; as many as in a step run on the same graph.
     """
     logits, *others = passes.network.targets
-    variants, probes = groups.neighbours.shape
+    probes = against.shape[1]
     total = variants * probes
     found = {n: np.zeros_like(w) for n, (w, _) in start.items()}
     for first in range(0, total, size):
@@ -33,9 +39,10 @@ def relevant_places(
         forward = passes.forward(copies(variant, probe), start)
         scores = forward.values[logits]
         seed = np.zeros((size, scores[0].size), np.float32)
-        rows, (v, p) = np.arange(size)[places < total], (variant[places < total], probe[places < total])
-        seed[rows, groups.classes[p]] = 1
-        seed[rows, groups.neighbours[v, p]] = -1
+        own = places < total
+        rows, (c, g) = np.arange(size)[own], against[:, probe[own]]
+        seed[rows, c] = 1
+        seed[rows, g] = -1
         signals = {logits: seed.reshape(scores.shape)}
         signals |= {name: np.zeros_like(forward.values[name]) for name in others}
         for n, (gradient, _) in passes.backward(forward, signals).items():

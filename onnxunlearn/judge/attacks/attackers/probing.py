@@ -68,9 +68,9 @@ def rows(
     the mask and in references: rows `name` and `name-below`.
 
     title: by how many samples of a class it was fitted on. doing: for the line of progress. Fitted on made
-    samples it would say nothing of what real ones bring back: no rows.
+    samples it would say nothing of what real ones bring back: no rows; nor where no class is forgotten.
     """
-    if evidence.fitting.made is not None or evidence.made:
+    if not evidence.forget or evidence.fitting.made is not None or evidence.made:
         return
     found = _of_models(evidence, doing, fit, per_class, draws)
     known = next((r for r in found.values() if r is not None), None)

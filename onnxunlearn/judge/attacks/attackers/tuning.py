@@ -44,7 +44,7 @@ class Tuning:
 def curves(evidence: Evidence, name: str, tuning: Tuning = Tuning()) -> Iterator[Row]:
     """Rows `name STEPS` and `name STEPS-below`: samples of the class that are given it after so many steps.
     Where it cannot run, one row that says why."""
-    if not evidence.thorough:
+    if not evidence.thorough or not evidence.forget:
         return
     against = against_of(evidence)
     if why := refused(evidence, against, tuning):

@@ -1,0 +1,114 @@
+"""Samples that show what is to be forgotten: some have it, others lack it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.load import Source
+from onnxunlearn.probes.probes import OTHER, Probes
+
+
+@dataclass(frozen=True)
+class SharedBy:
+    """To be forgotten: what `samples` share and others lack; the classes stay.
+
+    samples: probes that have it, in any form of `probes.load_probes`. like: probes that lack it; by default
+    all others that are given. paired: sample i of `like` is sample i of `samples` without it.
+
+    Raises InputError if pairs are asked for and there is nothing to pair with.
+    """
+
+    samples: Source
+    like: Source | None = None
+    paired: bool = False
+
+    def __post_init__(self) -> None:
+        if self.paired and self.like is None:
+            raise InputError("paired: with what? give the samples without it (--like)")
+
+
+def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired: bool) -> Probes:
+    """All of them as one, marked (`Probes.shared`, `Probes.pair`), those that lack it first.
+
+    Classes are those that were given: −1 where there are none. A sample of `having` is of its partner's
+    class. What is on both sides byte by byte shows nothing and is left out.
+
+    Raises InputError where pairs do not fit, shapes differ, or nothing is left.
+    """
+    both = f"{having.source} and {lacking.source if lacking else ''}"
+    if paired and lacking is not None and len(having) != len(lacking):
+        raise InputError(
+            f"{having.source}: {len(having)} samples, {lacking.source}: {len(lacking)}; --paired wants as "
+            "many of both, in the same order"
+        )
+    others = [part for part in (lacking, data) if part is not None]
+    _check_shapes([*others, having])
+    twice = _equal(having, [lacking] if paired and lacking is not None else others, paired)
+    if twice.all():
+        where = both if lacking else f"{having.source} and {others[0].source}"
+        raise InputError(f"{where}: hold the same samples; give samples that have it and others that lack it")
+    kept = np.flatnonzero(~twice)
+    counts = [len(part) for part in others]
+    pair = np.full(sum(counts) + len(kept), -1)
+    if lacking is not None:
+        pair[counts[0] : sum(counts)] = OTHER
+    if paired:
+        pair[: counts[0]] = np.arange(counts[0])
+        pair[sum(counts) :] = kept
+    own = having.select(kept)
+    if paired and lacking is not None and lacking.y is not None:
+        own = replace(own, y=lacking.y[kept])
+    parts = [*others, own]
+    feeds = {name: np.concatenate([part.feeds[name][:] for part in parts]) for name in having.feeds}
+    y = np.concatenate([np.full(len(p), -1) if p.y is None else p.y for p in parts]).astype(np.int64)
+    shared = np.arange(len(y)) >= sum(counts)
+    return Probes(
+        feeds, y, having.source, origin=_origin(having, lacking, data, paired), shared=shared, pair=pair
+    )
+
+
+def pair_groups(probes: Probes, groups: np.ndarray) -> np.ndarray:
+    """`copy_groups` in which partners are together, int [N]."""
+    if probes.pair is None or (probes.pair < 0).all():
+        return groups
+    own = np.flatnonzero(probes.pair >= 0)
+    first = {int(p): int(i) for i, p in reversed(list(zip(own, probes.pair[own], strict=True)))}
+    partners = np.array([first[int(p)] for p in probes.pair[own]])
+    edges = np.stack([np.concatenate([np.arange(len(groups)), own]), np.concatenate([groups, partners])])
+    graph = coo_array((np.ones(edges.shape[1]), (edges[0], edges[1])), shape=(len(groups),) * 2)
+    return np.asarray(connected_components(graph, directed=False)[1])
+
+
+def _equal(having: Probes, others: Sequence[Probes], paired: bool) -> np.ndarray:
+    """Which samples are among the others (or are their partner) byte by byte, bool [N]."""
+    mine = [_bytes(having, i) for i in range(len(having))]
+    if paired:
+        return np.array([m == _bytes(others[0], i) for i, m in enumerate(mine)])
+    seen = {_bytes(part, i) for part in others for i in range(len(part))}
+    return np.array([m in seen for m in mine])
+
+
+def _bytes(probes: Probes, sample: int) -> bytes:
+    return b"".join(np.ascontiguousarray(values[sample]).tobytes() for values in probes.feeds.values())
+
+
+def _check_shapes(parts: Sequence[Probes]) -> None:
+    last = parts[-1]
+    for part in parts[:-1]:
+        for name, values in part.feeds.items():
+            if values.shape[1:] != last.feeds[name].shape[1:]:
+                raise InputError(
+                    f"{last.source}: {name!r} is {list(last.feeds[name].shape[1:])} a sample, in "
+                    f"{part.source} {list(values.shape[1:])}; give samples of one shape"
+                )
+
+
+def _origin(having: Probes, lacking: Probes | None, data: Probes | None, paired: bool) -> Mapping[str, Any]:
+    named = {"with": having, "without": lacking, "data": data}
+    parts = {name: dict(part.origin) for name, part in named.items() if part is not None}
+    return {"source": having.called, "shared": {**parts, "paired": paired}}
