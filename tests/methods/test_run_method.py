@@ -34,7 +34,7 @@ def test_auto_goes_on_where_a_method_refuses_the_model(monkeypatch: pytest.Monke
         raise UnsupportedError("not this model")
 
     policy = sys.modules["onnxunlearn.methods.auto"]
-    monkeypatch.setattr(policy.Erasure, "outcome", lambda *_: refused(bench()))
+    monkeypatch.setattr(policy.Erasure, "outcome", lambda *_, **__: refused(bench()))
     assert run_method("auto", bench(), {}).details["chosen"] == "lra-npp"
     monkeypatch.setattr(policy, "lra_npp", refused)
     found = run_method("auto", bench(), {}).details
