@@ -50,6 +50,13 @@ class Subject:
         found = self._run(probes, others=not is_unread(probes.feeds)).scores
         return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
 
+    def passing(self, probes: Probes) -> np.ndarray:
+        """The same of samples in memory that are asked once, of which nothing is kept: [N, classes]."""
+        if self.knows(probes):
+            return self.scores(probes)
+        found = run(self.model, self.logits, self.engine, probes.feeds, self.batch_size).scores
+        return found if self.hide is None else self.hide(np.asarray(found))
+
     def others(self, probes: Probes) -> dict[str, np.ndarray]:
         """The model's other outputs, [N, ...], which are held; see `other_outputs`."""
         return self._run(probes, others=True).others

@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import Measured, share
 from onnxunlearn.judge.subject import Subject
-from onnxunlearn.probes import Probes, each
+from onnxunlearn.probes import Probes, each, is_unread
 
 
 class Counts(NamedTuple):
@@ -27,7 +27,8 @@ class Counts(NamedTuple):
 def still_given(evidence: Evidence, subject: Subject, asked: Probes) -> Counts:
     """How many of these samples are given their class. Raises UnsupportedError for a model that cannot be
     run."""
-    decided = each(evidence.task.decide, subject.scores(asked))
+    said = subject.scores(asked) if is_unread(asked.feeds) else subject.passing(asked)
+    decided = each(evidence.task.decide, said)
     found = evidence.task.answers(decided, evidence.task.truth(asked))
     own = found.present & np.isin(found.of, evidence.forget)
     return Counts(int(found.right[own].sum()), int(own.sum()))

@@ -14,8 +14,8 @@ from onnxunlearn.reverse import ReverseGraph, Walk, path_between, recognise
 from onnxunlearn.reverse.measure import Measure
 
 _SIGNAL = "gradient at the target"
-#: samples that go at once where any number may
-_AT_ONCE = 32
+#: samples that go at once where any number may, and bytes of theirs: what lies between takes many times that
+_AT_ONCE, _BYTES = 32, 5 << 19
 
 
 @dataclass(eq=False)
@@ -51,7 +51,8 @@ class InputGradients:
 
     def _batches(self, feeds: Feeds) -> list[Batch]:
         baked = self.model.batch_size
-        return list(batches(feeds, baked or min(_AT_ONCE, count_of(feeds))))
+        each = sum(values[:1].nbytes for values in feeds.values())
+        return list(batches(feeds, baked or max(1, min(_AT_ONCE, count_of(feeds), _BYTES // max(each, 1)))))
 
     def _recorded(self, batch: Batch, names: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Those of the tensors that a node makes."""
