@@ -39,10 +39,11 @@ class Reader:
         self.bit += count
         return some >> (self.bit - count) % 8 & (1 << count) - 1
 
-    def file(self) -> str:
-        name = self.take(self.varint()).decode()
-        bad = {"", ".", ".."} & set(name.split("/")) if name else False
-        check(not bad and "\\" not in name, "the patch names a file elsewhere")
+    def file(self, first: bool) -> str:
+        name = self.take(self.varint()).decode(errors="replace")
+        strange = any(letter < " " or letter in "\\\ufffd" for letter in name)
+        good = not name if first else not strange and not {"", ".", ".."} & set(name.split("/"))
+        check(good, f"the patch calls a file {name[:99]!a}, which is no name below the model's folder")
         return name
 
     def stream(self, most: int) -> "Reader":
@@ -90,15 +91,16 @@ def main(original: Path, patch: Path, out: Path) -> None:
     check(zlib.crc32(data[9:]).to_bytes(4, "little") == data[5:9], "the patch is damaged")
     reader, old, new = Reader(data[9:]), list[tuple[int, bytes, bytes]](), list[tuple[Path, bytes]]()
     files, room = reader.stream(1 << 23), 1 << 26
-    for _ in range(files.varint()):
-        name, size, digest = files.file(), files.varint(), files.take(32)
+    for number in range(files.varint()):
+        name, size, digest = files.file(number == 0), files.varint(), files.take(32)
         content = (original.parent / name if name else original).read_bytes()
         check(hashlib.sha256(content).digest() == digest, "another original than the patch is for")
         old.append((size, content, digest))
         room += 2 * size
     after = []
-    for _ in range(files.varint()):
-        code, name = files.varint(), files.file()
+    for number in range(files.varint()):
+        code, name = files.varint(), files.file(number == 0)
+        check(code >> 1 < len(old), "the patch makes a file from one that there is not")
         size, source, digest = old[code >> 1]
         after.append((name, source, *((size, digest) if code & 1 else (files.varint(), files.take(32)))))
     check(sum(size for _, _, size, _ in after) <= room, "the patch is a bomb")
@@ -107,18 +109,33 @@ def main(original: Path, patch: Path, out: Path) -> None:
         content = make(source, size, *streams)
         check(hashlib.sha256(content).digest() == digest, "the patch makes something else than it says")
         new.insert(0, (out.parent / name if name else out, content))
-    check(not any(os.path.lexists(path) for path, _ in new), "OUT, or a data file of it, exists already")
-    for path, content in new:
-        with open(f"{path}.tmp", "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-    for path, _ in new:  # the model, which makes them a whole, is the last
-        os.rename(f"{path}.tmp", path)
+    names = {f"{path}{end}" for path, _ in new for end in ("", ".tmp")}
+    check(bool(new), "the patch makes no model")
+    check(len(names) == 2 * len(new), "the patch calls two files the same; give OUT another name")
+    for path, _ in new:
+        check(not os.path.lexists(path), f"{path} exists already; give OUT another name, or another folder")
+        check(path.parent.is_dir(), f"the folder {path.parent} does not exist; make it first")
+    try:
+        for path, content in new:
+            with open(f"{path}.tmp", "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for path, _ in new:  # the model, which makes them a whole, is the last
+            os.rename(f"{path}.tmp", path)
+    finally:
+        for path, _ in new:
+            if os.path.lexists(f"{path}.tmp"):
+                os.unlink(f"{path}.tmp")
 
 
 if __name__ == "__main__":
+    if len(sys.argv) != 4:
+        print("usage: python apply_patch.py ORIGINAL PATCH OUT", file=sys.stderr)
+        sys.exit(2)
     try:
         main(*map(Path, sys.argv[1:]))
-    except (IndexError, OSError, TypeError, ValueError, lzma.LZMAError, zlib.error) as error:
+    except OSError as error:
+        sys.exit(f"apply_patch.py: {error.filename}: {error.strerror}")
+    except (ValueError, lzma.LZMAError, zlib.error) as error:
         sys.exit(f"apply_patch.py: {error}")

@@ -41,6 +41,12 @@ class _Commands(click.Group):
         console.escape_what_streams_lack()
         return super().main(*args, **options)
 
+    def _less_memory(self, ctx: click.Context) -> str:
+        command = self.get_command(ctx, ctx.invoked_subcommand or "")
+        if command is not None and any(option.name == "batch_size" for option in command.params):
+            return "try a smaller --batch-size"
+        return "let it have more, or end other programs that use it"
+
     def invoke(self, ctx: click.Context) -> None:
         try:
             with stoppable(), np.errstate(all="ignore"):  # damaged weights are reported, not warned of
@@ -57,7 +63,7 @@ class _Commands(click.Group):
         except KeyboardInterrupt:
             message, code = "stopped by SIGINT", 128 + signal.SIGINT
         except MemoryError as error:
-            message, code = f"not enough memory ({one_line(error)}); try a smaller --batch-size", 2
+            message, code = f"not enough memory ({one_line(error)}); {self._less_memory(ctx)}", 2
         except BrokenPipeError:  # the reader has seen enough, as with `| head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             ctx.exit(141)  # 128 + SIGPIPE, which Windows lacks

@@ -45,9 +45,11 @@ def apply(
     if as_json:
         files = [
             {"path": path.name, "sha256": file.sha256, "bytes": file.size}
-            for path, file in zip(written, made.after, strict=True)
+            for path, file in zip(written, made.after, strict=False)
         ]
         click.echo(json.dumps({"written": files}, indent=2))
     elif not quiet:
-        for path, file in zip(written, made.after, strict=True):
+        if not written:
+            console.out.print(f"{original}: is what the patch makes already; nothing was written")
+        for path, file in zip(written, made.after, strict=False):
             console.out.print(f"written: {path}  sha256 {file.sha256[:16]}…")

@@ -41,6 +41,13 @@ class Disk:
     def remove(self, path: Path) -> None:
         os.unlink(path)
 
+    def make_folder(self, path: Path) -> None:
+        os.mkdir(path)
+
+    def remove_folder(self, path: Path) -> None:
+        """One that is empty."""
+        os.rmdir(path)
+
     def sync_folder(self, path: Path) -> None:
         with suppress(PermissionError):  # Windows cannot, and need not
             folder = os.open(path, os.O_RDONLY)

@@ -7,6 +7,7 @@ complete, from an original that is still whole.
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from onnxunlearn.errors import InputError
@@ -17,35 +18,39 @@ from onnxunlearn.patches.disk import Disk
 from onnxunlearn.patches.format import Patch
 from onnxunlearn.patches.journal import Write, check_journal, journal_of, read_journal, write_journal
 from onnxunlearn.patches.lock import only_one
+from onnxunlearn.patches.places import Move, check_moves, check_writable, folders, moved
 
 
 def apply_in_place(original: Path, patch: Patch, disk: Disk | None = None) -> list[Path]:
-    """patch: as it was read. Returns the files as they are called now, the model first; also if they were the
+    """patch: as it was read. Returns the files as they are called now, the model first; none if they were the
     edited model's already.
 
     Raises InputError if the original is another than the patch is for, files would have to be made or to go,
-    the disk is full, or another process is doing the same; then they are as they were, or the message says
-    that it is to be called again.
+    one cannot be written or called as the patch says, the disk is full, or another process is doing the same;
+    then they are as they were, or the message says that it is to be called again.
     """
     disk = disk or Disk()
     before, after = located(original, patch.before), _targets(original, patch)
+    moves = [(before[source], path) for path, source in zip(after, patch.sources, strict=True)]
     journal = journal_of(original)
     try:
         with only_one(original):
             if journal.exists():
                 check_journal(journal, patch.digest)
+                _redo(journal, patch, moves, disk)
             elif _is_done(patch, after):
-                return after
+                return []
             else:
-                _check_places(patch, before, after)
+                check_moves(moves)
                 check_original(original, patch, before)
+                check_writable(moves, disk)
                 with blaming(original):
                     writes = _writes(patch, [Content(path) for path in before])
                     write_journal(journal, patch.digest, writes, disk)
-            _redo(journal, patch, before, after, disk)
+                _redo(journal, patch, moves, disk, first=True)
     except OSError as error:
-        again = "call it again" if journal.exists() else "nothing was changed"
-        raise InputError(f"{original}: {error.strerror or error}; {again}") from None
+        again = "put that right and call it again" if journal.exists() else "nothing was changed"
+        raise InputError(f"{error.filename or original}: {error.strerror or error}; {again}") from None
     return after
 
 
@@ -62,15 +67,6 @@ def _is_done(patch: Patch, after: Sequence[Path]) -> bool:
     if not all(path.is_file() for path in after):
         return False
     return all(digest_of(path) == file.sha256 for path, file in zip(after, patch.after, strict=True))
-
-
-def _check_places(patch: Patch, before: Sequence[Path], after: Sequence[Path]) -> None:
-    for path in before:
-        if path.is_symlink():
-            raise InputError(f"{path}: is a link, and others may use what it leads to; apply with -o")
-    for path, source in zip(after, patch.sources, strict=True):
-        if path != before[source] and (path.is_symlink() or path.exists()):
-            raise InputError(f"{path}: exists already, and the patch calls a file that; move it away first")
 
 
 def _writes(patch: Patch, contents: Sequence[Content]) -> Iterator[Write]:
@@ -99,23 +95,25 @@ def _parts(result: Made) -> Iterator[tuple[int, bytes, bool]]:
         end += len(piece)
 
 
-def _redo(journal: Path, patch: Patch, before: Sequence[Path], after: Sequence[Path], disk: Disk) -> None:
-    """Write what the journal says, however much of it was written before. Raises OSError."""
-    moves = [(before[source], path) for path, source in zip(after, patch.sources, strict=True)]
-    files = [disk.open(old if old.exists() else new) for old, new in moves]
-    try:
+def _redo(journal: Path, patch: Patch, moves: Sequence[Move], disk: Disk, first: bool = False) -> None:
+    """Write what the journal says, however much of it was written before. first: nothing was; then what
+    cannot be done leaves no journal. Raises OSError."""
+    after, model = [new for _, new in moves], moves[0][1]
+    with ExitStack() as opened:
+        try:
+            with moved(model, moves, disk):
+                files = [opened.enter_context(_open(path, disk)) for path in after]
+        except OSError:
+            if first:
+                disk.remove(journal)
+                disk.sync_folder(journal.parent)
+            raise
         for number, offset, data in read_journal(journal):
             disk.write(files[number], offset, data)
         for file, made_of in zip(files, patch.after, strict=True):
             disk.resize(file, made_of.size)
             disk.sync(file)
-    finally:
-        for file in files:
-            disk.close(file)
-    for old, new in moves:
-        if old != new and old.exists():
-            disk.rename(old, new)
-    for folder in {path.parent for move in moves for path in move}:
+    for folder in folders(model, [path for move in moves for path in move]):
         disk.sync_folder(folder)
     if not _is_done(patch, after):
         raise InputError(
@@ -124,3 +122,12 @@ def _redo(journal: Path, patch: Patch, before: Sequence[Path], after: Sequence[P
         )
     disk.remove(journal)
     disk.sync_folder(journal.parent)
+
+
+@contextmanager
+def _open(path: Path, disk: Disk) -> Iterator[int]:
+    file = disk.open(path)
+    try:
+        yield file
+    finally:
+        disk.close(file)

@@ -1,6 +1,7 @@
 """The line of README, run → patch → apply → verify → replay, and what each says when something is not so."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -44,11 +45,26 @@ def test_in_place_and_back(ran: Path) -> None:
     before = contents(ran / "device")
     onnxunlearn("patch", "m.onnx", "m.unlearned.onnx", "-o", "there")
     onnxunlearn("patch", "m.unlearned.onnx", "m.onnx", "-o", "back")
+    names = []
     for patch in ("there", "there", "back"):
         done = onnxunlearn("apply", "device/m.onnx", patch, "--in-place", "--json")
         assert (done.code, done.err) == (0, "")
-        assert json.loads(done.out)["written"][0]["path"] == "m.onnx"
+        names.append([file["path"] for file in json.loads(done.out)["written"]][:1])
+    assert names == [["m.onnx"], [], ["m.onnx"]]
     assert contents(ran / "device") == before
+    said = onnxunlearn("apply", "device/m.onnx", "back", "--in-place")
+    assert said.out == "device/m.onnx: is what the patch makes already; nothing was written\n"
+
+
+def test_readmes_lines_work_in_order(folder: Path) -> None:
+    """As a reader types them: no output is in the way of a later one."""
+    onnxunlearn("run", "m.onnx", "--forget", 3, "--data", "probes.npz", "--method", "lra-npp", "-q")
+    text = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^    onnxunlearn ((?:diff|patch|apply|verify) .*)$", text, re.MULTILINE)
+    assert [line.split()[0] for line in lines] == ["diff", "patch", "apply", "verify"]
+    for line in lines:
+        done = onnxunlearn(*line.replace("model.", "m.").split())
+        assert (done.code, done.err) == (line.startswith("diff"), "")
 
 
 def test_apply_says_what_is_wrong(ran: Path) -> None:

@@ -17,7 +17,7 @@ import pytest
 from onnxunlearn import unlearn
 
 from ..sample_paths import MLP
-from .command import contents
+from .command import contents, onnxunlearn
 
 signals = import_module("onnxunlearn.cli.signals")  # installed under another name than it lies at
 Stopped, stoppable = signals.Stopped, signals.stoppable
@@ -168,6 +168,16 @@ def test_memory_that_is_not_enough(folder: Path) -> None:
     assert process.returncode == 2
     assert error == "onnxunlearn: not enough memory (MemoryError); try a smaller --batch-size\n"
     assert set(contents(folder)) == INPUTS
+
+
+def test_memory_where_no_option_helps(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def short(_: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(sys.modules["onnxunlearn.cli.apply"], "read_patch", short)
+    done = onnxunlearn("apply", "m.onnx", "p", "--in-place")
+    message = "not enough memory (MemoryError); let it have more, or end other programs that use it"
+    assert (done.code, done.err) == (2, f"onnxunlearn: {message}\n")
 
 
 def test_handlers_are_put_back() -> None:
