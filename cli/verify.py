@@ -99,7 +99,11 @@ def verify(
         for c in checks:
             mark = console.coloured("HOLDS", "green") if c.holds else console.coloured("FAILS", "red")
             console.out.print(mark, c.name + (f": {c.problem}" if c.problem else ""))
-        if found is not None:
+        if found is None:
+            console.out.print(
+                "not checked: the figures of the report; --data measures again on data of yours"
+            )
+        else:
             console.out.print()
             findings.show_tables(found.tables(), {"models": f"accuracy on {found.samples} samples"})
             findings.show_targets(found)

@@ -43,7 +43,7 @@ def log_model(
     edited: what `run` wrote, with its report. papers: page, patch, bill of materials, signature, whatever
     goes along. name, registered_model_name: as of `mlflow.onnx.log_model`. The report and the papers become
     artefacts in `onnxunlearn/`, every figure a metric `FIGURE/MODEL` (`relearn/edited`; bounds `.low` and
-    `.high`), `targets_met` 0 or 1, what was asked parameters, and SHA-256 tags.
+    `.high`), `all_targets_passed` and `none_missed` 0 or 1, what was asked parameters, and SHA-256 tags.
 
     Raises InputError if the report is not about this model, a file is missing, MLflow is not installed, or
     its server cannot be reached.
@@ -90,7 +90,8 @@ def read_findings(report: Path) -> Findings:
 
 def metrics(findings: Findings) -> dict[str, float]:
     """Every figure that was measured, by `FIGURE/MODEL`."""
-    found: dict[str, float] = {"targets_met": float(findings.met)}
+    passed = findings.statuses["passed"] == len(findings.targets)
+    found: dict[str, float] = {"all_targets_passed": float(passed), "none_missed": float(findings.met)}
     for row in findings.rows:
         for column, measured in row.values.items():
             ends = (("", measured.value), (".low", measured.low), (".high", measured.high))

@@ -107,6 +107,9 @@ def _labels(report: Mapping[str, Any], classes: int) -> Labels:
 
 def _figures(found: Mapping[str, Any]) -> Figures:
     samples, wrong = found["samples"], found.get("false_positives")
+    shares = [_number(value) for value in (found["forget"], found["retain"], *found["per_class"])]
+    if not all(share is None or 0 <= share <= 100 for share in shares):
+        raise ValueError("an accuracy outside of 0 to 100 %")
     return Figures(
         _number(found["forget"]),
         _number(found["retain"]),
@@ -129,7 +132,7 @@ def _target(found: Mapping[str, Any]) -> Target:
     limit = _number(found["limit"])
     if limit is None or not isinstance(found["met"], bool | None):
         raise TypeError("a limit that is no number, or met that is not true, false or null")
-    return Target(
+    target = Target(
         _text(found["name"]),
         limit,
         _measured(found, "reached", "", found["needed"]),
@@ -139,6 +142,9 @@ def _target(found: Mapping[str, Any]) -> Target:
         found["sense"] == "at least",
         _text(found["note"]),
     )
+    if not target.told_by_its_bounds:
+        raise ValueError(f"target {target.name[:60]!r} is not {target.status} by its own figure and bounds")
+    return target
 
 
 def _measured(found: Mapping[str, Any], value: str, unit: str, needed: Any = None) -> Measured:

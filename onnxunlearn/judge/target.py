@@ -9,6 +9,8 @@ from onnxunlearn.judge.row import measured_json
 
 Status = Literal["passed", "missed", "undecided", "unknown"]
 _EPSILON = 1e-9
+#: by how much figures in a report may be off
+_ROUNDED = 2e-4
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,15 @@ class Target:
         """Whether the figure is on the wrong side of its limit, also where it does not count."""
         value = self.reached.value
         return None if value is None else not _within(value, self.limit, self.at_least)
+
+    @property
+    def told_by_its_bounds(self) -> bool:
+        """Whether the status can be that of these numbers, which may have been rounded since."""
+        if self.reached.value is None or self.status == "unknown":
+            return self.reached.value is None and self.status == "unknown"
+        limits = (self.limit - _ROUNDED, self.limit, self.limit + _ROUNDED)
+        possible = {_by_bounds(self.reached, limit, self.at_least) for limit in limits}
+        return self.status in possible | {"undecided"} and (self.met is not False or bool(self.beyond))
 
     @property
     def needed(self) -> int | None:

@@ -14,7 +14,7 @@ from onnxunlearn.render.tables import Table, tables, verdict
 from onnxunlearn.render.words import count, forgotten, plain, text_alone
 
 #: what Markdown, or HTML in it, would take for more than text
-_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$&!])")
+_MARKS = re.compile(r"([\\`*_{}\[\]<>#|~$&!@]|:(?=//)|(?<=www)\.)")
 
 
 def card(report: Mapping[str, Any], source: str = "the report") -> bytes:

@@ -125,6 +125,6 @@ def notes(findings: Findings) -> str:
     method, options = section(findings, "method"), section(findings, "options")
     return (
         f"Made from the original by onnxunlearn, which changed stored weights so that it forgets {name}; "
-        f"method {method.get('name')}, seed {options.get('seed')}, {method.get('depth')}. Nothing was "
-        "retrained."
+        f"method {method.get('name')}, seed {options.get('seed')}, {method.get('depth')}. None of "
+        "the original's training samples or code were used."
     )

@@ -74,7 +74,9 @@ def verdict(target: Target) -> Verdict:
         target.name,
         NOT_MEASURED if value is None else f"{number(value, unit)}{points}",
         between(target.reached, unit),
-        f"{sense} {number(target.limit, unit)}{points}",
+        ""
+        if value is None
+        else f"{sense} {number(target.limit, unit)}{points}",  # it may hang on what is missing
         "; ".join(reasons),
     )
 

@@ -76,5 +76,7 @@ def checked(folder: Path, content: bytes, verifier: Verifier) -> Outcome:
             config.verify(folder, path)
         except Exception as error:  # whatever a stranger's signature leads to
             said = one_line(error) if str(error) else type(error).__name__
+            if isinstance(error, IndexError):  # of a list that is empty
+                said = "it holds no signature"
             return Outcome(differs=said) if files.reached else Outcome(problem=said)
     return Outcome()

@@ -22,8 +22,16 @@ def test_a_run_leaves_the_papers_that_its_report_makes(folder: Path) -> None:
         assert (again.code, again.out.split()[:2]) == (0, [f"{kind}:", "again"])
         assert (folder / "again").read_bytes() == (folder / name).read_bytes()
         (folder / "again").unlink()
+        (folder / name).rename(folder / f"first.{kind}")
+    both = onnxunlearn("report", "m.unlearned.report.json", "--sbom", "--card")
+    assert both.code == 0
+    for kind, name in zip(("sbom", "card"), written[2:], strict=True):
+        assert f"{kind}:    {name} (" in both.out
+        assert (folder / name).read_bytes() == (folder / f"first.{kind}").read_bytes()
         refused = onnxunlearn("report", "m.unlearned.report.json", f"--{kind}")
         assert (refused.code, f"{name}: exists already" in refused.err) == (2, True)
+    one = onnxunlearn("report", "m.unlearned.report.json", "--sbom", "--card", "-o", "x")
+    assert (one.code, "-o names one file" in one.err, (folder / "x").exists()) == (2, True, False)
 
 
 def test_papers_are_not_written_over_before_anything_is_done(folder: Path) -> None:

@@ -55,6 +55,13 @@ DAMAGE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "met of text": lambda r: r["targets"][0].update(met="yes"),
     "a huge number": lambda r: r["rows"][0]["values"]["edited"].update(value=10**400),
     "figures of a list": lambda r: r.update(figures=[]),
+    "a pass beyond its limit": lambda r: r["targets"][0].update(status="passed", reached=50, low=40, high=60),
+    "a pass of nothing": lambda r: r["targets"][0].update(status="passed", reached=None, low=None, high=None),
+    "a miss within its limit": lambda r: r["targets"][0].update(status="missed", reached=0, low=0, high=0.1),
+    "figures beyond their limit that count for none": lambda r: r["targets"][0].update(
+        status="undecided", reached=0, low=0, high=9, met=False
+    ),
+    "more than all": lambda r: r["figures"]["edited"].update(forget=250),
 }
 
 

@@ -116,11 +116,13 @@ def test_training_samples_that_look_like_it() -> None:
 )
 def test_the_headline_counts_what_is_missed_first(statuses: list[str], expected: str) -> None:
     written = report()
+    told = {"passed": (0, 0, 0), "missed": (50, 40, 60), "undecided": (0, 0, 9), "beyond": (9, 0, 20)}
     written["targets"] = [
         {
             **written["targets"][0],
             "status": "undecided" if status == "beyond" else status,
             "met": {"beyond": False, "missed": False, "unknown": None}.get(status, True),
+            **dict(zip(("reached", "low", "high"), told.get(status, (None,) * 3), strict=True)),
         }
         for status in statuses
     ]
