@@ -1,7 +1,8 @@
 """Many requests at once, each in a process of its own: one that fails stops none.
 
 `requests` reads what is asked for, `work` does one of them, `pool` runs them within a budget of memory,
-`cluster` gives them to other machines, `record` is what is known of each, on disk, and `index` shows it.
+`scheduler` finds a cluster and `cluster` gives them to its machines, `record` is what is known of each, on
+disk, and `index` shows it.
 
 May import digests, engines, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
 sources, templates, text and unlearn.

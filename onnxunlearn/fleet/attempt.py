@@ -51,5 +51,5 @@ def attempt(parcel: Parcel, shelf: str, seconds: float | None) -> Returned:
         files = {name: (folder / name).read_bytes() for name in record.files}
         log = (folder / LOG).read_bytes() if (folder / LOG).is_file() else b""
         here = str(root)  # folders of ours mean nothing to who asked
-        record = replace(record, error=record.error.replace(here, ""))
+        record = replace(record, error=parcel.request.told(record.error.replace(here, "")))
         return Returned(record, files, log.replace(here.encode(), b""))

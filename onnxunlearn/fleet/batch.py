@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from onnxunlearn.errors import InputError
@@ -13,6 +14,7 @@ from onnxunlearn.fleet.local import on_this_machine
 from onnxunlearn.fleet.pool import Job, Limits
 from onnxunlearn.fleet.record import FAILED, MISSED, Record
 from onnxunlearn.fleet.request import Request
+from onnxunlearn.fleet.scheduler import connected
 
 
 def batch(
@@ -34,39 +36,43 @@ def batch(
     folder that is not empty; what is done there is not done again. cluster: address of a Dask scheduler,
     whose workers do the requests; `workers` and `memory` are theirs then. progress: called with a line.
 
-    Raises InputError where the folder or the cluster cannot be used. A request that fails, or whose process
-    ends in any way, raises nothing: its record says so.
+    Raises InputError where the folder or the cluster cannot be used; nothing is written then. A request that
+    fails, or whose process ends in any way, raises nothing: its record says so.
     """
-    out = _prepared(Path(folder), resume)
+    out = Path(folder)
+    _check(out, resume)
     records = dict[str, Record | None].fromkeys(request.name for request in requests)
-    try:
-        jobs = []
-        for request in requests:
-            progress(f"looking for what is done: {request.name}")
-            at = out / request.name
-            found = Record.read(at)
-            if found is not None and found.settles(request, at):
-                records[request.name] = found
-            else:
-                at.mkdir(exist_ok=True)
-                jobs.append(Job(request, at))
-
-        def say(names: list[str]) -> None:
-            ended = [record for record in records.values() if record is not None]
-            failed = sum(record.outcome == FAILED for record in ended)
-            progress(
-                f"{len(ended)} of {len(requests)} ended, {failed} failed; at work: {', '.join(names[:4])}"
-            )
-
-        if cluster is not None:
-            ends = on_cluster(jobs, cluster, seconds, say)
+    jobs = []
+    for request in requests:
+        progress(f"looking for what is done: {request.name}")
+        at = out / request.name
+        found = Record.read(at)
+        if found is not None and found.settles(request, at):
+            records[request.name] = found
         else:
-            ends = on_this_machine(jobs, _limits(workers, memory, seconds), say)
-        for job, record in ends:
-            records[job.request.name] = record
-    finally:  # also of what was stopped; what was killed outright has no index until it is resumed
-        ended = {name: record for name, record in records.items() if record is not None}
-        write_index(out, requests, ended)
+            jobs.append(Job(request, at))
+
+    def say(names: list[str]) -> None:
+        ended = [record for record in records.values() if record is not None]
+        failed = sum(record.outcome == FAILED for record in ended)
+        progress(f"{len(ended)} of {len(requests)} ended, {failed} failed; at work: {', '.join(names[:4])}")
+
+    with ExitStack() as stack:
+        client = None
+        if cluster is not None and jobs:
+            progress(f"looking for the scheduler: {cluster}")
+            client = stack.enter_context(connected(cluster))
+        _prepare(out, resume, jobs)
+        try:
+            if cluster is not None and client is not None:
+                ends = on_cluster(client, jobs, cluster, seconds, say)
+            else:
+                ends = on_this_machine(jobs, _limits(workers, memory, seconds), say)
+            for job, record in ends:
+                records[job.request.name] = record
+        finally:  # also of what was stopped; what was killed outright has no index until it is resumed
+            ended = {name: record for name, record in records.items() if record is not None}
+            write_index(out, requests, ended)
     return ended
 
 
@@ -82,20 +88,33 @@ def _limits(workers: int | None, memory: int | None, seconds: float | None) -> L
     return Limits(workers or max(1, (os.cpu_count() or 2) // 2), room, seconds)
 
 
-def _prepared(folder: Path, resume: bool) -> Path:
-    """The folder, there and ours. Raises InputError if it cannot be, or is not empty without `resume`."""
+def _check(folder: Path, resume: bool) -> None:
+    """Raises InputError if the folder cannot be ours, or is not empty without `resume`. Writes nothing."""
     try:
-        if folder.exists() and not folder.is_dir():
-            raise InputError(f"{folder}: is a file; give a folder for the results with -o")
-        folder.mkdir(exist_ok=True)
         there = os.listdir(folder)
-        if there and JOURNAL not in there:
-            raise InputError(f"{folder}: holds other files than a batch's; give an empty folder with -o")
-        if there and not resume:
-            raise InputError(f"{folder}: holds results already; add --resume or give another folder with -o")
-        note(folder, "", "resumed" if there else "began")
     except FileNotFoundError:
-        raise InputError(f"{folder}: the folder {folder.parent} does not exist; create it first") from None
+        if not folder.parent.is_dir():
+            raise InputError(
+                f"{folder}: the folder {folder.parent} does not exist; create it first"
+            ) from None
+        return
+    except NotADirectoryError:
+        raise InputError(f"{folder}: is a file; give a folder for the results with -o") from None
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}); check permissions") from None
+    if there and JOURNAL not in there:
+        raise InputError(f"{folder}: holds other files than a batch's; give an empty folder with -o")
+    if there and not resume:
+        raise InputError(f"{folder}: holds results already; add --resume or give another folder with -o")
+
+
+def _prepare(folder: Path, resume: bool, jobs: Sequence[Job]) -> None:
+    """Make the folder, and one for each job. Raises InputError if that cannot be, or no longer."""
+    _check(folder, resume)
+    try:
+        folder.mkdir(exist_ok=True)
+        note(folder, "", "resumed" if (folder / JOURNAL).exists() else "began")
+        for job in jobs:
+            job.folder.mkdir(exist_ok=True)
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror}); check permissions") from None
-    return folder

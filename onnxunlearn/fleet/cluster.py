@@ -1,12 +1,10 @@
 """The same jobs on a Dask cluster. Workers are handed files and hand some back; this process alone writes."""
 
-import logging
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -27,8 +25,8 @@ if TYPE_CHECKING:
 
     Future = _Future[Any]
 
-#: seconds: for the scheduler to answer; until a batch without workers gives up
-CONNECT, PATIENCE = 10.0, 300.0
+#: seconds until a batch without workers gives up
+PATIENCE = 300.0
 _TICK = 2.0
 #: requests under way for each thread of the cluster: one at work, one that waits there already
 _AHEAD = 2
@@ -36,71 +34,19 @@ _LOST = "{}: the scheduler can no longer be reached; go on with --resume"
 
 
 def on_cluster(
+    client: "Client",
     jobs: Sequence[Job],
     address: str,
     seconds: float | None = None,
     progress: Callable[[list[str]], None] = lambda _: None,
 ) -> Iterator[tuple[Job, Record]]:
-    """Each job as it ends, with its record, which is written by then. seconds: for one; None: any. progress:
-    called with the names of what is under way.
+    """Each job as it ends, with its record, which is written by then. client: one that `connected` made for
+    that address. seconds: for one; None: any. progress: called with the names of what is under way.
 
-    Raises InputError where there is no scheduler or no worker, or one that cannot do it. What happens later
-    is said by the records of the requests that it happens to.
+    Whatever happens is said by the records of the requests that it happens to.
     """
-    if not jobs:
-        return
-    with _connected(address) as client:
-        _check_workers(client, address)
-        for job, found in _returned(client, jobs, address, seconds, progress):
-            yield job, _written(job, found)
-
-
-@contextmanager
-def _connected(address: str) -> Iterator["Client"]:
-    try:
-        from distributed import Client
-    except ModuleNotFoundError:
-        raise InputError(
-            "--cluster: Dask is not installed; pip install 'onnxunlearn[cluster]', here and on the workers"
-        ) from None
-    for name in ("distributed", "distributed.client", "tornado.application"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # records say what happened, in a line each
-    try:
-        client = Client(address, timeout=CONNECT, set_as_default=False)
-    except (OSError, ValueError, ImportError) as error:
-        raise InputError(
-            f"{address}: no Dask scheduler answers there ({one_line(error, 120)}); give its address, such as "
-            "tcp://127.0.0.1:8786"
-        ) from None
-    try:
-        yield client
-    finally:
-        with suppress(OSError, CancelledError):
-            client.close()
-
-
-def _check_workers(client: "Client", address: str) -> None:
-    with suppress(TimeoutError):
-        client.wait_for_workers(1, timeout=CONNECT)
-    installed: dict[str, Any] = client.run(version, "onnxunlearn", on_error="return")
-    if not installed:
-        raise InputError(
-            f"{address}: no worker within {CONNECT:g} s; start some, such as `dask worker {address}`"
-        )
-    for worker, found in installed.items():
-        if isinstance(found, Exception):
-            raise InputError(
-                f"{worker}: onnxunlearn is not installed on this worker; install it on all of them"
-            )
-        if found != (ours := version("onnxunlearn")):
-            raise InputError(
-                f"{worker}: has onnxunlearn {found}, this is {ours}; install the same on all workers"
-            )
-    from onnxunlearn.fleet.attempt import unready
-
-    for worker, reason in client.run(unready, version("onnxunlearn")).items():
-        if reason:
-            raise InputError(f"{worker}: {reason}")
+    for job, found in _returned(client, jobs, address, seconds, progress):
+        yield job, _written(job, found)
 
 
 def _returned(
@@ -195,7 +141,7 @@ def _result(future: "Future") -> Returned:
 
 def _failed(jobs: Sequence[Job], error: str) -> Iterator[tuple[Job, Returned]]:
     for job in jobs:
-        yield job, Returned(Record(FAILED, error=error), {})
+        yield job, Returned(Record(FAILED, error=job.request.told(error)), {})
 
 
 def _written(job: Job, found: Returned) -> Record:

@@ -70,6 +70,7 @@ def unpack(parcel: Parcel, shelf: Files, root: Path) -> Request:
         labels=None if asked.labels is None else _under(root, asked.labels),
         preprocess=None if asked.preprocess is None else _under(root, asked.preprocess),
         composite=composite,
+        base=None,  # who sent it tells the message
     )
 
 

@@ -1,6 +1,7 @@
 """One request: a model, what it is to forget, and how."""
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
@@ -19,7 +20,8 @@ _FILES = ("model", "data", "labels", "preprocess", "composite")
 @dataclass(frozen=True)
 class Request:
     """name: of its folder among the results. forget: as `--forget` takes it. data: what `load_probes` takes,
-    a text. The others: as `unlearn` takes them; paths are absolute."""
+    a text. The others: as `unlearn` takes them; paths are absolute. base: the folder that they were written
+    relative to, if any."""
 
     name: str
     model: Path
@@ -39,10 +41,11 @@ class Request:
     output_name: str | None = None
     batch_size: int = 32
     seed: int = 0
+    base: Path | None = None
 
     def options(self) -> dict[str, Any]:
         """All that is no file, JSON-ready."""
-        found = {name: value for name, value in vars(self).items() if name not in ("name", *_FILES)}
+        found = {name: value for name, value in vars(self).items() if name not in ("name", "base", *_FILES)}
         found |= {"parameters": dict(self.parameters)}
         found |= {name: list(value) for name, value in found.items() if isinstance(value, tuple)}
         return found if self._composite is not None else found | {"composite": self.composite}
@@ -63,6 +66,12 @@ class Request:
         if self.data is not None:
             found["data"]["name"] = Path(self.data).name  # with the function of a script
         return {"options": self.options(), "inputs": found}
+
+    def told(self, message: str) -> str:
+        """The message with paths below `base` as they were written: a result may be shown to others."""
+        if self.base is None or self.base == self.base.parent:
+            return message
+        return re.sub(rf"(?<![\w./\\-]){re.escape(f'{self.base}{os.sep}')}", "", message)
 
     @property
     def _composite(self) -> Path | None:

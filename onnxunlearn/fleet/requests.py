@@ -124,7 +124,7 @@ def _add(found: dict[str, Request], settings: dict[str, Any], base: Path, out: P
         name = _named(given, stem, settings["forget"])
         if name.lower() in found:  # some file systems know no difference
             wrong.append(f"another request is called {name!r}, too; give one of them another `name:`")
-        found[name.lower()] = Request(name=name, model=path, **settings)
+        found[name.lower()] = Request(name=name, model=path, base=base, **settings)
     return wrong
 
 

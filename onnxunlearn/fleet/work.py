@@ -73,7 +73,8 @@ def do(request: Request, folder: Path) -> None:
             reason = f"{type(error).__name__}: {one_line(error)}"
             record = Record(FAILED, error=f"this is a bug ({reason}); please report it with {LOG}")
         seconds = round(time.perf_counter() - start, 3)
-        replace(record, seconds=seconds, peak=_peak()).write(folder)
+        told = request.told(record.error)
+        replace(record, error=told, seconds=seconds, peak=_peak()).write(folder)
         note(folder.parent, request.name, record.outcome)
 
 

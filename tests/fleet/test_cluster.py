@@ -17,7 +17,7 @@ import killed_batch
 import pytest
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.fleet import FAILED, Record, Request, batch, cluster, read_requests
+from onnxunlearn.fleet import FAILED, Record, Request, batch, cluster, read_requests, scheduler
 from onnxunlearn.fleet.work import do
 
 #: says that it has begun, and waits until it may go on
@@ -130,7 +130,7 @@ def test_workers_are_lost_and_every_request_ends_once(
     out, port = tmp_path / "out", free_port()
     address = f"tcp://127.0.0.1:{port}"
     with ExitStack() as stack:
-        scheduler = stack.enter_context(program("scheduler", "--host", "127.0.0.1", "--port", str(port)))
+        heart = stack.enter_context(program("scheduler", "--host", "127.0.0.1", "--port", str(port)))
         proxy = Proxy(port)
         killed = stack.enter_context(worker(port, tmp_path))
         stack.enter_context(worker(proxy.port, tmp_path))
@@ -146,17 +146,17 @@ def test_workers_are_lost_and_every_request_ends_once(
         (tmp_path / "go").unlink()
         running = pool.submit(batch, requests[:1], tmp_path / "again", cluster=address)
         wait_until(lambda: running.done() or len(list(tmp_path.glob("began-*"))) == 5)
-        monkeypatch.setattr(cluster, "version", lambda _: "0.0")
+        monkeypatch.setattr(scheduler, "version", lambda _: "0.0")
         with pytest.raises(InputError, match=r"127.0.0.1:\d+: has onnxunlearn .*, this is 0.0; install the"):
             batch(requests[2:3], tmp_path / "other", cluster=address)
-        scheduler.kill()
+        heart.kill()
         (unheard,) = running.result(300).values()
         assert unheard.error == f"{address}: the scheduler can no longer be reached; go on with --resume"
 
     (tmp_path / "go").touch()
     failed = {name: r.error for name, r in records.items() if r.outcome == FAILED}
     assert list(failed) == ["bad-without-3"], failed
-    assert records["bad-without-3"].error.startswith(f"{tmp_path}/bad.onnx: not an ONNX file")
+    assert records["bad-without-3"].error.startswith("bad.onnx: not an ONNX file")
     assert len(list(tmp_path.glob("began-*"))) == 4 + 1, "what the lost workers had at work began again"
     assert all("\n" not in r.error for r in records.values())
     lines = [json.loads(line) for line in (out / "journal.jsonl").read_text().splitlines()]
@@ -173,12 +173,39 @@ def test_workers_are_lost_and_every_request_ends_once(
         assert without_times(here / report) == without_times(out / request.name / report)
 
 
-def test_no_scheduler(requests: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cluster, "CONNECT", 0.3)
-    with pytest.raises(InputError, match="no Dask scheduler answers there"):
-        batch(requests, tmp_path / "out", cluster=f"127.0.0.1:{free_port()}")
-    with pytest.raises(InputError, match="no Dask scheduler answers there"):
-        batch(requests, tmp_path / "more", cluster="nothing://of:the kind")
+@pytest.mark.parametrize("who", ["nobody", "silent", "talking"])
+def test_no_scheduler(
+    who: str, requests: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scheduler, "CONNECT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # the system accepts, nobody answers
+        port = server.getsockname()[1]
+        if who == "nobody":
+            server.close()
+        elif who == "talking":
+            threading.Thread(
+                target=lambda: server.accept()[0].sendall(b"HTTP/1.1 400 Bad Request\r\n")
+            ).start()
+        with pytest.raises(InputError, match=f"^127.0.0.1:{port}: no Dask scheduler answers there [^\n]*$"):
+            batch(requests, tmp_path / "out", cluster=f"127.0.0.1:{port}")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    "address", ["", "nonsense", "http://127.0.0.1:8786", "nothing://of:the kind", "tcp://h", "h:0", "h:99999"]
+)
+def test_what_is_no_address(address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)  # that is seen without it
+    with pytest.raises(
+        InputError, match=r"^--cluster '.*': not an address; give a Dask scheduler's, such as"
+    ):
+        batch([Request("r", tmp_path / "m.onnx", "0")], tmp_path / "out", cluster=address)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("address", ["tcp://h:8786", "h:1", "tls://[::1]:8786", "10.0.0.1:8786/"])
+def test_what_is_one(address: str) -> None:
+    assert scheduler._ADDRESS.fullmatch(address)
 
 
 class Workers:
@@ -205,7 +232,7 @@ class Workers:
 )
 def test_workers_that_cannot_do_it(workers: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        cluster._check_workers(workers, "tcp://s")
+        scheduler._check_workers(workers, "tcp://s")
 
 
 def test_what_arrives_otherwise_than_it_was_made_is_not_kept(tmp_path: Path) -> None:

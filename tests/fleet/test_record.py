@@ -143,3 +143,12 @@ def test_what_a_kill_left_is_removed(request_: Request) -> None:
     (at(request_) / ".m.unlearned.onnx.0123.tmp").write_bytes(b"half")
     do(request_, at(request_))
     assert not list(at(request_).glob(".*.tmp"))
+
+
+def test_paths_in_messages_are_as_they_were_written(request_: Request, tmp_path: Path) -> None:
+    asked = replace(request_, base=tmp_path)
+    assert asked.told(
+        f"{tmp_path}/sub/m.onnx: of ({tmp_path}/m.onnx), '{tmp_path}x/m', /other{tmp_path}/m"
+    ) == (f"sub/m.onnx: of (m.onnx), '{tmp_path}x/m', /other{tmp_path}/m")
+    assert replace(asked, base=Path("/")).told("/m.onnx: none") == "/m.onnx: none"
+    assert asked.identity() == request_.identity()
