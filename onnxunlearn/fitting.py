@@ -14,7 +14,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
 from onnxunlearn.inquiry import Forget, Inquiry, Options
 from onnxunlearn.judge.report import versions
-from onnxunlearn.methods import Outcome, run_method
+from onnxunlearn.methods import Outcome, check_parameters, run_method
 from onnxunlearn.probes import (
     Maker,
     Probes,
@@ -159,6 +159,7 @@ class Fit:
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
         """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
         work on the model."""
+        check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
         outcome = run_method(method, bench, dict(parameters))
         asked = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}

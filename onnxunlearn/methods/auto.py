@@ -40,8 +40,8 @@ _ENOUGH = 8
 #: of so many classes probes have to decide if classes far from the class may go without stand-ins; and the
 #: mean probability on the samples to forget from which on a class is near
 _SEVERAL, _NEAR = 20, 0.01
-#: points of the samples that may change class where classes have no probe
-_UNSEEN_TURNED = 0.75
+#: points of the samples that may change class where classes have no probe, in points that may be lost
+_UNSEEN_TURNED = 1.5
 #: percent of the samples whose answer at another output may change, and how far one may move, as a share of
 #: its own deviation
 _TURNED, _DRIFT = 1.0, 0.1
@@ -133,7 +133,7 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
             found = _cost(bench, scores, held)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
-            if refused is None and unseen and found and found.turned.points > _UNSEEN_TURNED:
+            if refused is None and unseen and found and found.turned.points > _UNSEEN_TURNED * bench.budget:
                 refused = f"{name} would turn {found.turned.points:.2f} % of them"
             yield Outcome(edits, details), refused
 

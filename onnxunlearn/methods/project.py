@@ -37,6 +37,8 @@ def project(bench: Workbench) -> Outcome:
     mean = features[~bench.forgotten].mean(axis=0)
     apart = features[bench.forgotten].mean(axis=0) - mean
     length = float(np.linalg.norm(apart))
+    if not np.isfinite(length):
+        raise UnsupportedError("method project needs features that are finite")
     bias = edits.bias(head)
     if length > 0:
         direction = apart / length
