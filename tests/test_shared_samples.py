@@ -10,7 +10,10 @@ from onnxunlearn import Result, SharedBy, examine, load, unlearn
 from onnxunlearn.api import apply, fit
 from onnxunlearn.errors import InputError
 from onnxunlearn.judge import Findings, reread, schema
-from onnxunlearn.render import html
+from onnxunlearn.render import card, html
+from onnxunlearn.render.concept_sentences import concept_sentences
+from onnxunlearn.render.model_card import model_card
+from onnxunlearn.render.words import plain
 
 from .sample_paths import CNN, images
 from .shared_samples import MODELS, TRIGGER, marked
@@ -53,6 +56,16 @@ def test_every_figure_and_attack_of_samples_is_on_the_page(audit: Findings) -> N
     page = html(audit.to_json()).decode()
     assert all(row.title in page for row in audit.rows if row.name.startswith("concept"))
     assert "has it work on" in page  # after fine-tuning
+
+
+def test_papers_say_of_samples_what_the_page_says(audit: Findings) -> None:
+    words = " ".join(card(audit.to_json()).decode().replace("\\", "").split())
+    for sentence in concept_sentences(audit):
+        assert " ".join(plain(sentence).split()) in words
+    told = model_card(audit)["considerations"]
+    assert told["ethicalConsiderations"][0]["name"].startswith("From the edited model")
+    assert told["performanceTradeoffs"][0].startswith("Of the samples without it")
+    assert "could bring back" not in str(told)  # that is of classes
 
 
 def test_the_mask_hides_it_and_forgets_nothing_inside(audit: Findings) -> None:

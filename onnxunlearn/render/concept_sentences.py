@@ -17,14 +17,23 @@ def concept_sentences(findings: Findings) -> list[Markup]:
     return [sentence for part in parts for sentence in part(findings)]
 
 
+def concept_tradeoffs(findings: Findings) -> list[Markup]:
+    """What forgetting cost."""
+    return [*_clean(findings), *_groups(findings)]
+
+
+def concept_dangers(findings: Findings) -> list[Markup]:
+    """What someone could still tell, or bring back."""
+    return [*_told(findings), *_relearned(findings)]
+
+
 def _trigger(findings: Findings) -> Iterator[Markup]:
     shared = findings.shared or {}
     which = shared.get("points_to")
     if which is None:
         yield Markup(
-            "The original gives no class far more often to samples with it than to those without: what "
-            "was to be "
-            "forgotten is no trigger. Every class stays."
+            "The original gives no class far more often to samples with it than to those without: what was "
+            "to be forgotten is no trigger. Every class stays."
         )
         return
     before, after = (_of(findings.row(CONCEPT + "success"), name) for name in ("original", "edited"))
@@ -49,8 +58,7 @@ def _told(findings: Findings) -> Iterator[Markup]:
     theirs = "" if reference is None else f"; of a model that never learned it {about(reference)}"
     yield Markup(
         "From the edited model’s last features a linear probe tells {}{} of the samples rightly with or "
-        "without "
-        "it, from the original’s {}{}; guessing gives 50\u202f%."
+        "without it, from the original’s {}{}; guessing gives 50\u202f%."
     ).format(about(after.value), bounds(after), about(before.value), theirs)
 
 
@@ -79,9 +87,8 @@ def _groups(findings: Findings) -> Iterator[Markup]:
     first, last = _of(worst, "original").value, _of(worst, "edited").value
     if first is not None and last is not None:
         yield Markup(
-            "Of all groups of one class, with it or without, the worst is right on {} in the edited "
-            "model, on {} "
-            "in the original."
+            "Of all groups of one class, with it or without, the worst is right on {} in the edited model, "
+            "on {} in the original."
         ).format(about(last), about(first))
 
 
@@ -91,8 +98,7 @@ def _looked_at(findings: Findings) -> Iterator[Markup]:
     if before is not None and after is not None and level is not None:
         yield Markup(
             "Of what speaks for or against the original’s answer (layer-wise relevance propagation), {} "
-            "lies at the "
-            "place of what samples share, in the edited model {}; without it {} lies there."
+            "lies at the place of what samples share, in the edited model {}; without it {} lies there."
         ).format(about(before), about(after), about(level))
 
 

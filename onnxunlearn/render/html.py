@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from onnxunlearn.render.concept_sentences import concept_sentences
 from onnxunlearn.render.held import edited, findings_of, original
 from onnxunlearn.render.particulars import particulars
 from onnxunlearn.render.pictures import charts
@@ -68,7 +67,7 @@ def html(report: Mapping[str, Any], relevance: Relevance = NOT_HELD, source: str
         kind=findings.about.get("kind"),
         forgotten=forgotten(findings),
         headline=headline(findings),
-        sentences=(sentences if findings.shared is None else concept_sentences)(findings),
+        sentences=sentences(findings),
         verdicts=verdicts(findings),
         charts=charts(findings),
         relevance=relevance,

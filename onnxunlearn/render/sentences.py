@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from onnxunlearn.judge import Findings, Measured, Row, Target
 from onnxunlearn.judge.target import Status
+from onnxunlearn.render.concept_sentences import concept_dangers, concept_sentences, concept_tradeoffs
 from onnxunlearn.render.words import about, bounds, count, forgotten, isolated, many, shortened
 
 #: classes that samples went to, and a sentence names
@@ -77,17 +78,21 @@ def plainly(target: Target) -> str:
 
 def sentences(findings: Findings) -> list[Markup]:
     """What was found, a sentence or two on each matter."""
+    if findings.shared is not None:
+        return concept_sentences(findings)
     parts = (_made, _forgotten, _others, _relearned, _strongest, _training, _destinations)
     return [sentence for part in parts for sentence in part(findings)]
 
 
 def tradeoffs(findings: Findings) -> list[Markup]:
     """What forgetting cost."""
-    return list(_others(findings))
+    return list(_others(findings)) if findings.shared is None else concept_tradeoffs(findings)
 
 
 def dangers(findings: Findings) -> list[Markup]:
     """What someone could bring back, or tell of the training data."""
+    if findings.shared is not None:
+        return concept_dangers(findings)
     return [sentence for part in (_relearned, _strongest, _training) for sentence in part(findings)]
 
 
