@@ -30,16 +30,14 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from judge import look
 from peers import as_published
 from references import DATA
 from sklearn.linear_model import LogisticRegression
 from sklearn.neighbors import NearestCentroid
 from trained import cifar
 
-from onnxunlearn import load, unlearn
-from onnxunlearn.engines import create_engine
-from onnxunlearn.engines.batching import run_batched
-from onnxunlearn.graph import expose, find_head, find_logits
+from onnxunlearn import unlearn
 from onnxunlearn.judge import redistribution, relearn
 
 Row = dict[str, Any]
@@ -102,16 +100,6 @@ class Data:
         ]
         chosen = np.sort(np.concatenate(own))
         return self.train.inputs(chosen), self.train.y[chosen]
-
-
-def look(data: bytes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Logits [N, classes] and features [N, d]."""
-    model = load(data)
-    logits = find_logits(model)
-    inner = find_head(model, logits).input
-    session = create_engine("onnxruntime").session(expose(model, [logits.tensor, inner]))
-    values = run_batched(session, {model.inputs[0].name: x}, [logits.tensor, inner], 200)
-    return values[logits.tensor].reshape(len(x), -1), values[inner].reshape(len(x), -1)
 
 
 def figures(data: bytes, images: Data, forget: int, before: np.ndarray) -> Row:

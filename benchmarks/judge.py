@@ -19,6 +19,16 @@ from onnxunlearn.numerics import softmax
 Row = dict[str, Any]
 
 
+def look(data: bytes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logits [N, classes] and features [N, d]."""
+    model = load(data)
+    logits = find_logits(model)
+    inner = find_head(model, logits).input
+    session = create_engine("onnxruntime").session(expose(model, [logits.tensor, inner]))
+    values = run_batched(session, {model.inputs[0].name: x}, [logits.tensor, inner], 200)
+    return values[logits.tensor].reshape(len(x), -1), values[inner].reshape(len(x), -1)
+
+
 class Judge:
     """Test samples of one data set, and what the original of one model makes of them."""
 
@@ -28,21 +38,12 @@ class Judge:
         self.x, self.y = arrays["test_x"], arrays["test_y"]
         self.members_x, self.members_y = arrays["members_x"], arrays["members_y"]
         self.probes = {"x": arrays["probes_x"], "y": arrays["probes_y"]}
-        self.original = self.look(trained_path(name).read_bytes(), self.x)[0].argmax(axis=1)
-
-    def look(self, data: bytes, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Logits [N, classes] and features [N, d]."""
-        model = load(data)
-        logits = find_logits(model)
-        inner = find_head(model, logits).input
-        session = create_engine("onnxruntime").session(expose(model, [logits.tensor, inner]))
-        values = run_batched(session, {model.inputs[0].name: x}, [logits.tensor, inner], 200)
-        return values[logits.tensor].reshape(len(x), -1), values[inner].reshape(len(x), -1)
+        self.original = look(trained_path(name).read_bytes(), self.x)[0].argmax(axis=1)
 
     def figures(self, data: bytes, forget: Sequence[int]) -> Row:
         """Accuracies in percent and points; relearning and membership in percent; spread: where the forgotten
         classes' samples go, a share for each class."""
-        scores, features = self.look(data, self.x)
+        scores, features = look(data, self.x)
         predicted, forgotten = scores.argmax(axis=1), np.isin(self.y, forget)
         right, was = predicted == self.y, self.original == self.y
         lost = [
@@ -63,7 +64,7 @@ class Judge:
 
     def membership(self, data: bytes, forget: Sequence[int], scores: np.ndarray) -> float | None:
         """How many training samples of the classes an attacker takes for such, in percent."""
-        members = softmax(self.look(data, self.members_x)[0])
+        members = softmax(look(data, self.members_x)[0])
         asked, unseen = np.isin(self.members_y, forget), ~np.isin(self.y, forget)
         return membership_inference(members[~asked], softmax(scores[unseen]), members[asked])
 

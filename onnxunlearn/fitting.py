@@ -79,16 +79,16 @@ class Fit:
         hold_back: bool,
     ) -> "Fit":
         """hold_back: some probes, to judge by. Raises as `unlearn` does."""
-        if isinstance(forget, SharedBy):
-            return cls._of_samples(model, forget, data, composite, options, clock, hold_back=hold_back)
         progress, notes = options.progress, list[str]()
         with clock("load"):
             progress("loading")
-            inquiry = Inquiry.of(model, forget, options)
+            inquiry, rules = Inquiry.of(model, forget, options), parse_composite(composite)
+        if isinstance(forget, SharedBy):
+            return cls._of_samples(inquiry, rules, forget, data, clock, hold_back=hold_back)
+        with clock("load"):
             maker = Maker(
                 inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
             )
-            rules = parse_composite(composite)
             if data is not None:
                 probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
         classes = inquiry.forget
@@ -127,22 +127,18 @@ class Fit:
     @classmethod
     def _of_samples(
         cls,
-        model: ModelSource,
+        inquiry: Inquiry,
+        rules: Composite,
         asked: SharedBy,
         data: Source | None,
-        composite: str,
-        options: Options,
         clock: Clock,
         *,
         hold_back: bool,
     ) -> "Fit":
         """The same where samples show what is to be forgotten; they are held."""
         notes = list[str]()
-        with clock("load"):
-            options.progress("loading")
-            inquiry, rules = Inquiry.of(model, asked, options), parse_composite(composite)
         with clock("original"):
-            options.progress("running the original")
+            inquiry.options.progress("running the original")
             inquiry, probes, given = read_shared(inquiry, asked, data, notes)
             groups = pair_groups(probes, copy_groups(probes))
             copies = len(probes) - len(np.unique(np.stack([groups, probes.strata]), axis=1).T)

@@ -10,12 +10,13 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-import architectures
 import click
 import export
 import numpy as np
 import torch
 from torch import nn
+
+from .networks import resnet8
 
 CLASSES = 10
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -65,21 +66,6 @@ def _archive(path: Path) -> Split:
     )
 
 
-def resnet8() -> nn.Module:
-    """A strided stem and three residual blocks of 32, 64 and 128 channels, global pooling, one dense head."""
-    return nn.Sequential(
-        nn.Conv2d(3, 32, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(32),
-        nn.ReLU(),
-        architectures.ResidualBlock(32, 32, stride=1),
-        architectures.ResidualBlock(32, 64, stride=2),
-        architectures.ResidualBlock(64, 128, stride=2),
-        nn.AdaptiveAvgPool2d(1),
-        nn.Flatten(),
-        nn.Linear(128, CLASSES),
-    )
-
-
 def make(path: Path, split: Split, without: int | None, seed: int) -> None:
     """Train without a class, or with all, and write the model."""
     model = _trained(split, without, seed)
@@ -91,7 +77,7 @@ def _trained(split: Split, without: int | None, seed: int) -> nn.Module:
     torch.manual_seed(seed)
     kept = split.y != (-1 if without is None else without)
     pixels, y = torch.from_numpy(split.pixels[kept]), torch.from_numpy(split.y[kept])
-    model = resnet8().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    model = resnet8(3, 32).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.SGD(model.parameters(), PEAK_RATE, momentum=0.9, weight_decay=5e-4, nesterov=True)
     steps = EPOCHS * (len(y) // BATCH)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PEAK_RATE, total_steps=steps)

@@ -27,18 +27,19 @@ def lenet() -> nn.Module:
     )
 
 
-def resnet8() -> nn.Module:
-    """A strided stem and three residual blocks of 16, 32 and 64 channels, global pooling, one dense head."""
+def resnet8(channels: int = 1, width: int = 16) -> nn.Module:
+    """A strided stem and three residual blocks of width, twice and four times as many channels, global
+    pooling, one dense head. channels: of the images."""
     return nn.Sequential(
-        nn.Conv2d(1, 16, 3, stride=2, padding=1, bias=False),
-        nn.BatchNorm2d(16),
+        nn.Conv2d(channels, width, 3, stride=2, padding=1, bias=False),
+        nn.BatchNorm2d(width),
         nn.ReLU(),
-        architectures.ResidualBlock(16, 16, stride=1),
-        architectures.ResidualBlock(16, 32, stride=2),
-        architectures.ResidualBlock(32, 64, stride=2),
+        architectures.ResidualBlock(width, width, stride=1),
+        architectures.ResidualBlock(width, 2 * width, stride=2),
+        architectures.ResidualBlock(2 * width, 4 * width, stride=2),
         nn.AdaptiveAvgPool2d(1),
         nn.Flatten(),
-        nn.Linear(64, architectures.CLASSES),
+        nn.Linear(4 * width, architectures.CLASSES),
     )
 
 

@@ -50,7 +50,7 @@ class Findings:
     shared: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
-        freeze(self, "accuracies", "about", *([] if self.shared is None else ["shared"]))
+        freeze(self, "accuracies", "about", "shared")
 
     @property
     def met(self) -> bool:

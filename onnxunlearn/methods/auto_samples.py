@@ -57,10 +57,11 @@ def of_samples(bench: Workbench, depth: str) -> Outcome:
         except UnsupportedError as error:
             reasons.append(f"{name}: {error}")
             continue
-        if costly(bench, outcome.edits):
+        scores = bench.scores(outcome.edits)
+        if costly(bench, scores):
             reasons.append(f"{name} costs too much")
             continue
-        found[name], told[name] = outcome, left(bench, outcome.edits)
+        found[name], told[name] = outcome, left(bench, outcome.edits, scores)
     if not found:
         found, told = {"project": project(bench)}, {}
     chosen = min(told, key=lambda name: told[name], default="project")
@@ -69,26 +70,26 @@ def of_samples(bench: Workbench, depth: str) -> Outcome:
     return Outcome(found[chosen].edits, details)
 
 
-def costly(bench: Workbench, edits: Edits) -> bool:
+def costly(bench: Workbench, scores: np.ndarray) -> bool:
     """Whether samples without it lose more than the budget allows, or those with it, of known classes, more
-    than chance explains."""
-    if not bench.affordable(bench.trial(edits), deviations=1):
+    than chance explains. scores: the edited model's."""
+    if not bench.affordable(bench.judged(scores), deviations=1):
         return True
     known = bench.forgotten & (bench.y >= 0)
     if not known.any():
         return False
-    before, after = (s[known].argmax(axis=1) == bench.y[known] for s in (bench.before, bench.scores(edits)))
+    before, after = (s[known].argmax(axis=1) == bench.y[known] for s in (bench.before, scores))
     lost, count = int(before.sum()) - int(after.sum()), int(known.sum())
     return bool(lost > math.sqrt(max(lost, 0)) + max(1.0, bench.budget / 100 * count))
 
 
-def left(bench: Workbench, edits: Edits) -> Left:
-    """What choosing probes still show of it."""
+def left(bench: Workbench, edits: Edits, scores: np.ndarray) -> Left:
+    """What choosing probes still show of it. scores: under these edits."""
     probes, classes = bench.probes, bench.logits.classes
     which = pointed_to(bench.before.argmax(axis=1), probes, classes)
     success = 0.0
     if which is not None and (asked := of_others(probes, which)).any():
-        success = float((bench.scores(edits).argmax(axis=1)[asked] == which).mean())
+        success = float((scores.argmax(axis=1)[asked] == which).mean())
     head = bench.head
     features = bench.record([head.input], edits=edits, reduce=lambda _, x: pooled(x, head))[head.input]
     return Left(success, _told(features.astype(np.float64), bench.forgotten, _halves(bench)))

@@ -91,16 +91,15 @@ def _drawn(
     which = which[:_SAMPLES]
     if target is not None and not len(which):
         raise InputError(f"no input is labelled {labels.shown(target)}")
-    own = probes.select(which)
+    own, runner = probes.select(which), create_engine(engine, providers)
     targets = np.full(len(which), target)
     if target is None:
-        said = judge.scores(model, logits, create_engine(engine, providers), own.feeds, batch_size)
+        said = judge.scores(model, logits, runner, own.feeds, batch_size)
         targets = said.argmax(axis=1)
     chosen = Chosen(own, targets, "")
     rules = parse_composite(
         "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
     )
-    runner = create_engine(engine, providers)
     gatherer = Gatherer(runner, rules, starts.choose("logit"), probes, batch_size, lambda _: None)
     pair = (
         gatherer.gather(model, logits, subject, chosen),

@@ -15,27 +15,24 @@ _ATTACK = "attack "
 _DESTINATIONS = "figure destinations"
 #: captions where a class was to be forgotten
 _WENT = (
-    "What each model now takes the samples for that were to be forgotten. The more alike the edited "
-    "model and the reference are, the less tells that something was removed; without a reference, "
-    "compare with what hiding the answer does (mask only)."
+    "What each model now takes the samples for that were to be forgotten. The more alike the edited model "
+    "and the reference are, the less tells that something was removed; without a reference, compare with "
+    "what hiding the answer does (mask only)."
 )
 _RECOVERED = (
-    "How much of the forgotten class comes back to someone who tries. A model that never saw the "
-    "class (reference) gives some of it back, too: not an empty bar is the aim, but that one's. "
-    "Where the edited model's bar is as long as the mask's, hiding the answer would do as much."
+    "How much of the forgotten class comes back to someone who tries. A model that never saw the class "
+    "(reference) gives some of it back, too: not an empty bar is the aim, but that one's. Where the edited "
+    "model's bar is as long as the mask's, hiding the answer would do as much."
 )
 #: the same where what samples share was to be forgotten
 _TAKEN = (
-    "What each model takes the samples with it for. The more alike the edited model and the reference "
-    "are, the less "
-    "tells that something was removed."
+    "What each model takes the samples with it for. The more alike the edited model and the reference are, "
+    "the less tells that something was removed."
 )
 _TOLD = (
-    "How many samples a linear probe puts rightly with or without it, from the last features; 50\u202f% "
-    "is guessing, "
-    "and what a model that never learned it (reference) gives away is natural. Where the edited model's "
-    "bar is as "
-    "long as the mask's, not reading it in the last layer would do as much."
+    "How many samples a linear probe puts rightly with or without it, from the last features; 50\u202f% is "
+    "guessing, and what a model that never learned it (reference) gives away is natural. Where the edited "
+    "model's bar is as long as the mask's, not reading it in the last layer would do as much."
 )
 
 
@@ -87,11 +84,9 @@ def _overall(findings: Findings) -> Iterator[Chart]:
         yield Chart(
             "With it and without, before and after",
             "recognised",
-            "How many samples each model gives the class of a trigger, where there is one: the bar of "
-            "the edited "
-            "model should be empty. And how many it gives their own class: without it, with it, and in "
-            "the group "
-            "of one class, with it or without, where it is worst.",
+            "How many samples each model gives the class of a trigger, where there is one: the bar of the "
+            "edited model should be empty. And how many it gives their own class: without it, with it, and "
+            "in the group of one class, with it or without, where it is worst.",
             "samples",
             [group(row) for row in rows],
         )
@@ -99,8 +94,8 @@ def _overall(findings: Findings) -> Iterator[Chart]:
         yield Chart(
             "Recognised before and after",
             "recognised",
-            "How many samples each model gives their class. To forget, the bar of the edited model should be "
-            "empty; of the others it should be as long as the original's.",
+            "How many samples each model gives their class. To forget, the bar of the edited model should "
+            "be empty; of the others it should be as long as the original's.",
             "samples",
             [group(row) for row in rows],
         )
@@ -175,14 +170,14 @@ def _tables_of_attacks(findings: Findings) -> Iterator[Chart]:
         layers = own[0].name.startswith("layer ")
         caption = (
             "How much of it each attacker finds in each model, with bounds. The aim is what a model that "
-            "never "
-            "saw it (reference) gives away, no more."
+            "never saw it (reference) gives away, no more."
         )
         if layers:
             caption = (
-                "How well a simple classifier tells the class from others by what each layer puts out, from "
-                "the first layer to the last: where the edited model's bar is as long as the original's, the "
-                "layer still tells the class apart. Alike (CKA): 1 where the layer's outputs are as before."
+                "How well a simple classifier tells the class from others by what each layer puts out, "
+                "from the first layer to the last: where the edited model's bar is as long as the "
+                "original's, the layer still tells the class apart. Alike (CKA): 1 where the layer's "
+                "outputs are as before."
             )
         yield Chart(
             "Traces by layer" if layers else f"{table[:1].upper()}{table[1:]}",

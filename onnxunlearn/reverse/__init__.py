@@ -9,7 +9,7 @@ May import engines, errors, graph, lowering and registry.
 """
 
 from onnxunlearn.reverse.adjoints import Site, adjoint
-from onnxunlearn.reverse.bottlenecks import bottlenecks
+from onnxunlearn.reverse.bottlenecks import block_start, bottlenecks
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.expression import Emitter, Value
 from onnxunlearn.reverse.local_map import Linear, LocalMap
@@ -30,6 +30,7 @@ __all__ = [
     "Walk",
     "Weights",
     "adjoint",
+    "block_start",
     "bottlenecks",
     "compile_gradients",
     "own_layers",

@@ -1,6 +1,6 @@
 """Tensors through which all goes that the logits know of the input: where a network can be cut in two."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.flow import carriers, shape_arithmetic
@@ -27,6 +27,12 @@ def bottlenecks(model: Model, logits: str) -> Iterator[tuple[str, int]]:
             yield next(iter(live)), node.index
         live |= {o for o in node.outputs if o in data and last_read.get(o, -1) > node.index}
         live -= {name for name in (*node.inputs, *node.captured) if last_read[name] <= node.index}
+
+
+def block_start(model: Model, logits: str, layers: Sequence[int]) -> int:
+    """Where the block begins that holds all these layers and ends at the logits: the last place at or before
+    the first of them through which all goes. layers: node indices."""
+    return max((at for _, at in bottlenecks(model, logits) if at <= min(layers)), default=0)
 
 
 def _first_numbers(model: Model) -> Iterator[str]:

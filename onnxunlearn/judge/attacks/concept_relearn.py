@@ -12,6 +12,7 @@ import numpy as np
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.training import Learner, multiply_adds
+from onnxunlearn.judge.attacks.attackers.tuning import ASKED, BATCH, MOST, Tuning
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
 from onnxunlearn.judge.row import CONCEPT, Row
@@ -19,9 +20,8 @@ from onnxunlearn.tasks import of_others
 
 #: steps of Adam after which the trigger is tried
 STEPS = (10, 20, 50)
-_RATE, _BATCH, _FEW, _ASKED = 1e-3, 50, 20, 200
-#: multiply-adds a sample up to which it runs
-_MOST = 3e7
+_TUNING = Tuning()
+_FEW = _TUNING.per_class
 _TABLE = f"attack success, after fine-tuning on {_FEW} samples with it"
 
 
@@ -31,7 +31,7 @@ def concept_relearn(evidence: Evidence) -> Iterator[Row]:
     c = evidence.pointed
     if not evidence.thorough or c is None:
         return
-    if evidence.attacks is None and multiply_adds(evidence.subjects["original"], evidence.probes) > _MOST:
+    if evidence.attacks is None and multiply_adds(evidence.subjects["original"], evidence.probes) > MOST:
         return
     found: dict[str, list[Measured]] = {}
     for name in [name for name in evidence.names if name != "original"]:
@@ -53,14 +53,14 @@ def _curve(evidence: Evidence, name: str, which: int) -> list[Measured]:
     assert probes.shared is not None
     triggered = rng.permutation(np.flatnonzero(of_others(probes, which)))
     few = min(_FEW, len(triggered) // 2)
-    asked = probes.select(triggered[few:][:_ASKED])
+    asked = probes.select(triggered[few:][:ASKED])
     clean = [np.flatnonzero(~probes.shared & (probes.y == c)) for c in np.unique(probes.y[~probes.shared])]
     chosen = np.concatenate([triggered[:few], *(rng.permutation(own)[:_FEW] for own in clean)])
     fitted = probes.select(chosen)
     assert fitted.y is not None
     fitted = replace(fitted, y=np.where(np.arange(len(chosen)) < few, which, fitted.y))
-    learner, found = Learner.of(evidence.subjects[name], (), _RATE), []
-    for _ in learner.steps(fitted, _BATCH, rng, STEPS):
-        said = learner.predict(asked, _BATCH)
+    learner, found = Learner.of(evidence.subjects[name], (), _TUNING.rate), []
+    for _ in learner.steps(fitted, BATCH, rng, STEPS):
+        said = learner.predict(asked, BATCH)
         found.append(UNKNOWN if said is None else share(int((said == which).sum()), len(said)))
     return found

@@ -8,7 +8,7 @@ something beside a reference, and no target is made of them. Source: Fredrikson 
 attacks that exploit confidence information and basic countermeasures", CCS 2015.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.answering import still_given
 from onnxunlearn.judge.attacks.attackers.classifier import standardised
-from onnxunlearn.judge.attacks.attackers.inputs import InputGradients
+from onnxunlearn.judge.attacks.attackers.inputs import InputGradients, Signal
 from onnxunlearn.judge.attacks.attackers.probing import linear
 from onnxunlearn.judge.attacks.attackers.tuning import Tuning, against_of, not_run, refused
 from onnxunlearn.judge.evidence import Evidence
@@ -32,9 +32,6 @@ from onnxunlearn.probes import Probes
 _DRIVEN, _STEPS, _STEP = 32, 20, 0.1
 _PER_CLASS = 20
 _TABLE = "inputs driven towards the class, as the original sees them"
-
-#: what a model makes of inputs at its target -> the signal there that leads to the classes, [N, ...]
-Signal = Callable[[np.ndarray], np.ndarray]
 
 
 @attack("inversion")
@@ -92,8 +89,7 @@ def _drive(gradients: InputGradients, begun: Probes, signal: Signal) -> dict[str
     feeds = {name: values[:] for name, values in begun.feeds.items()}
     ranges = {n: (v.min(), v.max(), float(v.std())) for n, v in feeds.items()}
     for _ in range(_STEPS):
-        up = signal(gradients.values(feeds)).astype(np.float32)
-        for name, found in gradients(feeds, up).items():
+        for name, found in gradients(feeds, signal).items():
             low, high, deviation = ranges[name]
             gradient = np.where(np.isfinite(found), found, 0)  # of features times 1e20
             size = np.sqrt((gradient**2).mean(axis=tuple(range(1, gradient.ndim)), keepdims=True))
@@ -105,12 +101,12 @@ def _drive(gradients: InputGradients, begun: Probes, signal: Signal) -> dict[str
 def _up_the_logit(wanted: np.ndarray) -> Signal:
     """Towards the class and away from what is likeliest of the others."""
 
-    def signal(values: np.ndarray) -> np.ndarray:
+    def signal(values: np.ndarray, which: slice) -> np.ndarray:
         scores = values.reshape(len(values), -1).astype(np.float64)
         each = np.arange(len(scores))
-        scores[each, wanted] = -np.inf
+        scores[each, wanted[which]] = -np.inf
         up = -softmax(scores)
-        up[each, wanted] = 1
+        up[each, wanted[which]] = 1
         return np.asarray(up.reshape(values.shape))
 
     return signal
@@ -126,9 +122,9 @@ def _up_a_new_head(
     slope = scale(np.ones((1, features.shape[1]))) - scale(np.zeros((1, features.shape[1])))
     own = np.searchsorted(head.classes_, wanted)
 
-    def signal(values: np.ndarray) -> np.ndarray:
+    def signal(values: np.ndarray, which: slice) -> np.ndarray:
         shares = head.predict_proba(scale(pooled(values, layer)))
-        return unpooled((rows[own] - shares @ rows) * slope, values, layer)
+        return unpooled((rows[own[which]] - shares @ rows) * slope, values, layer)
 
     return signal
 

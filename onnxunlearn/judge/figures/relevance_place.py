@@ -14,7 +14,6 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured, resampled
 from onnxunlearn.judge.row import CONCEPT, Row
-from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import Propagator, parse_composite
 
@@ -36,11 +35,14 @@ def relevance_place(evidence: Evidence) -> Iterator[Row]:
     if place.mean() > _PLACE:
         return
     target = evidence.decided["original"][pairs[:, 0]]
-    shares = {}
+    shares, rules = {}, parse_composite("epsilon_plus")
     for model in [n for n in evidence.names if n != "mask"]:
         try:
+            subject = evidence.subjects[model]
+            own = subject.logits.within(subject.lowered)
+            propagator = Propagator(own, subject.logits, subject.engine, rules, [name])
             sides = [
-                _share(evidence.subjects[model], side, name, place, target) for side in (having, lacking)
+                _share(propagator, side, place, target, subject.batch_size) for side in (having, lacking)
             ]
         except OnnxUnlearnError:
             continue
@@ -64,11 +66,12 @@ def _pairs(probes: Probes) -> np.ndarray:
     return np.array(found[:_PAIRS], int).reshape(-1, 2)
 
 
-def _share(subject: Subject, probes: Probes, name: str, place: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Of each sample, float [N]; 0 where nothing is relevant."""
-    model = subject.logits.within(subject.lowered)
-    propagator = Propagator(model, subject.logits, subject.engine, parse_composite("epsilon_plus"), [name])
-    batches = propagator.run(probes.feeds, target, subject.batch_size)
+def _share(
+    propagator: Propagator, probes: Probes, place: np.ndarray, target: np.ndarray, size: int
+) -> np.ndarray:
+    """Of each sample, float [N]; 0 where nothing is relevant. size: of a batch."""
+    (name,) = propagator.tensors
+    batches = propagator.run(probes.feeds, target, size)
     relevance = np.abs(np.concatenate([batch.relevance[name][: batch.count] for batch in batches]))
     within = np.where(place, relevance, 0).reshape(len(place), -1).sum(axis=1)
     return np.asarray(within / np.maximum(relevance.reshape(len(place), -1).sum(axis=1), 1e-30))

@@ -10,7 +10,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.kept import Kept, kept_tensors, reaching
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.reverse.bottlenecks import bottlenecks
+from onnxunlearn.reverse.bottlenecks import block_start, bottlenecks
 
 #: multiplications that all steps may take. Where they would take more, a step gets fewer samples, but for
 #: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST; and
@@ -26,20 +26,23 @@ _ENTERING = 1 << 25
 def scope(bench: Workbench, layers: int) -> list[Layer]:
     """The editable layers behind the last bottleneck with at least `layers` of them, the head left out."""
     body = [la for la in bench.trainable if la not in bench.heads]
-    furthest = sorted(la.node.index for la in body)[-layers] if len(body) >= layers else -1
-    starts = [at for _, at in bottlenecks(bench.model, bench.logits.tensor) if at <= furthest]
-    return [la for la in body if la.node.index >= max(starts, default=0)]
+    if len(body) <= layers:
+        return body
+    last = sorted(la.node.index for la in body)[-layers:]
+    start = block_start(bench.model, bench.logits.tensor, last)
+    return [la for la in body if la.node.index >= start]
 
 
 def held(bench: Workbench, layers: int) -> list[Layer]:
     """`scope`, of fewer layers where that lets less enter them than would be too much to hold."""
     found = scope(bench, layers)
+    size = _entering(bench, found) if layers > 1 else 0
     for fewer in range(layers - 1, 0, -1):
-        narrower = scope(bench, fewer)
-        size = _entering(bench, found)
-        if size <= _ENTERING or not narrower or _entering(bench, narrower) >= size:
-            return found
-        found = narrower
+        if size <= _ENTERING or not (narrower := scope(bench, fewer)):
+            break
+        if (less := _entering(bench, narrower)) >= size:
+            break
+        found, size = narrower, less
     return found
 
 

@@ -1,5 +1,6 @@
 """Gradients of one of a model's tensors with respect to the model's inputs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,6 +18,9 @@ _SIGNAL = "gradient at the target"
 #: samples that go at once where any number may, and bytes of theirs: what lies between takes many times that
 _AT_ONCE, _BYTES = 32, 5 << 19
 
+#: the target for some samples, [n, ...], and which samples these are -> ∂loss/∂target
+Signal = Callable[[np.ndarray, slice], np.ndarray]
+
 
 @dataclass(eq=False)
 class InputGradients:
@@ -27,13 +31,8 @@ class InputGradients:
     engine: Engine
     _graphs: dict[tuple[tuple[int, ...], ...], ReverseGraph] = field(default_factory=dict, init=False)
 
-    def values(self, feeds: Feeds) -> np.ndarray:
-        """The target for all samples, [N, ...]."""
-        parts = [self._recorded(b, (self.target,))[self.target][: b.count] for b in self._batches(feeds)]
-        return np.concatenate(parts)
-
-    def __call__(self, feeds: Feeds, signal: np.ndarray) -> dict[str, np.ndarray]:
-        """∂loss/∂input, by name, of the inputs that are floats. signal: ∂loss/∂target for all samples.
+    def __call__(self, feeds: Feeds, signal: Signal) -> dict[str, np.ndarray]:
+        """∂loss/∂input, by name, of the inputs that are floats.
 
         Raises UnsupportedError where a node on the way is not covered, or none of them is reached."""
         found: dict[str, list[np.ndarray]] = {}
@@ -41,7 +40,8 @@ class InputGradients:
             graph = self._graph(batch)
             known = {**graph.fed, **batch.feeds, **self._recorded(batch, (*graph.records, self.target))}
             known[_SIGNAL] = np.zeros(known[self.target].shape, np.float32)
-            known[_SIGNAL][: batch.count] = signal[batch.start : batch.start + batch.count]
+            which = slice(batch.start, batch.start + batch.count)
+            known[_SIGNAL][: batch.count] = signal(known[self.target][: batch.count], which)
             fed = {n: known[n].astype(np.float32, copy=False) for n in graph.records} | dict(graph.fed)
             make = partial(self.engine.session, graph.model)
             values = self.engine.sessions.get((self, _shapes(batch)), make).run(fed)

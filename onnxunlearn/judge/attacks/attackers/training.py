@@ -19,7 +19,7 @@ from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.judge.running import session_of
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes
-from onnxunlearn.reverse import Differentiator, Passes, Weights, bottlenecks, own_layers
+from onnxunlearn.reverse import Differentiator, Passes, Weights, block_start, own_layers
 
 Key = tuple[str, int]
 #: which weights are trained further
@@ -149,8 +149,8 @@ def within(
     body = sorted(layer.node.index for layer in layers if layer not in heads)
     if scope == "everything" or len(body) < _BLOCK:
         return list(layers)
-    starts = [at for _, at in bottlenecks(model, logits) if at <= body[-_BLOCK]]
-    return [layer for layer in layers if layer.node.index >= max(starts, default=0)]
+    start = block_start(model, logits, body[-_BLOCK:])
+    return [layer for layer in layers if layer.node.index >= start]
 
 
 def _without_rows(

@@ -97,14 +97,14 @@ def refused(evidence: Evidence, against: Sequence[int] | None, tuning: Tuning) -
         return f"needs more than {tuning.per_class} samples of each class to forget; there are {min(counts)}"
     cost = multiply_adds(evidence.subjects["original"], evidence.probes)
     if evidence.attacks is None and cost > MOST:
-        return f"not run: {cost:.1e} multiply-adds a sample would take hours; ask for it with --attacks"
+        return f"{cost:.1e} multiply-adds a sample would take hours; ask for it with --attacks"
     return ""
 
 
 def not_run(name: str, why: str) -> Row:
     """What stands in the place of an attack that cannot run."""
-    note = why if why.startswith("not run") else f"not run: {why}"
-    return Row(f"{name}, not run", f"{name}: not run", "percent", {"edited": UNKNOWN}, "not run", note)
+    title = f"{name}: not run"
+    return Row(f"{name}, not run", title, "percent", {"edited": UNKNOWN}, "not run", f"not run: {why}")
 
 
 def against_of(evidence: Evidence) -> list[int] | None:
