@@ -65,7 +65,7 @@ def test_any_method_takes_made_probes() -> None:
     assert report["figures"]["original"]["forget"] == 100
 
 
-@models(MOBILE)
+@models(CNN)
 def test_probes_of_the_forgotten_class_alone(path: Path) -> None:
     arrays = given(path)
     of_class = arrays["y"] == 3
@@ -100,9 +100,9 @@ def test_without_labels_those_taken_for_others_are_left_out() -> None:
     assert report["probes"]["made"]["choosing"] > 0
 
 
-@models(MOBILE)
+@models(CNN)
 def test_without_labels_as_with_them(path: Path) -> None:
-    """fashion_mobile is wrong on one probe in twelve. With labels: tests/methods/test_erase.py."""
+    """With labels: tests/methods/erase/test_erase.py."""
     result = unlearn(path, 3, {"x": given(path)["x"]})
     forget, lost = on_unseen(result, path, 3)
     assert forget <= 1

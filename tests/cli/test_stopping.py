@@ -113,7 +113,7 @@ def test_stopped_at_any_moment(folder: Path, expected: bytes, name: str) -> None
     assert start(folder).wait() == HOLLOW
     usual = time.perf_counter() - begin
     chance = random.Random(name)
-    for _ in range(5):
+    for _ in range(3):
         for file in (OUT, REPORT):
             (folder / file).unlink(missing_ok=True)
         process = start(folder)

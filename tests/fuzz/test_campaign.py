@@ -1,4 +1,4 @@
-"""The fuzzer itself: what it must notice it notices, and a few thousand cases of it find nothing."""
+"""The fuzzer itself: what it must notice it notices, and some hundred cases of it find nothing."""
 
 import os
 import resource
@@ -142,7 +142,7 @@ def test_damaged_models(tmp_path: Path) -> None:
             "-m",
             "tests.fuzz",
             "--cases",
-            "2000",
+            "800",
             "--seed",
             "2026",
             "--keep",
@@ -155,5 +155,5 @@ def test_damaged_models(tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert ran.stdout.startswith("2,000 damaged models in ")
+    assert ran.stdout.startswith("800 damaged models in ")
     assert " 0 findings" in ran.stdout

@@ -181,6 +181,7 @@ def case(tmp_path: Path, request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("case", [2], indirect=True)
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="a process is killed that shares this one's memory")
 def test_killed_at_every_step_and_once_more(case: Case) -> None:
     steps = 0
