@@ -32,10 +32,30 @@ def copy_groups(probes: Probes) -> np.ndarray:
     Equal in every input, byte by byte; or images (and whatever goes with them is equal) that differ by little
     noise, by compression or in the last bits. Moved or mirrored ones are not found.
     """
-    first: dict[bytes, int] = {}
-    images = [name for name, value in probes.feeds.items() if is_image(value)]
-    pictured = images[0] if len(images) == 1 else None
+    pictured = _pictured(probes)
+    return _grouped(probes, pictured, *_looked_at(probes, pictured))
+
+
+def distinct(probes: Probes, others: Probes) -> np.ndarray:
+    """Which samples are no copies of samples before them, nor byte by byte among the others, bool [N]."""
+    pictured = _pictured(probes)
     digests, view = _looked_at(probes, pictured)
+    first = _grouped(probes, pictured, digests, view) == np.arange(len(probes))
+    theirs = set(_looked_at(others, None)[0])
+    return first & np.array([digest not in theirs for digest in digests], dtype=bool)
+
+
+def _pictured(probes: Probes) -> str | None:
+    """The one input that holds images, if there is one."""
+    images = [name for name, value in probes.feeds.items() if is_image(value)]
+    return images[0] if len(images) == 1 else None
+
+
+def _grouped(
+    probes: Probes, pictured: str | None, digests: Sequence[bytes], view: "_View | None"
+) -> np.ndarray:
+    """`copy_groups`, from what `_looked_at` gives."""
+    first: dict[bytes, int] = {}
     exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=int)
     if pictured is None or view is None or len(first) < 2:
         return exact
