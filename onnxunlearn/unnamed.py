@@ -56,7 +56,8 @@ class Unnamed:
 
         def concerned(some: np.ndarray) -> np.ndarray:
             decided, forget = task.decide(some), list(task.forget)
-            return np.isin(decided, forget) if decided.ndim == 1 else decided[:, forget].any(axis=1)
+            shown = np.isin(decided, forget) if decided.ndim == 1 else decided[:, forget].any(axis=1)
+            return np.asarray(shown)
 
         left = np.flatnonzero(distinct(given, probes) & ~each(concerned, scores))
         if not len(left):

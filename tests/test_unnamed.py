@@ -16,7 +16,7 @@ from onnxunlearn.inquiry import Inquiry, Options
 from onnxunlearn.judge.run_report import read_run_report
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
-from onnxunlearn.probes import Probes, SharedBy, Unread, beside
+from onnxunlearn.probes import Probes, SharedBy, beside, is_unread
 from onnxunlearn.replay import replay
 from onnxunlearn.streams import readers
 from onnxunlearn.unnamed import Unnamed, read_unnamed
@@ -75,7 +75,7 @@ def test_a_stream_is_what_held_inputs_are(tmp_path: Path, monkeypatch: pytest.Mo
     held = unnamed(tmp_path / "inputs.npy")
     monkeypatch.setattr(readers, "HELD", 0)
     stream = unnamed(tmp_path / "inputs.npy")
-    assert isinstance(stream.judging.feeds["x"], Unread)
+    assert is_unread(stream.judging.feeds)
     np.testing.assert_array_equal(held.judging.feeds["x"], stream.judging.feeds["x"][:])
     np.testing.assert_array_equal(held.choosing.feeds["x"], stream.choosing.feeds["x"])
     np.testing.assert_array_equal(held.choosing.y, stream.choosing.y)
@@ -202,7 +202,7 @@ def test_mistakes_are_a_line(
 
 
 def test_on_the_command_line_and_replayed(tmp_path: Path) -> None:
-    np.savez(tmp_path / "probes.npz", **probes())
+    np.savez(tmp_path / "probes.npz", x=probes()["x"], y=probes()["y"])
     np.save(tmp_path / "more.npy", X[:90])
     np.save(tmp_path / "other.npy", X[90:180])
     data = ["--data", str(tmp_path / "probes.npz")]
@@ -217,9 +217,9 @@ def test_on_the_command_line_and_replayed(tmp_path: Path) -> None:
     report = tmp_path / "out.report.json"
     assert read_run_report(report).probes["retain"]["source"] == "more.npy"
     assert replay(read_run_report(report), load(MLP), tmp_path / "probes.npz", retain=more[1]).same
-    for wrong, message in (
-        ({}, "the run had inputs to retain"),
-        ({"retain": tmp_path / "other.npy"}, "does not hold"),
+    for retain, message in (
+        (None, "the run had inputs to retain"),
+        (tmp_path / "other.npy", "does not hold"),
     ):
         with pytest.raises(InputError, match=message):
-            replay(read_run_report(report), load(MLP), tmp_path / "probes.npz", **wrong)
+            replay(read_run_report(report), load(MLP), tmp_path / "probes.npz", retain=retain)

@@ -22,8 +22,8 @@ _DIRECTIONS, _SLACK = 8, 2.0
 _MORE, _FINE_SLACK = 64, 1.5
 #: numbers of an image that are looked at together
 _COLUMNS = 1 << 12
-#: images that tell how far apart two of them usually are
-_SOME = 500
+#: images that tell how far apart two of them usually are, and bytes that they may take
+_SOME, _SOME_BYTES = 500, 1 << 25
 
 
 def copy_groups(probes: Probes) -> np.ndarray:
@@ -141,7 +141,8 @@ def _near(images: np.ndarray, view: _View) -> np.ndarray:
 
     group, finite = np.arange(len(images)), view.finite
     whole = np.flatnonzero(finite)
-    usual = _usual(images[whole[:: max(len(whole) // _SOME, 1)]])
+    some = max(1, min(_SOME, _SOME_BYTES * len(images) // max(images.nbytes, 1)))
+    usual = _usual(images[whole[:: max(len(whole) // some, 1)]])
     if not usual:
         return group
     seen = view.seen * np.where(finite, 1 / usual, 0.0)[:, None]
