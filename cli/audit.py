@@ -24,6 +24,7 @@ from .report import DRAWN_WITH, show
 @options.shapes_option
 @options.forget_options
 @options.data_options(required=False)
+@options.retain_option
 @click.option(
     "--reference",
     "references",

@@ -143,6 +143,17 @@ def data_options(required: bool) -> Callable[[F], F]:
     return add
 
 
+def retain_option(function: F) -> F:
+    """--retain."""
+    return click.option(
+        "--retain",
+        type=reading.DATA,
+        metavar="PATH",
+        help="More inputs on which nothing is to change, in any form of --data: of any classes, or none; "
+        "labels are not looked at.",
+    )(function)
+
+
 def engine_options(function: F) -> F:
     """--engine, --providers, --batch-size, --output-name."""
     for option in (

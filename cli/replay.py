@@ -21,6 +21,7 @@ from . import console, options, reading
     "--model", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
 )
 @options.data_options(required=False)
+@options.retain_option
 @click.option(
     "--composite", type=reading.COMPOSITE, metavar="FILE", help="The run's rules, if they were in a file."
 )

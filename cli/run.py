@@ -28,6 +28,7 @@ from .report import DRAWN_WITH, show
 @options.shapes_option
 @options.forget_options
 @options.data_options(required=False)
+@options.retain_option
 @click.option(
     "-o", "--output", type=options.FILE, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
@@ -227,6 +228,10 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
         counts += f" ({copies} are copies of others: none judges what it chose, or twice)"
     say(f"depth:   {report['method']['depth']}")
     say(f"probes:  {counts}, labels {probes['labels']}{_origin(probes)}")
+    if (retain := probes.get("retain")) is not None:
+        chose, judged, left_out = (retain[name] for name in ("choosing", "judging", "left_out"))
+        left = f" ({left_out} of the class, or copies, are left out)" if left_out else ""
+        say(f"retain:  {chose} more to choose by, {judged:,} to judge, that nobody named{left}")
     say(f"method:  {_method(report['method'], verbose)}")
     providers = ", ".join(engine["providers"])
     say(f"time:    {sum(report['seconds'].values()):.1f} s on {engine['name']} ({providers})")

@@ -16,6 +16,7 @@ from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread,
 from onnxunlearn.sampling import attacked, few_tags
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import independent
+from onnxunlearn.unnamed import Unnamed, check_named
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +48,7 @@ def examine(
     UnsupportedError for a model that cannot be run.
     """
     chosen = Options(**options)
+    check_named(data, forget, chosen)
     if attacks is not None:
         check_names("attacks", attacks)
     for name in attacks or ():
@@ -82,6 +84,7 @@ def examine(
     copies = int((~once).sum())
     if copies:
         probes = probes.select(once)
+    unnamed = None if data is None else Unnamed.of(inquiry, data, probes, choose=False, judge=True)
     mask, said = inquiry.mask(probes)
     subjects = {name: inquiry.subject(model, logits[name]) for name, model in models.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
@@ -91,6 +94,7 @@ def examine(
         subjects,
         probes,
         probes,
+        unnamed=None if unnamed is None else unnamed.judging,
         training=learned,
         labels=inquiry.labels,
         thorough=by_layer or attacks is not None,
@@ -103,7 +107,8 @@ def examine(
         progress=progress,
     )
     labels = "given" if given else "from the original"
-    origins = {n: p.origin for n, p in (("judging", probes), ("training", trained)) if p is not None}
+    sources = {"judging": probes, "training": trained, "retain": unnamed}
+    origins = {name: found.origin for name, found in sources.items() if found is not None}
     doubts = [*inquiry.doubts, *inquiry.suspicions, *_doubts(models, probes)]
     about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)

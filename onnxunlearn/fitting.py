@@ -31,6 +31,7 @@ from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.sampling import choosing as chosen_of
 from onnxunlearn.sampling import few_tags, parts
 from onnxunlearn.streams import UNHELD
+from onnxunlearn.unnamed import Unnamed, check_named
 
 
 class Clock:
@@ -53,8 +54,10 @@ class Fit:
     """A classifier, and probes that are ready to choose and to judge.
 
     origin: where the probes are from, see `Probes`. given: whether their classes are the user's. choosing:
-    those that a method sees, in memory. judging: others, perhaps a stream; none where nothing is held back.
-    copies: how many of the probes are copies of others. notes: what a reader of the findings should know.
+    those that a method sees, in memory, named or not. fitting: of these those that an attacker has: the named
+    ones, if there are any to retain. judging: others, perhaps a stream; none where nothing
+    is held back. copies: how many of the probes are copies of others. notes: what a reader of the findings
+    should know. unnamed: inputs to retain that nobody named, if some were given.
     """
 
     inquiry: Inquiry
@@ -62,9 +65,11 @@ class Fit:
     origin: Mapping[str, Any]
     given: bool
     choosing: Probes
+    fitting: Probes
     judging: Probes
     copies: int
     notes: tuple[str, ...]
+    unnamed: Unnamed | None = None
 
     @classmethod
     def of(
@@ -83,6 +88,7 @@ class Fit:
         with clock("load"):
             progress("loading")
             inquiry, rules = Inquiry.of(model, forget, options), parse_composite(composite)
+            check_named(data, forget, options)
         if isinstance(forget, SharedBy):
             return cls._of_samples(inquiry, rules, forget, data, clock, hold_back=hold_back)
         with clock("load"):
@@ -117,12 +123,21 @@ class Fit:
                 copies = len(probes) - len(np.unique(groups))
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 check_parts(inquiry, probes, choosing, judging)
-        if alone:
+            unnamed = None
+            if data is not None:
+                unnamed = Unnamed.of(inquiry, data, probes, choose=True, judge=hold_back)
+        fitting = choosing
+        if unnamed is not None:
+            choosing = unnamed.with_named(fitting)
+            fitting = choosing if alone else unnamed.named_among(choosing, inquiry.original, fitting)
+        elif alone:
             with clock("making probes"):
                 examples = choosing.of(classes)
                 made = maker.beside(examples, inquiry.scores(examples), classes)
                 choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
-        return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
+            fitting = choosing
+        origin = probes.origin
+        return cls(inquiry, rules, origin, given, choosing, fitting, judging, copies, tuple(notes), unnamed)
 
     @classmethod
     def _of_samples(
@@ -150,7 +165,8 @@ class Fit:
                         f"{probes.source}: too few samples that differ; at least 2 with it and 2 without are "
                         "needed, to choose by and to judge"
                     )
-        return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
+        origin = probes.origin
+        return cls(inquiry, rules, origin, given, choosing, choosing, judging, copies, tuple(notes))
 
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
         """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
@@ -169,11 +185,15 @@ class Fit:
 
     def described(self) -> dict[str, Any]:
         """The probes, JSON-ready."""
-        sides = {"choosing": self.choosing, "judging": self.judging}
+        sides, unnamed = {"choosing": self.choosing, "judging": self.judging}, self.unnamed
+        counts = {name: len(probes) for name, probes in sides.items()}
+        if unnamed is not None:
+            counts["choosing"] -= len(unnamed.choosing)
         return {
             **self.origin,
             "labels": self.labelled,
-            **{name: len(probes) for name, probes in sides.items()},
+            **counts,
+            **({} if unnamed is None else {"retain": unnamed.described()}),
             "made": {
                 name: 0 if probes.made is None else int(probes.made.sum()) for name, probes in sides.items()
             },

@@ -34,6 +34,7 @@ from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
+from onnxunlearn.tasks.budget import UNNAMED_TURNED
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class Shared(TypedDict, total=False):
     output_name: str | None
     labels: Sequence[str] | None
     preprocess: Preprocessing | None
+    retain: Source | None
     batch_size: int
     seed: int
     as_they_are: bool
@@ -67,9 +69,10 @@ class Options:
 
     task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
     be lost. output_name: the output with the class scores, where several could be. labels: a name for each
-    class. preprocess: how images become inputs, see `probes.preprocess_file`. as_they_are: take probes of
-    which the original would know far more if they were prepared otherwise. progress: called with a line on
-    what is being done.
+    class. preprocess: how images become inputs, see `probes.preprocess_file`. retain: more inputs, of
+    whatever, on which the model is to stay as it is; see `unnamed`. as_they_are: take probes of which the
+    original would know far more if they were prepared otherwise. progress: called with a line on what is
+    being done.
 
     Raises InputError for a number out of its range.
     """
@@ -81,6 +84,7 @@ class Options:
     output_name: str | None = None
     labels: Sequence[str] | None = None
     preprocess: Preprocessing | None = None
+    retain: Source | None = field(default=None, repr=False)
     batch_size: int = 32
     seed: int = 0
     as_they_are: bool = False
@@ -106,9 +110,8 @@ class Options:
     def to_json(self) -> dict[str, Any]:
         """What it takes to ask for the same again; the engine is reported as what really ran, the labels as
         the names of the forgotten classes."""
-        found = {
-            n: v for n, v in vars(self).items() if n not in ("engine", "providers", "labels", "progress")
-        }
+        elsewhere = ("engine", "providers", "labels", "retain", "progress")
+        found = {name: value for name, value in vars(self).items() if name not in elsewhere}
         path = self.preprocess_path
         return found | {"preprocess": None if path is None else path.name}
 
@@ -167,11 +170,16 @@ class Inquiry:
             source,
             self.model,
             self.logits.classes,
-            preprocess=self.options.preprocess,
+            preprocess=self.preparation(source, self.options.retain),
             labels=self.labels,
             several=independent(self.logits),
             readers=readers,
         )
+
+    def preparation(self, *sources: Source | None) -> Preprocessing | None:
+        """How images of the first source become inputs; none if it is another alone that has images."""
+        folders = [isinstance(s, str | os.PathLike) and os.path.isdir(s) for s in sources]
+        return None if any(folders) and not folders[0] else self.options.preprocess
 
     def task(self, probes: Probes) -> Task:
         """The one that was asked for, or that the probes pose."""
@@ -247,7 +255,7 @@ class Inquiry:
         return scores(self.model, self.logits, self.engine, feeds, self.options.batch_size)
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
-        """What a method works with. probes: those that choose."""
+        """What a method works with. probes: all that choose."""
         options = self.options
         return Workbench(
             self.seen,
@@ -262,6 +270,7 @@ class Inquiry:
             options.progress,
             options.task,
             self.labels,
+            100.0 if options.retain is None else UNNAMED_TURNED,
         )
 
     def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:

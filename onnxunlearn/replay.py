@@ -16,6 +16,7 @@ from onnxunlearn.judge.run_report import Digests, RunReport
 from onnxunlearn.probes import Preprocessing, Source
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.unlearn import Result, unlearn
+from onnxunlearn.unnamed import read_unnamed
 
 #: what a report says of where probes came from, that has to be so again
 _SUMS = ("sha256", "arrays")
@@ -42,6 +43,7 @@ def replay(
     model: ModelSource,
     data: Source | None = None,
     *,
+    retain: Source | None = None,
     edited: ModelSource | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocessing | None = None,
@@ -50,9 +52,10 @@ def replay(
 ) -> Replayed:
     """Run again what the report is about, with the options that it holds.
 
-    edited: the edited model of that run, to compare weights with. labels: default, those of the report.
-    preprocess, composite: the files, if the run had some. Raises InputError if one of these is missing, or
-    the model, the probes or the edited model are not those of the report, and what `unlearn` raises.
+    retain: inputs that nobody named, if the run had some. edited: the edited model of that run, to compare
+    weights with. labels: default, those of the report. preprocess, composite: the files, if the run had some.
+    Raises InputError if one of these is missing, or the model, the probes or the edited model are not those
+    of the report, and what `unlearn` raises.
     """
     report.about_classes("replay")
     loaded = with_input_shapes(load(model), parse_shapes(report.shapes))
@@ -69,6 +72,7 @@ def replay(
     named: dict[str, Any] = {
         "labels": labels or report.labels,
         "preprocess": preprocess,
+        "retain": retain,
         "progress": progress,
     }
     _check_probes(report, loaded, data, named)
@@ -95,21 +99,36 @@ def result_of(report: RunReport, path: Path) -> Model | None:
 
 
 def _check_probes(report: RunReport, model: Model, data: Source | None, named: Mapping[str, Any]) -> None:
+    """Raises InputError unless the run had these probes, and these inputs to retain."""
     given = not report.probes.get("made", {}).get("judging")
-    had = {key: report.probes[key] for key in _SUMS if given and key in report.probes}
-    if data is None or not had:
-        if bool(had) != (data is not None):
-            wanted = f"probes ({report.probes.get('source')})" if had else "no probes"
-            raise InputError(f"the run had {wanted}; replay it with the same --data")
+    had, retained = report.probes if given else {}, report.probes.get("retain", {})
+    pairs = {"--data": (had, data), "--retain": (retained, named["retain"])}
+    for option, (said, source) in pairs.items():
+        what = "probes" if option == "--data" else "inputs to retain"
+        if bool(_sums(said)) != (source is not None):
+            wanted = f"{what} ({said.get('source')})" if _sums(said) else f"no {what}"
+            raise InputError(f"the run had {wanted}; replay it with the same {option}")
+    if data is None:
         return
     options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
-    found = Inquiry.of(model, report.forget, Options(**options, **named)).read(data, UNHELD).origin
-    prepared = (report.probes.get("preprocess"), found.get("preprocess"))
+    inquiry = Inquiry.of(model, report.forget, Options(**options, **named))
+    _check_same(had, inquiry.read(data, UNHELD).origin, "probes")
+    if (unnamed := read_unnamed(inquiry, data)) is not None:
+        _check_same(retained, unnamed.origin, "inputs to retain")
+
+
+def _sums(said: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: said[key] for key in _SUMS if key in said}
+
+
+def _check_same(had: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
+    """had, found: where they are from, see `probes.origin`."""
+    prepared = (had.get("preprocess"), found.get("preprocess"))
     sums = [None if said is None else said.get("sha256") for said in prepared]
-    if any(found.get(key) != digest for key, digest in had.items()) or sums[0] != sums[1]:
-        what = "is prepared otherwise than" if sums[0] != sums[1] else "does not hold"
+    if any(found.get(key) != digest for key, digest in _sums(had).items()) or sums[0] != sums[1]:
+        how = "is prepared otherwise than" if sums[0] != sums[1] else "does not hold"
         raise InputError(
-            f"{found.get('source', data)}: {what} the probes of the run ({report.probes.get('source')}); "
+            f"{found.get('source')}: {how} the {what} of the run ({had.get('source')}); "
             "their SHA-256 differ, give those"
         )
 

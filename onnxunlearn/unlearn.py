@@ -121,10 +121,11 @@ def unlearn(
             inquiry.task(judging),
             subjects,
             judging,
-            choosing,
+            fit.fitting,
             labels=inquiry.labels,
             seed=chosen.seed,
             copies=fit.copies,
+            unnamed=None if fit.unnamed is None else fit.unnamed.judging,
             notes=(*fit.notes, *notes),
             suspicions=inquiry.suspicions,
             progress=progress,
@@ -146,6 +147,7 @@ def unlearn(
     )
     about["warnings"] += [*inquiry.doubts, *inquiry.suspicions]
     inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
+    inputs = {**files_read(chosen.retain, None, None), **inputs}
     if isinstance(forget, SharedBy):
         inputs = {**files_read(forget.samples, None, None), **files_read(forget.like, None, None), **inputs}
     return Result(edited, replace(findings, about=about), decision.plan, inquiry.labels, inputs)

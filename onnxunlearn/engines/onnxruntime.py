@@ -143,6 +143,7 @@ class OnnxRuntimeSession:
         """limit: seconds that a run may take. device: where what is computed stays."""
         self._session = session
         self._session._validate_input = lambda _: None  # the signature's, but in quadratic time
+        self._session._model_bytes = None  # held to make it anew on other providers, which is not asked for
         self._signature = signature
         self._limit = limit
         self._device = device

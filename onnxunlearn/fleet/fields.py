@@ -134,6 +134,7 @@ FIELDS: Mapping[str, Callable[[Any, Path], Any]] = {
     "model": _text,
     "forget": _forget,
     "data": _data,
+    "retain": _data,
     "labels": _labels,
     "preprocess": _preprocess,
     "method": _text,

@@ -14,19 +14,20 @@ from onnxunlearn.probes import source_files
 from onnxunlearn.relevance import composite_file
 
 #: what a request says of files: these are known by what they hold, whatever folder they lie in
-_FILES = ("model", "data", "labels", "preprocess", "composite")
+_FILES = ("model", "data", "retain", "labels", "preprocess", "composite")
 
 
 @dataclass(frozen=True)
 class Request:
-    """name: of its folder among the results. forget: as `--forget` takes it. data: what `load_probes` takes,
-    a text. The others: as `unlearn` takes them; paths are absolute. base: the folder that they were written
-    relative to, if any."""
+    """name: of its folder among the results. forget: as `--forget` takes it. data, retain: what `load_probes`
+    takes, a text. The others: as `unlearn` takes them; paths are absolute. base: the folder that they were
+    written relative to, if any."""
 
     name: str
     model: Path
     forget: str
     data: str | None = None
+    retain: str | None = None
     labels: Path | None = None
     preprocess: Path | None = None
     method: str = "auto"
@@ -52,7 +53,8 @@ class Request:
 
     def inputs(self) -> dict[str, Path]:
         """The files and folders it names, each by what it is."""
-        data = dict.fromkeys(["data"], source_files(self.data)[0]) if self.data else {}
+        sources = {"data": self.data, "retain": self.retain}
+        data = {name: source_files(source)[0] for name, source in sources.items() if source}
         others = {"labels": self.labels, "preprocess": self.preprocess, "composite": self._composite}
         return {"model": self.model, **data, **{n: path for n, path in others.items() if path is not None}}
 
@@ -63,8 +65,9 @@ class Request:
         Raises InputError if an input cannot be read.
         """
         found = {what: {"name": path.name, "sha256": digest(path)} for what, path in self.inputs().items()}
-        if self.data is not None:
-            found["data"]["name"] = Path(self.data).name  # with the function of a script
+        for what, source in (("data", self.data), ("retain", self.retain)):
+            if source is not None:
+                found[what]["name"] = Path(source).name  # with the function of a script
         return {"options": self.options(), "inputs": found}
 
     def told(self, message: str) -> str:

@@ -95,6 +95,7 @@ def _done(request: Request, folder: Path) -> Record:
         output_name=request.output_name,
         labels=None if request.labels is None else read_labels(request.labels),
         preprocess=request.preprocess,
+        retain=request.retain,
         as_they_are=request.as_they_are,
         batch_size=request.batch_size,
         seed=request.seed,

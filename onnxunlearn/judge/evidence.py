@@ -33,19 +33,20 @@ class Turned(NamedTuple):
 class Evidence:
     """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
     (retrained without them), "reference 2" …. probes: those that judge, labelled. fitting: those that an
-    attacker may fit on; the same as `probes` where he has to take some of them. training: samples of the
-    original's training. labels: what the classes are called. thorough: also what takes long. attacks: the
-    names of those to ask; None: all. compared: also how like the reference, or else the original, the edited
-    model is. copies: how many of the samples that were given are copies of others among them; none of these
-    judges twice. drawn: what is to be said where these are some of the samples that judge. notes: what else a
-    reader of the findings should know. suspicions: why the samples may not be what the original was trained
-    with; then nothing is passed.
+    attacker may fit on; the same as `probes` where he has to take some of them. unnamed: inputs on which all
+    is to stay as it is, of no known class. training: samples of the original's training. labels: what the
+    classes are called. thorough: also what takes long. attacks: the names of those to ask; None: all.
+    compared: also how like the reference, or else the original, the edited model is. copies: how many of the
+    samples that were given are copies of others among them; none of these judges twice. drawn: what is to be
+    said where these are some of the samples that judge. notes: what else a reader of the findings should
+    know. suspicions: why the samples may not be what the original was trained with; then nothing is passed.
     """
 
     task: Task
     subjects: Mapping[str, Subject]
     probes: Probes
     fitting: Probes
+    unnamed: Probes | None = None
     training: Probes | None = None
     labels: Labels | None = None
     thorough: bool = False

@@ -20,6 +20,8 @@ BELOW = "-below"
 BROUGHT_BACK = "brought back by "
 #: how names of rows begin that are about what samples share
 CONCEPT = "concept "
+#: the name of the row on inputs of no known class
+UNNAMED = "unnamed"
 #: how names of rows begin that are about another output, before its own name
 AGREEMENT, DRIFT = "agreement of output ", "drift of output "
 

@@ -106,6 +106,12 @@ class Subject:
                 self._said[id(chosen.feeds), asked] = chosen.feeds, said[1].select(part)
         return found
 
+    def known_as(self, probes: Probes, same: Probes) -> None:
+        """What is known of `probes` is from now on known of these, the same samples at another place."""
+        for asked in (False, True):
+            if (said := self._said.pop((id(probes.feeds), asked), None)) is not None:
+                self._said[id(same.feeds), asked] = same.feeds, said[1]
+
     @cached_property
     def layers(self) -> dict[str, Layer]:
         """By name, in graph order."""

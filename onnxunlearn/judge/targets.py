@@ -12,9 +12,9 @@ import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
-from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, Row
+from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
 from onnxunlearn.judge.target import Status, Target, against, urgency
-from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, UNNAMED_TURNED
 
 #: percent of the forgotten classes' samples that may still be given their class
 FORGET_TARGET = 1.0
@@ -64,6 +64,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need="probes of other classes to judge by",
         ),
         *of_every_class(evidence),
+        *_of_unnamed(by_name),
         *of_outputs(rows),
         _depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
@@ -156,6 +157,13 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
         if evidence.probes.by_model:
             need = f"labels, or judging probes that the original takes for {them}: the labels are its own"
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
+
+
+def _of_unnamed(rows: Mapping[str, Row]) -> Iterator[Target]:
+    """How often the edited model agrees on inputs that nobody named, where some were given."""
+    if (row := rows.get(UNNAMED)) is not None:
+        limit = 100 - UNNAMED_TURNED
+        yield against("agreement on inputs nobody named", row.values["edited"], limit, at_least=True)
 
 
 def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:

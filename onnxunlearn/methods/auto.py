@@ -107,9 +107,9 @@ def _attempts(
 def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) -> _Offers:
     """Erase, and weaker versions of it."""
     held = deciding(bench)
-    most = 1.0
+    most, turned = 1.0, bench.turned
     if unseen:
-        most = _UNSEEN
+        most, turned = _UNSEEN, min(turned, _UNSEEN_TURNED * bench.budget)
         why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
         pinned = f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
         reasons.append(pinned)
@@ -133,8 +133,8 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
             found = _cost(bench, scores, held)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
-            if refused is None and unseen and found and found.turned.points > _UNSEEN_TURNED * bench.budget:
-                refused = f"{name} would turn {found.turned.points:.2f} % of them"
+            if refused is None and found and found.turned.points > turned:
+                refused = f"{name} would turn {found.turned.points:.2f} % of others ({turned:g} may)"
             yield Outcome(edits, details), refused
 
 

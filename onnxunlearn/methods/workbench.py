@@ -34,7 +34,8 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 @dataclass(eq=False)
 class Workbench:
     """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
-    task, by name. labels: what classes are called."""
+    task, by name. labels: what classes are called. turned: percent of samples to retain of which the model
+    may say something else."""
 
     model: Model
     logits: Logits
@@ -48,6 +49,7 @@ class Workbench:
     progress: Callable[[str], None] = lambda _: None
     posed: str = AUTO
     labels: Labels = field(default_factory=lambda: Labels(0))
+    turned: float = 100.0
     trials: int = field(default=0, init=False)
     _entered: Feeds = field(default_factory=dict, init=False, repr=False)
 

@@ -3,15 +3,15 @@
 May import adam, digests, engines, errors, graph, numerics, registry, relevance and text.
 """
 
-from onnxunlearn.probes.copies import copies_among, copy_groups, one_of_each
+from onnxunlearn.probes.copies import copies_among, copy_groups, distinct, one_of_each
 from onnxunlearn.probes.cures import Cure, Shown, cures, may_be_cured
 from onnxunlearn.probes.labels import Labels, read_labels
-from onnxunlearn.probes.load import Readers, Source, load_probes, source_files
+from onnxunlearn.probes.load import Readers, Source, load_probes, load_unnamed, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
-from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.probes import Probes, beside
 from onnxunlearn.probes.relabelled import relabelled
-from onnxunlearn.probes.shared import SharedBy, join, pair_groups
+from onnxunlearn.probes.shared import SharedBy, check_shapes, join, pair_groups
 from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
@@ -31,11 +31,14 @@ __all__ = [
     "Source",
     "ToldApart",
     "Unread",
+    "beside",
     "blocks",
+    "check_shapes",
     "copies_among",
     "copy_groups",
     "cures",
     "declared_preprocessing",
+    "distinct",
     "each",
     "expected_values",
     "is_unread",
@@ -43,6 +46,7 @@ __all__ = [
     "lacks_retained",
     "lazily",
     "load_probes",
+    "load_unnamed",
     "may_be_cured",
     "one_of_each",
     "pair_groups",

@@ -15,20 +15,23 @@ from onnxunlearn.probes.unread import Unread, each
 _NAMED = 6
 
 
-def named_probes(arrays: Mapping[str, Any], inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
+def named_probes(
+    arrays: Mapping[str, Any], inputs: Sequence[Input], labels: Labels | None, source: str
+) -> Probes:
     """Probes from arrays by name: each input's, or `x` for the only input, and optionally `y`.
 
-    What the model itself calls `x` or `y` is that input. Raises InputError as `checked_probes` does.
+    What the model itself calls `x` or `y` is that input. labels: None: nobody looks at y. Raises InputError
+    as `checked_probes` does.
     """
     names = [i.name for i in inputs]
     feeds = dict(arrays)
     y = None if "y" in names else feeds.pop("y", None)
     if len(names) == 1 and "x" in feeds and names[0] not in feeds:
         feeds[names[0]] = feeds.pop("x")
-    return checked_probes(feeds, y, inputs, labels, source)
+    return checked_probes(feeds, None if labels is None else y, inputs, labels, source)
 
 
-def single_probes(array: Any, inputs: Sequence[Input], labels: Labels, source: str) -> Probes:
+def single_probes(array: Any, inputs: Sequence[Input], labels: Labels | None, source: str) -> Probes:
     """Probes from one bare array, for a model with one input. Raises InputError as `checked_probes` does."""
     only = only_input(inputs, f"{source}: one array", "give an .npz or a mapping with one array per input")
     return checked_probes({only.name: array}, None, inputs, labels, source)
@@ -44,7 +47,7 @@ def only_input(inputs: Sequence[Input], given: str, todo: str) -> Input:
 
 
 def checked_probes(
-    feeds: Mapping[str, Any], y: Any, inputs: Sequence[Input], labels: Labels, source: str
+    feeds: Mapping[str, Any], y: Any, inputs: Sequence[Input], labels: Labels | None, source: str
 ) -> Probes:
     """Probes from one array per input and the samples' classes, if known.
 
@@ -62,7 +65,7 @@ def checked_probes(
                 f"{source}: input {name!r} has {len(fitting[name])} samples, {first!r} has {count}; "
                 "give every input the same number"
             )
-    if y is None:
+    if y is None or labels is None:
         return Probes(fitting, None, source)
     found = _class_indices(y, count, labels, source)
     return Probes(fitting, found, source) if found.ndim == 1 else Probes(fitting, None, source, found)

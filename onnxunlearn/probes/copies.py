@@ -22,8 +22,8 @@ _DIRECTIONS, _SLACK = 8, 2.0
 _MORE, _FINE_SLACK = 64, 1.5
 #: numbers of an image that are looked at together
 _COLUMNS = 1 << 12
-#: images that tell how far apart two of them usually are
-_SOME = 500
+#: images that tell how far apart two of them usually are, and bytes that they may take
+_SOME, _SOME_BYTES = 500, 1 << 25
 
 
 def copy_groups(probes: Probes) -> np.ndarray:
@@ -32,10 +32,30 @@ def copy_groups(probes: Probes) -> np.ndarray:
     Equal in every input, byte by byte; or images (and whatever goes with them is equal) that differ by little
     noise, by compression or in the last bits. Moved or mirrored ones are not found.
     """
-    first: dict[bytes, int] = {}
-    images = [name for name, value in probes.feeds.items() if is_image(value)]
-    pictured = images[0] if len(images) == 1 else None
+    pictured = _pictured(probes)
+    return _grouped(probes, pictured, *_looked_at(probes, pictured))
+
+
+def distinct(probes: Probes, others: Probes) -> np.ndarray:
+    """Which samples are no copies of samples before them, nor byte by byte among the others, bool [N]."""
+    pictured = _pictured(probes)
     digests, view = _looked_at(probes, pictured)
+    first = _grouped(probes, pictured, digests, view) == np.arange(len(probes))
+    theirs = set(_looked_at(others, None)[0])
+    return first & np.array([digest not in theirs for digest in digests], dtype=bool)
+
+
+def _pictured(probes: Probes) -> str | None:
+    """The one input that holds images, if there is one."""
+    images = [name for name, value in probes.feeds.items() if is_image(value)]
+    return images[0] if len(images) == 1 else None
+
+
+def _grouped(
+    probes: Probes, pictured: str | None, digests: Sequence[bytes], view: "_View | None"
+) -> np.ndarray:
+    """`copy_groups`, from what `_looked_at` gives."""
+    first: dict[bytes, int] = {}
     exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=int)
     if pictured is None or view is None or len(first) < 2:
         return exact
@@ -121,7 +141,8 @@ def _near(images: np.ndarray, view: _View) -> np.ndarray:
 
     group, finite = np.arange(len(images)), view.finite
     whole = np.flatnonzero(finite)
-    usual = _usual(images[whole[:: max(len(whole) // _SOME, 1)]])
+    some = max(1, min(_SOME, _SOME_BYTES * len(images) // max(images.nbytes, 1)))
+    usual = _usual(images[whole[:: max(len(whole) // some, 1)]])
     if not usual:
         return group
     seen = view.seen * np.where(finite, 1 / usual, 0.0)[:, None]

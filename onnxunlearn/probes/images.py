@@ -45,6 +45,22 @@ def labelled_files(folder: Path, labels: Labels) -> list[tuple[Path, int]]:
     return found
 
 
+def image_files(folder: Path) -> list[Path]:
+    """The images in `folder` and in all folders below it, whatever these are called, sorted. Raises
+    InputError if there are none."""
+    found, todo, seen = list[Path](), [folder], set[str]()
+    while todo:
+        inside = todo.pop()
+        if (real := os.path.realpath(inside)) in seen:
+            continue  # a link that leads back up
+        seen.add(real)
+        for path in _visible(inside):
+            (todo if path.is_dir() else found).append(path)
+    if not found:
+        raise InputError(f"{folder}: no images in it or in folders below; give a folder that has some")
+    return sorted(found)
+
+
 def require_pillow() -> None:
     """Raises InputError if Pillow is not installed."""
     try:

@@ -20,7 +20,7 @@ from onnxunlearn.probes.check import (
     only_input,
     single_probes,
 )
-from onnxunlearn.probes.images import labelled_files, read_images, require_pillow
+from onnxunlearn.probes.images import image_files, labelled_files, read_images, require_pillow
 from onnxunlearn.probes.inputs import Input, declared_inputs
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
@@ -79,6 +79,14 @@ def load_probes(
     return probes
 
 
+def load_unnamed(
+    source: Source, model: Model, *, preprocess: Preprocessing | None = None, readers: Readers = WHOLE
+) -> Probes:
+    """Inputs of whatever, in the forms of `load_probes`: a y is not looked at, and images may lie in folders
+    of any names, or in none. Raises as `load_probes` does."""
+    return _loaded(source, model, None, preprocess, readers)
+
+
 def _labels(model: Model, classes: int, given: Sequence[str] | None) -> Labels:
     """Those given, or those of the model; of a model with several outputs that could hold scores none."""
     if isinstance(given, Labels):
@@ -95,10 +103,11 @@ def _labels(model: Model, classes: int, given: Sequence[str] | None) -> Labels:
 def _loaded(
     source: Source,
     model: Model,
-    labels: Labels,
+    labels: Labels | None,
     preprocess: Preprocessing | None,
     readers: Readers,
 ) -> Probes:
+    """labels: None: what the samples are is not looked at."""
     inputs = declared_inputs(model)
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if text is not None and os.path.isdir(text):
@@ -114,7 +123,7 @@ def _loaded(
         return _from_path(text, inputs, labels, readers)
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
-        checked = checked_probes(source.feeds, y, inputs, Labels(labels.classes), source.source)
+        checked = checked_probes(source.feeds, y, inputs, _columns(labels), source.source)
         return from_memory(replace(checked, origin=source.origin))
     if isinstance(source, Mapping):
         return from_memory(named_probes(source, inputs, labels, "arrays in memory"))
@@ -123,7 +132,12 @@ def _loaded(
     raise InputError(f"probes cannot be a {type(source).__name__}; give arrays, or {_KINDS}")
 
 
-def _from_path(text: str, inputs: Sequence[Input], labels: Labels, readers: Readers) -> Probes:
+def _columns(labels: Labels | None) -> Labels | None:
+    """The same where classes are columns already."""
+    return None if labels is None else Labels(labels.classes)
+
+
+def _from_path(text: str, inputs: Sequence[Input], labels: Labels | None, readers: Readers) -> Probes:
     path = Path(text)
     if (script := script_parts(text)) is not None:
         batches = enumerate(run_script(*script))
@@ -144,7 +158,7 @@ def _from_path(text: str, inputs: Sequence[Input], labels: Labels, readers: Read
 def _from_folder(
     folder: Path,
     inputs: Sequence[Input],
-    labels: Labels,
+    labels: Labels | None,
     preprocess: Preprocessing | None,
     readers: Readers,
 ) -> Probes:
@@ -160,10 +174,13 @@ def _from_folder(
             source,
             values,
         )
-    files = labelled_files(folder, labels)
-    paths = [path for path, _ in files]
-    samples, y = readers.images(paths, steps), np.array([label for _, label in files])
-    checked = checked_probes({model_input.name: samples}, y, inputs, Labels(labels.classes), source)
+    if labels is None:
+        paths, y = image_files(folder), None
+    else:
+        files = labelled_files(folder, labels)
+        paths, y = [path for path, _ in files], np.array([label for _, label in files])
+    samples = readers.images(paths, steps)
+    checked = checked_probes({model_input.name: samples}, y, inputs, _columns(labels), source)
     given = preprocess.path if isinstance(preprocess, Settings) else preprocess
     return from_folder(checked, folder, paths, None if given is None else Path(given))
 

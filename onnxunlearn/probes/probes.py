@@ -100,3 +100,19 @@ class Probes:
         candidates = np.where(has, self.labels & forgotten, (self.labels | none) & ~forgotten)
         y = np.where(candidates, scores.astype(np.float64), -np.inf).argmax(axis=1)
         return replace(self, y=y.astype(np.int64))
+
+
+def beside(first: Probes, others: Probes) -> Probes:
+    """All samples of both, which are held and have classes, in order; the rest is the first's."""
+    assert first.y is not None
+    assert others.y is not None
+    feeds = {name: np.concatenate([value, others.feeds[name]]) for name, value in first.feeds.items()}
+    labels, made = None, None
+    if (wide := first.labels if others.labels is None else others.labels) is not None:
+        rows = (
+            np.eye(wide.shape[1], dtype=bool)[p.y] if p.labels is None else p.labels for p in (first, others)
+        )
+        labels = np.concatenate(list(rows))
+    if first.made is not None:
+        made = np.concatenate([first.made, np.zeros(len(others), bool)])
+    return replace(first, feeds=feeds, y=np.concatenate([first.y, others.y]), labels=labels, made=made)

@@ -47,7 +47,7 @@ def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired:
             "many of both, in the same order"
         )
     others = [part for part in (lacking, data) if part is not None]
-    _check_shapes([*others, having])
+    check_shapes([*others, having])
     twice = _equal(having, [lacking] if paired and lacking is not None else others, paired)
     if twice.all():
         where = both if lacking else f"{having.source} and {others[0].source}"
@@ -97,7 +97,8 @@ def _bytes(probes: Probes, sample: int) -> bytes:
     return b"".join(np.ascontiguousarray(values[sample]).tobytes() for values in probes.feeds.values())
 
 
-def _check_shapes(parts: Sequence[Probes]) -> None:
+def check_shapes(parts: Sequence[Probes]) -> None:
+    """Raises InputError unless samples of all have the shape of the last one's."""
     last = parts[-1]
     for part in parts[:-1]:
         for name, values in part.feeds.items():

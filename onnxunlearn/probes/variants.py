@@ -9,6 +9,8 @@ import numpy as np
 
 #: share of an image's height and width by which it is moved at most
 _SHIFT = 1 / 14
+#: bytes that are moved at once
+_BLOCK = 1 << 23
 
 
 def is_image(array: np.ndarray) -> bool:
@@ -23,11 +25,14 @@ def moved(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     down, right = max(1, round(height * _SHIFT)), max(1, round(width * _SHIFT))
     steps = rng.integers((-down, -right), (down + 1, right + 1), (len(images), 2))
     at = [(np.arange(size) + steps[:, [i]]).clip(0, size - 1) for i, size in enumerate((height, width))]
-    sample = np.arange(len(images))[:, None, None]
-    if rows == 2:
-        taken = images.transpose(0, 2, 3, 1)[sample, at[0][:, :, None], at[1][:, None, :]]
-        return np.ascontiguousarray(taken.transpose(0, 3, 1, 2))
-    return np.ascontiguousarray(images[sample, at[0][:, :, None], at[1][:, None, :]])
+    found = np.empty_like(images, order="C")
+    last, made = (np.moveaxis(a, (0, rows, rows + 1), (0, 1, 2)) for a in (images, found))  # channels last
+    block = max(1, _BLOCK * len(images) // max(images.nbytes, 1))
+    for start in range(0, len(images), block):
+        some = slice(start, start + block)
+        sample = np.arange(len(images))[some, None, None]
+        made[some] = last[sample, at[0][some, :, None], at[1][some, None, :]]
+    return found
 
 
 def spatial_axes(images: np.ndarray) -> tuple[int, int]:

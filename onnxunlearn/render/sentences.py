@@ -32,6 +32,7 @@ _PLAINLY = {
     "forget accuracy": "that the class is no longer recognised",
     "retain accuracy lost": "that the other classes are still recognised",
     "worst retained class": "that no single one of the other classes suffers",
+    "agreement on inputs nobody named": "that whatever else is shown to it gets the same answer",
     "agreement of output": "that another output still decides alike",
     "drift of output": "that another output still says the same",
     "relearned accuracy below": "that more was forgotten than by hiding the answer",

@@ -12,6 +12,8 @@ from onnxunlearn.reverse.differentiate import Differentiator, Recorded, Weights
 Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
 #: samples that go at once where only values are asked for and any number may
 AT_ONCE = 128
+#: bytes of samples that go at once where gradients are asked for: every part adds a gradient of all weights
+_BYTES = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,7 @@ class Passes:
 
     def forward(self, feeds: Feeds, weights: Weights) -> Forward:
         """The targets for all samples, and what `backward` needs."""
-        size = batch_size(feeds, count_of(feeds), self._baked)
+        size = batch_size(feeds, count_of(feeds), self._baked, _BYTES)
         parts = tuple(
             _Part(batch.feeds, self.network.record(batch.feeds, weights), batch.count)
             for batch in batches(feeds, size, pad=self._baked is not None)

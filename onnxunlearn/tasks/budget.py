@@ -12,6 +12,8 @@ from onnxunlearn.tasks.accuracies import Figures, lost_by_class
 CLASS_DROP = 2.0
 #: the number of samples of which one weighs no more than that
 CLASS_SAMPLES = math.ceil(100 / CLASS_DROP)
+#: percent of the inputs that nobody named of which the model may say something else
+UNNAMED_TURNED = 1.0
 
 
 class Dearest(NamedTuple):

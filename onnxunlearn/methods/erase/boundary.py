@@ -145,6 +145,7 @@ def record_boundary(
             place = i * count + start
             for n, v in part.boundary.items():
                 kept[n][place : place + len(v)] = v
+    del record, forget  # the whole network's session, and inputs: what follows takes room, too
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
@@ -153,6 +154,7 @@ def record_boundary(
         labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[examples]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
         del seen
+        bench.engine.sessions.clear()  # those that made them are done
         kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
         asked = found.labels
     return Boundary(forgets, Pool.mixed(kept, rng), copies, y, asked)

@@ -15,7 +15,7 @@ is what an edit moves: so they lie where it does most harm.
 Source: this project (docs/method.md); that logistic rows are Σ⁻¹μ: Efron 1975.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,6 +31,8 @@ from onnxunlearn.relevance import Propagator, parse_composite
 _STEPS, _PACE = 8, 0.7
 #: samples that the covariance is taken from at most, and numbers that they may hold
 _SAMPLES, _NUMBERS = 400, 1 << 24
+#: numbers of stand-ins that move at once
+_AT_ONCE = 1 << 21
 #: multiplications that all steps together may take, with the covariance and through the tail: with large
 #: boundaries, and costly layers behind them, there are fewer stand-ins; and those that both may take for one
 #: of each class, the likeliest first
@@ -100,7 +102,7 @@ def stand_ins(
     aim = rng.choice(margins, len(wanted))
     starts = np.flatnonzero(np.isin(labels, bench.forget))
     found = rows[rng.choice(starts, len(wanted))]
-    size = max(1, _NUMBERS // found.shape[1])
+    size = max(1, _AT_ONCE // found.shape[1])
     for some in (slice(start, start + size) for start in range(0, len(wanted), size)):
         for _ in range(_STEPS):
             margin, gradient = climb(found[some], wanted[some])
@@ -126,11 +128,18 @@ class _Climb:
 
     def __call__(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Margins [n] of each sample for its class, and their gradients [n, d]."""
+        margins, gradients = zip(*self._batches(rows, classes), strict=True)
+        return np.concatenate(margins)[: len(rows)], np.concatenate(gradients)[: len(rows)]
+
+    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
+        return np.concatenate([margin for margin, _ in self._batches(rows, classes)])[: len(rows)]
+
+    def _batches(self, rows: np.ndarray, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         count = len(rows)
         if self._baked:  # whole batches; what is too much is cut off
             filled = np.arange(-(-count // self._baked) * self._baked) % count
             rows, classes = rows[filled], classes[filled]
-        margins, gradients = [], []
 
         def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
             own = np.eye(scores.shape[1], dtype=bool)[classes[which]]
@@ -140,13 +149,8 @@ class _Climb:
         for batch in self._propagator.run(feeds, np.arange(len(rows)), self._size, seed):
             own = np.eye(batch.logits.shape[1], dtype=bool)[classes[batch.start : batch.start + batch.count]]
             scores = batch.logits.astype(np.float64)
-            margins.append(scores[own] - logsumexp(np.where(own, -np.inf, scores)))
-            gradients.append(_flat({n: batch.relevance[n][: batch.count] for n in self._layout}))
-        return np.concatenate(margins)[:count], np.concatenate(gradients)[:count]
-
-    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
-        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
-        return self(rows, classes)[0]
+            margin = scores[own] - logsumexp(np.where(own, -np.inf, scores))
+            yield margin, _flat({n: batch.relevance[n][: batch.count] for n in self._layout})
 
 
 def _flat(feeds: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -160,6 +164,6 @@ def _shaped(rows: np.ndarray, layout: Feeds) -> dict[str, np.ndarray]:
     sizes = [value.size for value in layout.values()]
     parts: Sequence[np.ndarray] = np.split(rows, np.cumsum(sizes)[:-1], axis=1)
     return {
-        name: part.reshape(len(rows), *value.shape[1:]).astype(value.dtype)
+        name: part.reshape(len(rows), *value.shape[1:]).astype(value.dtype, copy=False)
         for part, (name, value) in zip(parts, layout.items(), strict=True)
     }

@@ -1,0 +1,114 @@
+"""Inputs to retain that nobody named: some choose beside the probes, the others judge by agreement alone.
+
+The original says what they are. Those that it takes for what is to be forgotten are left out, and copies.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.judge import Subject
+from onnxunlearn.probes import (
+    Probes,
+    SharedBy,
+    Source,
+    beside,
+    check_shapes,
+    distinct,
+    each,
+    is_unread,
+    load_unnamed,
+)
+from onnxunlearn.streams import HELD, UNHELD
+
+#: so many choose at most, whatever number is given; and of fewer all but one in so many
+_MOST, _ONE_IN = 512, 3
+
+
+@dataclass(frozen=True, eq=False)
+class Unnamed:
+    """choosing: held, each of the class that the original takes it for. judging: perhaps a stream; without
+    classes. origin: where they are from, see `Probes`. left_out: how many were given besides."""
+
+    choosing: Probes
+    judging: Probes
+    origin: Mapping[str, Any] = field(repr=False)
+    left_out: int
+
+    @classmethod
+    def of(
+        cls, inquiry: Inquiry, data: Source, probes: Probes, *, choose: bool, judge: bool
+    ) -> "Unnamed | None":
+        """Those of the options, if there are some. data: where the named ones are from, which are `probes`.
+        choose, judge: what they are for.
+
+        Raises InputError if they do not fit the model, or none is left.
+        """
+        given = read_unnamed(inquiry, data)
+        if given is None:
+            return None
+        check_shapes([probes, given])
+        scores, task = inquiry.scores(given), inquiry.task(probes)
+
+        def concerned(some: np.ndarray) -> np.ndarray:
+            decided, forget = task.decide(some), list(task.forget)
+            shown = np.isin(decided, forget) if decided.ndim == 1 else decided[:, forget].any(axis=1)
+            return np.asarray(shown)
+
+        left = np.flatnonzero(distinct(given, probes) & ~each(concerned, scores))
+        if not len(left):
+            raise InputError(
+                f"{given.source}: each of its {len(given)} inputs is a copy of a probe, or taken for what is "
+                "to be forgotten; give others to retain"
+            )
+        bytes_each = max(sum(value.nbytes for value in given.feeds.values()) // len(given), 1)
+        most = min(_MOST, max(HELD // 2 // bytes_each, 1)) if choose else 0
+        count = min(most, len(left) - len(left) // _ONE_IN if judge else len(left))
+        shuffled = np.random.default_rng(inquiry.options.seed).permutation(left)
+        chosen, others = np.sort(shuffled[:count]), np.sort(shuffled[count:] if judge else shuffled[:0])
+        choosing, judging = inquiry.original.divide(given, [chosen, others])
+        if is_unread(given.feeds):
+            choosing = replace(choosing, feeds={name: value[:] for name, value in choosing.feeds.items()})
+            inquiry.original.note(judging, scores[others])
+        choosing = inquiry.classified(choosing) if count else choosing
+        return cls(choosing, judging, given.origin, len(given) - len(left))
+
+    def with_named(self, probes: Probes) -> Probes:
+        """All that choose, these behind the probes."""
+        return beside(probes, self.choosing) if len(self.choosing) else probes
+
+    def named_among(self, choosing: Probes, original: Subject, named: Probes) -> Probes:
+        """The named ones of those that choose, held once; what the original says of them stays known."""
+        feeds = {name: value[: len(named)] for name, value in choosing.feeds.items()}
+        found = replace(named, feeds=feeds)
+        original.known_as(named, found)
+        return found
+
+    def described(self) -> dict[str, Any]:
+        """JSON-ready."""
+        counts = {"choosing": len(self.choosing), "judging": len(self.judging), "left_out": self.left_out}
+        return {**self.origin, **counts}
+
+
+def read_unnamed(inquiry: Inquiry, data: Source | None) -> Probes | None:
+    """All that were given, if any were. data: where the named ones are from. Raises InputError if they do not
+    fit the model."""
+    source = inquiry.options.retain
+    if source is None:
+        return None
+    prepared = inquiry.preparation(source, data)
+    return load_unnamed(source, inquiry.model, preprocess=prepared, readers=UNHELD)
+
+
+def check_named(data: Source | None, forget: Forget, options: Options) -> None:
+    """Raises InputError where inputs to retain that nobody named go with nothing."""
+    if options.retain is None:
+        return
+    if isinstance(forget, SharedBy):
+        raise InputError("--retain: goes with --forget; samples without what is to be forgotten: --like")
+    if data is None:
+        raise InputError("--retain: needs probes of what is to be forgotten; give them with --data")
