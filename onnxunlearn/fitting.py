@@ -13,6 +13,7 @@ from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
 from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.judge import check_known
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
 from onnxunlearn.probes import (
@@ -27,6 +28,7 @@ from onnxunlearn.probes import (
     pair_groups,
     with_made,
 )
+from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.sampling import choosing as chosen_of
 from onnxunlearn.sampling import few_tags, parts
@@ -55,6 +57,8 @@ class Fit:
     origin: where the probes are from, see `Probes`. given: whether their classes are the user's. choosing:
     those that a method sees, in memory. judging: others, perhaps a stream; none where nothing is held back.
     copies: how many of the probes are copies of others. notes: what a reader of the findings should know.
+    scenes: where classes are said at places, the inputs that judge, of which `judging` are places; chosen_by: how
+    many inputs those of `choosing` are of.
     """
 
     inquiry: Inquiry
@@ -65,6 +69,8 @@ class Fit:
     judging: Probes
     copies: int
     notes: tuple[str, ...]
+    scenes: Scenes | None = None
+    chosen_by: int = 0
 
     @classmethod
     def of(
@@ -85,6 +91,8 @@ class Fit:
             inquiry, rules = Inquiry.of(model, forget, options), parse_composite(composite)
         if isinstance(forget, SharedBy):
             return cls._of_samples(inquiry, rules, forget, data, clock, hold_back=hold_back)
+        if inquiry.placing is not None:
+            return cls._of_places(inquiry, rules, data, clock, hold_back=hold_back)
         with clock("load"):
             maker = Maker(
                 inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
@@ -152,6 +160,30 @@ class Fit:
                     )
         return cls(inquiry, rules, probes.origin, given, choosing, judging, copies, tuple(notes))
 
+    @classmethod
+    def _of_places(
+        cls, inquiry: Inquiry, rules: Composite, data: Source | None, clock: Clock, *, hold_back: bool
+    ) -> "Fit":
+        """The same where classes are said at places: inputs choose or judge, and of each part places are drawn."""
+        placing, options, forget = inquiry.placing, inquiry.options, inquiry.forget
+        assert placing is not None
+        with clock("original"):
+            options.progress("running the original")
+            scenes = placing.read(data, inquiry.model, inquiry.labels, inquiry.original, options.preprocess)
+            chosen, judged, copies = scenes, scenes.select([]), 0
+            if hold_back:
+                chosen, judged, copies = placing.parts(scenes, forget, options.seed, inquiry.labels)
+            choosing = placing.drawn(chosen, forget, options.seed, inquiry.engine, judge=False)
+            judging = choosing.select([])
+            if hold_back:
+                judging = placing.drawn(judged, forget, options.seed, inquiry.engine, judge=True)
+            task, scores = inquiry.task(choosing), inquiry.scores(choosing)
+            check_known(task, scores, choosing, inquiry.labels, given=scenes.given)
+        given, notes = scenes.given, (placing.background_note(inquiry.labels, scenes),)
+        return cls(
+            inquiry, rules, scenes.probes.origin, given, choosing, judging, copies, notes, judged, len(chosen)
+        )
+
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
         """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
         work on the model."""
@@ -170,8 +202,12 @@ class Fit:
     def described(self) -> dict[str, Any]:
         """The probes, JSON-ready."""
         sides = {"choosing": self.choosing, "judging": self.judging}
+        inputs = {}
+        if self.scenes is not None:
+            inputs = {"inputs": {"choosing": self.chosen_by, "judging": len(self.scenes)}}
         return {
             **self.origin,
+            **inputs,
             "labels": self.labelled,
             **{name: len(probes) for name, probes in sides.items()},
             "made": {

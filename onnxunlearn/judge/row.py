@@ -20,6 +20,8 @@ BELOW = "-below"
 BROUGHT_BACK = "brought back by "
 #: how names of rows begin that are about what samples share
 CONCEPT = "concept "
+#: how names of rows begin that are about what is said at places
+PLACES = "places "
 #: how names of rows begin that are about another output, before its own name
 AGREEMENT, DRIFT = "agreement of output ", "drift of output "
 

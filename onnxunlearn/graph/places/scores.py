@@ -24,12 +24,12 @@ class PlaceScores:
     before the normaliser, [N, …], one for each head (of a detector one a scale). class_axis, place_axes: of
     these tensors. classes: how many, the background's column counted. normaliser: what stands behind the
     scores; None: the scores are taken as they are. background: the column that says "nothing here"; None
-    where there is none. heads: names of the layers that make the scores, as `Layer.name` has them, one or more
-    for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class axis the
-    classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness, boxes:
-    what else is said at the same places. stride: places of the output for one of the scores, by place axis,
-    where the scores are enlarged behind the head. decided: whether the output names the class alone (ArgMax).
-    behind: what stands between the scores and the output, in words.
+    where there is none. heads: names of the layers that make the scores, as `Layer.name` has them, one or
+    more for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class
+    axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness,
+    boxes: what else is said at the same places. output_axis: that of the classes in the output; None where it
+    has none. decided: whether the output names the class alone (ArgMax). behind: what stands between the
+    scores and the output, in words.
     """
 
     task: Kind
@@ -44,6 +44,7 @@ class PlaceScores:
     columns: tuple[tuple[int, ...], ...] = ()
     objectness: tuple[Columns, ...] = ()
     boxes: tuple[Columns, ...] = ()
+    output_axis: int | None = None
     decided: bool = False
     behind: tuple[str, ...] = field(default=(), compare=False)
 

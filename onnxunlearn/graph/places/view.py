@@ -14,7 +14,6 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.places.scores import PlaceScores
@@ -31,11 +30,14 @@ _OPSET = 11
 
 @dataclass(frozen=True, eq=False)
 class PlaceView:
-    """model: in memory. logits: where it says classes. margin: by place axis, how far from the border of the
-    map a place has to be."""
+    """model: in memory. logits: where it says classes. whole: what it is a view of. grid: a tensor of that which
+    has the places, on `axes`. margin: by place axis, how far from the border of the grid a place has to be."""
 
     model: Model
     logits: Logits
+    whole: Model
+    grid: str
+    axes: tuple[int, ...]
     margin: tuple[int, ...]
 
 
@@ -43,8 +45,9 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     """The view of a model through the tensor number `head` of `found.scores`, and of its columns through
     those of number `anchor`.
 
-    model: in plain float ops (see `lowering`), or as it is in the file. Raises UnsupportedError for an opset
-    that is too old.
+    model: in plain float ops (see `lowering`). Where a ConvTranspose makes the scores tile by tile, a place
+    is a tile, and its scores are the mean of those in it. Raises UnsupportedError for an opset that is too
+    old, and for a ConvTranspose whose tiles overlap.
     """
     opset = model.opsets.get("", 1)
     if opset < _OPSET:
@@ -53,17 +56,40 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
             "(onnx.version_converter)"
         )
     scores = found.scores[head]
-    window = window_of(model, scores, found.place_axes)
+    tiles = _tiles(model, scores)
+    grid = scores if tiles is None else tiles.inputs[0]
+    window = window_of(model, grid, found.place_axes)
     write = _Writer(model)
-    write.before(scores, window)
+    write.before(grid, window)
     for name in window.entries:
         write.entry(name, window.needed[name])
     for node in window.nodes:
         write.within(node, window)
+    if tiles is not None:
+        grid_scores = write.tiled(tiles)
     columns = found.columns[anchor] if found.columns else ()
-    write.end(scores, found, columns)
+    write.end(scores if tiles is None else grid_scores, found, columns)
     logits = Logits(SCORES, SAID, found.classes, found.normaliser)
-    return PlaceView(write.model(), logits, window.margin)
+    return PlaceView(write.model(), logits, model, grid, found.place_axes, window.margin)
+
+
+def _tiles(model: Model, scores: str) -> Node | None:
+    """The ConvTranspose that makes the scores, each element of its input a tile of them."""
+    node = model.producer.get(scores)
+    if node is None or node.kind != "ConvTranspose":
+        return None
+    weight = model.constant(node.inputs[1])
+    kernel = [] if weight is None else list(weight.shape[2:])
+    more = ("pads", "output_padding", "output_shape")
+    strange = any(any(node.attribute(name, [])) for name in more) or set(
+        node.attribute("dilations", [1])
+    ) != {1}
+    if list(node.attribute("strides", [1] * len(kernel))) != kernel or strange:
+        raise UnsupportedError(
+            f"{node} makes the class scores, of places that overlap (kernel {kernel}, strides "
+            f"{node.attribute('strides')}); covered are strides as long as the kernel"
+        )
+    return node
 
 
 class _Writer:
@@ -75,10 +101,8 @@ class _Writer:
         self._nodes: list[onnx.NodeProto] = []
         self._renamed: dict[str, str] = {}
         self._dropped: set[str] = set()
-        first = next(iter(graph.input)) if not model.inputs else model.inputs[0]
-        size = next(iter(sizes_of(first)), None)
         self._rank = 0
-        self._batch = size
+        self._batch = model.batch_size
         del graph.output[:]
 
     def before(self, scores: str, window: Window) -> None:
@@ -130,6 +154,15 @@ class _Writer:
             del copy.attribute[:]
             copy.attribute.extend(kept)
         self._nodes.append(copy)
+
+    def tiled(self, node: Node) -> str:
+        """What a ConvTranspose makes of the place, averaged."""
+        copy = onnx.NodeProto()
+        copy.CopyFrom(node.proto)
+        copy.input[0] = self._renamed.get(node.inputs[0], node.inputs[0])
+        self._nodes.append(copy)
+        self._dropped.add(node.outputs[0])
+        return self._op("GlobalAveragePool", node.outputs[0])
 
     def end(self, scores: str, found: PlaceScores, columns: tuple[int, ...]) -> None:
         """The class scores as [N, classes], and what their normaliser says."""

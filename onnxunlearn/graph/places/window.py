@@ -124,7 +124,7 @@ def _fits(needed: Mapping[str, Needed], found: Mapping[str, Needed]) -> bool:
 
 
 def _inputs(model: Model, node: Node, need: Needed) -> dict[str, Needed] | None:
-    """What a node needs of what it reads to make its output; None where that is not a window, or not known."""
+    """What a node needs of what it reads to make its output; None where that is no window, or not known."""
     read = [name for name in node.inputs if name in model.activations]
     if not read or node.captured or len([o for o in node.outputs if o]) > 1 or len(read) != len(set(read)):
         return None
@@ -138,7 +138,8 @@ def _inputs(model: Model, node: Node, need: Needed) -> dict[str, Needed] | None:
         return dict.fromkeys(read, need) if along is not None and along not in (0, *need.axes) else None
     if node.kind == "Transpose":
         perm = node.attribute("perm")
-        return None if perm is None else {read[0]: Needed(tuple(perm[a] for a in need.axes), need.reach)}
+        samples_stay = perm is not None and perm[0] == 0
+        return {read[0]: Needed(tuple(perm[a] for a in need.axes), need.reach)} if samples_stay else None
     if node.kind == "MatMul":
         weight = model.constant(node.inputs[1])
         rank = len(need.axes) + 2
