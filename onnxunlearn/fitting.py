@@ -13,7 +13,6 @@ from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
 from onnxunlearn.inquiry import Forget, Inquiry, Options
-from onnxunlearn.judge import check_known
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
 from onnxunlearn.probes import (
@@ -57,8 +56,8 @@ class Fit:
     origin: where the probes are from, see `Probes`. given: whether their classes are the user's. choosing:
     those that a method sees, in memory. judging: others, perhaps a stream; none where nothing is held back.
     copies: how many of the probes are copies of others. notes: what a reader of the findings should know.
-    scenes: where classes are said at places, the inputs that judge, of which `judging` are places; chosen_by: how
-    many inputs those of `choosing` are of.
+    scenes: where classes are said at places, the inputs that judge, of which `judging` are places; chosen_by:
+    how many inputs those of `choosing` are of.
     """
 
     inquiry: Inquiry
@@ -164,7 +163,7 @@ class Fit:
     def _of_places(
         cls, inquiry: Inquiry, rules: Composite, data: Source | None, clock: Clock, *, hold_back: bool
     ) -> "Fit":
-        """The same where classes are said at places: inputs choose or judge, and of each part places are drawn."""
+        """The same where classes are said at places: inputs choose or judge, places of them are drawn."""
         placing, options, forget = inquiry.placing, inquiry.options, inquiry.forget
         assert placing is not None
         with clock("original"):
@@ -177,8 +176,7 @@ class Fit:
             judging = choosing.select([])
             if hold_back:
                 judging = placing.drawn(judged, forget, options.seed, inquiry.engine, judge=True)
-            task, scores = inquiry.task(choosing), inquiry.scores(choosing)
-            check_known(task, scores, choosing, inquiry.labels, given=scenes.given)
+            inquiry.check_placed(choosing, given=scenes.given)
         given, notes = scenes.given, (placing.background_note(inquiry.labels, scenes),)
         return cls(
             inquiry, rules, scenes.probes.origin, given, choosing, judging, copies, notes, judged, len(chosen)

@@ -176,8 +176,8 @@ class Inquiry:
         if placing is not None:
             if isinstance(forget, SharedBy):
                 raise InputError(
-                    f"--forget-samples: {placing.found.task} is not covered, where classes are said at places; "
-                    "give --forget CLASS"
+                    f"--forget-samples: {placing.found.task} is not covered, where classes are said at "
+                    "places; give --forget CLASS"
                 )
             original = placing.subject(loaded, engine, options.batch_size)
         return cls(options, loaded, labels, files, seen, logits, classes, engine, original, placing=placing)
@@ -210,6 +210,18 @@ class Inquiry:
         if self.placing is not None:
             return self.placing.again(model).subject(model, self.engine, self.options.batch_size)
         return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
+
+    def placing_of(self, model: Model, name: str) -> Placing:
+        """Where another model says classes at places. name: of the model. Raises InputError unless it does as
+        the original."""
+        assert self.placing is not None
+        where = f"the {name} model" if model.path is None else str(model.path)
+        other = Placing.of(lower(model), self.options.output_name, self.options.head)
+        return self.placing.like(other, where)
+
+    def check_placed(self, probes: Probes, *, given: bool) -> None:
+        """Raises InputError unless the original knows the classes at these places."""
+        check_known(self.task(probes), self.scores(probes), probes, self.labels, given=given)
 
     @property
     def reported(self) -> Logits:

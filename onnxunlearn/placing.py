@@ -1,4 +1,4 @@
-"""Where a request begins that is about classes at places: which tensor says them, inputs, and places drawn."""
+"""Where a request begins that is about classes at places: which tensor says them, and places drawn."""
 
 import os
 from collections.abc import Mapping
@@ -45,29 +45,30 @@ class Placing:
     def of(
         cls, seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
     ) -> "Placing | None":
-        """None for what is no model of this kind, as a classifier. seen: in plain float ops. head: a file
-        that says it, see `graph.places.read_head`.
-
-        Raises InputError where neither a classifier nor this can be told, and where each class decides for
-        itself; UnsupportedError where no view can be made.
-        """
-        if head is not None:
-            found: PlaceScores | None = read_head(head, seen)
-        else:
-            try:
-                find_scores(seen, output_name)
-                return None
-            except InputError as error:
-                found = find_places(seen, output_name)
-                if found is None:
-                    raise _pointed(seen, error) from None
-        assert found is not None
+        """As `places_of`. Raises InputError where each class decides for itself, UnsupportedError where no
+        view can be made."""
+        found = places_of(seen, output_name, head)
+        if found is None:
+            return None
         if found.independent:
             raise InputError(
-                f"output {found.outputs[0]!r}: {found.task} in which each class decides for itself (Sigmoid); "
-                "covered is the largest score that wins"
+                f"output {found.outputs[0]!r}: {found.task} in which each class decides for itself (Sigmoid) "
+                "is not covered yet; the largest score has to win"
             )
         return cls(found, at_places(seen, found))
+
+    def like(self, other: "Placing | None", where: str) -> "Placing":
+        """The other one. Raises InputError unless it says as many classes at places."""
+        if other is None:
+            raise InputError(
+                f"{where}: gives a class to a whole input, the original one to each of its places"
+            )
+        if other.found.classes != self.found.classes:
+            raise InputError(
+                f"{where}: has {other.found.classes} classes, the original {self.found.classes}; give models "
+                "with the same classes (a reference keeps an output for the class it never saw)"
+            )
+        return other
 
     def again(self, model: Model) -> "Placing":
         """The same of the same model with other weights."""
@@ -108,7 +109,8 @@ class Placing:
         Raises InputError for what does not fit, and where there are none."""
         if source is None:
             raise InputError(
-                f"{self.found.task}: needs inputs; give some with --data (images or arrays, masks if there are)"
+                f"{self.found.task}: needs inputs; give some with --data (images or arrays, masks too if "
+                "there are)"
             )
         scenes = read_scenes(source, model, labels, preprocess)
         return scenes.said(maps_of(subject, scenes))
@@ -127,10 +129,22 @@ class Placing:
             if not (choosing.showing((c,)).any() and judged.showing((c,)).any()):
                 count = int(scenes.showing((c,)).sum())
                 raise InputError(
-                    f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}; at least 2 that differ are "
-                    "needed, one to choose by and one to judge"
+                    f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}; at least 2 that differ "
+                    "are needed, one to choose by and one to judge"
                 )
         return choosing, judged, len(groups) - len(np.unique(groups))
+
+    def distinct(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> tuple[Scenes, int]:
+        """Without copies of others, and how many these are. Raises InputError where a class to forget is
+        nowhere."""
+        for c in forget:
+            if not scenes.showing((c,)).any():
+                raise InputError(
+                    f"{scenes.probes.source}: shows {labels.shown(c)} nowhere; give inputs that do"
+                )
+        sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
+        once = one_of_each(sides, copy_groups(sides))
+        return scenes.select(once), int((~once).sum())
 
     def drawn(
         self, scenes: Scenes, forget: tuple[int, ...], seed: int, engine: Engine, *, judge: bool
@@ -171,11 +185,11 @@ class Placing:
         """What is taken for none of a thing, in words."""
         c = self.background(labels, scenes)
         if c is None:
-            return "no class is taken for background: each of the class's places is found, or given another class"
+            return "no class is taken for background: what is not found is given another class"
         return f"{labels.shown(c)} is taken for background"
 
     def background(self, labels: Labels, scenes: Scenes) -> int | None:
-        """The class that is none of a thing: said so, called so, or the first where it is nearly everywhere."""
+        """The class that is none of a thing: said or called so, or the first if it is nearly everywhere."""
         if self.found.background is not None:
             return self.found.background
         named = [c for c in range(self.found.classes) if labels and labels[c].strip().lower() in _NOTHING]
@@ -185,6 +199,26 @@ class Placing:
         first = (scenes.truth == 0).reshape(len(scenes), -1).any(axis=1).mean()
         counts = scenes.counts(self.found.classes)
         return 0 if not labels and counts.argmax() == 0 and first > 0.9 else None
+
+
+def places_of(
+    seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
+) -> PlaceScores | None:
+    """Where a model says classes at places; None for what says none there, as a classifier.
+
+    seen: in plain float ops. head: a file that says it, see `graph.places.read_head`. Raises InputError where
+    neither a classifier nor this can be told.
+    """
+    if head is not None:
+        return read_head(head, seen)
+    try:
+        find_scores(seen, output_name)
+    except InputError as error:
+        found = find_places(seen, output_name)
+        if found is None:
+            raise _pointed(seen, error) from None
+        return found
+    return None
 
 
 def maps_of(subject: Subject, scenes: Scenes) -> np.ndarray:

@@ -54,6 +54,11 @@ class Findings:
         freeze(self, "accuracies", "about", "shared")
 
     @property
+    def at_places(self) -> bool:
+        """Whether classes are said at places, of which the samples are some."""
+        return "places" in self.about
+
+    @property
     def met(self) -> bool:
         """Whether no figure that counts is on the wrong side of its limit: what exit code 0 means."""
         return met(self.targets)

@@ -11,7 +11,7 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge.intervals import Measured, resampled
+from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled, share
 from onnxunlearn.judge.running import session_of
 
 
@@ -121,10 +121,18 @@ class Placed:
         there = self.counted["original"].there.sum(axis=0)
         return [c for c in range(self.found.classes) if there[c] and c not in self.forget]
 
-    def measured(self, statistic: Callable[[np.ndarray], float], confidence: float | None = None) -> Measured:
+    def measured(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
         """A figure with its bounds: whole inputs are drawn anew, as their places are alike."""
-        more = {} if confidence is None else {"confidence": confidence}
-        return resampled(statistic, len(self.truth), self.seed, **more)
+        return resampled(statistic, len(self.truth), self.seed, confidence)
+
+    def found_in(self, statistic: Callable[[np.ndarray], float]) -> Measured:
+        """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
+        finds nothing either: then it may be in as many inputs as none of those that show them tells."""
+        measured = self.measured(statistic)
+        if measured.value != 0:
+            return measured
+        showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)
+        return share(0, int(showing.sum()))
 
     def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> float:
         """IoU or F1 of these classes in one model, in percent, as a mean of each; NaN where one is nowhere.

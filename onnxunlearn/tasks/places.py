@@ -17,8 +17,8 @@ class AtPlaces(SingleLabel):
     def __post_init__(self) -> None:
         if self.logits.tensor != SCORES:
             raise InputError(
-                f"task {self.name}: the model gives a class to a whole input, not to each of its places; give "
-                "auto"
+                f"task {self.name}: the model gives a class to a whole input, not to each of its places; "
+                "give auto"
             )
 
 

@@ -30,8 +30,9 @@ _OPSET = 11
 
 @dataclass(frozen=True, eq=False)
 class PlaceView:
-    """model: in memory. logits: where it says classes. whole: what it is a view of. grid: a tensor of that which
-    has the places, on `axes`. margin: by place axis, how far from the border of the grid a place has to be."""
+    """model: in memory. logits: where it says classes. whole: what it is a view of. grid: a tensor of that
+    which has the places, on `axes`. margin: by place axis, how far from the grid's border a place has to be.
+    """
 
     model: Model
     logits: Logits

@@ -20,11 +20,11 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
     placed = evidence.placed
     if placed is None:
         return
-    names, score = list(placed.maps), placed.score
+    names, score = [name for name in evidence.names if name in placed.maps], placed.score
     which = ", ".join(evidence.class_name(c) for c in placed.forget)
 
     def row(name: str, title: str, of: Callable[[str, np.ndarray], float]) -> Row:
-        values = {n: placed.measured(partial(of, n)) for n in names}
+        values = {n: placed.found_in(partial(of, n)) for n in names}
         return Row(PLACES + name, title, "percent", values)
 
     def of(classes: list[int]) -> Callable[[str, np.ndarray], float]:
@@ -45,7 +45,7 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
 
 
 def _whole(placed: Placed, name: str, c: int) -> Measured:
-    return placed.measured(lambda times: placed.of_class(name, [c], times))
+    return placed.found_in(lambda times: placed.of_class(name, [c], times))
 
 
 def _lost(placed: Placed) -> Iterator[Row]:
@@ -53,7 +53,7 @@ def _lost(placed: Placed) -> Iterator[Row]:
     own = list(placed.forget)
 
     def of(quantity: Callable[[str, np.ndarray], float]) -> Measured:
-        return placed.measured(lambda t: 100 * quantity("edited", t) / quantity("original", t))
+        return placed.found_in(lambda t: 100 * quantity("edited", t) / quantity("original", t))
 
     left = {
         "recall left": (of(placed.recall), "recall of the class, of the original's"),

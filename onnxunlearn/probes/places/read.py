@@ -113,7 +113,8 @@ def _from_folder(folder: Path, model: Model, labels: Labels, preprocess: Preproc
     for path, each in zip(masks, maps, strict=True):
         if each.shape != maps[0].shape:
             raise InputError(
-                f"{path}: the mask is {_size(each)}, {masks[0].name} is {_size(maps[0])}; give masks of one size"
+                f"{path}: the mask is {_size(each)}, {masks[0].name} is {_size(maps[0])}; give masks of one "
+                "size"
             )
     return Scenes(probes, np.stack(maps), True)
 
