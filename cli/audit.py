@@ -12,7 +12,7 @@ from onnxunlearn.graph import check_output, permissions_of, replacing
 from onnxunlearn.inquiry import Forget
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import SharedBy
-from onnxunlearn.render import html
+from onnxunlearn.render import NOT_HELD, html
 
 from . import console, findings, options, reading
 from .report import DRAWN_WITH, show
@@ -105,6 +105,7 @@ def audit(
             progress=progress,
             **shared,
         )
+        relevance = NOT_HELD
         if as_page and not found.at_places:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}

@@ -135,14 +135,17 @@ class Placed:
         return share(0, int(showing.sum()))
 
     def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> float:
-        """IoU or F1 of these classes in one model, in percent, as a mean of each; NaN where one is nowhere.
+        """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where
+        none is.
         times: how often each input counts."""
         counted = self.counted[name]
         both, found, there = (
             times @ part[:, list(classes)] for part in (counted.both, counted.found, counted.there)
         )
-        if not (there > 0).all():
+        known = there > 0
+        if not known.any():
             return float("nan")
+        both, found, there = both[known], found[known], there[known]
         if self.score == "F1":
             return 100 * float(np.mean(2 * both / (found + there)))
         return 100 * float(np.mean(both / (found + there - both)))

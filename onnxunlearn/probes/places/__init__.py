@@ -4,7 +4,7 @@ Scenes         inputs, and what is where in them
 read_scenes    from arrays, or a folder of images with masks
 draw           of many places some, each with its input: probes for the view of a model (`graph.places`)
 
-May import engines, errors, graph and text.
+May import errors, graph and probes.
 """
 
 from onnxunlearn.probes.places.draw import draw, to_grid
