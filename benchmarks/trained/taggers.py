@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
 
 from trained import text
 
-LENGTH, WIDTH, STEPS, BATCH = 64, 48, 1200, 64
+LENGTH, WIDTH, STEPS, BATCH = 64, 48, 900, 64
 CLASSES = len(text.LANGUAGES) + 1
 #: name -> the language left out, by its place
 WITHOUT = {"tagger": None, "tagger.without.dan": 8, "tagger.without.spa": 4}

@@ -7,7 +7,7 @@ from onnxunlearn.judge.figures.overlap import lost_of
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
-from onnxunlearn.judge.target import Target, against, urgency
+from onnxunlearn.judge.target import Status, Target, against, urgency
 from onnxunlearn.judge.targets import FORGET_TARGET, PROBE_MARGIN, doubted, shifted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
@@ -62,7 +62,7 @@ def _worst(evidence: Evidence, placed: Placed) -> Iterator[Target]:
     target = against(name, judged[worst], CLASS_DROP, "points", need="places of it in more inputs")
     if target.status == "missed":
         surely = against(name, lost(worst, strict), CLASS_DROP, "points").status == "missed"
-        status = "missed" if surely else "undecided"
+        status: Status = "missed" if surely else "undecided"
         target = Target(name, CLASS_DROP, judged[worst], status, target.met, "points", note=target.note)
     yield target
 

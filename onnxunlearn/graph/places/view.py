@@ -8,6 +8,7 @@ in front of the head are those of the place, and an edit is tried on windows, no
 
 from dataclasses import dataclass
 from itertools import product
+from typing import Any
 
 import numpy as np
 import onnx
@@ -172,7 +173,7 @@ class _Writer:
             name = self._op("Gather", name, self._constant(list(columns)), axis=found.class_axis)
         self._nodes.append(helper.make_node("Flatten", [name], [SCORES], name=SCORES, axis=1))
         kind = found.normaliser or "Identity"
-        attributes = {"axis": 1} if kind == "Softmax" else {}
+        attributes: dict[str, Any] = {"axis": 1} if kind == "Softmax" else {}
         self._nodes.append(helper.make_node(kind, [SCORES], [SAID], name=SAID, **attributes))
 
     def model(self) -> Model:
@@ -207,7 +208,7 @@ class _Writer:
             "Slice", name, self._constant(less), self._constant(ends), self._constant(list(need.axes))
         )
 
-    def _op(self, kind: str, *inputs: str, **attributes: object) -> str:
+    def _op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         made = f"{PLACE} / {kind} {len(self._nodes)}"
         self._nodes.append(helper.make_node(kind, list(inputs), [made], name=made, **attributes))
         return made

@@ -61,7 +61,7 @@ class Scenes:
     def showing(self, classes: tuple[int, ...]) -> np.ndarray:
         """Which of them show one of these classes somewhere, bool [N]."""
         assert self.truth is not None
-        return np.isin(self.truth, classes).reshape(len(self), -1).any(axis=1)
+        return np.asarray(np.isin(self.truth, classes).reshape(len(self), -1).any(axis=1))
 
 
 def as_truth(values: np.ndarray, labels: Labels, source: str) -> np.ndarray:
