@@ -12,7 +12,7 @@ from onnxunlearn.graph import check_output, permissions_of, replacing
 from onnxunlearn.inquiry import Forget
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import SharedBy
-from onnxunlearn.render import html
+from onnxunlearn.render import NOT_HELD, html
 
 from . import console, findings, options, reading
 from .report import DRAWN_WITH, show
@@ -39,6 +39,7 @@ from .report import DRAWN_WITH, show
     metavar="PATH",
     help="Labelled samples that ORIGINAL was trained on, in any form of --data: for membership inference.",
 )
+@options.head_option
 @options.task_option
 @options.insist_option
 @options.max_retain_drop_option
@@ -105,7 +106,8 @@ def audit(
             progress=progress,
             **shared,
         )
-        if as_page:
+        relevance = NOT_HELD
+        if as_page and not found.at_places:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             shown = forget.samples if isinstance(forget, SharedBy) else data
@@ -116,7 +118,8 @@ def audit(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
-        titles = {"models": f"accuracy on {found.samples} samples"}
+        what = f"at {found.samples} places" if found.at_places else f"on {found.samples} samples"
+        titles = {"models": f"accuracy {what}"}
         findings.show_tables(found.tables(), titles, bounds=verbose)
         copies = f"; {found.copies} more are copies of these and left out" if found.copies else ""
         console.out.print(f"labels {found.labels}{copies}\n")

@@ -19,6 +19,7 @@ _LABELS = 20
 @options.model_argument()
 @options.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
+@options.head_option
 @click.option(
     "--composite",
     type=reading.COMPOSITE,
@@ -32,13 +33,14 @@ def inspect(
     model: Path,
     input_shapes: tuple[str, ...],
     output_name: str | None,
+    head: Path | None,
     composite: str,
     engine: str,
     as_json: bool,
 ) -> None:
     """Show inputs, logits, editable layers and covered ops."""
     loaded = options.read_model(model, input_shapes)
-    found = inspect_model(loaded, output_name, composite=composite, engine=engine)
+    found = inspect_model(loaded, output_name, head=head, composite=composite, engine=engine)
     options.warn(model, found.warnings)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
@@ -59,6 +61,9 @@ def _show_scores(found: Inspection) -> None:
             say(f"output   {each.output}: {each.classes} classes (logits {each.logits}{behind})")
         say("         each could be meant: choose one with --output-name, here and in the other commands")
         return
+    if found.places is not None:
+        _show_places(found)
+        return
     made = f", made of {found.logits_of}" if found.logits_of else ""
     behind = f", before {', '.join(found.behind)}" if found.behind else ""
     say(f"logits   {found.logits}: {found.classes} classes{made}{behind} (output {found.output})")
@@ -66,6 +71,21 @@ def _show_scores(found: Inspection) -> None:
         say(f"head     {found.head}")
     if others := _others(found):
         say(f"others   {', '.join(others)}: class scores, too; --output-name chooses them")
+
+
+def _show_places(found: Inspection) -> None:
+    """What is said at places, where, and by which layers."""
+    say, places = console.out.print, found.places
+    assert places is not None
+    behind = f", before {', '.join(places['behind'])}" if places["behind"] else ""
+    axes = " × ".join(str(a) for a in places["place_axes"])
+    say(
+        f"task     {places['task']}: {places['classes']} classes on axis {places['class_axis']} of "
+        f"{', '.join(places['scores'])}, at each place on axis {axes}{behind} (output {found.output})"
+    )
+    if places["background"] is not None:
+        say(f"         column {places['background']} is none of a thing")
+    say(f"heads    {', '.join(places['heads']) or 'not known'}")
 
 
 def _others(found: Inspection) -> list[str]:

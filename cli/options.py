@@ -175,6 +175,16 @@ def engine_options(function: F) -> F:
     return function
 
 
+def head_option(function: F) -> F:
+    """--head."""
+    return click.option(
+        "--head",
+        type=reading.FILE,
+        metavar="FILE",
+        help="YAML: where the model says classes at places, if that cannot be told (docs/tasks.md).",
+    )(function)
+
+
 def shapes_option(function: F) -> F:
     """--input-shapes, repeatable."""
     return click.option(

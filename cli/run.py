@@ -62,6 +62,7 @@ from .report import DRAWN_WITH, show
     "'gamma(gamma=0.1)'; `onnxunlearn relevance --list` shows all.",
 )
 @options.engine_options
+@options.head_option
 @options.task_option
 @options.insist_option
 @options.max_retain_drop_option
@@ -125,7 +126,7 @@ def run(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page and not dry_run:
+        if as_page and not dry_run and not result.findings.at_places:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
@@ -141,7 +142,8 @@ def run(
         click.echo(json.dumps(told, indent=2))
     elif not quiet:
         probes = "made" if told["probes"]["made"]["judging"] else "unseen"
-        titles = {"models": f"accuracy on {probes} probes", "edited": "unlearned"}
+        what = f"at {probes} places" if result.findings.at_places else f"on {probes} probes"
+        titles = {"models": f"accuracy {what}", "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
         if verbose:
             _show_classes(told, result.labels)

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Unpack
 
 from onnxunlearn import judge
@@ -12,6 +13,7 @@ from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_infere
 from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
+from onnxunlearn.place_audit import audit_places
 from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread, one_of_each, pair_groups
 from onnxunlearn.sampling import attacked, few_tags
 from onnxunlearn.streams import UNHELD
@@ -56,6 +58,14 @@ def examine(
     inquiry = Inquiry.of(original, forget, chosen)
     models = {"edited": load(edited), **_references(reference)}
     files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
+    if inquiry.placing is not None:
+        if training is not None:
+            task = inquiry.placing.found.task
+            raise InputError(f"--training: membership inference is not covered for {task}; leave it out")
+        every = {"original": inquiry.model, **models}
+        check_inputs(every)
+        doubts = partial(_doubts, every)
+        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
     seen = {name: lower(model) for name, model in models.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
     for name, model in seen.items():
@@ -151,16 +161,26 @@ def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:
     return found
 
 
-def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:
-    """Raises InputError unless all take the inputs, and know as many classes, as the original."""
+def _called(name: str, model: Model) -> str:
+    return f"the {name} model" if model.path is None else str(model.path)
+
+
+def check_inputs(models: Mapping[str, Model]) -> None:
+    """Raises InputError unless all take the inputs that the original takes."""
     wanted = {i.name for i in models["original"].inputs}
     for name, model in models.items():
-        where = f"the {name} model" if model.path is None else str(model.path)
         if (found := {i.name for i in model.inputs}) != wanted:
             raise InputError(
-                f"{where}: its inputs are {', '.join(sorted(found))}, the original's are "
+                f"{_called(name, model)}: its inputs are {', '.join(sorted(found))}, the original's are "
                 f"{', '.join(sorted(wanted))}; give models that take the same inputs"
             )
+
+
+def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:
+    """Raises InputError unless all take the inputs, and know as many classes, as the original."""
+    check_inputs(models)
+    for name, model in models.items():
+        where = _called(name, model)
         if logits[name].classes != logits["original"].classes:
             raise InputError(
                 f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "

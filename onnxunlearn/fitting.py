@@ -27,6 +27,7 @@ from onnxunlearn.probes import (
     pair_groups,
     with_made,
 )
+from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.sampling import choosing as chosen_of
 from onnxunlearn.sampling import few_tags, parts
@@ -57,7 +58,9 @@ class Fit:
     those that a method sees, in memory, named or not. fitting: of these those that an attacker has: the named
     ones, if there are any to retain. judging: others, perhaps a stream; none where nothing
     is held back. copies: how many of the probes are copies of others. notes: what a reader of the findings
-    should know. unnamed: inputs to retain that nobody named, if some were given.
+    should know. unnamed: inputs to retain that nobody named, if some were given. scenes: where classes are
+    said at places, the inputs that judge, of which `judging` are places; chosen_by: how many inputs those of
+    `choosing` are of.
     """
 
     inquiry: Inquiry
@@ -70,6 +73,8 @@ class Fit:
     copies: int
     notes: tuple[str, ...]
     unnamed: Unnamed | None = None
+    scenes: Scenes | None = None
+    chosen_by: int = 0
 
     @classmethod
     def of(
@@ -91,6 +96,8 @@ class Fit:
             check_named(data, forget, options)
         if isinstance(forget, SharedBy):
             return cls._of_samples(inquiry, rules, forget, data, clock, hold_back=hold_back)
+        if inquiry.placing is not None:
+            return cls._of_places(inquiry, rules, data, clock, hold_back=hold_back)
         with clock("load"):
             maker = Maker(
                 inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
@@ -168,6 +175,28 @@ class Fit:
         origin = probes.origin
         return cls(inquiry, rules, origin, given, choosing, choosing, judging, copies, tuple(notes))
 
+    @classmethod
+    def _of_places(
+        cls, inquiry: Inquiry, rules: Composite, data: Source | None, clock: Clock, *, hold_back: bool
+    ) -> "Fit":
+        """The same where classes are said at places: inputs choose or judge, places of them are drawn."""
+        placing, options, forget = inquiry.placing, inquiry.options, inquiry.forget
+        assert placing is not None
+        with clock("original"):
+            options.progress("running the original")
+            scenes = placing.read(data, inquiry.model, inquiry.labels, inquiry.original, options.preprocess)
+            chosen, judged, copies = scenes, scenes.select([]), 0
+            if hold_back:
+                chosen, judged, copies = placing.parts(scenes, forget, options.seed, inquiry.labels)
+            choosing = placing.drawn(chosen, forget, options.seed, inquiry.engine, judge=False)
+            judging = choosing.select([])
+            if hold_back:
+                judging = placing.drawn(judged, forget, options.seed, inquiry.engine, judge=True)
+            inquiry.check_placed(choosing, given=scenes.given)
+        given, notes = scenes.given, (placing.background_note(inquiry.labels, scenes),)
+        found = cls(inquiry, rules, scenes.probes.origin, given, choosing, choosing, judging, copies, notes)
+        return replace(found, scenes=judged, chosen_by=len(chosen))
+
     def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
         """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
         work on the model."""
@@ -189,8 +218,12 @@ class Fit:
         counts = {name: len(probes) for name, probes in sides.items()}
         if unnamed is not None:
             counts["choosing"] -= len(unnamed.choosing)
+        inputs = {}
+        if self.scenes is not None:
+            inputs = {"inputs": {"choosing": self.chosen_by, "judging": len(self.scenes)}}
         return {
             **self.origin,
+            **inputs,
             "labels": self.labelled,
             **counts,
             **({} if unnamed is None else {"retain": unnamed.described()}),

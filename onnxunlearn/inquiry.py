@@ -15,9 +15,10 @@ from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.familiarity import Familiarity, cure_warning
 from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.judge import Subject, check_known, scores
+from onnxunlearn.judge import Placed, Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
+from onnxunlearn.placing import Placing, placed_by
 from onnxunlearn.probes import (
     Labels,
     Preprocessing,
@@ -31,6 +32,7 @@ from onnxunlearn.probes import (
     read_settings,
 )
 from onnxunlearn.probes.load import WHOLE
+from onnxunlearn.probes.places import Scenes
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
@@ -54,6 +56,7 @@ class Shared(TypedDict, total=False):
     task: str
     max_retain_drop: float
     output_name: str | None
+    head: str | os.PathLike[str] | None
     labels: Sequence[str] | None
     preprocess: Preprocessing | None
     retain: Source | None
@@ -68,11 +71,11 @@ class Options:
     """What `unlearn` and `examine` both take.
 
     task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
-    be lost. output_name: the output with the class scores, where several could be. labels: a name for each
-    class. preprocess: how images become inputs, see `probes.preprocess_file`. retain: more inputs, of
-    whatever, on which the model is to stay as it is; see `unnamed`. as_they_are: take probes of which the
-    original would know far more if they were prepared otherwise. progress: called with a line on what is
-    being done.
+    be lost. output_name: the output with the class scores, where several could be. head: a file that says
+    where classes are said at places, see `graph.places.read_head`. labels: a name for each class. preprocess:
+    how images become inputs, see `probes.preprocess_file`. retain: more inputs, of whatever, on which the
+    model is to stay as it is; see `unnamed`. as_they_are: take probes of which the original would know far
+    more if they were prepared otherwise. progress: called with a line on what is being done.
 
     Raises InputError for a number out of its range.
     """
@@ -82,6 +85,7 @@ class Options:
     task: str = AUTO
     max_retain_drop: float = 0.5
     output_name: str | None = None
+    head: str | os.PathLike[str] | None = None
     labels: Sequence[str] | None = None
     preprocess: Preprocessing | None = None
     retain: Source | None = field(default=None, repr=False)
@@ -102,6 +106,8 @@ class Options:
         if self.preprocess is not None:
             kinds = (str, os.PathLike, Settings)
             check_kind("preprocess", self.preprocess, kinds, "the path of a file, or what was read from one")
+        if self.head is not None:
+            check_kind("head", self.head, (str, os.PathLike), "the path of a file")
         check_kind("as_they_are", self.as_they_are, bool, "True or False")
         check_kind("progress", self.progress, Callable, "a function that takes a line")  # type: ignore[arg-type]
         if self.task != AUTO:
@@ -112,8 +118,9 @@ class Options:
         the names of the forgotten classes."""
         elsewhere = ("engine", "providers", "labels", "retain", "progress")
         found = {name: value for name, value in vars(self).items() if name not in elsewhere}
-        path = self.preprocess_path
-        return found | {"preprocess": None if path is None else path.name}
+        for name, path in (("preprocess", self.preprocess_path), ("head", self.head)):
+            found[name] = None if path is None else Path(path).name
+        return found
 
     @property
     def preprocess_path(self) -> Path | None:
@@ -134,7 +141,8 @@ class Inquiry:
     """model: as it is in the file. labels: what its classes are called. files: what these held. seen: the
     same in plain float ops, which is what methods work on. original: what is asked of the model; it is run
     once. doubts: lines on what its scores mean.
-    suspicions: lines on why the probes may not be what it was trained with."""
+    suspicions: lines on why the probes may not be what it was trained with. placing: where classes are said
+    at places; `seen`, `logits` and `original` are then of its view."""
 
     options: Options
     model: Model
@@ -147,6 +155,7 @@ class Inquiry:
     original: Subject
     doubts: tuple[str, ...] = ()
     suspicions: tuple[str, ...] = ()
+    placing: Placing | None = None
 
     @classmethod
     def of(cls, model: ModelSource, forget: Forget, options: Options) -> "Inquiry":
@@ -156,13 +165,29 @@ class Inquiry:
         loaded = load(model)
         files = Snapshot.of(loaded)  # before anything is read from them
         seen = lower(loaded)
-        logits = find_logits(seen, options.output_name)
+        placing = Placing.of(seen, options.output_name, options.head)
+        if placing is None:
+            logits = find_logits(seen, options.output_name)
+        else:
+            seen, logits = placing.view.model, placing.view.logits
         check_inference(seen, logits)
         labels = Labels.of(loaded, logits, options.labels).warned()
         classes = chosen_classes(forget, labels)
         engine = create_engine(options.engine, options.providers)
         original = Subject(loaded, logits, engine, options.batch_size)
-        return cls(options, loaded, labels, files, seen, logits, classes, engine, original)
+        if placing is not None:
+            if isinstance(forget, SharedBy):
+                raise InputError(
+                    f"--forget-samples: {placing.found.task} is not covered, where classes are said at "
+                    "places; give --forget CLASS"
+                )
+            if options.retain is not None:
+                raise InputError(
+                    f"--retain: {placing.found.task} is not covered, where classes are said at places; leave "
+                    "it out"
+                )
+            original = placing.subject(loaded, engine, options.batch_size)
+        return cls(options, loaded, labels, files, seen, logits, classes, engine, original, placing=placing)
 
     def read(self, source: Source, readers: Readers = WHOLE) -> Probes:
         """Probes for this model. readers: how files are read. Raises InputError if they do not fit it."""
@@ -183,11 +208,50 @@ class Inquiry:
 
     def task(self, probes: Probes) -> Task:
         """The one that was asked for, or that the probes pose."""
-        return task_of(self.logits, self.forget, probes, self.options.task)
+        return task_of(self.logits, self.forget, probes, self.posed)
+
+    @property
+    def posed(self) -> str:
+        """The name of the task; "auto" where the probes pose it."""
+        if self.placing is None or self.options.task != AUTO:
+            return self.options.task
+        return self.placing.found.task
 
     def subject(self, model: Model, logits: Logits | None = None) -> Subject:
         """A model under examination, by default with the logits where the original has them."""
+        if self.placing is not None:
+            return self.placing.again(model).subject(model, self.engine, self.options.batch_size)
         return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
+
+    def placing_of(self, model: Model, name: str) -> Placing:
+        """Where another model says classes at places. name: of the model. Raises InputError unless it does as
+        the original."""
+        assert self.placing is not None
+        where = f"the {name} model" if model.path is None else str(model.path)
+        other = Placing.of(lower(model), self.options.output_name, self.options.head)
+        return self.placing.like(other, where)
+
+    def check_placed(self, probes: Probes, *, given: bool) -> None:
+        """Raises InputError unless the original knows the classes at these places."""
+        check_known(self.task(probes), self.scores(probes), probes, self.labels, given=given)
+
+    @property
+    def reported(self) -> Logits:
+        """The logits as tensors of the file."""
+        return self.logits if self.placing is None else self.placing.reported
+
+    def placed(self, subjects: Mapping[str, Subject], scenes: Scenes) -> Placed | None:
+        """What these models say at all places of inputs; None where classes are not said at places."""
+        if self.placing is None:
+            return None
+        background = self.placing.background(self.labels, scenes)
+        return placed_by(self.placing, subjects, scenes, self.forget, background, self.options.seed)
+
+    def about_places(self, placed: Placed | None) -> dict[str, Any]:
+        """What reports say besides where classes are said at places."""
+        if self.placing is None or placed is None:
+            return {}
+        return {"places": {**self.placing.to_json(placed.background), "judged": placed.judged}}
 
     def scores(self, probes: Probes) -> np.ndarray:
         """The original's, [N, classes]."""
@@ -268,7 +332,7 @@ class Inquiry:
             options.batch_size,
             options.seed,
             options.progress,
-            options.task,
+            self.posed,
             self.labels,
             100.0 if options.retain is None else UNNAMED_TURNED,
         )

@@ -1,5 +1,6 @@
 """What a model is, before anything is done to it: inputs, logits, layers, and which ops LRP covers."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import (
+    EmbeddingOutput,
     Layer,
     Logits,
     Model,
@@ -29,9 +31,11 @@ from onnxunlearn.graph import (
 from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
+from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.one_run import hindrance, may_not_end, one_sample, too_many
+from onnxunlearn.placing import places_of
 from onnxunlearn.probes import Labels
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
@@ -39,6 +43,8 @@ from onnxunlearn.reverse.settle import settle
 
 #: why no rules are shown where it is not said which output is meant
 SEVERAL = "several outputs could hold class scores; choose one with --output-name"
+#: the same where classes are said at places
+AT_PLACES = "classes are said at places, of which relevance is not covered"
 _QUANTISED = (
     "QuantizeLinear",
     "DequantizeLinear",
@@ -94,7 +100,8 @@ class Inspection:
     normaliser, behind: what the scores are of the logits, and all that stands in between, in words.
     logits_of: what the logits are made of in memory, where the file has no such tensor. head: how the rows of
     a layer make the logits; None where row i simply makes class i. embedding: size and the node that scales
-    to length 1, of an output that is no classifier's; then there are no logits.
+    to length 1, of an output that is no classifier's; then there are no logits. places: where classes are
+    said at places: the task, the tensor of scores and its axes, the layers that make it.
 
     composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
     why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, on
@@ -119,6 +126,7 @@ class Inspection:
     labels: Labels
     head: str | None
     embedding: dict[str, Any] | None
+    places: dict[str, Any] | None
     layers: tuple[LayerSummary, ...]
     weights_that_cannot_be_edited: tuple[str, ...]
     covered: dict[str, int]
@@ -131,7 +139,7 @@ class Inspection:
     warnings: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        freeze(self, "opsets", "inputs", "embedding", "covered", "missing", "dtypes")
+        freeze(self, "opsets", "inputs", "embedding", "places", "covered", "missing", "dtypes")
 
     def to_json(self) -> dict[str, Any]:
         return {**plain(asdict(self)), "labels": self.labels.to_json()}
@@ -141,6 +149,7 @@ def inspect(
     model: ModelSource,
     output_name: str | None = None,
     *,
+    head: str | os.PathLike[str] | None = None,
     composite: str = "epsilon_plus",
     engine: str = "onnxruntime",
 ) -> Inspection:
@@ -150,9 +159,14 @@ def inspect(
     model = load(model)
     obstacle = hindrance(model)
     seen = lower(model) if obstacle else _seen(model, engine)
-    heads = every_logits(seen)
+    placed = places_of(seen, output_name, head)
+    heads = every_logits(seen) if placed is None else []
     several = output_name is None and len(heads) > 1
-    found = heads[0] if several else find_scores(seen, output_name)
+    found: Logits | EmbeddingOutput
+    if placed is not None:
+        found, obstacle = _at_places(placed), obstacle or AT_PLACES
+    else:
+        found = heads[0] if several else find_scores(seen, output_name)
     embedding = None if isinstance(found, Logits) else found
     logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
     meant = not (embedding or several)  # whether it is known which scores are
@@ -193,7 +207,8 @@ def inspect(
         classes=logits.classes if meant else None,
         outputs=tuple(ScoresSummary(h.output, h.tensor, h.classes, h.normaliser) for h in heads),
         labels=labels,
-        head=_head(seen, logits, layers) if meant else None,
+        head=_head(seen, logits, layers) if meant and placed is None else None,
+        places=None if placed is None else _described(placed),
         embedding=None if embedding is None else {"size": embedding.size, "by": embedding.by},
         layers=tuple(
             LayerSummary(
@@ -225,6 +240,16 @@ def inspect(
             *doubts,
         ),
     )
+
+
+def _at_places(found: PlaceScores) -> Logits:
+    return Logits(found.scores[0], found.outputs[0], found.classes, found.normaliser, behind=found.behind)
+
+
+def _described(found: PlaceScores) -> dict[str, Any]:
+    """JSON-ready."""
+    told = ("task", "scores", "class_axis", "place_axes", "classes", "normaliser", "background", "heads")
+    return {name: getattr(found, name) for name in (*told, "outputs", "output_axis", "decided", "behind")}
 
 
 def _seen(model: Model, engine: str) -> Model:

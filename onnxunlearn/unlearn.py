@@ -117,6 +117,7 @@ def unlearn(
         mask, notes = inquiry.mask(choosing)
         subjects = {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask}
         judge.ask_together(list(subjects.values()), judging)
+        placed = None if fit.scenes is None else inquiry.placed(subjects, fit.scenes)
         evidence = judge.Evidence(
             inquiry.task(judging),
             subjects,
@@ -128,13 +129,14 @@ def unlearn(
             unnamed=None if fit.unnamed is None else fit.unnamed.judging,
             notes=(*fit.notes, *notes),
             suspicions=inquiry.suspicions,
+            placed=placed,
             progress=progress,
         )
         findings = judge.judge(evidence, chosen.max_retain_drop, fit.labelled)
         changes = judge.diff(inquiry.model, edited_model, inquiry.seen)
     about = about_run(
         files=inquiry.files,
-        logits=inquiry.logits,
+        logits=inquiry.reported,
         labels=inquiry.labels,
         edited=edited.data,
         options=decision.asked,
@@ -145,6 +147,7 @@ def unlearn(
         notes=outcome.edits.notes,
         seconds=clock.seconds,
     )
+    about |= inquiry.about_places(placed)
     about["warnings"] += [*inquiry.doubts, *inquiry.suspicions]
     inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
     inputs = {**files_read(chosen.retain, None, None), **inputs}

@@ -22,15 +22,19 @@ def windows(folder: Path) -> dict[str, np.ndarray]:
     The first two thirds of each text are to train on, in windows that overlap; the rest to test, in windows
     that do not.
     """
-    texts = [_letters(_document(folder, language)) for language in LANGUAGES]
     parts: dict[str, list[np.ndarray]] = {"train_x": [], "train_y": [], "test_x": [], "test_y": []}
-    for label, text in enumerate(texts):
+    for label, text in enumerate(texts(folder)):
         cut = len(text) * 2 // 3
         for name, part, step in (("train", text[:cut], 2), ("test", text[cut:], LENGTH)):
             found = np.lib.stride_tricks.sliding_window_view(part, LENGTH)[::step]
             parts[f"{name}_x"].append(found)
             parts[f"{name}_y"].append(np.full(len(found), label))
     return {name: np.concatenate(arrays).astype(np.int64) for name, arrays in parts.items()}
+
+
+def texts(folder: Path) -> list[np.ndarray]:
+    """Each text's letters, int64; the class is the place in the list."""
+    return [_letters(_document(folder, language)) for language in LANGUAGES]
 
 
 def _letters(text: str) -> np.ndarray:

@@ -89,6 +89,17 @@ def gather(op: Op, x: Tensor, indices: Tensor) -> Tensor:
     return picked.reshape((*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]))
 
 
+@torch_op("GatherND")
+def gather_nd(op: Op, x: Tensor, indices: Tensor) -> Tensor:
+    shared = op.get("batch_dims", 0)
+    own = [torch.arange(size, device=x.device) for size in x.shape[:shared]]
+    first = [
+        each.reshape([-1 if i == k else 1 for k in range(indices.ndim - 1)]) for i, each in enumerate(own)
+    ]
+    picked = (_from_start(part, x.shape[shared + i]) for i, part in enumerate(indices.unbind(-1)))
+    return x[(*first, *picked)]
+
+
 @torch_op("GatherElements")
 def gather_elements(op: Op, x: Tensor, indices: Tensor) -> Tensor:
     axis = op.get("axis", 0)

@@ -3,7 +3,7 @@
 `file` holds the bytes and the stored tensors, `view` who makes and reads a tensor, `traits` what is known of
 each op, `layers` the weights that can be edited.
 
-May import arguments, digests, errors, frozen, registry and stamps.
+May import arguments, digests, errors, frozen, registry, stamps and text.
 """
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically

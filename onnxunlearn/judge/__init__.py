@@ -16,6 +16,7 @@ from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured, written
+from onnxunlearn.judge.placed import Placed, Whole, decided_maps
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
@@ -31,11 +32,13 @@ __all__ = [
     "Evidence",
     "Findings",
     "Measured",
+    "Placed",
     "Relearned",
     "Row",
     "Subject",
     "Target",
     "TensorDiff",
+    "Whole",
     "activations",
     "agreement",
     "ask_together",
@@ -43,6 +46,7 @@ __all__ = [
     "check_known",
     "chose",
     "cka",
+    "decided_maps",
     "describe_files",
     "diff",
     "divergence",

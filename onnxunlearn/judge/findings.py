@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -14,6 +14,7 @@ from onnxunlearn.judge.concept_targets import concept_verdict
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.place_targets import place_verdict
 from onnxunlearn.judge.references import folded, over_forgotten
 from onnxunlearn.judge.row import MODELS, Examiner, Row
 from onnxunlearn.judge.target import Status, Target, met, summary
@@ -51,6 +52,11 @@ class Findings:
 
     def __post_init__(self) -> None:
         freeze(self, "accuracies", "about", "shared")
+
+    @property
+    def at_places(self) -> bool:
+        """Whether classes are said at places, of which the samples are some."""
+        return "places" in self.about
 
     @property
     def met(self) -> bool:
@@ -133,7 +139,7 @@ def judge(
         labels=labelled,
         accuracies=evidence.accuracies,
         rows=shown,
-        targets=(verdict if shared is None else concept_verdict)(evidence, shown, max_retain_drop),
+        targets=_verdict(evidence)(evidence, shown, max_retain_drop),
         notes=(*evidence.notes, *over_forgotten(shown), *notes),
         about=about or {},
         shared=shared,
@@ -154,6 +160,12 @@ def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: li
         log.warning("%s; it is left out", error)
         notes.append(f"{error}; it is left out")
         return []
+
+
+def _verdict(evidence: Evidence) -> Callable[[Evidence, Sequence[Row], float], tuple[Target, ...]]:
+    if evidence.placed is not None:
+        return place_verdict
+    return verdict if evidence.probes.shared is None else concept_verdict
 
 
 def _shared(evidence: Evidence) -> dict[str, Any] | None:

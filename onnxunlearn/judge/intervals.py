@@ -14,6 +14,8 @@ CONFIDENCE = 0.95
 #: beyond this many samples nobody is told to go
 _MOST = 10_000_000
 _RESAMPLES = 1000
+#: of the draws so many have to give a number: of a rare class some hold no sample
+_KNOWN = 0.5
 
 
 @dataclass(frozen=True)
@@ -109,7 +111,7 @@ def resampled(
     statistic: Callable[[np.ndarray], float], count: int, seed: int, confidence: float = CONFIDENCE
 ) -> Measured:
     """A statistic of how often each of `count` samples is taken (int [count]; ones: as measured), with bounds
-    by drawing samples anew, with replacement.
+    by drawing samples anew, with replacement. What gives no number in half of the draws is not known.
 
     The bounds lie on the other side of the figure than what was drawn does ("basic" bootstrap), as a figure
     that few samples push up is pushed up again by drawing from these. Source: Davison and Hinkley, "Bootstrap
@@ -121,9 +123,10 @@ def resampled(
     rng = np.random.default_rng(seed)
     times = int(np.clip(_RESAMPLES * 20_000 // count, 100, _RESAMPLES))
     drawn = [statistic(np.bincount(rng.integers(count, size=count), minlength=count)) for _ in range(times)]
-    if not np.isfinite([value, *drawn]).all():
+    known = [each for each in drawn if math.isfinite(each)]
+    if not math.isfinite(value) or len(known) < _KNOWN * times:
         return Measured(None, samples=count)
-    far, near = np.quantile(drawn, [confidence, 1 - confidence])
+    far, near = np.quantile(known, [confidence, 1 - confidence])
 
     def widened(more: float) -> tuple[float, float]:
         return value - (far - value) / math.sqrt(more), value + (value - near) / math.sqrt(more)

@@ -22,6 +22,8 @@ BROUGHT_BACK = "brought back by "
 CONCEPT = "concept "
 #: the name of the row on inputs of no known class
 UNNAMED = "unnamed"
+#: how names of rows begin that are about what is said at places
+PLACES = "places "
 #: how names of rows begin that are about another output, before its own name
 AGREEMENT, DRIFT = "agreement of output ", "drift of output "
 

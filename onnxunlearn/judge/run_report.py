@@ -17,7 +17,7 @@ _GIVEN = "the labels given"
 #: what a run's report may hold of what was asked
 _OPTIONS = {
     *("method", "parameters", "composite", "task", "max_retain_drop", "output_name", "preprocess"),
-    *("batch_size", "seed", "input_shapes", "as_they_are"),
+    *("batch_size", "seed", "input_shapes", "as_they_are", "head"),
 }
 
 
@@ -44,7 +44,8 @@ class RunReport:
     name, as `unlearn` takes them, but for what comes from files. shapes: as --input-shapes takes them.
     composite, preprocess: as they were given, files by their name. probes: where they came from, see
     `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`.
-    of_samples: whether no class was to be forgotten but what samples share; forget is empty then."""
+    of_samples: whether no class was to be forgotten but what samples share; forget is empty then. of_places:
+    whether classes are said at places."""
 
     original: Digests
     edited: Digests
@@ -60,9 +61,15 @@ class RunReport:
     rows: tuple[Mapping[str, Any], ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
     of_samples: bool = False
+    of_places: bool = False
 
     def about_classes(self, what: str) -> None:
-        """Raises InputError where what samples share was to be forgotten. what: that this does not do."""
+        """Raises InputError where what samples share was to be forgotten, or classes are said at places.
+        what: that this does not do."""
+        if self.of_places:
+            raise InputError(
+                f"{what}: the run was about classes at places, which this does not cover; use run or audit"
+            )
         if self.of_samples:
             raise InputError(
                 f"{what}: the run was about what samples share, of which a report holds no files; use run or "
@@ -119,4 +126,5 @@ def _read(report: Mapping[str, Any]) -> RunReport:
         tuple(dict(row) for row in report["rows"]),
         {str(name): str(version) for name, version in report["versions"].items()},
         bool(forget.get("samples")),
+        "places" in report,
     )

@@ -11,6 +11,7 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features, head_of
+from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes, each, is_unread, lazily
@@ -25,7 +26,8 @@ class Subject:
     """A model and how to run it; it is run when something is asked for, once for each set of probes.
 
     hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
-    differs in the head alone, so that the features are the same.
+    differs in the head alone, so that the features are the same. whole: the file's model, where `model` is a
+    view of it (`graph.places`).
     """
 
     model: Model
@@ -34,6 +36,7 @@ class Subject:
     batch_size: int
     hide: Callable[[np.ndarray], np.ndarray] | None = None
     body: "Subject | None" = None
+    whole: Whole | None = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 

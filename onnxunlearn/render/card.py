@@ -30,7 +30,8 @@ def _lines(findings: Findings) -> Iterator[str]:
     yield f"## Unlearning: {name}\n"
     yield f"**{_text(headline(findings))}**\n"
     yield "### What was asked\n"
-    yield f"That {_text(before.name)} forgets {name} ({_text(findings.task)} classification).\n"
+    kind = findings.task if findings.at_places else f"{findings.task} classification"
+    yield f"That {_text(before.name)} forgets {name} ({_text(kind)}).\n"
     yield "### What was done\n"
     yield f"{_text(notes(findings))}\n"
     yield from _listed(changes(findings))
@@ -45,7 +46,7 @@ def _lines(findings: Findings) -> Iterator[str]:
     yield from _listed(limits(findings))
     if findings.about.get("kind") == "run":
         yield "### To check it\n"
-        yield from _commands(before, after)
+        yield from _commands(before, after, again=not findings.at_places)
 
 
 def _files(before: File, after: File) -> Iterator[Sequence[str]]:
@@ -78,10 +79,12 @@ def _figures(table: Table) -> Iterator[str]:
     yield from _listed(table.notes)
 
 
-def _commands(before: File, after: File) -> Iterator[str]:
+def _commands(before: File, after: File, *, again: bool) -> Iterator[str]:
     yield "With onnxunlearn, the original and the report:\n"
     yield f"    onnxunlearn verify {_word(after.name)} --original {_word(before.name)} --report REPORT.json"
-    yield f"    onnxunlearn replay REPORT.json --model {_word(before.name)} --data PROBES\n"
+    if again:
+        yield f"    onnxunlearn replay REPORT.json --model {_word(before.name)} --data PROBES"
+    yield ""
 
 
 def _table(title: str, heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

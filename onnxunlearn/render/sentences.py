@@ -8,6 +8,7 @@ from markupsafe import Markup
 from onnxunlearn.judge import Findings, Measured, Row, Target
 from onnxunlearn.judge.target import Status
 from onnxunlearn.render.concept_sentences import concept_dangers, concept_sentences, concept_tradeoffs
+from onnxunlearn.render.place_sentences import place_dangers, place_sentences, place_tradeoffs
 from onnxunlearn.render.words import about, bounds, count, forgotten, isolated, many, shortened
 
 #: classes that samples went to, and a sentence names
@@ -29,6 +30,13 @@ _PLAINLY = {
     "worst-group accuracy": "that no group of samples is worse off",
     "clean accuracy lost": "that samples without it are still recognised",
     "relearned attack success": "that the trigger comes back no sooner than in a model that never knew it",
+    "recall of the class": "that the class is no longer found anywhere",
+    "IoU of the class": "that nothing is marked as the class any more",
+    "F1 of the class": "that nothing is tagged as the class any more",
+    "mean IoU lost": "that the other classes are marked as before",
+    "mean F1 lost": "that the other classes are tagged as before",
+    "its places given another class": "that its places come back as other classes no more often than in a "
+    "model that never saw it",
     "forget accuracy": "that the class is no longer recognised",
     "retain accuracy lost": "that the other classes are still recognised",
     "worst retained class": "that no single one of the other classes suffers",
@@ -81,12 +89,16 @@ def sentences(findings: Findings) -> list[Markup]:
     """What was found, a sentence or two on each matter."""
     if findings.shared is not None:
         return concept_sentences(findings)
+    if findings.at_places:
+        return place_sentences(findings)
     parts = (_made, _forgotten, _others, _relearned, _strongest, _training, _destinations)
     return [sentence for part in parts for sentence in part(findings)]
 
 
 def tradeoffs(findings: Findings) -> list[Markup]:
     """What forgetting cost."""
+    if findings.at_places:
+        return place_tradeoffs(findings)
     return list(_others(findings)) if findings.shared is None else concept_tradeoffs(findings)
 
 
@@ -94,6 +106,8 @@ def dangers(findings: Findings) -> list[Markup]:
     """What someone could bring back, or tell of the training data."""
     if findings.shared is not None:
         return concept_dangers(findings)
+    if findings.at_places:
+        return place_dangers(findings)
     return [sentence for part in (_relearned, _strongest, _training) for sentence in part(findings)]
 
 

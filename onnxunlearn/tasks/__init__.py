@@ -12,12 +12,14 @@ from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_
 from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
+from onnxunlearn.tasks.places import AtPlaces
 from onnxunlearn.tasks.probabilities import probabilities
 from onnxunlearn.tasks.single_label import SingleLabel, measure
 
 __all__ = [
     "AUTO",
     "Answers",
+    "AtPlaces",
     "Concept",
     "Figures",
     "MultiLabel",

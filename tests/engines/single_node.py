@@ -179,6 +179,8 @@ LAYOUT = [
     *_many("Gather", [X, np.array([1, 0], np.int32)], 13),
     *_many("GatherElements", [X, PLACES], 11, 13, axis=1),
     *_many("GatherElements", [_f(100, 2), PLACES[0, 0, :, :2]], 13),
+    *_many("GatherND", [X, PLACES[:, :, 0, :2] % 2], 11, 13),
+    *_many("GatherND", [X, PLACES[:, :, 0, :1]], 13, batch_dims=1),
     *_many("ScatterElements", [X, DISTINCT - 3, POSITIVE], 11, 13, 16, 18, axis=1),
     *[
         Case("ScatterElements", [X, PLACES, POSITIVE], {"axis": 1, "reduction": how}, 18)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.engines.batching import Feeds, count_of
+from onnxunlearn.graph.places import PLACE
 from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.erase.stand_ins import stand_ins
@@ -127,6 +128,8 @@ def record_boundary(
     forget = bench.probes.select(own)
     count = int(others.sum())
     images, sequences = (any(map(kind, bench.probes.feeds.values())) for kind in (is_image, is_sequence))
+    if PLACE in bench.probes.feeds:  # moved, another thing would be there
+        images = sequences = False
     size = sum(value[:1].nbytes for value in entered.values())
     copies = _copies(bench, tail, size, len(forget), count, variants) if images or sequences else 1
     forgets: list[Feeds] = [{n: v[own] for n, v in entered.items()}]

@@ -1,0 +1,26 @@
+"""Class scores at places: a class is said of each pixel, token, anchor or query.
+
+PlaceScores    which tensors hold the scores, of how many classes, and how they are read
+read_head      those that a file says
+find_places    those of a segmenter or a tagger
+at_places      the model as one of single samples: an input and a place in it
+
+May import errors, graph and text.
+"""
+
+from onnxunlearn.graph.places.head_file import read_head
+from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
+from onnxunlearn.graph.places.scores import Columns, PlaceScores
+from onnxunlearn.graph.places.view import PLACE, SCORES, PlaceView, at_places
+
+__all__ = [
+    "HEAD_FILE",
+    "PLACE",
+    "SCORES",
+    "Columns",
+    "PlaceScores",
+    "PlaceView",
+    "at_places",
+    "find_places",
+    "read_head",
+]

@@ -1,0 +1,182 @@
+"""Find where a model says classes at places: from its outputs back to the layer that makes the scores."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph.layers import Layer, find_layers
+from onnxunlearn.graph.node import Node
+from onnxunlearn.graph.places.scores import Normaliser, PlaceScores
+from onnxunlearn.graph.tensors import FLOATS
+from onnxunlearn.graph.view import Model
+
+#: passed on the way back from the output, which they leave as it is
+_PASSED = frozenset({"Identity", "Cast", "Dropout"})
+_ENLARGE = frozenset({"Resize", "Upsample"})
+_NORMALISE: dict[str, Normaliser] = {"Softmax": "Softmax", "LogSoftmax": "Softmax", "Sigmoid": "Sigmoid"}
+#: what a user can say where nothing can be told
+HEAD_FILE = "say what it says where with --head FILE (docs/tasks.md)"
+
+
+def find_places(model: Model, output_name: str | None = None) -> PlaceScores | None:
+    """The class scores at places of a segmenter or a tagger; None where no output holds any.
+
+    model: in plain float ops. output_name: the output that is meant. Raises InputError if more than one could
+    be meant and none was named, or if what is named is none of the model's.
+    """
+    outputs = [output.name for output in model.graph.output]
+    if output_name is not None and output_name not in outputs:
+        raise InputError(f"no output {output_name!r}; the model has: {', '.join(outputs)}")
+    layers = {layer.output: layer for layer in find_layers(model)}
+    asked = outputs if output_name is None else [output_name]
+    found = [each for name in asked if (each := _traced(model, layers, name)) is not None]
+    if not found:
+        return None
+    first, *others = found
+    if any(other.scores != first.scores for other in others):
+        names = ", ".join(name for each in found for name in each.outputs)
+        raise InputError(
+            f"several outputs could hold class scores at places: {names}; choose one with --output-name"
+        )
+    return next((each for each in found if not each.decided), first)
+
+
+@dataclass
+class _Way:
+    """What was met on the way from an output to the scores, the output first."""
+
+    nodes: list[Node] = field(default_factory=list)
+    enlarged: bool = False
+
+
+def _traced(model: Model, layers: dict[str, Layer], output: str) -> PlaceScores | None:
+    kind = model.element_types.get(output, 0)
+    way = _Way()
+    name = output
+    while name not in layers:
+        node = model.producer.get(name)
+        inner = [] if node is None else [n for n in node.inputs if n in model.activations]
+        followed = node is not None and _is_followed(model, node) and node.inputs[0] in inner
+        if node is None or not followed:
+            return None
+        way.nodes.append(node)
+        name = node.inputs[0]
+    head = layers[name]
+    if _passes_each_class_by_itself(model, head) and head.input not in {i.name for i in model.inputs}:
+        way.nodes.append(head.node)  # it enlarges, class by class: the scores are before it
+        before = _traced_on(model, layers, head.input, way)
+        if before is not None:
+            name, head = before
+    return _described(model, name, head, output, way, decided=kind not in FLOATS)
+
+
+def _traced_on(model: Model, layers: dict[str, Layer], name: str, way: _Way) -> tuple[str, Layer] | None:
+    while name not in layers:
+        node = model.producer.get(name)
+        if node is None or node.kind not in _PASSED:
+            return None
+        way.nodes.append(node)
+        name = node.inputs[0]
+    return name, layers[name]
+
+
+def _is_followed(model: Model, node: Node) -> bool:
+    if node.kind in {"Squeeze", "ArgMax", "Transpose"} or node.kind in _PASSED:
+        return True
+    return node.kind in _ENLARGE or node.kind in _NORMALISE
+
+
+def _passes_each_class_by_itself(model: Model, layer: Layer) -> bool:
+    """Whether it is a ConvTranspose that makes a map larger and mixes no classes."""
+    if layer.node.kind != "ConvTranspose":
+        return False
+    weight = model.constant(layer.node.inputs[1])
+    if weight is None:
+        return False
+    group = int(layer.node.attribute("group", 1))
+    if group == len(weight) and weight.shape[1] == 1:
+        return True
+    square = weight.shape[0] == weight.shape[1] and group == 1
+    return square and not weight[~np.eye(len(weight), dtype=bool)].any()
+
+
+def _described(
+    model: Model, scores: str, head: Layer, output: str, way: _Way, *, decided: bool
+) -> PlaceScores | None:
+    rank = _rank(model, scores, head)
+    if rank is None or rank < 3 or head.neurons < 2:
+        return None
+    axis = head.axis % rank
+    axes = tuple(a for a in range(1, rank) if a != axis)
+    if _is_one_place(model, scores, axes) or (head.dense and rank != 3):
+        return None
+    found = PlaceScores(
+        task="tagging" if rank == 3 else "segmentation",
+        scores=(scores,),
+        class_axis=axis,
+        place_axes=axes,
+        classes=head.neurons,
+        normaliser=None,
+        outputs=(output,),
+        heads=(head.name,),
+    )
+    return _forward(found, rank, list(reversed(way.nodes)), decided)
+
+
+def _forward(found: PlaceScores, rank: int, nodes: Sequence[Node], decided: bool) -> PlaceScores | None:
+    """With what stands between the scores and the output; None where that is not of a kind that is known."""
+    axis: int | None = found.class_axis
+    order = [0, *found.place_axes]  # axes of the scores, in the order in which the output has them
+    order.insert(found.class_axis, found.class_axis)
+    behind: list[str] = []
+    normaliser: Normaliser | None = None
+    chosen = False
+    for node in nodes:
+        if node.kind in _NORMALISE:
+            given = node.attribute("axis", 1 if node.opset < 13 else -1)
+            if node.kind != "Sigmoid" and (axis is None or int(given) % len(order) != axis):
+                return None
+            normaliser = _NORMALISE[node.kind]
+            behind.append(node.kind)
+        elif node.kind == "ArgMax":
+            if axis is None or int(node.attribute("axis", 0)) % len(order) != axis:
+                return None
+            chosen = True
+            behind.append("ArgMax")
+            if not int(node.attribute("keepdims", 1)):
+                order.pop(axis)
+                axis = None
+        elif node.kind == "Transpose":
+            perm = node.attribute("perm") or list(reversed(range(len(order))))
+            order = [order[p] for p in perm]
+            axis = None if axis is None else perm.index(axis)
+        elif node.kind == "Squeeze" and chosen and axis is not None:
+            order.pop(axis)
+            axis = None
+        elif node.kind in _ENLARGE or node.kind == "ConvTranspose":
+            behind.append("enlarged")
+        elif node.kind not in _PASSED:
+            return None
+    if decided and not chosen:
+        return None
+    places = [a for a in order if a not in (0, found.class_axis)]
+    if order[0] != 0 or places != list(found.place_axes):
+        return None
+    return replace(
+        found, normaliser=normaliser, output_axis=axis, decided=chosen, behind=tuple(dict.fromkeys(behind))
+    )
+
+
+def _rank(model: Model, scores: str, head: Layer) -> int | None:
+    shape = model.shapes.get(scores)
+    if shape is not None:
+        return len(shape)
+    return None if head.dense else len(head.weight.shape)
+
+
+def _is_one_place(model: Model, scores: str, axes: tuple[int, ...]) -> bool:
+    """Whether a sample has but one, as a classifier's scores that kept their space."""
+    shape = model.shapes.get(scores)
+    return shape is not None and all(shape[a] == 1 for a in axes)

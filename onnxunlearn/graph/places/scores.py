@@ -1,0 +1,59 @@
+"""Where a model says classes at places: pixels, tokens, anchors, queries."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+Kind = Literal["segmentation", "tagging", "detection"]
+Normaliser = Literal["Softmax", "Sigmoid"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """A part of what a model says at a place: a tensor, and which of its columns along the class axis; None:
+    all of them."""
+
+    tensor: str
+    columns: tuple[int, ...] | None = None
+
+
+@dataclass(frozen=True)
+class PlaceScores:
+    """Tensors that hold a score of every class at every place.
+
+    task: what the places are of: pixels (segmentation), tokens (tagging), boxes (detection). scores: tensors
+    before the normaliser, [N, …], one for each head (of a detector one a scale). class_axis, place_axes: of
+    these tensors. classes: how many, the background's column counted. normaliser: what stands behind the
+    scores; None: the scores are taken as they are. background: the column that says "nothing here"; None
+    where there is none. heads: names of the layers that make the scores, as `Layer.name` has them, one or
+    more for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class
+    axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness,
+    boxes: what else is said at the same places. output_axis: that of the classes in the output; None where it
+    has none. decided: whether the output names the class alone (ArgMax). behind: what stands between the
+    scores and the output, in words.
+    """
+
+    task: Kind
+    scores: tuple[str, ...]
+    class_axis: int
+    place_axes: tuple[int, ...]
+    classes: int
+    normaliser: Normaliser | None
+    outputs: tuple[str, ...]
+    background: int | None = None
+    heads: tuple[str, ...] = ()
+    columns: tuple[tuple[int, ...], ...] = ()
+    objectness: tuple[Columns, ...] = ()
+    boxes: tuple[Columns, ...] = ()
+    output_axis: int | None = None
+    decided: bool = False
+    behind: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def independent(self) -> bool:
+        """Whether each class decides for itself."""
+        return self.normaliser == "Sigmoid"
+
+    @property
+    def objects(self) -> tuple[int, ...]:
+        """The columns that are classes of things, the background left out."""
+        return tuple(c for c in range(self.classes) if c != self.background)

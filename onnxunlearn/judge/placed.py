@@ -1,0 +1,169 @@
+"""What models say at every place of the inputs that judge, held against what is there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.graph import Model
+from onnxunlearn.graph.places import PlaceScores
+from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled, share
+from onnxunlearn.judge.running import session_of
+
+
+class Whole(NamedTuple):
+    """A model as it is in its file, of which another is a view, and where it says classes."""
+
+    model: Model
+    found: PlaceScores
+
+
+def decided_maps(
+    model: Model, found: PlaceScores, engine: Engine, feeds: Feeds, size: int, hide: Sequence[int] = ()
+) -> np.ndarray:
+    """The class that a model gives each place of its output, int16 [N, *map].
+
+    The file is run as it is, whatever it is written in. hide: classes that are not given, where the output
+    holds scores.
+    """
+    output = found.outputs[0]
+    session = session_of(model, [output], engine, whole=True)
+    parts = []
+    for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
+        said = session.run(batch.feeds, [output])[output][: batch.count]
+        parts.append(_decided(said, found, hide))
+    return np.concatenate(parts)
+
+
+def _decided(said: np.ndarray, found: PlaceScores, hide: Sequence[int]) -> np.ndarray:
+    if found.decided:
+        return np.asarray(said if found.output_axis is None else said.squeeze(found.output_axis), np.int16)
+    assert found.output_axis is not None
+    scores = np.moveaxis(said, found.output_axis, 1)
+    if hide:
+        scores = scores.astype(np.float32)
+        scores[:, list(hide)] = -np.inf
+    return np.asarray(scores.argmax(axis=1), np.int16)
+
+
+@dataclass(frozen=True, eq=False)
+class Counted:
+    """Places in each input, int [N, classes]. both: of the class and given it. found: given it. there: of the
+    class. Of places that are to be forgotten no retained class counts what it was given; gone: of these, by
+    the class that they were given."""
+
+    both: np.ndarray
+    found: np.ndarray
+    there: np.ndarray
+    gone: np.ndarray
+
+    @classmethod
+    def of(cls, decided: np.ndarray, truth: np.ndarray, forget: Sequence[int], classes: int) -> "Counted":
+        rows = [_counts(d[t >= 0], t[t >= 0], forget, classes) for d, t in zip(decided, truth, strict=True)]
+        return cls(*(np.stack(part) for part in zip(*rows, strict=True)))
+
+
+def _counts(
+    decided: np.ndarray, truth: np.ndarray, forget: Sequence[int], classes: int
+) -> tuple[np.ndarray, ...]:
+    def by_class(values: np.ndarray) -> np.ndarray:
+        return np.bincount(values, minlength=classes)[:classes]
+
+    own = np.isin(truth, forget)
+    found = by_class(decided[~own])
+    found[list(forget)] += by_class(decided[own])[list(forget)]
+    return by_class(truth[decided == truth]), found, by_class(truth), by_class(decided[own])
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """found: where classes are said. truth: what is where in the inputs that judge, int [N, *map], below 0
+    where it is not known. maps: by model what it says there. background: the class that is none of a thing.
+    """
+
+    found: PlaceScores
+    forget: tuple[int, ...]
+    truth: np.ndarray
+    maps: Mapping[str, np.ndarray]
+    background: int | None
+    seed: int = 0
+
+    @cached_property
+    def counted(self) -> dict[str, Counted]:
+        """By model."""
+        return {
+            name: Counted.of(decided, self.truth, self.forget, self.found.classes)
+            for name, decided in self.maps.items()
+        }
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """How many inputs judge, with how many places of which it is known what is there."""
+        return {"inputs": len(self.truth), "places": int((self.truth >= 0).sum())}
+
+    @property
+    def score(self) -> str:
+        """What classes are scored by."""
+        return "F1" if self.found.task == "tagging" else "IoU"
+
+    @property
+    def things(self) -> list[int]:
+        """Retained classes that are no background."""
+        return [c for c in range(self.found.classes) if c not in (*self.forget, self.background)]
+
+    @cached_property
+    def present(self) -> list[int]:
+        """The retained classes that are there somewhere."""
+        there = self.counted["original"].there.sum(axis=0)
+        return [c for c in range(self.found.classes) if there[c] and c not in self.forget]
+
+    def measured(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
+        """A figure with its bounds: whole inputs are drawn anew, as their places are alike."""
+        return resampled(statistic, len(self.truth), self.seed, confidence)
+
+    def found_in(self, statistic: Callable[[np.ndarray], float]) -> Measured:
+        """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
+        finds nothing either: then it may be in as many inputs as none of those that show them tells."""
+        measured = self.measured(statistic)
+        if measured.value != 0:
+            return measured
+        showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)
+        return share(0, int(showing.sum()))
+
+    def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> float:
+        """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where
+        none is.
+        times: how often each input counts."""
+        counted = self.counted[name]
+        both, found, there = (
+            times @ part[:, list(classes)] for part in (counted.both, counted.found, counted.there)
+        )
+        known = there > 0
+        if not known.any():
+            return float("nan")
+        both, found, there = both[known], found[known], there[known]
+        if self.score == "F1":
+            return 100 * float(np.mean(2 * both / (found + there)))
+        return 100 * float(np.mean(both / (found + there - both)))
+
+    def recall(self, name: str, times: np.ndarray) -> float:
+        """Of the places of the classes to forget those that are still given their class, in percent."""
+        counted, own = self.counted[name], list(self.forget)
+        there = float((times @ counted.there[:, own]).sum())
+        return 100 * float((times @ counted.both[:, own]).sum()) / there if there else float("nan")
+
+    def absorbed(self, name: str, times: np.ndarray) -> float:
+        """Those that are given another class, of things, in percent."""
+        counted = self.counted[name]
+        there = float((times @ counted.there[:, list(self.forget)]).sum())
+        return 100 * float((times @ counted.gone[:, self.things]).sum()) / there if there else float("nan")
+
+    def kept_background(self, name: str, times: np.ndarray) -> float:
+        """Of the background's places those that are still said to be background, in percent."""
+        counted, c = self.counted[name], self.background
+        there = float((times @ counted.there)[c])
+        return 100 * float((times @ counted.both)[c]) / there if there else float("nan")

@@ -1,0 +1,69 @@
+"""An audit where classes are said at places: the same attacks at places drawn, and figures at all of them."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from onnxunlearn import judge
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Logits, Model, Snapshot
+from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.judge.report import about_audit
+from onnxunlearn.probes import Probes, Source
+
+#: attacks that ask features alone, which are those of the place
+ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
+
+
+def audit_places(
+    inquiry: Inquiry,
+    models: Mapping[str, Model],
+    files: Mapping[str, Snapshot],
+    data: Source | None,
+    attacks: Sequence[str] | None,
+    *,
+    by_layer: bool,
+    doubts: Callable[[Probes], Sequence[str]],
+) -> judge.Findings:
+    """`examine` for such models. models: all but the original. attacks: those to ask, of ATTACKS.
+    doubts: what is odd about the edited model.
+
+    Raises InputError for bad input, and for other attacks.
+    """
+    placing, chosen = inquiry.placing, inquiry.options
+    assert placing is not None
+    if other := sorted(set(attacks or ()) - ATTACKS):
+        raise InputError(
+            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(ATTACKS))}"
+        )
+    each = {name: inquiry.placing_of(model, name) for name, model in models.items()}
+    chosen.progress("running the models")
+    original, labels = inquiry.original, inquiry.labels
+    scenes = placing.read(data, inquiry.model, labels, original, chosen.preprocess)
+    scenes, copies = placing.distinct(scenes, inquiry.forget, labels)
+    probes = placing.drawn(scenes, inquiry.forget, chosen.seed, inquiry.engine, judge=True)
+    inquiry.check_placed(probes, given=scenes.given)
+    mask, said = inquiry.mask(probes)
+    subjects = {n: p.subject(models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
+    subjects = {**subjects, "original": original, "mask": mask}
+    judge.ask_together(list(subjects.values()), probes)
+    placed = inquiry.placed(subjects, scenes)
+    evidence = judge.Evidence(
+        inquiry.task(probes),
+        subjects,
+        probes,
+        probes,
+        labels=labels,
+        thorough=by_layer or attacks is not None,
+        attacks=ATTACKS if attacks is None else frozenset(attacks),
+        compared=True,
+        seed=chosen.seed,
+        copies=copies,
+        notes=(placing.background_note(labels, scenes), *said),
+        placed=placed,
+        progress=chosen.progress,
+    )
+    logits: dict[str, Logits] = {"original": placing.reported}
+    logits |= {name: one.reported for name, one in each.items()}
+    about = about_audit(files, logits, labels, {"judging": probes.origin}, doubts(probes))
+    about |= inquiry.about_places(placed)
+    by = "given" if scenes.given else "from the original"
+    return judge.judge(evidence, chosen.max_retain_drop, by, about)

@@ -1,0 +1,258 @@
+"""Where a request begins that is about classes at places: which tensor says them, and places drawn."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.engines import Engine
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Logits, Model, every_logits, expose, find_scores
+from onnxunlearn.graph.places import (
+    HEAD_FILE,
+    PlaceScores,
+    PlaceView,
+    at_places,
+    find_places,
+    read_head,
+)
+from onnxunlearn.judge import Placed, Subject, Whole, decided_maps
+from onnxunlearn.lowering import lower
+from onnxunlearn.probes import Labels, Probes, Source, copy_groups, one_of_each, split_mask
+from onnxunlearn.probes.places import Scenes, draw, read_scenes, to_grid
+from onnxunlearn.probes.preprocess_file import Preprocessing
+
+#: places that choose and that judge, at most; and of those of a class in an input so many, by whether it is
+#: to be forgotten
+_CHOOSE, _JUDGE = 1600, 3000
+_EACH = {True: 6, False: 2}
+#: what a class is called that is none of a thing
+_NOTHING = frozenset(
+    {"background", "ground", "backgrounds", "_background_", "__background__", "o", "none", "void"}
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Placing:
+    """found: where the model says classes. view: it as one of single samples."""
+
+    found: PlaceScores
+    view: PlaceView
+
+    @classmethod
+    def of(
+        cls, seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
+    ) -> "Placing | None":
+        """As `places_of`. Raises InputError where each class decides for itself, UnsupportedError where no
+        view can be made."""
+        found = places_of(seen, output_name, head)
+        if found is None:
+            return None
+        if found.independent:
+            raise InputError(
+                f"output {found.outputs[0]!r}: {found.task} in which each class decides for itself (Sigmoid) "
+                "is not covered yet; the largest score has to win"
+            )
+        return cls(found, at_places(seen, found))
+
+    def like(self, other: "Placing | None", where: str) -> "Placing":
+        """The other one. Raises InputError unless it says as many classes at places."""
+        if other is None:
+            raise InputError(
+                f"{where}: gives a class to a whole input, the original one to each of its places"
+            )
+        if other.found.classes != self.found.classes:
+            raise InputError(
+                f"{where}: has {other.found.classes} classes, the original {self.found.classes}; give models "
+                "with the same classes (a reference keeps an output for the class it never saw)"
+            )
+        return other
+
+    def again(self, model: Model) -> "Placing":
+        """The same of the same model with other weights."""
+        return Placing(self.found, at_places(lower(model), self.found))
+
+    def subject(self, model: Model, engine: Engine, size: int) -> Subject:
+        """A model under examination. model: as it is in its file."""
+        return Subject(self.view.model, self.view.logits, engine, size, whole=Whole(model, self.found))
+
+    @property
+    def reported(self) -> Logits:
+        """As reports name them: tensors of the file."""
+        found = self.found
+        return Logits(found.scores[0], found.outputs[0], found.classes, found.normaliser)
+
+    def to_json(self, background: int | None) -> dict[str, Any]:
+        """For reports."""
+        found = self.found
+        return {
+            "task": found.task,
+            "scores": list(found.scores),
+            "class_axis": found.class_axis,
+            "place_axes": list(found.place_axes),
+            "normaliser": found.normaliser,
+            "heads": list(found.heads),
+            "background": background,
+        }
+
+    def read(
+        self,
+        source: Source | None,
+        model: Model,
+        labels: Labels,
+        subject: Subject,
+        preprocess: Preprocessing | None,
+    ) -> Scenes:
+        """Inputs, and what is where in them: as they say, else as the model does. subject: the original.
+        Raises InputError for what does not fit, and where there are none."""
+        if source is None:
+            raise InputError(
+                f"{self.found.task}: needs inputs; give some with --data (images or arrays, masks too if "
+                "there are)"
+            )
+        scenes = read_scenes(source, model, labels, preprocess)
+        return scenes.said(maps_of(subject, scenes))
+
+    def parts(
+        self, scenes: Scenes, forget: tuple[int, ...], seed: int, labels: Labels
+    ) -> tuple[Scenes, Scenes, int]:
+        """Those that choose, and those that judge: whole inputs; and how many are copies of others. Raises
+        InputError unless both show each class."""
+        sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
+        groups = copy_groups(sides)
+        judging = split_mask(sides, seed, groups)
+        alone = one_of_each(sides, groups)
+        choosing, judged = scenes.select(~judging), scenes.select(judging & alone)
+        for c in forget:
+            if not (choosing.showing((c,)).any() and judged.showing((c,)).any()):
+                count = int(scenes.showing((c,)).sum())
+                raise InputError(
+                    f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}; at least 2 that differ "
+                    "are needed, one to choose by and one to judge"
+                )
+        return choosing, judged, len(groups) - len(np.unique(groups))
+
+    def distinct(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> tuple[Scenes, int]:
+        """Without copies of others, and how many these are. Raises InputError where a class to forget is
+        nowhere."""
+        for c in forget:
+            if not scenes.showing((c,)).any():
+                raise InputError(
+                    f"{scenes.probes.source}: shows {labels.shown(c)} nowhere; give inputs that do"
+                )
+        sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
+        once = one_of_each(sides, copy_groups(sides))
+        return scenes.select(once), int((~once).sum())
+
+    def drawn(
+        self, scenes: Scenes, forget: tuple[int, ...], seed: int, engine: Engine, *, judge: bool
+    ) -> Probes:
+        """Places of these inputs as samples. Raises InputError where none is of a class to forget."""
+        assert scenes.truth is not None
+        grid = self._grid(scenes, engine)
+        found = draw(
+            scenes,
+            to_grid(scenes.truth, grid),
+            self.view.margin,
+            forget,
+            _JUDGE if judge else _CHOOSE,
+            seed,
+            _EACH,
+        )
+        if not len(found) or not found.are(forget).any():
+            raise InputError(
+                f"{scenes.probes.source}: no place of the class is clear of the border and of other classes; "
+                "give more inputs that show it"
+            )
+        return found
+
+    def _grid(self, scenes: Scenes, engine: Engine) -> tuple[int, ...]:
+        """How many places the view has of these inputs, by axis."""
+        model = self._origin
+        size = model.batch_size or 1
+        feeds = {n: np.resize(v[:1], (size, *v.shape[1:])) for n, v in scenes.probes.feeds.items()}
+        session = engine.session(expose(model, [self.view.grid]), model.folder)
+        shape = session.run(feeds)[self.view.grid].shape
+        return tuple(shape[a] for a in self.view.axes)
+
+    @property
+    def _origin(self) -> Model:
+        return self.view.whole
+
+    def background_note(self, labels: Labels, scenes: Scenes) -> str:
+        """What is taken for none of a thing, in words."""
+        c = self.background(labels, scenes)
+        if c is None:
+            return "no class is taken for background: what is not found is given another class"
+        return f"{labels.shown(c)} is taken for background"
+
+    def background(self, labels: Labels, scenes: Scenes) -> int | None:
+        """The class that is none of a thing: said or called so, or the first if it is nearly everywhere."""
+        if self.found.background is not None:
+            return self.found.background
+        named = [c for c in range(self.found.classes) if labels and labels[c].strip().lower() in _NOTHING]
+        if named:
+            return named[0]
+        assert scenes.truth is not None
+        first = (scenes.truth == 0).reshape(len(scenes), -1).any(axis=1).mean()
+        counts = scenes.counts(self.found.classes)
+        return 0 if not labels and counts.argmax() == 0 and first > 0.9 else None
+
+
+def places_of(
+    seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
+) -> PlaceScores | None:
+    """Where a model says classes at places; None for what says none there, as a classifier.
+
+    seen: in plain float ops. head: a file that says it, see `graph.places.read_head`. Raises InputError where
+    neither a classifier nor this can be told.
+    """
+    if head is not None:
+        return read_head(head, seen)
+    try:
+        find_scores(seen, output_name)
+    except InputError as error:
+        found = find_places(seen, output_name)
+        several = found is None and output_name is None and every_logits(seen)
+        if found is None and not several:
+            raise _pointed(seen, error) from None
+        return found
+    return None
+
+
+def maps_of(subject: Subject, scenes: Scenes) -> np.ndarray:
+    """What a model says at all places of its output."""
+    assert subject.whole is not None
+    model, found = subject.whole
+    return decided_maps(model, found, subject.engine, scenes.probes.feeds, subject.batch_size)
+
+
+def placed_by(
+    placing: Placing,
+    subjects: Mapping[str, Subject],
+    scenes: Scenes,
+    forget: tuple[int, ...],
+    background: int | None,
+    seed: int,
+) -> Placed:
+    """What all these models say of the inputs that judge."""
+    assert scenes.truth is not None
+    maps = {}
+    for name, subject in subjects.items():
+        assert subject.whole is not None
+        hidden = forget if subject.hide is not None else ()
+        if hidden and placing.found.decided:
+            continue  # a mask that is no edit, behind an output that holds no scores
+        model, found = subject.whole
+        maps[name] = decided_maps(
+            model, found, subject.engine, scenes.probes.feeds, subject.batch_size, hidden
+        )
+    return Placed(placing.found, forget, scenes.truth, maps, background, seed)
+
+
+def _pointed(seen: Model, error: InputError) -> InputError:
+    """The error, and what could be done about it where a class may be said at places."""
+    ranks = [len(shape) for o in seen.graph.output if (shape := seen.shapes.get(o.name)) is not None]
+    return InputError(f"{error}, or {HEAD_FILE}") if any(rank > 2 for rank in ranks) else error

@@ -1,0 +1,14 @@
+"""Inputs in which something is at places: images with masks, texts with a tag for each token.
+
+Scenes         inputs, and what is where in them
+read_scenes    from arrays, or a folder of images with masks
+draw           of many places some, each with its input: probes for the view of a model (`graph.places`)
+
+May import errors, graph and probes.
+"""
+
+from onnxunlearn.probes.places.draw import draw, to_grid
+from onnxunlearn.probes.places.read import read_scenes
+from onnxunlearn.probes.places.scenes import NOTHING_SAID, Scenes
+
+__all__ = ["NOTHING_SAID", "Scenes", "draw", "read_scenes", "to_grid"]

@@ -1,0 +1,92 @@
+"""Inputs, and what is at each of their places."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.labels import Labels
+from onnxunlearn.probes.probes import Probes
+
+#: in `Scenes.truth`: nobody says what is there
+NOTHING_SAID = -1
+#: what annotations write there: of masks that are bytes, and of tags
+_IGNORED = (255, -100, NOTHING_SAID)
+
+
+@dataclass(frozen=True, eq=False)
+class Scenes:
+    """probes: the inputs, without classes. truth: the class (a column of the scores) at each place, int32
+    [N, *map], NOTHING_SAID where it is not known; None where only the model can say. given: whether the user
+    said it."""
+
+    probes: Probes
+    truth: np.ndarray | None
+    given: bool
+
+    def __len__(self) -> int:
+        return len(self.probes)
+
+    def select(self, which: ArrayLike) -> "Scenes":
+        """Those at these indices, or where a mask holds."""
+        index = np.asarray(which)
+        index = index if index.size else index.astype(np.intp)  # an empty list is float to numpy
+        truth = None if self.truth is None else self.truth[index]
+        return replace(self, probes=self.probes.select(index), truth=truth)
+
+    def said(self, maps: np.ndarray) -> "Scenes":
+        """With what is where: their own, else the maps that a model gives, [N, *map].
+
+        What an attention mask leaves out is no place. Raises InputError where their own maps are of another
+        size.
+        """
+        if self.truth is not None and self.truth.shape != maps.shape:
+            source = self.probes.source
+            own, wanted = (" × ".join(map(str, shape[1:])) for shape in (self.truth.shape, maps.shape))
+            raise InputError(
+                f"{source}: its masks are {own}, the model says {wanted} places; give masks of that size"
+            )
+        truth = np.array(maps if self.truth is None else self.truth, np.int32)
+        for mask in _masks(self.probes.feeds, truth.shape):
+            truth[mask == 0] = NOTHING_SAID
+        return replace(self, truth=truth)
+
+    def counts(self, classes: int) -> np.ndarray:
+        """Places of each class, int [classes]."""
+        assert self.truth is not None
+        return np.bincount(self.truth[self.truth >= 0], minlength=classes)
+
+    def showing(self, classes: tuple[int, ...]) -> np.ndarray:
+        """Which of them show one of these classes somewhere, bool [N]."""
+        assert self.truth is not None
+        return np.asarray(np.isin(self.truth, classes).reshape(len(self), -1).any(axis=1))
+
+
+def as_truth(values: np.ndarray, labels: Labels, source: str) -> np.ndarray:
+    """Maps of class numbers as a user gives them, of the columns, int32. Raises InputError for a number that
+    is no class."""
+    if values.dtype.kind == "f" and (values == np.floor(values)).all():
+        values = values.astype(np.int64)
+    if values.dtype.kind not in "iu":
+        raise InputError(f"{source}: what is where must be class numbers, not {values.dtype}; give integers")
+    numbers = np.unique(values)
+    columns = labels.columns(numbers)
+    ignored = np.isin(numbers, _IGNORED) & (columns < 0)
+    if (unknown := numbers[(columns < 0) & ~ignored]).size:
+        raise InputError(
+            f"{source}: holds the class {int(unknown[0])}, expected {labels.expected}; 255 or -100 where "
+            "nothing is said"
+        )
+    table = np.where(ignored, NOTHING_SAID, columns).astype(np.int32)
+    return np.asarray(table[np.searchsorted(numbers, values)])
+
+
+def _masks(feeds: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> list[np.ndarray]:
+    """Inputs that say which tokens count: named so, 0 or 1."""
+    return [
+        values
+        for name, values in feeds.items()
+        if "mask" in name.lower() and values.shape == shape and np.isin(values, (0, 1)).all()
+    ]

@@ -1,0 +1,89 @@
+"""The verdict in words where a class is said at each of many places."""
+
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from onnxunlearn.judge import Findings, Measured, Row
+from onnxunlearn.judge.row import PLACES
+from onnxunlearn.render.words import about, bounds, count, forgotten
+
+_UNKNOWN = Measured(None)
+
+
+def place_sentences(findings: Findings) -> list[Markup]:
+    """What was found, a sentence or two on each matter."""
+    parts = (_found, _absorbed, _others, _relearned)
+    return [sentence for part in parts for sentence in part(findings)]
+
+
+def place_tradeoffs(findings: Findings) -> list[Markup]:
+    """What forgetting cost."""
+    return list(_others(findings))
+
+
+def place_dangers(findings: Findings) -> list[Markup]:
+    """What someone could bring back."""
+    return list(_relearned(findings))
+
+
+def _found(findings: Findings) -> Iterator[Markup]:
+    before, after = (_of(findings.row(PLACES + "recall"), name) for name in ("original", "edited"))
+    name = forgotten(findings)
+    if before.value is None or after.value is None:
+        yield Markup("Whether the edited model still finds {} was not measured.").format(name)
+        return
+    unseen = "unseen " if findings.about.get("kind") == "run" else ""
+    yield Markup("Of the places of {} in {} {}inputs the original finds {}, the edited model {}{}.").format(
+        name, count(after.samples or 0), unseen, about(before.value), about(after.value), bounds(after)
+    )
+
+
+def _absorbed(findings: Findings) -> Iterator[Markup]:
+    row = findings.row(PLACES + "absorbed")
+    after, mask, reference = (_of(row, name).value for name in ("edited", "mask", "reference"))
+    if after is None:
+        return
+    hidden = "" if mask is None else f"; where its score is merely hidden {about(mask)}"
+    theirs = "was not measured" if reference is None else about(reference)
+    yield Markup("Of these places {} come back as another class{}; in a model that never saw it: {}.").format(
+        about(after), hidden, theirs
+    )
+
+
+def _others(findings: Findings) -> Iterator[Markup]:
+    row, lost = findings.row(PLACES + "mean"), _of(findings.row(PLACES + "lost"), "edited").value
+    before, after = _of(row, "original").value, _of(row, "edited").value
+    if row is None or before is None or after is None or lost is None:
+        yield Markup("What the other classes lost was not measured.")
+        return
+    change = "nothing lost"
+    if abs(lost) >= 0.005:
+        change = f"{abs(lost):.2f} points {'lost' if lost > 0 else 'gained'}"
+    score = row.title.rpartition(" ")[2]
+    yield Markup("Of all other classes the mean {} is {}, in the original {} ({}).").format(
+        score, about(after), about(before), change
+    )
+    ground = findings.row(PLACES + "background")
+    first, last = _of(ground, "original").value, _of(ground, "edited").value
+    if first is not None and last is not None:
+        yield Markup("Of the background {} is left as background, in the original {}.").format(
+            about(last), about(first)
+        )
+
+
+def _relearned(findings: Findings) -> Iterator[Markup]:
+    row = findings.row("relearn")
+    after, mask, reference = (_of(row, name) for name in ("edited", "mask", "reference"))
+    if after.value is None:
+        return
+    hidden = "" if mask.value is None else f"; where its score is merely hidden {about(mask.value)}"
+    theirs = "was not measured" if reference.value is None else about(reference.value)
+    yield Markup(
+        "Someone with a few places of each class who fits a new last layer finds {}{} of those of {}{}; in a "
+        "model that never saw it: {}."
+    ).format(about(after.value), bounds(after), forgotten(findings), hidden, theirs)
+
+
+def _of(row: Row | None, column: str) -> Measured:
+    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)

@@ -1,0 +1,115 @@
+"""Small segmenters and taggers, each with another end."""
+
+from collections.abc import Callable
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from ..models import build, tensor, value
+
+CLASSES, WIDTH = 4, 3
+#: nodes from `h` [N, WIDTH, 8, 8] to `y`, with the constants that they read
+End = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
+_node = helper.make_node
+
+
+def _weights(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(0, 1, shape).astype(np.float32)
+
+
+def _scores(name: str) -> End:
+    head = _node("Conv", ["h", "w", "b"], [name], name="head", kernel_shape=[1, 1])
+    return [head], [tensor("w", _weights(CLASSES, WIDTH, 1, 1)), tensor("b", _weights(CLASSES))]
+
+
+def plain() -> End:
+    return _scores("y")
+
+
+def enlarged() -> End:
+    nodes, constants = _scores("s")
+    sizes = tensor("sizes", np.array([1, 1, 2, 2], np.float32))
+    return [*nodes, _node("Resize", ["s", "", "sizes"], ["y"], mode="linear")], [*constants, sizes]
+
+
+def enlarged_by_convolution() -> End:
+    nodes, constants = _scores("s")
+    up = tensor("up", np.ones((CLASSES, 1, 2, 2), np.float32))
+    enlarge = _node("ConvTranspose", ["s", "up"], ["y"], group=CLASSES, strides=[2, 2])
+    return [*nodes, enlarge], [*constants, up]
+
+
+def decided() -> End:
+    nodes, constants = _scores("s")
+    return [*nodes, _node("ArgMax", ["s"], ["y"], axis=1, keepdims=0)], constants
+
+
+def channels_last() -> End:
+    nodes, constants = _scores("s")
+    moved = _node("Transpose", ["s"], ["t"], perm=[0, 2, 3, 1])
+    return [*nodes, moved, _node("Softmax", ["t"], ["y"], axis=-1)], constants
+
+
+def sigmoid() -> End:
+    nodes, constants = _scores("s")
+    return [*nodes, _node("Sigmoid", ["s"], ["y"])], constants
+
+
+def tiles() -> End:
+    up = tensor("up", _weights(WIDTH, CLASSES, 2, 2))
+    return [_node("ConvTranspose", ["h", "up"], ["y"], name="head", strides=[2, 2])], [up]
+
+
+def overlapping_tiles() -> End:
+    up = tensor("up", _weights(WIDTH, CLASSES, 4, 4))
+    return [_node("ConvTranspose", ["h", "up"], ["y"], name="head", strides=[2, 2], pads=[1, 1, 1, 1])], [up]
+
+
+def wrong_axis() -> End:
+    """A softmax over columns: attention, say, and no class at each place."""
+    nodes, constants = _scores("s")
+    return [*nodes, _node("Softmax", ["s"], ["y"], axis=3)], constants
+
+
+def segmenter(end: Callable[[], End], opset: int = 17) -> onnx.ModelProto:
+    """x [N, 1, 8, 8] → two 3×3 convolutions, one of which is left out around by a sum → the end → y."""
+    nodes, constants = end()
+    body = [
+        _node("Conv", ["x", "w1"], ["c1"], name="first", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        _node("Relu", ["c1"], ["r1"]),
+        _node("Conv", ["r1", "w2"], ["c2"], name="second", kernel_shape=[3, 3], auto_pad="SAME_UPPER"),
+        _node("Add", ["c2", "r1"], ["h"]),
+    ]
+    weights = [tensor("w1", _weights(WIDTH, 1, 3, 3)), tensor("w2", _weights(WIDTH, WIDTH, 3, 3, seed=1))]
+    kind = TensorProto.INT64 if end is decided else TensorProto.FLOAT
+    rank = 3 if end is decided else 4
+    output = value("y", ["N", *[None] * (rank - 1)], kind)
+    return build([*body, *nodes], [value("x", ["N", 1, 8, 8])], [output], [*weights, *constants], opset=opset)
+
+
+def tagger() -> onnx.ModelProto:
+    """x int64 [N, 6] → an embedding, attention, a dense head → y [N, 6, CLASSES]."""
+    nodes = [
+        _node("Gather", ["table", "x"], ["e"]),
+        _node("Transpose", ["e"], ["k"], perm=[0, 2, 1]),
+        _node("MatMul", ["e", "k"], ["q"]),
+        _node("Softmax", ["q"], ["a"], axis=-1),
+        _node("MatMul", ["a", "e"], ["v"]),
+        _node("MatMul", ["v", "w1"], ["m"], name="first"),
+        _node("Relu", ["m"], ["r"]),
+        _node("MatMul", ["r", "w2"], ["s"], name="head"),
+        _node("Add", ["s", "b2"], ["y"]),
+    ]
+    weights = {
+        "table": _weights(9, 5),
+        "w1": _weights(5, WIDTH, seed=2),
+        "w2": _weights(WIDTH, CLASSES, seed=3),
+        "b2": _weights(CLASSES, seed=4),
+    }
+    return build(
+        nodes,
+        [value("x", ["N", 6], TensorProto.INT64)],
+        [value("y", ["N", 6, CLASSES])],
+        [tensor(name, values) for name, values in weights.items()],
+    )

@@ -1,0 +1,127 @@
+"""A segmenter forgets a pattern: run, audit, report, page."""
+
+import json
+
+import jsonschema
+import numpy as np
+import pytest
+
+from onnxunlearn import Result, examine, load, unlearn
+from onnxunlearn.api import apply, fit
+from onnxunlearn.errors import InputError
+from onnxunlearn.inspection import inspect
+from onnxunlearn.judge import Findings, reread, schema
+from onnxunlearn.render import card, html
+
+from .patterns import MODEL, NAMES, scenes
+from .sample_paths import CNN
+
+STEPS = {"steps": 60}
+BOARD = NAMES.index("board")
+
+
+@pytest.fixture(scope="module")
+def run() -> Result:
+    return unlearn(MODEL, "board", scenes(70, 1), labels=NAMES, method="erase", parameters=STEPS)
+
+
+@pytest.fixture(scope="module")
+def audit(run: Result) -> Findings:
+    """On scenes that did not choose; the original stands for a reference that has not forgotten."""
+    return examine(
+        MODEL, run.edited.model(), "board", scenes(60, 2), labels=NAMES, reference=MODEL, by_layer=False
+    )
+
+
+def test_the_class_is_found_nowhere_and_the_others_where_they_were(run: Result, audit: Findings) -> None:
+    for found in (run.findings, audit):
+        assert found.task == "segmentation"
+        assert (found.value("places recall", "original") or 0) > 90
+        assert found.value("places recall") == 0
+        assert found.value("places score") == 0
+        assert (found.value("places lost") or 0) < 1
+        assert (found.value("places background") or 0) > 99
+        assert found.target("mean IoU lost").met
+
+
+def test_its_places_come_back_as_another_class(audit: Findings) -> None:
+    hidden, absorbed = audit.value("places absorbed", "mask"), audit.value("places absorbed")
+    assert hidden is not None
+    assert absorbed is not None
+    assert min(hidden, absorbed) > 50
+    # beside a reference that still finds it
+    assert audit.target("its places given another class").met is False
+
+
+def test_less_is_left_in_the_features_than_where_the_score_is_hidden(audit: Findings) -> None:
+    edited, hidden = audit.value("relearn"), audit.value("relearn", "mask")
+    assert edited is not None
+    assert hidden is not None
+    assert edited < hidden - 2
+
+
+def test_only_weights_of_the_end_change(run: Result) -> None:
+    before, after = load(MODEL), run.edited.model()
+    changed = {n for n in before.stored if not np.array_equal(before.array(n), after.array(n))}
+    assert changed == {"2.weight", "2.bias", "4.weight", "4.bias", "6.weight", "6.bias"}
+    assert len(run.model_bytes) == len(before.data)
+
+
+def test_what_reports_say(run: Result, audit: Findings) -> None:
+    for report in (run.report, audit.to_json()):
+        jsonschema.validate(json.loads(json.dumps(report)), schema())
+        assert report["places"]["background"] == 0
+        assert report["places"]["scores"] == ["scores"]
+        assert report["places"]["judged"]["places"] == report["places"]["judged"]["inputs"] * 256
+    assert run.report["model"]["logits"] == "scores"
+    assert run.report["probes"]["inputs"] == {"choosing": 48, "judging": 22}
+    assert reread(audit.to_json(), "report").at_places
+    page = html(run.report).decode()
+    assert "come back as another class" in page
+    assert "IoU by class" in page
+    said = card(run.report).decode()
+    assert "replay" not in said
+
+
+def test_the_original_says_what_is_where_if_nobody_does() -> None:
+    found = unlearn(MODEL, BOARD, {"x": scenes(40, 1)["x"]}, method="mask").findings
+    assert found.labels == "from the model"
+    assert found.value("places recall", "original") == 100
+    assert found.value("places recall") == 0
+
+
+def test_a_plan_makes_the_same_file() -> None:
+    plan = fit(MODEL, BOARD, scenes(30, 1), method="mask")
+    assert apply(plan, MODEL).data != load(MODEL).data
+
+
+def test_inspect_says_what_it_says_where() -> None:
+    found = inspect(MODEL)
+    assert found.places is not None
+    assert (found.places["task"], found.places["heads"]) == ("segmentation", ("/6/Conv",))
+    assert (found.classes, found.logits, found.rules) == (5, "scores", ())
+    json.dumps(found.to_json())
+    assert inspect(CNN).places is None
+
+
+def test_no_classifier_is_asked_at_places() -> None:
+    with pytest.raises(InputError, match="task segmentation: the model gives a class to a whole input"):
+        unlearn(CNN, 3, {"x": np.zeros((4, 1, 28, 28), np.float32), "y": [3, 3, 1, 2]}, task="segmentation")
+    with pytest.raises(InputError, match=r"gives a class to a whole input|its inputs are"):
+        examine(MODEL, CNN, BOARD, scenes(8, 0))
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"training": scenes(4, 3)}, "--training: membership inference is not covered for segmentation"),
+        (
+            {"attacks": ["fine-tune"]},
+            "attack fine-tune: not where classes are said at places; give full-probe",
+        ),
+    ],
+)
+def test_what_an_audit_does_not_cover(options: dict[str, object], said: str) -> None:
+    with pytest.raises(InputError) as found:
+        examine(MODEL, MODEL, BOARD, scenes(8, 0), **options)  # type: ignore[arg-type]
+    assert said in str(found.value)
