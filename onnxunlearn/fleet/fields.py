@@ -10,12 +10,18 @@ from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.graph import parse_shapes
 from onnxunlearn.inquiry import Options
 from onnxunlearn.methods import check_parameters
-from onnxunlearn.probes import read_labels, read_settings, source_files
+from onnxunlearn.probes import SharedBy, read_labels, read_settings, source_files
 from onnxunlearn.relevance import composite_file, parse_composite
 
 
 def check_together(settings: Mapping[str, Any]) -> None:
     """Raises InputError for what is right or wrong only with the others."""
+    if "forget_samples" in settings:
+        if "forget" in settings:
+            raise InputError("`forget:` and `forget_samples:`: give one of them, classes or samples")
+        SharedBy(settings["forget_samples"], settings.get("like"), settings.get("paired", False))
+    elif "like" in settings or settings.get("paired"):
+        raise InputError(f"`{'like' if 'like' in settings else 'paired'}:` goes with `forget_samples:` alone")
     check_parameters(settings.get("method", "auto"), settings.get("parameters", {}))
     names = ("engine", "providers", "task", "max_retain_drop", "output_name", "batch_size", "seed")
     Options(**{name: settings[name] for name in names if name in settings})
@@ -133,10 +139,14 @@ FIELDS: Mapping[str, Callable[[Any, Path], Any]] = {
     "name": _name,
     "model": _text,
     "forget": _forget,
+    "forget_samples": _data,
+    "like": _data,
+    "paired": _switch,
     "data": _data,
     "retain": _data,
     "labels": _labels,
     "preprocess": _preprocess,
+    "head": _file,
     "method": _text,
     "parameters": _parameters,
     "composite": _composite,

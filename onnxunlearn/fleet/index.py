@@ -43,7 +43,7 @@ def _row(request: Request, ended: Record | None) -> dict[str, Any]:
     return {
         "name": request.name,
         "model": request.model.name,
-        "forget": request.forget,
+        "forget": request.shown,
         "outcome": record.outcome or None,
         "error": record.error or None,
         "inputs": {what: found["sha256"] for what, found in inputs.items()},

@@ -8,14 +8,13 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.fleet.record import Record
 from onnxunlearn.fleet.request import Request
 from onnxunlearn.graph import load
-from onnxunlearn.relevance import composite_file
 from onnxunlearn.sources import model_files
 
 #: by absolute path, the bytes of files; None: it is a folder
@@ -59,19 +58,7 @@ def unpack(parcel: Parcel, shelf: Files, root: Path) -> Request:
                 place.write_bytes(content)
     except OSError as error:
         raise InputError(f"{root}: cannot be written ({error.strerror}); the worker needs space") from None
-    asked = parcel.request
-    composite = (
-        asked.composite if composite_file(asked.composite) is None else str(_under(root, asked.composite))
-    )
-    return replace(
-        asked,
-        model=_under(root, asked.model),
-        data=None if asked.data is None else str(_under(root, asked.data)),
-        labels=None if asked.labels is None else _under(root, asked.labels),
-        preprocess=None if asked.preprocess is None else _under(root, asked.preprocess),
-        composite=composite,
-        base=None,  # who sent it tells the message
-    )
+    return parcel.request.moved(lambda path: _under(root, path))
 
 
 def shared(requests: Iterable[Request]) -> dict[Path, bytes | None]:

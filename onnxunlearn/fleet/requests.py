@@ -87,20 +87,24 @@ def expand(
 def _settings(values: Mapping[Any, Any], base: Path) -> tuple[dict[str, Any], list[str]]:
     """The fields of a request, `model` as typed; and what is wrong with them."""
     settings: dict[str, Any] = {}
-    wrong = []
+    wrong, named = [], set()
     for key, value in values.items():
         name = str(key).replace("-", "_") if isinstance(key, str | int | float) else type(key).__name__
         if name not in FIELDS:
             wrong.append(f"unknown key {one_line(name, 60)!r}; known: {', '.join(sorted(FIELDS))}")
         elif value is not None:
+            named.add(name)
             try:
                 settings[name] = FIELDS[name](value, base)
             except InputError as error:
                 wrong.append(f"{name}: {error}")
     wrong += [
-        f"no `{name}:`; give {what}"
-        for name, what in (("model", "the path of a model, or a glob"), ("forget", "the class to forget"))
-        if values.get(name) is None
+        f"no `{names[0]}:`; give {what}"
+        for names, what in (
+            (("model",), "the path of a model, or a glob"),
+            (("forget", "forget_samples"), "the class to forget"),
+        )
+        if named.isdisjoint(names)
     ]
     if not wrong:
         try:
@@ -121,7 +125,7 @@ def _add(found: dict[str, Request], settings: dict[str, Any], base: Path, out: P
     else:
         models = _matches(pattern, base, out)
     for path, stem in models.items():
-        name = _named(given, stem, settings["forget"])
+        name = _named(given, stem, settings.get("forget") or Path(settings["forget_samples"]).stem)
         if name.lower() in found:  # some file systems know no difference
             wrong.append(f"another request is called {name!r}, too; give one of them another `name:`")
         found[name.lower()] = Request(name=name, model=path, base=base, **settings)

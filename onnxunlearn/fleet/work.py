@@ -83,7 +83,7 @@ def _done(request: Request, folder: Path) -> Record:
     loaded = with_input_shapes(load(request.model), parse_shapes(request.input_shapes))
     result = unlearn(
         loaded,
-        request.forget,
+        request.asked,
         request.data,
         method=request.method,
         parameters=dict(request.parameters),
@@ -93,6 +93,7 @@ def _done(request: Request, folder: Path) -> Record:
         task=request.task,
         max_retain_drop=request.max_retain_drop,
         output_name=request.output_name,
+        head=request.head,
         labels=None if request.labels is None else read_labels(request.labels),
         preprocess=request.preprocess,
         retain=request.retain,

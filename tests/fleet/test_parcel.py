@@ -40,6 +40,20 @@ def test_the_same_request_elsewhere(request_of_many: Request, tmp_path: Path) ->
     assert onnx.load(there.model) == onnx.load(request_of_many.model)
 
 
+def test_every_kind_of_probes_travels(tmp_path: Path) -> None:
+    killed_batch.make(tmp_path, 1)
+    names = ("data", "retain", "forget_samples", "like")
+    for name in names:
+        np.save(tmp_path / f"{name}.npy", np.zeros(1))
+    data, retain, having, like = (str(tmp_path / f"{name}.npy") for name in names)
+    model = tmp_path / "device0.onnx"
+    request = Request("r", model, data=data, retain=retain, forget_samples=having, like=like)
+    root = tmp_path / "elsewhere"
+    there = unpack(pack(request, "1", {}), {}, root)
+    assert all(Path(str(getattr(there, name))).is_relative_to(root) for name in names)
+    assert there.identity() == request.identity()
+
+
 def test_what_several_read_travels_apart(tmp_path: Path) -> None:
     killed_batch.make(tmp_path, 2)
     folder = tmp_path / "images"

@@ -7,6 +7,7 @@ import pytest
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.fleet import Mistakes, Request, read_requests
+from onnxunlearn.probes import SharedBy
 
 from ..sample_paths import MLP, MNIST_PROBES
 
@@ -55,6 +56,18 @@ def test_defaults_globs_and_names(folder: Path, monkeypatch: pytest.MonkeyPatch)
     assert found[2].parameters == {}
 
 
+def test_what_samples_share(folder: Path) -> None:
+    (found,) = read(
+        folder,
+        "requests: [{model: a.onnx, forget-samples: probes.npz, like: probes.npz, paired: true}]",
+    )
+    probes = str(folder / "probes.npz")
+    assert found.asked == SharedBy(probes, probes, True)
+    assert (found.name, found.shown) == ("a-without-probes", "probes.npz")
+    assert set(found.identity()["inputs"]) == {"model", "forget_samples", "like"}
+    assert found.options()["paired"] is True
+
+
 def test_results_are_no_models(folder: Path) -> None:
     (folder / "out" / "a").mkdir(parents=True)
     shutil.copy(MLP, folder / "out" / "a" / "a.unlearned.onnx")
@@ -66,6 +79,12 @@ def test_results_are_no_models(folder: Path) -> None:
     ("request_", "says"),
     [
         ("7", "is a int; expected `model:`, `forget:` and options"),
+        ("{model: a.onnx, forget: 3, like: probes.npz}", "`like:` goes with `forget_samples:` alone"),
+        ("{model: a.onnx, forget: 3, paired: true}", "`paired:` goes with `forget_samples:` alone"),
+        ("{model: a.onnx, forget: 3, forget_samples: probes.npz}", "give one of them, classes or samples"),
+        ("{model: a.onnx, forget_samples: gone.npz}", "gone.npz: no such file or folder"),
+        ("{model: a.onnx, forget_samples: probes.npz, paired: true}", "paired: with what?"),
+        ("{model: a.onnx, forget: 3, head: gone.yaml}", "gone.yaml: no such file"),
         ("{model: a.onnx}", "no `forget:`; give the class to forget"),
         ("{forget: 3}", "no `model:`; give the path of a model, or a glob"),
         ("{model: c.onnx, forget: 3}", "c.onnx: no such file"),
