@@ -143,6 +143,21 @@ def data_options(required: bool) -> Callable[[F], F]:
     return add
 
 
+def samples_options(function: F) -> F:
+    """--forget-samples and --like, of a run that was about what samples share."""
+    for option in (
+        click.option("--like", type=reading.DATA, metavar="PATH", help="Samples without it, if it had some."),
+        click.option(
+            "--forget-samples",
+            type=reading.DATA,
+            metavar="PATH",
+            help="If the run was about what samples share: such samples, in any form of --data.",
+        ),
+    ):
+        function = option(function)
+    return function
+
+
 def retain_option(function: F) -> F:
     """--retain."""
     return click.option(

@@ -21,6 +21,7 @@ from . import console, options, reading
     "--model", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
 )
 @options.data_options(required=False)
+@options.samples_options
 @options.retain_option
 @click.option(
     "--composite", type=reading.COMPOSITE, metavar="FILE", help="The run's rules, if they were in a file."
@@ -36,6 +37,7 @@ def replay(
     report: Path,
     model: Path,
     data: str | None,
+    forget_samples: str | None,
     composite: str | None,
     edited: Path | None,
     as_json: bool,
@@ -59,6 +61,7 @@ def replay(
             said,
             options.read_model(model, ()),
             data,
+            samples=forget_samples,
             edited=result,
             composite=composite,
             progress=progress,

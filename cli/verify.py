@@ -37,6 +37,7 @@ from . import console, findings, options, reading
 @click.option("--identity", metavar="ADDRESS", help="or, of a Sigstore signature, who signed,")
 @click.option("--issuer", metavar="URL", help="and who says so.")
 @options.data_options(required=False)
+@options.samples_options
 @options.json_option
 @options.quiet_option
 def verify(
@@ -49,6 +50,8 @@ def verify(
     identity: str | None,
     issuer: str | None,
     data: str | None,
+    forget_samples: str | None,
+    like: str | None,
     as_json: bool,
     quiet: bool,
     **shared: Any,
@@ -59,8 +62,8 @@ def verify(
 
     With --signature also check that all that was signed, EDITED and the report among it, is as it was then.
 
-    With --data also measure it again, as `audit` does, on data of your own. Exits with 1 if something does
-    not hold, or a figure is beyond its limit.
+    With --data (or --forget-samples) also measure it again, as `audit` does, on data of your own. Exits with
+    1 if something does not hold, or a figure is beyond its limit.
     """
     verifier = _verifier(signature, public_key, certificate, identity, issuer)
     said = read_run_report(report)
@@ -72,15 +75,15 @@ def verify(
     if signature is not None and verifier is not None:
         checks += check_signature(signature, after, [report], verifier)
     good, found = all(c.holds for c in checks), None
-    if data is not None:
-        said.about_classes("verify --data")
+    if not (data is None and forget_samples is None and like is None):
+        asked = said.asked(forget_samples, like, "verify --data" if data is not None else "verify")
         chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
         labels = shared["labels"] or said.labels
         with console.progress(quiet) as progress:
             found = examine(
                 before,
                 after,
-                said.forget,
+                asked,
                 data,
                 by_layer=False,
                 progress=progress,

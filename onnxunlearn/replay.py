@@ -13,7 +13,7 @@ from onnxunlearn.graph import Model, ModelSource, Snapshot, load, parse_shapes, 
 from onnxunlearn.inquiry import Inquiry, Options
 from onnxunlearn.judge import versions
 from onnxunlearn.judge.run_report import Digests, RunReport
-from onnxunlearn.probes import Preprocessing, Source
+from onnxunlearn.probes import Preprocessing, SharedBy, Source
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.unlearn import Result, unlearn
 from onnxunlearn.unnamed import read_unnamed
@@ -44,6 +44,8 @@ def replay(
     data: Source | None = None,
     *,
     retain: Source | None = None,
+    samples: Source | None = None,
+    like: Source | None = None,
     edited: ModelSource | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocessing | None = None,
@@ -52,12 +54,13 @@ def replay(
 ) -> Replayed:
     """Run again what the report is about, with the options that it holds.
 
-    retain: inputs that nobody named, if the run had some. edited: the edited model of that run, to compare
+    retain: inputs that nobody named, if the run had some. samples, like: those of `SharedBy`, if the run was
+    about what samples share. edited: the edited model of that run, to compare
     weights with. labels: default, those of the report. preprocess, composite: the files, if the run had some.
     Raises InputError if one of these is missing, or the model, the probes or the edited model are not those
     of the report, and what `unlearn` raises.
     """
-    report.about_classes("replay")
+    asked = report.asked(samples, like, "replay")
     loaded = with_input_shapes(load(model), parse_shapes(report.shapes))
     before = None if edited is None else load(edited)
     for name, given, said in (("model", loaded, report.original), ("edited model", before, report.edited)):
@@ -75,10 +78,8 @@ def replay(
         "retain": retain,
         "progress": progress,
     }
-    _check_probes(report, loaded, data, named)
-    result = unlearn(
-        loaded, report.forget, data, composite=composite or report.composite, **report.options, **named
-    )
+    _check_probes(report, loaded, asked, data, named)
+    result = unlearn(loaded, asked, data, composite=composite or report.composite, **report.options, **named)
     found = _files(result, report.name)
     same = found == report.edited
     return Replayed(
@@ -98,23 +99,34 @@ def result_of(report: RunReport, path: Path) -> Model | None:
         return None
 
 
-def _check_probes(report: RunReport, model: Model, data: Source | None, named: Mapping[str, Any]) -> None:
+def _check_probes(
+    report: RunReport, model: Model, asked: str | SharedBy, data: Source | None, named: Mapping[str, Any]
+) -> None:
     """Raises InputError unless the run had these probes, and these inputs to retain."""
-    given = not report.probes.get("made", {}).get("judging")
-    had, retained = report.probes if given else {}, report.probes.get("retain", {})
-    pairs = {"--data": (had, data), "--retain": (retained, named["retain"])}
-    for option, (said, source) in pairs.items():
-        what = "probes" if option == "--data" else "inputs to retain"
-        if bool(_sums(said)) != (source is not None):
-            wanted = f"{what} ({said.get('source')})" if _sums(said) else f"no {what}"
+    made = report.probes.get("made", {}).get("judging")
+    probes, retained = {} if made else report.probes, report.probes.get("retain", {})
+    parts = [("--data", probes, data, "probes"), ("--retain", retained, named["retain"], "inputs to retain")]
+    if isinstance(asked, SharedBy):
+        shared = report.shared or {}
+        parts = [
+            ("--forget-samples", shared.get("with", {}), asked.samples, "samples"),
+            ("--like", shared.get("without", {}), asked.like, "samples"),
+            ("--data", shared.get("data", {}), data, "samples"),
+        ]
+    for option, had, source, what in parts:
+        if bool(_sums(had)) != (source is not None):
+            wanted = f"{what} ({had.get('source')})" if _sums(had) else f"no {what}"
             raise InputError(f"the run had {wanted}; replay it with the same {option}")
-    if data is None:
+    if all(source is None for _, _, source, _ in parts):
         return
     options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
-    inquiry = Inquiry.of(model, report.forget, Options(**options, **named))
-    _check_same(had, inquiry.read(data, UNHELD).origin, "probes")
-    if (unnamed := read_unnamed(inquiry, data)) is not None:
-        _check_same(retained, unnamed.origin, "inputs to retain")
+    inquiry = Inquiry.of(model, asked, Options(**options, **named))
+    for option, had, source, what in parts:
+        if source is None:
+            continue
+        unnamed = read_unnamed(inquiry, data) if option == "--retain" else None
+        found = inquiry.read(source, UNHELD) if unnamed is None else unnamed
+        _check_same(had, found.origin, what)
 
 
 def _sums(said: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from onnxunlearn.digests import sha256
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Snapshot
 from onnxunlearn.judge.findings import SCHEMA_VERSION
+from onnxunlearn.probes import SharedBy, Source
 from onnxunlearn.text import read_text
 
 #: what the names of a model's classes say of themselves where `--labels` gave them
@@ -44,8 +45,8 @@ class RunReport:
     name, as `unlearn` takes them, but for what comes from files. shapes: as --input-shapes takes them.
     composite, preprocess: as they were given, files by their name. probes: where they came from, see
     `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`.
-    of_samples: whether no class was to be forgotten but what samples share; forget is empty then. of_places:
-    whether classes are said at places."""
+    shared: where no class was to be forgotten but what samples share, where these came from, see
+    `probes.shared`; forget is empty then. of_places: whether classes are said at places."""
 
     original: Digests
     edited: Digests
@@ -60,21 +61,31 @@ class RunReport:
     changes: Mapping[str, Any] = field(repr=False)
     rows: tuple[Mapping[str, Any], ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
-    of_samples: bool = False
+    shared: Mapping[str, Any] | None = None
     of_places: bool = False
 
-    def about_classes(self, what: str) -> None:
-        """Raises InputError where what samples share was to be forgotten, or classes are said at places.
-        what: that this does not do."""
+    def asked(self, samples: Source | None, like: Source | None, what: str) -> str | SharedBy:
+        """What was to be forgotten, as `unlearn` takes it. samples, like: those that show it, which a report
+        does not hold. what: that this is for.
+
+        Raises InputError where samples have to be given, or none, and where classes are said at places.
+        """
         if self.of_places:
             raise InputError(
                 f"{what}: the run was about classes at places, which this does not cover; use run or audit"
             )
-        if self.of_samples:
+        if self.shared is None:
+            if samples is not None or like is not None:
+                given = "--like" if samples is None else "--forget-samples"
+                raise InputError(f"{what}: the run was about classes; leave {given} out")
+            return self.forget
+        if samples is None:
+            had = self.shared.get("with", {}).get("source")
             raise InputError(
-                f"{what}: the run was about what samples share, of which a report holds no files; use run or "
-                "audit with --forget-samples"
+                f"{what}: the run was about what samples share ({had}); give such samples with "
+                "--forget-samples"
             )
+        return SharedBy(samples, like, bool(self.shared.get("paired")) and like is not None)
 
 
 def read_run_report(path: Path) -> RunReport:
@@ -125,6 +136,6 @@ def _read(report: Mapping[str, Any]) -> RunReport:
         {**report["changes"], "tensors": [dict(tensor) for tensor in report["changes"]["tensors"]]},
         tuple(dict(row) for row in report["rows"]),
         {str(name): str(version) for name, version in report["versions"].items()},
-        bool(forget.get("samples")),
+        dict(report["probes"].get("shared", {})) if forget.get("samples") else None,
         "places" in report,
     )

@@ -1,5 +1,6 @@
 """What a user gets wrong with --forget-samples: one line each, and nothing written."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -80,10 +81,28 @@ def test_neither_input_is_written(folder: Path) -> None:
         assert name in ran
 
 
-def test_a_run_about_samples_is_verified_and_not_replayed(folder: Path) -> None:
+def test_a_run_about_samples_is_verified_and_replayed(folder: Path) -> None:
     assert onnxunlearn("run", "m.onnx", *WITH, *LIKE, "--paired", "--method", "project").code in (0, 1)
-    said = refused(folder, 2, "replay", "m.unlearned.report.json", "--model", "m.onnx")
-    assert "replay: the run was about what samples share" in said
+    again = ("replay", "m.unlearned.report.json", "--model", "m.onnx")
+    ran = onnxunlearn(*again, *WITH, *LIKE)
+    assert ran.code == 0, ran
+    assert "the same: every byte" in ran.out
+    for missing, said in (
+        ((), "replay: the run was about what samples share (with.npz)"),
+        (WITH, "the run had samples (without.npz); replay it with the same --like"),
+        ((*WITH, "--like", "few.npz"), "few.npz: does not hold the samples of the run (without.npz)"),
+        ((*WITH, *LIKE, "--data", "few.npz"), "the run had no samples; replay it with the same --data"),
+    ):
+        assert said in refused(folder, 2, *again, *missing)
     asked = ("verify", "m.unlearned.onnx", "--original", "m.onnx", "--report", "m.unlearned.report.json")
     assert onnxunlearn(*asked).code == 0
-    assert "verify --data: the run was about" in refused(folder, 2, *asked, "--data", "few.npz")
+    assert "give such samples with --forget-samples" in refused(folder, 2, *asked, "--data", "few.npz")
+    measured = onnxunlearn(*asked, *WITH, *LIKE, "--json")
+    assert measured.code in (0, 1), measured
+    assert json.loads(measured.out)["audit"]["rows"]
+
+
+def test_samples_go_with_no_run_about_a_class(folder: Path) -> None:
+    assert onnxunlearn("run", "m.onnx", "--forget", "3", "--method", "mask").code in (0, 1)
+    again = ("replay", "m.unlearned.report.json", "--model", "m.onnx")
+    assert "the run was about classes; leave --like out" in refused(folder, 2, *again, *LIKE)
