@@ -41,7 +41,8 @@ def test_every_option_says_whether_it_reads_or_writes() -> None:
             "references",
             "patch",
         ),
-        *("data", "labels", "preprocess", "composite", "vocabulary", "target", "forget_samples", "like"),
+        *("data", "retain", "labels", "preprocess", "head", "composite", "vocabulary", "target"),
+        *("forget_samples", "like"),
         *("others", "key", "certificate", "chain", "signature", "public_key"),
     }
     written = {"output", "report"}
