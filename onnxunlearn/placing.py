@@ -154,7 +154,7 @@ class Placing:
         grid = self._grid(scenes, engine)
         found = draw(
             scenes,
-            to_grid(scenes.truth, grid),
+            to_grid(scenes.truth, grid, mixed=not judge),
             self.view.margin,
             forget,
             _JUDGE if judge else _CHOOSE,

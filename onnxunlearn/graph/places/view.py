@@ -26,7 +26,7 @@ PLACE = "place of the sample"
 #: the tensor of class scores at the places, [N, classes], and what the normaliser makes of them
 SCORES, SAID = "class scores at the place", "what is said at the place"
 #: opset from which on a view can be written
-_OPSET = 11
+_OPSET = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,8 +135,7 @@ class _Writer:
         offsets = np.array(list(product(*(range(-r, r + 1) for r in need.reach))), np.int64)
         places = self._op("Reshape", PLACE, self._constant([-1, 1, len(need.axes)]))
         places = self._op("Add", places, self._constant(offsets[None]))
-        index = self._op("Concat", self._samples(len(offsets)), places, axis=2)
-        taken = self._op("GatherND", last, index)
+        taken = self._op("GatherND", last, places, batch_dims=1)
         taken = self._op("Reshape", taken, self._constant([0, *sizes, -1]))
         back = np.argsort(forward).tolist()
         if back != list(range(rank)):
@@ -189,13 +188,6 @@ class _Writer:
         graph.output.append(helper.make_tensor_value_info(SAID, onnx.TensorProto.FLOAT, None))
         whole = self._of
         return Model(b"", self._proto, whole.path, whole.lent, whole.origin or whole, whole.encodings)
-
-    def _samples(self, count: int) -> str:
-        """The number of each sample, [N, count, 1]."""
-        size = self._op("Gather", self._op("Shape", PLACE), self._constant(0))
-        numbers = self._op("Range", self._constant(0), size, self._constant(1))
-        column = self._op("Reshape", numbers, self._constant([-1, 1, 1]))
-        return self._op("Expand", column, self._constant([1, count, 1]))
 
     def _cropped(self, name: str, whole: Needed, need: Needed) -> str:
         """The middle of a window, where a reader needs less than others."""

@@ -12,34 +12,10 @@ from onnxunlearn.graph.view import Model
 REACH = 4
 #: one element in, one element out
 _ELEMENTWISE = frozenset(
-    {
-        "Relu",
-        "LeakyRelu",
-        "PRelu",
-        "Elu",
-        "Celu",
-        "Selu",
-        "Sigmoid",
-        "HardSigmoid",
-        "HardSwish",
-        "Tanh",
-        "Clip",
-    }
-    | {
-        "Softplus",
-        "Softsign",
-        "Mish",
-        "Swish",
-        "Gelu",
-        "Erf",
-        "Exp",
-        "Log",
-        "Sqrt",
-        "Reciprocal",
-        "Neg",
-        "Abs",
-    }
-    | {"Identity", "Dropout", "Cast", "Pow", "BatchNormalization", "ThresholdedRelu"}
+    {"Relu", "LeakyRelu", "PRelu", "Elu", "Celu", "Selu", "ThresholdedRelu", "Sigmoid", "HardSigmoid"}
+    | {"HardSwish", "Tanh", "Clip", "Softplus", "Softsign", "Mish", "Swish", "Gelu", "Erf", "Exp", "Log"}
+    | {"Sqrt", "Reciprocal", "Neg", "Abs", "Pow", "Identity", "Dropout", "Cast", "BatchNormalization"}
+    | {"QuantizeLinear", "DequantizeLinear"}
 )
 _COMBINED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Mean"})
 
