@@ -26,8 +26,8 @@ from onnxunlearn.probes.preprocess_file import Preprocessing
 
 #: places that choose and that judge, at most; and of those of a class in an input so many, by whether it is
 #: to be forgotten
-_CHOOSE, _JUDGE = 1600, 3000
-_EACH = {True: 6, False: 2}
+_CHOOSE, _JUDGE = 3200, 3000
+_EACH = {True: 12, False: 4}
 #: what a class is called that is none of a thing
 _NOTHING = frozenset(
     {"background", "ground", "backgrounds", "_background_", "__background__", "o", "none", "void"}
