@@ -60,12 +60,12 @@ def examine(
     files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
     if inquiry.placing is not None:
         if training is not None:
-            task = inquiry.placing.found.task
-            raise InputError(f"--training: membership inference is not covered for {task}; leave it out")
+            kind = inquiry.placing.found.task
+            raise InputError(f"--training: membership inference is not covered for {kind}; leave it out")
         every = {"original": inquiry.model, **models}
         check_inputs(every)
-        doubts = partial(_doubts, every)
-        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
+        told = partial(_doubts, every)
+        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=told)
     seen = {name: lower(model) for name, model in models.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
     for name, model in seen.items():
