@@ -1,6 +1,7 @@
 """A detector forgets: head by head, each as a classifier of places, and is judged by its boxes."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,13 +10,14 @@ import numpy as np
 from onnxunlearn import judge
 from onnxunlearn.detector import Detector, Seen
 from onnxunlearn.edits import Plan
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.judge.report import about_run, versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
 from onnxunlearn.probes import Probes, Source, copy_groups, one_of_each, split_mask
 from onnxunlearn.relevance import Composite, parse_composite
+from onnxunlearn.tasks.budget import CLASS_DROP
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,8 +75,44 @@ def forget_all(
     parameters: Mapping[str, Any],
     rules: Composite,
 ) -> tuple[Forgotten, dict[int, Fit]]:
-    """The heads one after another, each of the model as it is by then; and each head's places."""
+    """With `auto` the whole of `erase` where the images that choose lose no more than they may; the accuracy
+    at places, by which methods keep to their budget, falls sooner than what is found in images."""
     check_parameters(method, parameters)
+    if method == "auto":
+        whole = {"share": 1.0, **parameters}
+        with suppress(UnsupportedError):  # then auto says what can be done, or why nothing
+            done, fits = _head_by_head(detector, choosing, judged, "erase", whole, rules, hide=True)
+            if _is_affordable(detector, done, choosing):
+                asked = {**done.asked, "method": method, "parameters": dict(parameters)}
+                return replace(done, asked=asked), fits
+        detector.options.progress("not the whole of erase")
+    return _head_by_head(detector, choosing, judged, method, parameters, rules, hide=method == "auto")
+
+
+def _is_affordable(detector: Detector, done: Forgotten, choosing: Seen) -> bool:
+    """Whether the other classes lose no more than they may, on the images that choose."""
+    found = detector.detected({"original": detector.model, "edited": done.edited.model()}, choosing)
+    once = np.ones(len(choosing.truth), int)
+
+    def lost(classes: list[int], *, half: bool) -> float:
+        was, left = (found.ap(name, classes, once, half=half) for name in ("original", "edited"))
+        return was - left
+
+    worst = max((lost([c], half=True) for c in found.present), default=0.0)
+    return worst <= CLASS_DROP and lost(found.present, half=False) <= detector.options.max_retain_drop
+
+
+def _head_by_head(
+    detector: Detector,
+    choosing: Seen,
+    judged: Seen,
+    method: str,
+    parameters: Mapping[str, Any],
+    rules: Composite,
+    *,
+    hide: bool,
+) -> tuple[Forgotten, dict[int, Fit]]:
+    """The heads one after another, each of the model as it is by then; and each head's places."""
     model, arrays = detector.model, dict[str, np.ndarray]()
     outcomes: dict[int, Outcome] = {}
     fits: dict[int, Fit] = {}
@@ -91,7 +129,7 @@ def forget_all(
         depths.append(decision.depth)
         arrays |= decision.outcome.edits.arrays
         edited = Edited.of(detector.model, arrays, detector.files)
-        if method == "auto":
+        if hide:
             arrays |= _silenced(detector, head, edited.model(), fit, rules)
             edited = Edited.of(detector.model, arrays, detector.files)
         model = edited.model()
