@@ -78,11 +78,11 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
 
 
 def _reach(model: Model, grid: str, found: PlaceScores) -> int:
-    """Places to each side that a window may see: of a detector's small maps little, so that some places are
-    clear of the border."""
+    """Places to each side that a window may see: of a detector's small maps, and of those of unknown size,
+    little, so that some places are clear of the border."""
     shape = model.shapes.get(grid, ())
     sizes = [shape[a] for a in found.place_axes if a < len(shape)]
-    least = min((size for size in sizes if size is not None), default=_SMALL * REACH)
+    least = min((size for size in sizes if size is not None), default=2 * _SMALL)
     return REACH if found.task != "detection" else max(1, min(REACH, least // _SMALL))
 
 
