@@ -1,13 +1,15 @@
 """Heads of detectors are found by how their graphs are made, family by family."""
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
+from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, expose
+from onnxunlearn.graph import Model, expose, load
 from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.lowering import lower
 from tests.graph.models import SAMPLES, loaded, run
@@ -131,3 +133,29 @@ def test_half_precision() -> None:
     found = find_detection(lower(loaded(proto)))
     assert found is not None
     assert found.places.heads == ("classes0", "classes1")
+
+
+@pytest.mark.parametrize("form", [QuantFormat.QDQ, QuantFormat.QOperator])
+@pytest.mark.parametrize("family", ["yolov5", "yolov8", "yolox", "ssd"])
+def test_integers(family: str, form: QuantFormat, tmp_path: Path) -> None:
+    """As ONNX Runtime quantises, in either form."""
+
+    class Images(CalibrationDataReader):  # type: ignore[misc]
+        left = 2
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            self.left -= 1
+            if self.left < 0:
+                return None
+            images = np.random.default_rng(self.left).normal(size=(1, 3, SIZE, SIZE))
+            return {"x": images.astype(np.float32)}
+
+    onnx.save(FAMILIES[family](), tmp_path / "float.onnx")
+    quantize_static(tmp_path / "float.onnx", tmp_path / "int8.onnx", Images(), quant_format=form)
+    found, expected = find_detection(lower(load(tmp_path / "int8.onnx"))), EXPECTED[family]
+    assert found is not None
+    assert found.places.heads == tuple(f"{name}_quant" for name in expected.heads) or (
+        found.places.heads == expected.heads
+    )
+    assert (found.places.normaliser, found.places.background) == (expected.normaliser, expected.background)
+    assert found.decoded
