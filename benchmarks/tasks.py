@@ -6,7 +6,8 @@ learned it.
 
 360 pairs of digits go to the method, of which `unlearn` keeps a third to judge by; figures are of 2,000 other
 pairs. `mask` is the original whose head does not read the mean difference; `reference` was trained without
-it. Rows are kept in benchmarks/results/tasks.json; --table prints what is there as Markdown.
+it. Rows are kept in benchmarks/results/tasks.json; --table prints what is there as Markdown. Classes said at
+places are measured likewise, see benchmarks/places.py and benchmarks/detected.py.
 """
 
 import os
@@ -19,7 +20,9 @@ from pathlib import Path
 from typing import Any
 
 import click
+import detected
 import numpy as np
+import places
 from trained.marks import MARKS
 
 from onnxunlearn import SharedBy, examine, unlearn
@@ -90,21 +93,24 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 @click.command()
-@click.option("--only", type=click.Choice(list(MARKS)))
+@click.option("--only", type=click.Choice([*MARKS, *places.MODELS, *detected.MODELS]))
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS)
 @click.option("--again", is_flag=True)
 @click.option("--table", "as_table", is_flag=True, help="Print what was measured, and measure nothing.")
 def main(only: str | None, methods: tuple[str, ...], again: bool, as_table: bool) -> None:
     """Measure what is not known yet."""
     rows: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for mark in () if as_table else (only,) if only else tuple(MARKS):
+    for name in () if as_table else (only,) if only else (*MARKS, *places.MODELS, *detected.MODELS):
+        own = next((each for each in (places, detected) if name in each.MODELS), None)
         for method in methods:
-            key = f"{mark} {method}"
+            key = f"{name} {method}"
+            if own is not None and method not in own.METHODS:
+                continue
             if key not in rows or again:
-                rows[key] = measure(mark, method)
+                rows[key] = (measure if own is None else own.measure)(name, method)
                 RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
                 click.echo(f"{key}: {rows[key]['seconds']} s", err=True)
-    click.echo(table(rows))
+    click.echo("\n\n".join([table(rows), places.table(rows), detected.table(rows)]))
 
 
 if __name__ == "__main__":

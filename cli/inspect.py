@@ -86,6 +86,8 @@ def _show_places(found: Inspection) -> None:
     if places["background"] is not None:
         say(f"         column {places['background']} is none of a thing")
     say(f"heads    {', '.join(places['heads']) or 'not known'}")
+    for line in places.get("said", ()):
+        say(f"         {line}")
 
 
 def _others(found: Inspection) -> list[str]:

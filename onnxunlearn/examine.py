@@ -8,6 +8,8 @@ from typing import Unpack
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_names
 from onnxunlearn.begun import read_shared
+from onnxunlearn.detector import Detector, loaded_detector
+from onnxunlearn.detector_audit import audit_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
@@ -55,17 +57,20 @@ def examine(
         check_names("attacks", attacks)
     for name in attacks or ():
         judge.attack.choose(name)
+    original, detector = loaded_detector(original, forget, chosen)
+    if detector is not None:
+        return _of_detector(detector, edited, reference, data, training, attacks, by_layer=by_layer)
     inquiry = Inquiry.of(original, forget, chosen)
     models = {"edited": load(edited), **_references(reference)}
     files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
     if inquiry.placing is not None:
         if training is not None:
-            task = inquiry.placing.found.task
-            raise InputError(f"--training: membership inference is not covered for {task}; leave it out")
+            kind = inquiry.placing.found.task
+            raise InputError(f"--training: membership inference is not covered for {kind}; leave it out")
         every = {"original": inquiry.model, **models}
         check_inputs(every)
-        doubts = partial(_doubts, every)
-        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
+        told = partial(_doubts, every)
+        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=told)
     seen = {name: lower(model) for name, model in models.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
     for name, model in seen.items():
@@ -122,6 +127,26 @@ def examine(
     doubts = [*inquiry.doubts, *inquiry.suspicions, *_doubts(models, probes)]
     about = about_audit(files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
+
+
+def _of_detector(
+    detector: Detector,
+    edited: ModelSource,
+    reference: ModelSource | Sequence[ModelSource] | None,
+    data: Source | None,
+    training: Source | None,
+    attacks: Sequence[str] | None,
+    *,
+    by_layer: bool,
+) -> judge.Findings:
+    if training is not None:
+        raise InputError("--training: membership inference is not covered for detection; leave it out")
+    models = {"edited": load(edited), **_references(reference)}
+    files = {"original": detector.files, **{name: Snapshot.of(model) for name, model in models.items()}}
+    every = {"original": detector.model, **models}
+    check_inputs(every)
+    doubts = partial(_doubts, every)
+    return audit_detector(detector, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
 
 
 def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tuple[Inquiry, Probes, bool]:

@@ -142,7 +142,8 @@ class Inquiry:
     same in plain float ops, which is what methods work on. original: what is asked of the model; it is run
     once. doubts: lines on what its scores mean.
     suspicions: lines on why the probes may not be what it was trained with. placing: where classes are said
-    at places; `seen`, `logits` and `original` are then of its view."""
+    at places; `seen`, `logits` and `original` are then of its view. others: keys of layers that are left as
+    they are, since they make something else, too, as boxes."""
 
     options: Options
     model: Model
@@ -156,6 +157,7 @@ class Inquiry:
     doubts: tuple[str, ...] = ()
     suspicions: tuple[str, ...] = ()
     placing: Placing | None = None
+    others: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, model: ModelSource, forget: Forget, options: Options) -> "Inquiry":
@@ -335,6 +337,7 @@ class Inquiry:
             self.posed,
             self.labels,
             100.0 if options.retain is None else UNNAMED_TURNED,
+            self.others,
         )
 
     def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:

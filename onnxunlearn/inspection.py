@@ -9,6 +9,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn import judge
+from onnxunlearn.detector_heads import detection_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
@@ -31,7 +32,7 @@ from onnxunlearn.graph import (
 from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.places import PlaceScores
+from onnxunlearn.graph.places import Detection, PlaceScores
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.one_run import hindrance, may_not_end, one_sample, too_many
@@ -159,7 +160,8 @@ def inspect(
     model = load(model)
     obstacle = hindrance(model)
     seen = lower(model) if obstacle else _seen(model, engine)
-    placed = places_of(seen, output_name, head)
+    detection = None if head is not None or output_name is not None else detection_of(model)
+    placed = places_of(seen, output_name, head) if detection is None else detection[1].places
     heads = every_logits(seen) if placed is None else []
     several = output_name is None and len(heads) > 1
     found: Logits | EmbeddingOutput
@@ -208,7 +210,7 @@ def inspect(
         outputs=tuple(ScoresSummary(h.output, h.tensor, h.classes, h.normaliser) for h in heads),
         labels=labels,
         head=_head(seen, logits, layers) if meant and placed is None else None,
-        places=None if placed is None else _described(placed),
+        places=None if placed is None else _described(placed, None if detection is None else detection[1]),
         embedding=None if embedding is None else {"size": embedding.size, "by": embedding.by},
         layers=tuple(
             LayerSummary(
@@ -246,10 +248,15 @@ def _at_places(found: PlaceScores) -> Logits:
     return Logits(found.scores[0], found.outputs[0], found.classes, found.normaliser, behind=found.behind)
 
 
-def _described(found: PlaceScores) -> dict[str, Any]:
+def _described(found: PlaceScores, detection: Detection | None) -> dict[str, Any]:
     """JSON-ready."""
     told = ("task", "scores", "class_axis", "place_axes", "classes", "normaliser", "background", "heads")
-    return {name: getattr(found, name) for name in (*told, "outputs", "output_axis", "decided", "behind")}
+    said = {name: getattr(found, name) for name in (*told, "outputs", "output_axis", "decided", "behind")}
+    if detection is None:
+        return said
+    parts = {"boxes": detection.boxes, "objectness": detection.objectness}
+    more = {name: tuple(asdict(part) for part in own) for name, own in parts.items()}
+    return {**said, **more, "decoded": detection.decoded, "said": tuple(detection.words())}
 
 
 def _seen(model: Model, engine: str) -> Model:

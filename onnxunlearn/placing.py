@@ -26,12 +26,10 @@ from onnxunlearn.probes.preprocess_file import Preprocessing
 
 #: places that choose and that judge, at most; and of those of a class in an input so many, by whether it is
 #: to be forgotten
-_CHOOSE, _JUDGE = 1600, 3000
-_EACH = {True: 6, False: 2}
-#: what a class is called that is none of a thing
-_NOTHING = frozenset(
-    {"background", "ground", "backgrounds", "_background_", "__background__", "o", "none", "void"}
-)
+_CHOOSE, _JUDGE = 3200, 3000
+_EACH = {True: 12, False: 4}
+#: what a class is called that is none of a thing; of tags "O", too
+_NOTHING = frozenset({"background", "_background_", "__background__", "ground", "none", "void"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -154,7 +152,7 @@ class Placing:
         grid = self._grid(scenes, engine)
         found = draw(
             scenes,
-            to_grid(scenes.truth, grid),
+            to_grid(scenes.truth, grid, mixed=not judge),
             self.view.margin,
             forget,
             _JUDGE if judge else _CHOOSE,
@@ -170,16 +168,12 @@ class Placing:
 
     def _grid(self, scenes: Scenes, engine: Engine) -> tuple[int, ...]:
         """How many places the view has of these inputs, by axis."""
-        model = self._origin
+        model = self.view.whole
         size = model.batch_size or 1
         feeds = {n: np.resize(v[:1], (size, *v.shape[1:])) for n, v in scenes.probes.feeds.items()}
         session = engine.session(expose(model, [self.view.grid]), model.folder)
         shape = session.run(feeds)[self.view.grid].shape
         return tuple(shape[a] for a in self.view.axes)
-
-    @property
-    def _origin(self) -> Model:
-        return self.view.whole
 
     def background_note(self, labels: Labels, scenes: Scenes) -> str:
         """What is taken for none of a thing, in words."""
@@ -192,7 +186,8 @@ class Placing:
         """The class that is none of a thing: said or called so, or the first if it is nearly everywhere."""
         if self.found.background is not None:
             return self.found.background
-        named = [c for c in range(self.found.classes) if labels and labels[c].strip().lower() in _NOTHING]
+        called = _NOTHING | {"o"} if self.found.task == "tagging" else _NOTHING
+        named = [c for c in range(self.found.classes) if labels and labels[c].strip().lower() in called]
         if named:
             return named[0]
         assert scenes.truth is not None
@@ -245,6 +240,9 @@ def placed_by(
         hidden = forget if subject.hide is not None else ()
         if hidden and placing.found.decided:
             continue  # a mask that is no edit, behind an output that holds no scores
+        if name == "original" and scenes.maps is not None:
+            maps[name] = scenes.maps
+            continue
         model, found = subject.whole
         maps[name] = decided_maps(
             model, found, subject.engine, scenes.probes.feeds, subject.batch_size, hidden

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from onnxunlearn import judge
+from onnxunlearn.detecting import unlearn_detector
+from onnxunlearn.detector import loaded_detector
 from onnxunlearn.edits.plan import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.frozen import freeze, plain
@@ -104,6 +106,11 @@ def unlearn(
     """
     chosen = Options(**options)
     clock, progress = Clock(), chosen.progress
+    model, detector = loaded_detector(model, forget, chosen)
+    if detector is not None:
+        made = unlearn_detector(detector, data, method, parameters or {}, composite)
+        read = files_read(data, chosen.preprocess_path, composite)
+        return Result(*made, detector.labels, {**read, **model_files(detector.model)})
     fit = Fit.of(model, forget, data, composite, chosen, clock, hold_back=True)
     inquiry, choosing, judging = fit.inquiry, fit.choosing, fit.judging
     with clock("search"):

@@ -1,9 +1,13 @@
 """A segmenter forgets a pattern: run, audit, report, page."""
 
 import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn import Result, examine, load, unlearn
@@ -88,6 +92,58 @@ def test_the_original_says_what_is_where_if_nobody_does() -> None:
     assert found.labels == "from the model"
     assert found.value("places recall", "original") == 100
     assert found.value("places recall") == 0
+
+
+def ended(*nodes: onnx.NodeProto, kind: int, shape: list[int | str]) -> bytes:
+    """The model with these nodes behind its scores, the last of which makes `end`."""
+    proto = onnx.load(MODEL)
+    proto.graph.node.extend(nodes)
+    del proto.graph.output[:]
+    proto.graph.output.append(onnx.helper.make_tensor_value_info("end", kind, shape))
+    return proto.SerializeToString()
+
+
+def quantised() -> bytes:
+    from onnxruntime.quantization import CalibrationDataReader, quantize_static
+
+    class Reader(CalibrationDataReader):
+        def __init__(self) -> None:
+            self.left = [{"x": scenes(8, 3)["x"]}]
+
+        def get_next(self) -> dict[str, np.ndarray] | None:
+            return self.left.pop() if self.left else None
+
+    with tempfile.TemporaryDirectory() as folder:
+        quantize_static(str(MODEL), f"{folder}/q.onnx", Reader())
+        return Path(folder, "q.onnx").read_bytes()
+
+
+def decided() -> bytes:
+    node = onnx.helper.make_node("ArgMax", ["scores"], ["end"], axis=1)
+    return ended(node, kind=onnx.TensorProto.INT64, shape=["batch", 1, 16, 16])
+
+
+def channels_last() -> bytes:
+    moved = onnx.helper.make_node("Transpose", ["scores"], ["moved"], perm=[0, 2, 3, 1])
+    node = onnx.helper.make_node("Softmax", ["moved"], ["end"], axis=-1)
+    return ended(moved, node, kind=onnx.TensorProto.FLOAT, shape=["batch", 16, 16, 5])
+
+
+@pytest.mark.parametrize("make", [decided, channels_last, quantised])
+def test_whatever_the_output_holds(make: Callable[[], bytes]) -> None:
+    result = unlearn(make(), BOARD, scenes(24, 1), method="head")
+    assert (result.findings.value("places recall", "original") or 0) > 90
+    for name in ("edited", "mask"):
+        assert result.findings.value("places recall", name) == 0
+    assert (result.findings.value("places lost") or 0) < 1
+
+
+def test_deep_edits_reach_what_is_before_the_places() -> None:
+    parameters = {"depth": "deep", "steps": 5}
+    result = unlearn(MODEL, BOARD, scenes(24, 1), method="erase", parameters=parameters)
+    assert result.findings.value("places recall") == 0
+    changed = {tensor["name"] for tensor in result.report["changes"]["tensors"]}
+    assert "0.weight" in changed
 
 
 def test_a_plan_makes_the_same_file() -> None:

@@ -27,7 +27,9 @@ CLASSES: tuple[tuple[figures.Source, int], ...] = (
     *((figures.FASHION, label) for label in (0, 1, 7, 8, 9)),
     *((figures.MNIST, label) for label in (0, 3, 5, 7, 8)),
 )
-NAMES = tuple(source.class_names[label] for source, label in CLASSES)
+NAMES = tuple(
+    ("digit " if source is figures.MNIST else "") + source.class_names[label] for source, label in CLASSES
+)
 #: side of the canvas in pixels -> the most figures on it
 SIZES = {64: 3, 96: 6}
 #: sides of figures in pixels, and the least of one that the others must leave visible

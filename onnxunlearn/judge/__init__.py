@@ -10,6 +10,8 @@ from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
+from onnxunlearn.judge.detected import Detected
+from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, say_all
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
@@ -17,6 +19,7 @@ from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.placed import Placed, Whole, decided_maps
+from onnxunlearn.judge.precision import Truth, require_pycocotools
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
@@ -28,6 +31,9 @@ from onnxunlearn.judge.target import Target
 
 __all__ = [
     "SCHEMA_VERSION",
+    "BoxForm",
+    "Boxed",
+    "Detected",
     "Diff",
     "Evidence",
     "Findings",
@@ -38,11 +44,14 @@ __all__ = [
     "Subject",
     "Target",
     "TensorDiff",
+    "Truth",
     "Whole",
     "activations",
     "agreement",
     "ask_together",
     "attack",
+    "box_form",
+    "boxed",
     "check_known",
     "chose",
     "cka",
@@ -60,7 +69,9 @@ __all__ = [
     "redistribution",
     "relearn",
     "report_path",
+    "require_pycocotools",
     "reread",
+    "say_all",
     "schema",
     "scores",
     "versions",

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.intervals import CONFIDENCE, Measured, difference
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.subject import REFERENCE, Subject
@@ -41,7 +42,8 @@ class Evidence:
     samples that were given are copies of others among them; none of these judges twice. drawn: what is to be
     said where these are some of the samples that judge. notes: what else a reader of the findings should
     know. suspicions: why the samples may not be what the original was trained with; then nothing is passed.
-    placed: what is said at all places, where samples are a few of these.
+    placed: what is said at all places, where samples are a few of these; detected: likewise what is found in
+    whole images.
     """
 
     task: Task
@@ -60,6 +62,7 @@ class Evidence:
     notes: tuple[str, ...] = ()
     suspicions: tuple[str, ...] = ()
     placed: Placed | None = None
+    detected: Detected | None = None
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.concept_targets import concept_verdict
+from onnxunlearn.judge.detection_targets import detection_verdict
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured
@@ -163,6 +164,8 @@ def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: li
 
 
 def _verdict(evidence: Evidence) -> Callable[[Evidence, Sequence[Row], float], tuple[Target, ...]]:
+    if evidence.detected is not None:
+        return detection_verdict
     if evidence.placed is not None:
         return place_verdict
     return verdict if evidence.probes.shared is None else concept_verdict

@@ -108,10 +108,15 @@ def difference(lost: float, gained: float, count: float, confidence: float = CON
 
 
 def resampled(
-    statistic: Callable[[np.ndarray], float], count: int, seed: int, confidence: float = CONFIDENCE
+    statistic: Callable[[np.ndarray], float],
+    count: int,
+    seed: int,
+    confidence: float = CONFIDENCE,
+    most: int = _RESAMPLES,
 ) -> Measured:
     """A statistic of how often each of `count` samples is taken (int [count]; ones: as measured), with bounds
-    by drawing samples anew, with replacement. What gives no number in half of the draws is not known.
+    by drawing samples anew, with replacement. What gives no number in half of the draws is not known. most:
+    draws.
 
     The bounds lie on the other side of the figure than what was drawn does ("basic" bootstrap), as a figure
     that few samples push up is pushed up again by drawing from these. Source: Davison and Hinkley, "Bootstrap
@@ -121,7 +126,7 @@ def resampled(
         return Measured(None, samples=0)
     value = statistic(np.ones(count, dtype=int))
     rng = np.random.default_rng(seed)
-    times = int(np.clip(_RESAMPLES * 20_000 // count, 100, _RESAMPLES))
+    times = int(np.clip(_RESAMPLES * 20_000 // count, 100, most))
     drawn = [statistic(np.bincount(rng.integers(count, size=count), minlength=count)) for _ in range(times)]
     known = [each for each in drawn if math.isfinite(each)]
     if not math.isfinite(value) or len(known) < _KNOWN * times:

@@ -41,7 +41,7 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
         against(f"mean {placed.score} lost", lost, max_retain_drop, "points", need="places of other classes"),
         *_worst(evidence, placed),
         _absorbed(found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
-        *_found_again(by_name),
+        *found_again(by_name),
     ]
     return doubted(evidence, lost, targets)
 
@@ -74,7 +74,7 @@ def _absorbed(ours: Measured, theirs: Measured) -> Target:
     return against(name, ours, min(theirs.value + ABSORBED_MARGIN, 100.0), need="places of the class")
 
 
-def _found_again(rows: dict[str, Row]) -> Iterator[Target]:
+def found_again(rows: dict[str, Row]) -> Iterator[Target]:
     """What heads fitted anew find at places, few-shot and of all; the one that says worst of the edit."""
     judged = []
     for name, row in rows.items():

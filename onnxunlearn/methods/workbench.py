@@ -35,7 +35,7 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 class Workbench:
     """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
     task, by name. labels: what classes are called. turned: percent of samples to retain of which the model
-    may say something else."""
+    may say something else. others: keys of layers that are left as they are."""
 
     model: Model
     logits: Logits
@@ -50,6 +50,7 @@ class Workbench:
     posed: str = AUTO
     labels: Labels = field(default_factory=lambda: Labels(0))
     turned: float = 100.0
+    others: frozenset[str] = frozenset()
     trials: int = field(default=0, init=False)
     _entered: Feeds = field(default_factory=dict, init=False, repr=False)
 
@@ -73,7 +74,7 @@ class Workbench:
         The others are left as they are: an edit would change a second layer, or nothing. Raises
         UnsupportedError if there is none.
         """
-        found = own_layers(self.model, self.layers, self.logits.tensor)
+        found = self._own(self.layers)
         if not found:
             raise UnsupportedError(
                 f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
@@ -87,7 +88,11 @@ class Workbench:
         alone, as behind an LSTM or an embedding, layers of every kind."""
         if any(layer not in self.heads for layer in self.editable):
             return self.editable
-        return own_layers(self.model, self.every_layer, self.logits.tensor)
+        return self._own(self.every_layer)
+
+    def _own(self, layers: list[Layer]) -> list[Layer]:
+        found = own_layers(self.model, layers, self.logits.tensor)
+        return [layer for layer in found if layer.key not in self.others]
 
     @cached_property
     def head(self) -> Layer:

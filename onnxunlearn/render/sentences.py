@@ -33,6 +33,10 @@ _PLAINLY = {
     "recall of the class": "that the class is no longer found anywhere",
     "IoU of the class": "that nothing is marked as the class any more",
     "F1 of the class": "that nothing is tagged as the class any more",
+    "AP50 of the class": "that no box of the class is found any more, however uncertain",
+    "mAP lost": "that the other classes are found as before",
+    "its objects given another class": "that its objects come back as other classes no more often than in a "
+    "model that never saw it",
     "mean IoU lost": "that the other classes are marked as before",
     "mean F1 lost": "that the other classes are tagged as before",
     "its places given another class": "that its places come back as other classes no more often than in a "

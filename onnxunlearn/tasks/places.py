@@ -34,3 +34,10 @@ class Tagging(AtPlaces):
     """A class for each token."""
 
     name: ClassVar[str] = "tagging"
+
+
+@task("detection")
+class Detecting(AtPlaces):
+    """A class, or nothing, for each anchor or query."""
+
+    name: ClassVar[str] = "detection"

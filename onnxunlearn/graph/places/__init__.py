@@ -3,11 +3,14 @@
 PlaceScores    which tensors hold the scores, of how many classes, and how they are read
 read_head      those that a file says
 find_places    those of a segmenter or a tagger
+find_detection those of a detector, with boxes
 at_places      the model as one of single samples: an input and a place in it
 
-May import errors, graph and text.
+May import errors, graph, registry and text.
 """
 
+from onnxunlearn.graph.places.detection import Detection, Part
+from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.graph.places.head_file import read_head
 from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
 from onnxunlearn.graph.places.scores import Columns, PlaceScores
@@ -18,9 +21,12 @@ __all__ = [
     "PLACE",
     "SCORES",
     "Columns",
+    "Detection",
+    "Part",
     "PlaceScores",
     "PlaceView",
     "at_places",
+    "find_detection",
     "find_places",
     "read_head",
 ]

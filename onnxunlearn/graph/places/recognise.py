@@ -13,7 +13,7 @@ from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
 
 #: passed on the way back from the output, which they leave as it is
-_PASSED = frozenset({"Identity", "Cast", "Dropout"})
+_PASSED = frozenset({"Identity", "Cast", "Dropout", "QuantizeLinear", "DequantizeLinear"})
 _ENLARGE = frozenset({"Resize", "Upsample"})
 _NORMALISE: dict[str, Normaliser] = {"Softmax": "Softmax", "LogSoftmax": "Softmax", "Sigmoid": "Sigmoid"}
 #: what a user can say where nothing can be told

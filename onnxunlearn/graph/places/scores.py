@@ -28,8 +28,9 @@ class PlaceScores:
     more for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class
     axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness,
     boxes: what else is said at the same places. output_axis: that of the classes in the output; None where it
-    has none. decided: whether the output names the class alone (ArgMax). behind: what stands between the
-    scores and the output, in words.
+    has none. ground: where a detector's classes decide for themselves, the score that one must have to be
+    said; the last class, the background, is one more column of the view that holds it. decided: whether the
+    output names the class alone (ArgMax). behind: what stands between the scores and the output, in words.
     """
 
     task: Kind
@@ -46,6 +47,7 @@ class PlaceScores:
     boxes: tuple[Columns, ...] = ()
     output_axis: int | None = None
     decided: bool = False
+    ground: float | None = None
     behind: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -18,15 +18,17 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.places.scores import PlaceScores
-from onnxunlearn.graph.places.window import Needed, Window, window_of
+from onnxunlearn.graph.places.window import REACH, Needed, Window, window_of
 from onnxunlearn.graph.view import Model
 
 #: the input that names the place of each sample, int64 [N, place axes]: where it is in the map of scores
 PLACE = "place of the sample"
 #: the tensor of class scores at the places, [N, classes], and what the normaliser makes of them
 SCORES, SAID = "class scores at the place", "what is said at the place"
+#: of the places across a map the share that may be border
+_SMALL = 8
 #: opset from which on a view can be written
-_OPSET = 11
+_OPSET = 12
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +62,7 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     scores = found.scores[head]
     tiles = _tiles(model, scores)
     grid = scores if tiles is None else tiles.inputs[0]
-    window = window_of(model, grid, found.place_axes)
+    window = window_of(model, grid, found.place_axes, _reach(model, grid, found))
     write = _Writer(model)
     write.before(grid, window)
     for name in window.entries:
@@ -73,6 +75,15 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     write.end(scores if tiles is None else grid_scores, found, columns)
     logits = Logits(SCORES, SAID, found.classes, found.normaliser)
     return PlaceView(write.model(), logits, model, grid, found.place_axes, window.margin)
+
+
+def _reach(model: Model, grid: str, found: PlaceScores) -> int:
+    """Places to each side that a window may see: of a detector's small maps, and of those of unknown size,
+    little, so that some places are clear of the border."""
+    shape = model.shapes.get(grid, ())
+    sizes = [shape[a] for a in found.place_axes if a < len(shape)]
+    least = min((size for size in sizes if size is not None), default=2 * _SMALL)
+    return REACH if found.task != "detection" else max(1, min(REACH, least // _SMALL))
 
 
 def _tiles(model: Model, scores: str) -> Node | None:
@@ -135,8 +146,7 @@ class _Writer:
         offsets = np.array(list(product(*(range(-r, r + 1) for r in need.reach))), np.int64)
         places = self._op("Reshape", PLACE, self._constant([-1, 1, len(need.axes)]))
         places = self._op("Add", places, self._constant(offsets[None]))
-        index = self._op("Concat", self._samples(len(offsets)), places, axis=2)
-        taken = self._op("GatherND", last, index)
+        taken = self._op("GatherND", last, places, batch_dims=1)
         taken = self._op("Reshape", taken, self._constant([0, *sizes, -1]))
         back = np.argsort(forward).tolist()
         if back != list(range(rank)):
@@ -171,7 +181,14 @@ class _Writer:
         name = self._renamed.get(scores, scores)
         if columns:
             name = self._op("Gather", name, self._constant(list(columns)), axis=found.class_axis)
-        self._nodes.append(helper.make_node("Flatten", [name], [SCORES], name=SCORES, axis=1))
+        if found.ground is None:
+            self._nodes.append(helper.make_node("Flatten", [name], [SCORES], name=SCORES, axis=1))
+        else:  # a column more, of a constant
+            flat, own = self._op("Flatten", name, axis=1), found.classes - 1
+            wide = self._op("Gather", flat, self._constant([*range(own), 0]), axis=1)
+            kept = self._constant([True] * own + [False], bool)
+            ground = self._constant(found.ground, np.float32)
+            self._nodes.append(helper.make_node("Where", [kept, wide, ground], [SCORES], name=SCORES))
         kind = found.normaliser or "Identity"
         attributes: dict[str, Any] = {"axis": 1} if kind == "Softmax" else {}
         self._nodes.append(helper.make_node(kind, [SCORES], [SAID], name=SAID, **attributes))
@@ -190,13 +207,6 @@ class _Writer:
         whole = self._of
         return Model(b"", self._proto, whole.path, whole.lent, whole.origin or whole, whole.encodings)
 
-    def _samples(self, count: int) -> str:
-        """The number of each sample, [N, count, 1]."""
-        size = self._op("Gather", self._op("Shape", PLACE), self._constant(0))
-        numbers = self._op("Range", self._constant(0), size, self._constant(1))
-        column = self._op("Reshape", numbers, self._constant([-1, 1, 1]))
-        return self._op("Expand", column, self._constant([1, count, 1]))
-
     def _cropped(self, name: str, whole: Needed, need: Needed) -> str:
         """The middle of a window, where a reader needs less than others."""
         name = self._renamed.get(name, name)
@@ -213,7 +223,7 @@ class _Writer:
         self._nodes.append(helper.make_node(kind, list(inputs), [made], name=made, **attributes))
         return made
 
-    def _constant(self, values: object) -> str:
+    def _constant(self, values: object, kind: type = np.int64) -> str:
         name = f"{PLACE} / constant {len(self._proto.graph.initializer)}"
-        self._proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values, np.int64), name))
+        self._proto.graph.initializer.append(numpy_helper.from_array(np.asarray(values, kind), name))
         return name

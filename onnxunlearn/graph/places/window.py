@@ -12,34 +12,10 @@ from onnxunlearn.graph.view import Model
 REACH = 4
 #: one element in, one element out
 _ELEMENTWISE = frozenset(
-    {
-        "Relu",
-        "LeakyRelu",
-        "PRelu",
-        "Elu",
-        "Celu",
-        "Selu",
-        "Sigmoid",
-        "HardSigmoid",
-        "HardSwish",
-        "Tanh",
-        "Clip",
-    }
-    | {
-        "Softplus",
-        "Softsign",
-        "Mish",
-        "Swish",
-        "Gelu",
-        "Erf",
-        "Exp",
-        "Log",
-        "Sqrt",
-        "Reciprocal",
-        "Neg",
-        "Abs",
-    }
-    | {"Identity", "Dropout", "Cast", "Pow", "BatchNormalization", "ThresholdedRelu"}
+    {"Relu", "LeakyRelu", "PRelu", "Elu", "Celu", "Selu", "ThresholdedRelu", "Sigmoid", "HardSigmoid"}
+    | {"HardSwish", "Tanh", "Clip", "Softplus", "Softsign", "Mish", "Swish", "Gelu", "Erf", "Exp", "Log"}
+    | {"Sqrt", "Reciprocal", "Neg", "Abs", "Pow", "Identity", "Dropout", "Cast", "BatchNormalization"}
+    | {"QuantizeLinear", "DequantizeLinear"}
 )
 _COMBINED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Mean"})
 
@@ -82,8 +58,9 @@ class Window:
         return tuple(np.max([n.reach for n in self.needed.values()], axis=0).tolist())
 
 
-def window_of(model: Model, scores: str, axes: tuple[int, ...]) -> Window:
-    """The nodes that make `scores` of windows; none where nothing is known to. axes: which are places."""
+def window_of(model: Model, scores: str, axes: tuple[int, ...], most: int = REACH) -> Window:
+    """The nodes that make `scores` of windows; none where nothing is known to. axes: which are places. most:
+    places to each side that may be seen."""
     wanted = _ancestors(model, scores)
     needed = {scores: Needed(axes, (0,) * len(axes))}
     edges: dict[tuple[int, str], Needed] = {}
@@ -96,7 +73,7 @@ def window_of(model: Model, scores: str, axes: tuple[int, ...]) -> Window:
         if others and own != scores:  # who reads the whole map gets it
             continue
         found = _inputs(model, node, needed[own])
-        if found is None or not _fits(needed, found):
+        if found is None or not _fits(needed, found, most):
             continue
         taken[node.index] = node
         for name, need in found.items():
@@ -117,9 +94,9 @@ def _ancestors(model: Model, tensor: str) -> set[int]:
     return found
 
 
-def _fits(needed: Mapping[str, Needed], found: Mapping[str, Needed]) -> bool:
+def _fits(needed: Mapping[str, Needed], found: Mapping[str, Needed], most: int) -> bool:
     return all(need.axes == needed.get(name, need).axes for name, need in found.items()) and all(
-        max(need.reach, default=0) <= REACH for need in found.values()
+        max(need.reach, default=0) <= most for need in found.values()
     )
 
 

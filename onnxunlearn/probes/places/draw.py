@@ -12,9 +12,13 @@ from onnxunlearn.probes.probes import Probes
 _BYTES = 1 << 28
 
 
-def to_grid(truth: np.ndarray, grid: Sequence[int]) -> np.ndarray:
+def to_grid(truth: np.ndarray, grid: Sequence[int], *, mixed: bool = False) -> np.ndarray:
     """What is at the places of a coarser grid, int32 [N, *grid]: of each the class that is all over what it
-    stands for, else NOTHING_SAID. truth: [N, *map]."""
+    stands for, else NOTHING_SAID; or, where `mixed` is taken, too, that in its middle. truth: [N, *map]."""
+    if mixed:
+        for axis, (size, wanted) in enumerate(zip(truth.shape[1:], grid, strict=True), 1):
+            truth = np.take(truth, ((np.arange(wanted) + 0.5) * size / wanted).astype(int), axis=axis)
+        return np.asarray(truth, np.int32)
     found = truth
     for axis, (size, wanted) in enumerate(zip(truth.shape[1:], grid, strict=True), 1):
         edges = np.floor(np.arange(wanted + 1) * size / wanted).astype(int)

@@ -20,11 +20,12 @@ _IGNORED = (255, -100, NOTHING_SAID)
 class Scenes:
     """probes: the inputs, without classes. truth: the class (a column of the scores) at each place, int32
     [N, *map], NOTHING_SAID where it is not known; None where only the model can say. given: whether the user
-    said it."""
+    said it. maps: what the model says, likewise, once that is known."""
 
     probes: Probes
     truth: np.ndarray | None
     given: bool
+    maps: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.probes)
@@ -33,11 +34,11 @@ class Scenes:
         """Those at these indices, or where a mask holds."""
         index = np.asarray(which)
         index = index if index.size else index.astype(np.intp)  # an empty list is float to numpy
-        truth = None if self.truth is None else self.truth[index]
-        return replace(self, probes=self.probes.select(index), truth=truth)
+        truth, maps = (None if a is None else a[index] for a in (self.truth, self.maps))
+        return replace(self, probes=self.probes.select(index), truth=truth, maps=maps)
 
     def said(self, maps: np.ndarray) -> "Scenes":
-        """With what is where: their own, else the maps that a model gives, [N, *map].
+        """With what a model says, [N, *map], which is what is where if nobody said it.
 
         What an attention mask leaves out is no place. Raises InputError where their own maps are of another
         size.
@@ -51,7 +52,7 @@ class Scenes:
         truth = np.array(maps if self.truth is None else self.truth, np.int32)
         for mask in _masks(self.probes.feeds, truth.shape):
             truth[mask == 0] = NOTHING_SAID
-        return replace(self, truth=truth)
+        return replace(self, truth=truth, maps=maps)
 
     def counts(self, classes: int) -> np.ndarray:
         """Places of each class, int [classes]."""

@@ -141,8 +141,11 @@ def _to_table(site: Site, signal: Value) -> Value:
 
 def _gather_computed(site: Site) -> LocalMap:
     """The indices come of the data (the last token that is no padding): they are recorded."""
-    if site.node.kind == "GatherElements" or site.node.attribute("batch_dims", 0):
-        raise site.unsupported("computed indices are covered for Gather, and for GatherND without batch_dims")
+    shared = int(site.node.attribute("batch_dims", 0))
+    if site.node.kind == "GatherElements" or shared > 1:
+        raise site.unsupported(
+            "computed indices are covered for Gather, and for GatherND with one axis of samples at most"
+        )
     emitter, shape = site.emitter, site.shape()
     axis = int(site.node.attribute("axis", 0)) % len(shape)
     before, after, count = prod(shape[:axis]), prod(shape[axis + 1 :]), prod(site.shape(1))
@@ -151,6 +154,11 @@ def _gather_computed(site: Site) -> LocalMap:
         if signal.zero:
             return signal
         indices = emitter.op("Cast", site.value(site.node.inputs[1]), to=onnx.TensorProto.INT64)
+        if shared:  # of each sample's own: its number comes first
+            places = site.shape(1)[:-1]
+            column = np.arange(places[0], dtype=np.int64).reshape(-1, *[1] * len(places))
+            numbers = np.broadcast_to(column, (*places, 1))
+            indices = emitter.op("Concat", np.ascontiguousarray(numbers), indices, axis=len(places))
         if site.node.kind == "GatherND":
             return emitter.op("ScatterND", zeros(emitter, shape), indices, signal, reduction="add")
         spread = indices.reshape([1, count, 1]).expand([before, count, after])

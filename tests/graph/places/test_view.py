@@ -89,7 +89,7 @@ def test_a_token_is_a_place() -> None:
 def test_tiles_that_overlap_and_old_opsets_are_named() -> None:
     with pytest.raises(UnsupportedError, match=r"head.*places that overlap \(kernel \[4, 4\]"):
         viewed(loaded(heads.segmenter(heads.overlapping_tiles)))
-    with pytest.raises(UnsupportedError, match="opset 9: class scores at places need 11 or newer"):
+    with pytest.raises(UnsupportedError, match="opset 9: class scores at places need 12 or newer"):
         viewed(loaded(heads.segmenter(heads.plain, opset=9)))
 
 

@@ -1,0 +1,132 @@
+"""Detectors that forget a class, beside one that never saw it; and a picture of what they find.
+
+    (cd benchmarks && python -m trained.detectors yolo && python -m trained.detectors yolo --without 7)
+    python benchmarks/tasks.py --only yolo-5
+    python benchmarks/detected.py docs/pictures/detector.png
+
+240 scenes with annotations go to the method, of which `unlearn` keeps a third to judge by; figures are of 600
+others. `mask` is the original whose boxes of the class are hidden.
+"""
+
+import sys
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from onnxunlearn import examine, unlearn
+from onnxunlearn.detector import loaded_detector
+from onnxunlearn.graph import load
+from onnxunlearn.inquiry import Options
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / ".data"
+#: boxes that are drawn
+_DRAWN = 0.5
+MODELS = {"yolo-5": ("yolo", 7), "yolo-sneaker": ("yolo", 2), "ssd-5": ("ssd", 7)}
+METHODS = ("auto",)
+COLUMNS = ("original", "mask", "edited", "reference")
+#: row of the findings -> heading
+FIGURES = {
+    "places score": "AP50 of the class",
+    "places recall": "recall of the class",
+    "places absorbed": "objects given another class",
+    "places mean": "mAP of the others",
+    "places quality": "overlap of boxes",
+    "relearn": "refit from 20 places",
+}
+_COUNTS = {"probes": 240, "test": 600}
+
+
+@cache
+def data(part: str) -> Path:
+    """A folder of scenes with annotations."""
+    from trained import scenes
+
+    folder = DATA / "scenes" / part
+    if not folder.exists():
+        made = scenes.make(DATA, part, _COUNTS[part])  # type: ignore[arg-type]
+        scenes.write(made, folder)
+    return folder
+
+
+def name_of(column: int) -> str:
+    from trained import scenes
+
+    return scenes.NAMES[column]
+
+
+def measure(name: str, method: str) -> dict[str, Any]:
+    """Of one method on one model: figures by column, targets by verdict, time."""
+    stem, column = MODELS[name]
+    model, start = DATA / "detectors" / f"{stem}.onnx", time.process_time()
+    result = unlearn(model, name_of(column), data("probes"), method=method)
+    seconds = time.process_time() - start
+    edited = DATA / "detectors" / f"{stem}.forgot{column}.onnx"
+    result.save(edited, overwrite=True)
+    retrained = DATA / "detectors" / f"{stem}.without{column}.onnx"
+    found = examine(
+        model,
+        edited,
+        name_of(column),
+        data("test"),
+        reference=retrained if retrained.exists() else None,
+        attacks=("head-refit",),
+    )
+    return {
+        "figures": {row: {c: found.value(row, c) for c in COLUMNS} for row in FIGURES if found.row(row)},
+        "targets": {t.name: [t.reached.value, t.limit, t.status] for t in found.targets},
+        "seconds": round(seconds, 1),
+    }
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Markdown: four lines a model."""
+    lines = [f"| | {' | '.join(FIGURES.values())} |", f"|---|{'--:|' * len(FIGURES)}"]
+    for key, row in rows.items():
+        name, _, method = key.partition(" ")
+        if name not in MODELS:
+            continue
+        for column in COLUMNS:
+            values = [row["figures"].get(figure, {}).get(column) for figure in FIGURES]
+            if any(value is not None for value in values):
+                cells = ("" if value is None else f"{value:.1f}" for value in values)
+                shown = method if column == "edited" else column
+                lines.append(f"| {name}: {shown} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def picture(path: Path, name: str = "yolo-5", count: int = 4, scale: int = 3) -> None:
+    """The same scenes, above what the original finds, below what is left, from a score of 0.5 on; the class
+    to forget in red."""
+    stem, column = MODELS[name]
+    files = [DATA / "detectors" / f"{stem}{suffix}.onnx" for suffix in ("", f".forgot{column}")]
+    model, detector = loaded_detector(files[0], name_of(column), Options())
+    assert detector is not None
+    seen = detector.read(data("test"))
+    several = np.array([len(each.classes) > 2 for each in seen.truth])
+    chosen = seen.select(np.flatnonzero(seen.showing([column]) & several)[:count])
+    found = detector.detected({"original": model, "edited": load(files[1])}, chosen)
+    images = next(iter(chosen.scenes.probes.feeds.values())).transpose(0, 2, 3, 1)
+    side, gap = images.shape[1] * scale, 8
+    sheet = Image.new("RGB", (count * (side + gap) - gap, 2 * (side + gap) - gap), "white")
+    for row, which in enumerate(("original", "edited")):
+        for i, (image, said) in enumerate(zip(images, found.said[which], strict=True)):
+            tile = Image.fromarray((255 * image).astype(np.uint8)).resize((side, side))
+            draw = ImageDraw.Draw(tile)
+            for box, label, score in zip(said.boxes, said.classes, said.scores, strict=True):
+                if score >= _DRAWN:
+                    colour = "#ff4d4d" if label == column else "#7fe0ff"
+                    corners = [float(v) * scale for v in box]
+                    draw.rectangle(corners, outline=colour, width=2)
+                    place = (max(corners[0] + 3, 2), max(corners[1] - 12, 1))
+                    draw.text(place, f"{name_of(int(label))} {score:.2f}", fill=colour, font_size=12)
+            sheet.paste(tile, (i * (side + gap), row * (side + gap)))
+    sheet.quantize(128).save(path, optimize=True)
+
+
+if __name__ == "__main__":
+    picture(Path(sys.argv[1]))

@@ -1,0 +1,93 @@
+"""Classes said at places, forgotten: a segmenter of scenes, a tagger of texts; beside models that never saw
+the class.
+
+    (cd benchmarks && python -m trained.segmenters && python -m trained.taggers)   # once: the models
+    python benchmarks/tasks.py [--only unet-3] [--method auto] [--again] [--table]
+
+240 scenes (of texts 300) with masks go to the method, of which `unlearn` keeps a third to judge by; figures
+are of 2,000 others, their bounds of whole scenes drawn anew. `mask` is the original whose score of the class
+is hidden. Methods and their settings were chosen on unet-3 and tagger-dan; the other two were looked at last.
+"""
+
+import time
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn import examine, unlearn
+
+ROOT = Path(__file__).parents[1]
+DATA = ROOT / ".data"
+#: name -> model, column of the class, model that never saw it
+MODELS = {
+    "unet-3": ("unet", 7, "unet.without.3"),
+    "unet-sneaker": ("unet", 3, "unet.without.sneaker"),
+    "tagger-dan": ("tagger", 9, "tagger.without.dan"),
+    "tagger-spa": ("tagger", 5, "tagger.without.spa"),
+}
+#: row of the findings -> heading
+FIGURES = {
+    "places recall": "recall of the class",
+    "places score": "IoU / F1 of the class",
+    "places mean": "mean of the others",
+    "places background": "background kept",
+    "places absorbed": "given another class",
+    "relearn": "refit from 20 places",
+    "full-probe": "linear probe",
+}
+COLUMNS = ("original", "mask", "edited", "reference")
+METHODS = ("auto",)
+ATTACKS = ("head-refit", "full-probe")
+_COUNTS = {"probes": {"unet": 240, "tagger": 300}, "test": {"unet": 2000, "tagger": 2000}}
+
+
+@cache
+def data(model: str, part: str) -> dict[str, np.ndarray]:
+    """Inputs by name, and what is where in them."""
+    from trained import scenes, taggers
+
+    count = _COUNTS[part][model]
+    if model == "tagger":
+        return taggers.make(DATA, part, count)  # type: ignore[arg-type]
+    made = scenes.make(DATA, part, count, 64)  # type: ignore[arg-type]
+    return {"x": made.inputs, "y": made.masks}
+
+
+def measure(name: str, method: str) -> dict[str, Any]:
+    """Of one method on one model: figures by column, targets by verdict, time."""
+    model, column, without = MODELS[name]
+    file, reference = (DATA / "places" / f"{each}.onnx" for each in (model, without))
+    start = time.process_time()
+    result = unlearn(file, column, data(model, "probes"), method=method)
+    seconds = time.process_time() - start
+    found = examine(
+        file, result.edited.model(), column, data(model, "test"), reference=reference, attacks=ATTACKS
+    )
+    return {
+        "figures": {row: {c: found.value(row, c) for c in COLUMNS} for row in FIGURES if found.row(row)},
+        "targets": {t.name: [t.reached.value, t.limit, t.status] for t in found.targets},
+        "chosen": result.report["method"]["details"].get("chosen", method),
+        "seconds": round(seconds, 1),
+    }
+
+
+def table(rows: dict[str, dict[str, Any]]) -> str:
+    """Markdown: a line a model and column, then one a target."""
+    lines = [f"| | {' | '.join(FIGURES.values())} |", f"|---|{'--:|' * len(FIGURES)}"]
+    for name in MODELS:
+        for key in (key for key in rows if key.partition(" ")[0] == name):
+            method = key.partition(" ")[2]
+            for column in COLUMNS:
+                values = [rows[key]["figures"].get(figure, {}).get(column) for figure in FIGURES]
+                cells = ("" if value is None else f"{value:.1f}" for value in values)
+                title = method if column == "edited" else column
+                lines.append(f"| {name}: {title} | {' | '.join(cells)} |")
+    lines += ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
+    for key, row in rows.items():
+        if key.partition(" ")[0] in MODELS:
+            for target, (reached, limit, status) in row["targets"].items():
+                shown = "" if reached is None else f"{reached:.2f}"
+                lines.append(f"| {key} | {target} | {shown} | {limit:.2f} | {status} |")
+    return "\n".join(lines)

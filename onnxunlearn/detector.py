@@ -1,0 +1,279 @@
+"""A detector and images: what it says where, what is there, and its heads as classifiers of places."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+
+from onnxunlearn.detector_heads import GROUND, NOTHING, SURE, decided, detection_of, heads_of, logits_of
+from onnxunlearn.engines import Engine, create_engine
+from onnxunlearn.engines.batching import batch_size, batches
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, ModelSource, Snapshot, expose, find_layers, load
+from onnxunlearn.graph.layers import EVERY_KIND
+from onnxunlearn.graph.places import Detection, PlaceScores, at_places
+from onnxunlearn.inquiry import Forget, Inquiry, Options, chosen_classes
+from onnxunlearn.judge import (
+    Boxed,
+    BoxForm,
+    Detected,
+    Subject,
+    Truth,
+    box_form,
+    boxed,
+    require_pycocotools,
+    say_all,
+)
+from onnxunlearn.judge.subject import REFERENCE
+from onnxunlearn.lowering import lower
+from onnxunlearn.placing import Placing
+from onnxunlearn.probes import Labels, Probes, SharedBy, Source
+from onnxunlearn.probes.annotations import Objects, read_annotations
+from onnxunlearn.probes.inputs import declared_inputs
+from onnxunlearn.probes.places import Scenes, read_scenes
+from onnxunlearn.probes.places.masks import image_files
+from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class Detector:
+    """model: as it is in its file. seen: in plain float ops. found: what it says where. heads: each of its
+    heads, and each anchor of one, by itself. labels: of their columns, the background among them; objects:
+    of things alone. forget: columns. engine: what runs it."""
+
+    options: Options
+    model: Model
+    files: Snapshot
+    seen: Model
+    found: Detection
+    heads: tuple[PlaceScores, ...]
+    labels: Labels
+    objects: Labels
+    forget: tuple[int, ...]
+    engine: Engine
+
+    @classmethod
+    def of(cls, model: Model, forget: Forget, options: Options) -> "Detector | None":
+        """None for what is no detector. Raises InputError for bad input, and UnsupportedError for one that
+        cannot be worked on."""
+        if options.head is not None or options.output_name is not None:
+            return None
+        found = detection_of(model, options.labels)
+        if found is None:
+            return None
+        seen, detection = found
+        if isinstance(forget, SharedBy):
+            raise InputError("--forget-samples: detection is not covered; give --forget CLASS")
+        if not (detection.boxes and detection.decoded):
+            raise InputError(
+                f"output {detection.places.outputs[0]!r}: a detector whose boxes are not decoded in the "
+                "graph; export it with its boxes decoded"
+            )
+        if options.retain is not None:
+            raise InputError("--retain: inputs of no known class are not covered for detection; leave it out")
+        require_pycocotools()
+        places = detection.places
+        objects = Labels.of(model, logits_of(places, len(places.objects)), options.labels).warned()
+        names = list(objects.names)
+        if names:
+            names.insert(len(names) if places.background is None else places.background, GROUND)
+        heads = tuple(heads_of(places))
+        labels = Labels(heads[0].classes, tuple(names), source=objects.source)
+        chosen = chosen_classes(forget, objects)
+        columns = tuple(heads[0].objects[c] for c in chosen)
+        engine = create_engine(options.engine, options.providers)
+        return cls(
+            options,
+            model,
+            Snapshot.of(model),
+            seen,
+            detection,
+            heads,
+            labels,
+            objects,
+            columns,
+            engine,
+        )
+
+    def like(self, model: Model, name: str) -> Detection:
+        """What another model says where. Raises InputError unless it is a detector of as many classes."""
+        where = f"the {name} model" if model.path is None else str(model.path)
+        other = detection_of(model, self.options.labels)
+        if other is None or not (other[1].boxes and other[1].decoded):
+            raise InputError(f"{where}: is no detector with boxes, as the original is; give one")
+        places, own = other[1].places, self.found.places
+        if len(places.objects) != len(own.objects) or len(heads_of(places)) != len(self.heads):
+            raise InputError(
+                f"{where}: has {len(places.objects)} classes and {len(places.scores)} heads, the original "
+                f"{len(own.objects)} and {len(own.scores)}; give models that are alike (a reference keeps a "
+                "column for the class it never saw)"
+            )
+        return other[1]
+
+    @property
+    def forgotten(self) -> tuple[int, ...]:
+        """The classes to forget as numbers of objects, the background left out."""
+        return tuple(self.heads[0].objects.index(c) for c in self.forget)
+
+    def subject(self, head: int, model: Model, found: Detection) -> Subject:
+        """Another model's head as a classifier of places. found: what that says where."""
+        places = heads_of(found.places)[head]
+        placing = Placing(places, at_places(lower(model), places))
+        return placing.subject(model, self.engine, self.options.batch_size)
+
+    def inquiry(self, head: int, model: Model | None = None) -> Inquiry:
+        """What is asked of one head as a classifier of places. model: the same with other weights."""
+        model = self.model if model is None else model
+        seen = self.seen if model is self.model else lower(model)
+        placing = Placing(self.heads[head], at_places(seen, self.heads[head]))
+        original = placing.subject(model, self.engine, self.options.batch_size)
+        return Inquiry(
+            self.options,
+            model,
+            self.labels,
+            self.files if model is self.model else Snapshot.of(model),
+            placing.view.model,
+            placing.view.logits,
+            self.forget,
+            self.engine,
+            original,
+            placing=placing,
+            others=self.others,
+        )
+
+    @cached_property
+    def others(self) -> frozenset[str]:
+        """Keys of the layers that make boxes or objectness, too, but for the heads, of which rows are a
+        class's own."""
+        waiting, found = list(self.found.beside), set[str]()
+        while waiting:  # no recursion: chains may be long
+            node = self.seen.producer.get(waiting.pop())
+            if node is not None and node.first_output not in found:
+                found.add(node.first_output)
+                waiting += [name for name in (*node.inputs, *node.captured) if name]
+        heads = set(self.found.places.heads)
+        layers = find_layers(self.seen, EVERY_KIND)
+        return frozenset(la.key for la in layers if la.node.first_output in found and la.name not in heads)
+
+    def read(self, source: Source | None) -> "Seen":
+        """Images, and what is in them by what is annotated, else by what the model finds itself. Raises
+        InputError for what does not fit."""
+        if source is None:
+            raise InputError("detection: needs images; give some with --data, annotations too if there are")
+        scenes = replace(read_scenes(source, self.model, self.labels, self.options.preprocess), truth=None)
+        feeds = scenes.probes.feeds
+        size = _size(next(iter(feeds.values())))
+        objects = self._annotated(source)
+        said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
+        there = None if objects is None else [_in_pixels(each, size) for each in objects]
+        form = box_form(said, size, None if there is None else [each.boxes for each in there])
+        if there is None:
+            own = [b.select(b.scores >= SURE) for b in boxed(said, form, size)]
+            there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in own]
+        return Seen(replace(scenes, given=objects is not None), tuple(there), form, size)
+
+    def _annotated(self, source: Source) -> list[Objects] | None:
+        if not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
+            return None
+        folder = Path(source)
+        found = read_annotations(folder, image_files(folder)[0], self.objects)
+        if found is not None:
+            preprocess = self.options.preprocess
+            preprocess = preprocess_beside(self.model.path) if preprocess is None else preprocess
+            steps = read_preprocess(preprocess, declared_inputs(self.model)[0])
+            if not isinstance(steps, Preprocess) or steps.crop is not None or isinstance(steps.resize, int):
+                raise InputError(
+                    f"{folder}: its images are cut to the model's size, so that it is not known where boxes "
+                    "are then; give a preprocessing that resizes to one height and width alone"
+                )
+        return found
+
+    def drawn(
+        self, head: int, seen: "Seen", *, judge: bool, model: Model | None = None
+    ) -> tuple[Inquiry, Probes] | None:
+        """One head and places of it as samples; None where the class is at none. model: see `inquiry`."""
+        inquiry = self.inquiry(head, model)
+        assert inquiry.placing is not None
+        scenes = replace(seen.scenes, truth=self.grid(head, seen.scenes, NOTHING if not judge else SURE))
+        try:
+            probes = inquiry.placing.drawn(scenes, self.forget, self.options.seed, self.engine, judge=judge)
+        except InputError:  # nothing of the class at this scale
+            return None
+        return inquiry, probes
+
+    def grid(self, head: int, scenes: Scenes, least: float) -> np.ndarray:
+        """What the original says at the places of one head, int [N, *places]: a column, NOTHING_SAID where
+        that is in doubt. least: the score from which on a place is one of the classes to forget: what is said
+        of them with doubt ranks among what is found, too."""
+        places = self.heads[head]
+        (tensor,), objectness = places.scores, places.objectness
+        tensors = list(dict.fromkeys([tensor, *(part.tensor for part in objectness)]))
+        session = self.engine.session(expose(self.seen, tensors), self.seen.folder)
+        parts = []
+        feeds = scenes.probes.feeds
+        for batch in batches(feeds, batch_size(feeds, self.options.batch_size, self.model.batch_size)):
+            said = {n: v[: batch.count] for n, v in session.run(batch.feeds, tensors).items()}
+            parts.append(decided(said, places, self.forget, least))
+        return np.concatenate(parts)
+
+    def detected(
+        self, models: Mapping[str, Model], seen: "Seen", found: Mapping[str, Detection] | None = None
+    ) -> Detected:
+        """What models find in images; and, as "mask", the original whose boxes of the class are hidden.
+
+        found: where others say what they say, by name.
+        """
+        said: dict[str, Sequence[Boxed]] = {}
+        feeds, size = seen.scenes.probes.feeds, self.options.batch_size
+        for name, model in models.items():
+            where = (found or {}).get(name, self.found)
+            at_all = say_all(model, where, self.engine, feeds, size)
+            if name.startswith(REFERENCE):  # of another training, and perhaps another export
+                there = [each.boxes for each in seen.truth]
+                said[name] = boxed(at_all, box_form(at_all, seen.size, there), seen.size)
+                continue
+            said[name] = boxed(at_all, seen.form, seen.size)
+            if name == "original":
+                said["mask"] = boxed(at_all, seen.form, seen.size, self.forgotten)
+        objects = self.heads[0].objects
+        return Detected(seen.truth, said, objects, self.forgotten, SURE, self.options.seed)
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """scenes: the images, without what is where. truth: what is in each. form: how boxes are read. size:
+    width and height of the model's input."""
+
+    scenes: Scenes
+    truth: tuple[Truth, ...]
+    form: BoxForm
+    size: tuple[int, int]
+
+    def select(self, which: np.ndarray) -> "Seen":
+        index = np.flatnonzero(which) if which.dtype == bool else which
+        return replace(self, scenes=self.scenes.select(index), truth=tuple(self.truth[i] for i in index))
+
+    def showing(self, classes: Sequence[int]) -> np.ndarray:
+        """Which images show one of these objects, bool [N]."""
+        return np.array([bool(np.isin(each.classes, classes).any()) for each in self.truth], bool)
+
+
+def loaded_detector(source: ModelSource, forget: Forget, options: Options) -> "tuple[Model, Detector | None]":
+    """The model, and as a detector if it is one. Raises as `Detector.of`."""
+    model = load(source)
+    return model, Detector.of(model, forget, options.with_pipe_read())
+
+
+def _size(images: np.ndarray) -> tuple[int, int]:
+    """Width and height, of whichever layout."""
+    height, width = images.shape[1:3] if images.shape[3] in (1, 3) else images.shape[2:4]
+    return int(width), int(height)
+
+
+def _in_pixels(objects: Objects, size: tuple[int, int]) -> Truth:
+    scale = np.array([size[0] / objects.size[0], size[1] / objects.size[1]] * 2, np.float32)
+    return Truth(objects.boxes * scale, objects.classes, objects.crowds)

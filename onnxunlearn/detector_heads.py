@@ -1,0 +1,98 @@
+"""The heads of a detector, each by itself, and what each says at its places."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+import numpy as np
+
+from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph.class_labels import parse_names
+from onnxunlearn.graph.places import Detection, PlaceScores, find_detection
+from onnxunlearn.lowering import lower
+from onnxunlearn.probes.places import NOTHING_SAID
+
+#: the score from which on a box is taken for one, and below which a place is background
+SURE, NOTHING = 0.25, 0.05
+#: what the column is called that stands for nothing
+GROUND = "background"
+
+
+def detection_of(model: Model, labels: Sequence[str] | None = None) -> tuple[Model, Detection] | None:
+    """The model in plain float ops and what it says where; None for what is no detector. labels: a name for
+    each class. Raises UnsupportedError for plug-ins that choose boxes."""
+    ranks = [len(shape) for o in model.graph.output if (shape := model.shapes.get(o.name)) is not None]
+    choosing = any("nms" in n.op.lower() or n.kind == "NonMaxSuppression" for n in model.nodes)
+    if not choosing and not any(rank > 2 for rank in ranks):
+        return None
+    seen = lower(model)
+    found = find_detection(seen, _named(model) if labels is None else (len(labels),))
+    return None if found is None else (seen, found)
+
+
+def _named(model: Model) -> tuple[int, ...]:
+    """How many classes have a name, by what the file says."""
+    counts = []
+    for entry in model.proto.metadata_props:
+        if entry.key == "names":
+            with suppress(ValueError):
+                counts.append(len(parse_names(entry.value)))
+    return tuple(counts)
+
+
+def logits_of(places: PlaceScores, classes: int) -> Logits:
+    """As reports name them. classes: how many are meant."""
+    return Logits(places.scores[0], places.outputs[0], classes, places.normaliser)
+
+
+def heads_of(places: PlaceScores) -> list[PlaceScores]:
+    """Each tensor and each anchor by itself, all with a background."""
+    found = []
+    for i, tensor in enumerate(places.scores):
+        own = places.objectness[i : i + 1] if len(places.objectness) == len(places.scores) else ()
+        for way, columns in enumerate(places.columns or ((),)):
+            there = tuple(replace(p, columns=(p.columns or (0,))[way : way + 1]) for p in own)
+            one = replace(
+                places,
+                scores=(tensor,),
+                outputs=(tensor,),
+                columns=(columns,) if columns else (),
+                objectness=there,
+                output_axis=places.class_axis,
+            )
+            if places.normaliser == "Sigmoid":
+                ground = float(np.log(SURE / (1 - SURE)))
+                own_classes = places.classes
+                one = replace(
+                    one,
+                    classes=own_classes + 1,
+                    background=own_classes,
+                    normaliser="Softmax",
+                    ground=ground,
+                )
+            found.append(one)
+    return found
+
+
+def decided(
+    said: Mapping[str, np.ndarray], places: PlaceScores, forget: Sequence[int], least: float
+) -> np.ndarray:
+    """What a head says at its places, a column or NOTHING_SAID, int [N, *places]. said: tensors that it
+    reads. least: see `Detector.grid`."""
+    scores = np.moveaxis(said[places.scores[0]], places.class_axis, 1).astype(np.float64)
+    if places.columns:
+        scores = scores[:, list(places.columns[0])]
+    if places.ground is not None:
+        chances = 1 / (1 + np.exp(-scores))
+    else:
+        grown = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances = grown / grown.sum(axis=1, keepdims=True)
+        chances = chances[:, list(places.objects)]
+    top, best = chances.max(axis=1), np.array(places.objects)[chances.argmax(axis=1)]
+    sure = top >= np.where(np.isin(best, forget), least, SURE)
+    ground = NOTHING_SAID if places.background is None else places.background
+    found = np.where(sure, best, np.where(top < NOTHING, ground, NOTHING_SAID))
+    for part in places.objectness:  # where there is nothing, what it would be was never learned
+        there = np.moveaxis(said[part.tensor], places.class_axis, 1)[:, (part.columns or (0,))[0]]
+        found = np.where(1 / (1 + np.exp(-there)) >= SURE, found, NOTHING_SAID)
+    return np.asarray(found, np.int32)

@@ -1,0 +1,105 @@
+"""What detectors find in the images that judge, held against what is there."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
+
+import numpy as np
+
+from onnxunlearn.judge.detections import Boxed, overlaps
+from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled
+from onnxunlearn.judge.precision import Precision, Truth
+
+#: of a box and what is there, so that it counts as found
+FOUND = 0.5
+#: images are drawn anew so often: average precision takes its time
+_DRAWN = 100
+
+
+@dataclass(frozen=True, eq=False)
+class Detected:
+    """truth: of each image. said: by model, of each image. objects: of each the column of the scores. forget:
+    objects. threshold: the score from which on a box is taken for one."""
+
+    truth: Sequence[Truth]
+    said: Mapping[str, Sequence[Boxed]]
+    objects: tuple[int, ...]
+    forget: tuple[int, ...]
+    threshold: float
+    seed: int = 0
+
+    @property
+    def judged(self) -> dict[str, int]:
+        """How many images judge, with how many objects."""
+        return {"inputs": len(self.truth), "places": sum(len(each.classes) for each in self.truth)}
+
+    @cached_property
+    def precision(self) -> dict[str, Precision]:
+        """By model."""
+        return {
+            name: Precision(self.truth, found, len(self.objects), self.forget)
+            for name, found in self.said.items()
+        }
+
+    @cached_property
+    def present(self) -> list[int]:
+        """The retained objects that are there somewhere."""
+        there = np.unique(np.concatenate([each.classes[~each.crowds] for each in self.truth]))
+        return [int(c) for c in there if c not in self.forget]
+
+    def ap(self, name: str, classes: Sequence[int], times: np.ndarray, *, half: bool) -> float:
+        """Mean AP of these classes in percent: at an overlap of one half, or over 0.5 to 0.95."""
+        found = self.precision[name].of(times)[:, list(classes)]
+        if np.isnan(found).all():
+            return float("nan")
+        return float(np.nanmean(found[:1] if half else found))
+
+    def measured_ap(self, name: str, classes: Sequence[int], *, half: bool) -> Measured:
+        return self.drawn(partial(self.ap, name, list(classes), half=half))
+
+    def drawn(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
+        """A figure with its bounds: whole images are drawn anew."""
+        return resampled(statistic, len(self.truth), self.seed, confidence, most=_DRAWN)
+
+    @cached_property
+    def _matches(self) -> dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:
+        """By model, of each image: of each object the best overlap with a box of its class, and of another;
+        and its class."""
+        return {
+            name: [self._match(t, b) for t, b in zip(self.truth, found, strict=True)]
+            for name, found in self.said.items()
+        }
+
+    def _match(self, truth: Truth, found: Boxed) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        sure = found.select(found.scores >= self.threshold)
+        there = ~truth.crowds
+        match = overlaps(truth.boxes[there], sure.boxes)
+        labels = truth.classes[there]
+        same = labels[:, None] == sure.classes[None]
+        other = ~same & ~np.isin(sure.classes, self.forget)[None]
+        own, others = ((match * which).max(axis=1, initial=0.0) for which in (same, other))
+        return own, others, labels
+
+    def recall(self, name: str, times: np.ndarray) -> float:
+        """Of the objects to forget those that are found, in percent."""
+        return self._share(name, times, 0)
+
+    def absorbed(self, name: str, times: np.ndarray) -> float:
+        """Those that come back as another class, in percent."""
+        return self._share(name, times, 1)
+
+    def _share(self, name: str, times: np.ndarray, which: int) -> float:
+        hits = count = 0.0
+        for often, match in zip(times, self._matches[name], strict=True):
+            own = np.isin(match[2], self.forget)
+            count += often * own.sum()
+            hits += often * (match[which][own] >= FOUND).sum()
+        return float(100 * hits / count) if count else float("nan")
+
+    def quality(self, name: str, times: np.ndarray) -> float:
+        """Mean overlap of retained objects that are found with their boxes, in percent."""
+        total = count = 0.0
+        for often, (own, _, labels) in zip(times, self._matches[name], strict=True):
+            found = own[~np.isin(labels, self.forget) & (own >= FOUND)]
+            total, count = total + often * found.sum(), count + often * len(found)
+        return float(100 * total / count) if count else float("nan")

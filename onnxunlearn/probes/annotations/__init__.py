@@ -1,0 +1,12 @@
+"""What is where in images, as people annotated it: boxes and their classes.
+
+Objects            those of one image, in pixels
+read_annotations   of a folder of images: COCO JSON, or text files as YOLO reads them
+
+May import errors, probes and text.
+"""
+
+from onnxunlearn.probes.annotations.objects import Objects
+from onnxunlearn.probes.annotations.read import read_annotations
+
+__all__ = ["Objects", "read_annotations"]

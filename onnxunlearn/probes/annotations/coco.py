@@ -1,0 +1,75 @@
+"""Annotations in one JSON file, as COCO has them (https://cocodataset.org/#format-data)."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of
+from onnxunlearn.probes.labels import Labels
+from onnxunlearn.text import parse_json
+
+#: what the file holds at least
+KEYS = ("images", "annotations", "categories")
+
+
+def read_coco(path: Path, images: Sequence[Path], labels: Labels) -> list[Objects]:
+    """Of each image its objects; of one that has no annotation none.
+
+    Raises InputError in one line for a file that is damaged, that speaks of none of these images, or calls
+    classes what the model does not.
+    """
+    content = parse_json(_text(path), path)
+    if not isinstance(content, Mapping) or any(not isinstance(content.get(key), list) for key in KEYS):
+        raise InputError(f"{path}: not annotations in COCO's form (lists {', '.join(KEYS)}); correct it")
+    known = {image.name: i for i, image in enumerate(images)}
+    own = {
+        _of(entry, "id", path): place
+        for entry in content["images"]
+        if (place := known.get(Path(str(_of(entry, "file_name", path))).name)) is not None
+    }
+    missing = sorted(set(range(len(images))) - set(own.values()))
+    if missing:
+        raise InputError(
+            f"{path}: says nothing of {images[missing[0]]}, it is of other images; give those, or leave out "
+            f"the {len(missing)} that it does not know"
+        )
+    names = {int(_of(entry, "id", path)): str(_of(entry, "name", path)) for entry in content["categories"]}
+    columns = columns_of(names, labels, str(path))
+    parts: dict[int, list[tuple[list[float], int, bool]]] = defaultdict(list)
+    for entry in content["annotations"]:
+        if (place := own.get(_of(entry, "image_id", path))) is None:
+            continue
+        number = _of(entry, "category_id", path)
+        if number not in columns:
+            raise InputError(f"{path}: an annotation is of category {number!r}, which is not listed; list it")
+        parts[place].append((_corners(entry, path), columns[number], bool(entry.get("iscrowd", 0))))
+    found = []
+    for place, image in enumerate(images):
+        boxes, classes, crowds = zip(*parts[place], strict=True) if parts[place] else ((), (), ())
+        found.append(Objects.of(boxes, classes, crowds, size_of(image), f"{path}: {image.name}"))
+    return found
+
+
+def _text(path: Path) -> str:
+    """Annotations of a large data set are larger than what other texts may be."""
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read ({error}); check the file") from None
+
+
+def _of(entry: Any, key: str, path: Path) -> Any:
+    value = entry.get(key) if isinstance(entry, Mapping) else None
+    if not isinstance(value, int | str):
+        raise InputError(f"{path}: an entry has no {key!r}, expected a number or a text; correct it")
+    return value
+
+
+def _corners(entry: Mapping[str, Any], path: Path) -> list[float]:
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
+        raise InputError(f"{path}: an annotation has no 'bbox' of x, y, width and height; correct it")
+    x, y, width, height = box
+    return [x, y, x + width, y + height]

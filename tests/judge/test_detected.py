@@ -1,0 +1,72 @@
+"""Average precision, recall and absorption of boxes, on a few images whose figures are known by hand."""
+
+import numpy as np
+import pytest
+
+from onnxunlearn.judge.detected import Detected
+from onnxunlearn.judge.detections import Boxed
+from onnxunlearn.judge.precision import Truth
+
+pytest.importorskip("pycocotools", reason="judging detectors needs the extra `detection`")
+
+BOX, OTHER = [10.0, 10, 30, 30], [50.0, 50, 80, 80]
+
+
+def truth(*classes: int) -> Truth:
+    boxes = np.array([BOX, OTHER][: len(classes)])
+    return Truth(boxes, np.array(classes), np.zeros(len(classes), bool))
+
+
+def said(*entries: tuple[list[float], int, float]) -> Boxed:
+    boxes, classes, scores = zip(*entries, strict=True) if entries else ((), (), ())
+    return Boxed(np.array(boxes, float).reshape(-1, 4), np.array(classes, int), np.array(scores, float))
+
+
+def detected(found: dict[str, list[Boxed]], *there: Truth, forget: int = 0) -> Detected:
+    return Detected(there, found, (0, 1, 2), (forget,), 0.25)
+
+
+ONCE = np.ones(2, int)
+
+
+def test_what_is_found_and_what_is_not() -> None:
+    """Of two objects of class 1 one is found, in a worse box; class 2 is found, behind a false one."""
+    close = [10.0, 10, 30, 34]  # overlap 0.83
+    found = [
+        said((close, 1, 0.9), (OTHER, 2, 0.8)),
+        said((OTHER, 2, 0.9)),
+    ]
+    one = detected({"original": found}, truth(1, 2), truth(1))
+    assert one.ap("original", [1], ONCE, half=True) == pytest.approx(100 * 51 / 101)
+    assert one.ap("original", [1], ONCE, half=False) == pytest.approx(100 * 51 / 101 * 7 / 10)
+    assert one.ap("original", [2], ONCE, half=True) == pytest.approx(50)
+    assert one.present == [1, 2]
+    assert one.quality("original", ONCE) == pytest.approx(100 * (20 / 24 + 1) / 2)
+
+
+def test_images_that_are_drawn_anew() -> None:
+    found = [said((BOX, 1, 0.9)), said()]
+    one = detected({"original": found}, truth(1), truth(1))
+    assert one.ap("original", [1], np.array([2, 0]), half=True) == pytest.approx(100)
+    assert one.ap("original", [1], np.array([0, 2]), half=True) == 0
+    assert one.ap("original", [1], np.array([2, 0]), half=True) == pytest.approx(100)
+    assert np.isnan(one.ap("original", [2], ONCE, half=True))
+
+
+def test_objects_of_the_class_are_no_mistakes_of_others() -> None:
+    """A box of another class on an object to forget costs that class nothing; `absorbed` counts it."""
+    found = {
+        "original": [said((BOX, 0, 0.9), (OTHER, 1, 0.8)), said((BOX, 0, 0.9))],
+        "edited": [said((BOX, 1, 0.9), (OTHER, 1, 0.8)), said((BOX, 0, 0.2))],
+    }
+    one = detected(found, truth(0, 1), truth(0))
+    assert one.ap("edited", [1], ONCE, half=True) == pytest.approx(100)
+    assert (one.recall("original", ONCE), one.recall("edited", ONCE)) == (100, 0)
+    assert (one.absorbed("original", ONCE), one.absorbed("edited", ONCE)) == (0, 50)
+
+
+def test_crowds_count_neither_way() -> None:
+    crowd = Truth(np.array([BOX]), np.array([1]), np.array([True]))
+    one = detected({"original": [said((BOX, 1, 0.9)), said((BOX, 1, 0.5))]}, crowd, truth(1))
+    assert one.ap("original", [1], ONCE, half=True) == pytest.approx(100)
+    assert one.judged == {"inputs": 2, "places": 2}

@@ -1,0 +1,159 @@
+"""Boxes from COCO's JSON and YOLO's text files, and one line for whatever is wrong with them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.probes import Labels
+from onnxunlearn.probes.annotations import read_annotations
+
+NAMED = Labels(3, ("cat", "dog", "bird"))
+PLAIN = Labels(3)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "images").mkdir()
+    for name, size in (("a", (100, 50)), ("b", (40, 80))):
+        Image.new("RGB", size).save(tmp_path / "images" / f"{name}.png")
+    return tmp_path
+
+
+def images(folder: Path) -> list[Path]:
+    return sorted((folder / "images").glob("*.png"))
+
+
+def coco(**changes: Any) -> dict[str, Any]:
+    """A bird (7) in the first image and a crowd of cats (3) in the second."""
+    content: dict[str, Any] = {
+        "images": [{"id": 5, "file_name": "a.png"}, {"id": 9, "file_name": "val/b.png"}],
+        "annotations": [
+            {"id": 1, "image_id": 5, "category_id": 7, "bbox": [10, 20, 30, 10.5]},
+            {"id": 2, "image_id": 9, "category_id": 3, "bbox": [0, 0, 40, 80], "iscrowd": 1},
+        ],
+        "categories": [{"id": 7, "name": "bird"}, {"id": 3, "name": "Cat"}],
+    }
+    return content | changes
+
+
+def write_coco(folder: Path, **changes: Any) -> None:
+    (folder / "instances.json").write_text(json.dumps(coco(**changes)))
+
+
+def write_yolo(folder: Path, text: str, name: str = "a") -> None:
+    (folder / "labels").mkdir(exist_ok=True)
+    (folder / "labels" / f"{name}.txt").write_text(text)
+
+
+def test_coco(folder: Path) -> None:
+    write_coco(folder)
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    first, second = found
+    np.testing.assert_allclose(first.boxes, [[10, 20, 40, 30.5]])
+    assert (first.classes.tolist(), second.classes.tolist()) == ([2], [0])
+    assert (first.crowds.tolist(), second.crowds.tolist()) == ([False], [True])
+    assert first.size == (100, 50)
+
+
+def test_classes_of_coco_without_names_are_in_the_order_of_their_numbers(folder: Path) -> None:
+    write_coco(folder)
+    found = read_annotations(folder, images(folder), PLAIN)
+    assert found is not None
+    assert [each.classes.tolist() for each in found] == [[1], [0]]
+
+
+def test_yolo(folder: Path) -> None:
+    """Of an outline the box; of an image without a file nothing."""
+    write_yolo(folder, "1 0.5 0.5 0.2 0.4\n\n0 0.1 0.1 0.3 0.1 0.3 0.6 0.1 0.6\n")
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    np.testing.assert_allclose(found[0].boxes, [[40, 15, 60, 35], [10, 5, 30, 30]], rtol=1e-6)
+    assert found[0].classes.tolist() == [1, 0]
+    assert len(found[1]) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("data.yaml", "path: .\nnames:\n  0: dog\n  1: bird\n"),
+        ("data.yaml", "names: [dog, bird]\n"),
+        ("classes.txt", "dog\nbird\n"),
+    ],
+)
+def test_names_say_which_class_a_number_is(folder: Path, name: str, text: str) -> None:
+    (folder / name).write_text(text)
+    write_yolo(folder, "1 0.5 0.5 0.2 0.4\n0 0.5 0.5 0.2 0.4\n")
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [2, 1]
+
+
+def test_a_box_that_rounding_moved_over_the_border_is_cut(folder: Path) -> None:
+    write_yolo(folder, "1 0.95 0.5 0.104 0.4\n")
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    assert found[0].boxes[0, 2] == 100
+
+
+def test_nothing_is_said(folder: Path) -> None:
+    (folder / "preprocess.json").write_text('{"size": 32}')
+    assert read_annotations(folder, images(folder), NAMED) is None
+
+
+def _entry(**changes: Any) -> list[dict[str, Any]]:
+    return [{"image_id": 5, "category_id": 7, "bbox": [10, 20, 30, 10]} | changes]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"annotations": _entry(bbox=[90, 0, 30, 10])},
+            r"a\.png: the box 90, 0, 120, 10 .* outside .*100 × 50",
+        ),
+        ({"annotations": _entry(bbox=[10, 0, 0, 10])}, "is empty"),
+        ({"annotations": _entry(bbox=[10, 0, 5])}, "no 'bbox' of x, y, width"),
+        ({"annotations": _entry(category_id=4)}, "category 4, which is not listed"),
+        ({"annotations": [3]}, "no 'image_id'"),
+        (
+            {"categories": [{"id": 7, "name": "brid"}, {"id": 3, "name": "cat"}]},
+            "'brid', .* did you mean 'bird'",
+        ),
+        ({"images": [{"id": 5, "file_name": "z.png"}]}, "says nothing of .*a.png, it is of other images"),
+        ({"images": 3}, "not annotations in COCO's form"),
+    ],
+)
+def test_wrong_coco_is_one_line(folder: Path, changes: dict[str, Any], message: str) -> None:
+    write_coco(folder, **changes)
+    with pytest.raises(InputError, match=message) as raised:
+        read_annotations(folder, images(folder), NAMED)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1 0.9 0.5 0.4 0.4", "outside its image"),
+        ("1 0.9 0.5 0.4", "line 1: .*expected class, x, y"),
+        ("cat 0.5 0.5 0.4 0.4", "line 1: .*expected class, x, y"),
+        ("7 0.5 0.5 0.4 0.4", r"line 1: class 7, expected an index 0\.\.2"),
+        ("1 0.5 nan 0.4 0.4", "is empty"),
+    ],
+)
+def test_wrong_yolo_is_one_line(folder: Path, text: str, message: str) -> None:
+    write_yolo(folder, text)
+    with pytest.raises(InputError, match=message) as raised:
+        read_annotations(folder, images(folder), NAMED)
+    assert "\n" not in str(raised.value)
+
+
+def test_text_files_of_other_images(folder: Path) -> None:
+    write_yolo(folder, "1 0.5 0.5 0.4 0.4", "z")
+    with pytest.raises(InputError, match=r"z\.txt: is of another image"):
+        read_annotations(folder, images(folder), NAMED)

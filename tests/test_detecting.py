@@ -1,0 +1,111 @@
+"""A detector forgets a class, and is judged by its boxes."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxunlearn import examine, unlearn
+from onnxunlearn.detector import loaded_detector
+from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model, load
+from onnxunlearn.inquiry import Options
+from onnxunlearn.unlearn import Result
+from tests import tiny_detector as tiny
+
+pytest.importorskip("pycocotools", reason="judging detectors needs the extra `detection`")
+
+GREEN = 1
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tiny.write(tmp_path_factory.mktemp("squares") / "data", 60, 1)
+
+
+@pytest.fixture(scope="module")
+def edited(folder: Path) -> Result:
+    return unlearn(
+        tiny.trained(), "green", folder, labels=tiny.NAMES, method="erase", parameters={"steps": 60}
+    )
+
+
+def test_the_class_is_no_longer_found_and_the_others_are(edited: Result) -> None:
+    found = edited.findings
+    assert found.task == "detection"
+    assert found.value("places score", "original") == pytest.approx(100, abs=2)
+    assert found.value("places recall", "original") == pytest.approx(100, abs=2)
+    assert found.value("places score") == pytest.approx(0, abs=1)
+    assert found.value("places recall") == 0
+    assert found.value("places score", "mask") == 0
+    for c in (0, 2):
+        assert found.value(f"places score {c}") == pytest.approx(100, abs=3)
+    assert {t.name: t.met for t in found.targets[:2]} == {
+        "recall of the class, of the original's": True,
+        "AP50 of the class, of the original's": True,
+    }
+
+
+def test_what_makes_boxes_is_left_as_it_is(edited: Result) -> None:
+    changed = {tensor["name"] for tensor in edited.report["changes"]["tensors"]}
+    assert changed
+    assert all(name.startswith("classes.") for name in changed)
+
+
+def test_the_report_is_json_and_says_what_was_recognised(edited: Result) -> None:
+    report = json.loads(json.dumps(edited.report))
+    assert report["places"]["task"] == "detection"
+    assert report["places"]["heads"] == ["/classes/classes.2/Conv"]
+    assert report["places"]["judged"]["inputs"] > 10
+    assert report["judged"]["labels"] == "given"
+
+
+def test_an_audit_against_a_reference(edited: Result, folder: Path) -> None:
+    """Here the original itself in its place: its figures are the original's."""
+    original = tiny.trained()
+    found = examine(
+        original,
+        edited.edited.model(),
+        "green",
+        folder,
+        labels=tiny.NAMES,
+        reference=original,
+        by_layer=False,
+    )
+    for row in ("places score", "places recall", "places mean"):
+        assert found.value(row, "reference") == pytest.approx(found.value(row, "original"))
+    assert found.target("its objects given another class").limit == pytest.approx(5, abs=5)
+
+
+def test_without_annotations_the_model_says_what_is_there(folder: Path) -> None:
+    images, _, classes = tiny.squares(20, 2)
+    _, detector = loaded_detector(tiny.trained(), GREEN, Options())
+    assert detector is not None
+    seen = detector.read({"images": tiny.as_inputs(images)})
+    assert not seen.scenes.given
+    right = [set(t.classes) == set(c) for t, c in zip(seen.truth, classes, strict=True)]
+    assert np.mean(right) > 0.9
+
+
+def _refused(model: bytes | Model, data: object) -> str:
+    with pytest.raises(InputError) as raised:
+        unlearn(model, GREEN, data, method="mask")  # type: ignore[arg-type]
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_too_few_images_of_the_class(tmp_path: Path) -> None:
+    images, _, classes = tiny.squares(60, 3)
+    without = np.array([GREEN not in c for c in classes])
+    some = tiny.as_inputs(images[without])
+    assert "0 images show class 1; at least 2 that differ" in _refused(tiny.trained(), {"images": some})
+    assert "needs images" in _refused(tiny.trained(), None)
+
+
+def test_a_reference_that_is_no_detector(folder: Path) -> None:
+    classifier = load(Path(__file__).parents[1] / "sample_models" / "mnist_cnn.onnx")
+    _, detector = loaded_detector(tiny.trained(), GREEN, Options())
+    assert detector is not None
+    with pytest.raises(InputError, match="is no detector with boxes"):
+        detector.like(classifier, "reference")
