@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
 
 from trained import text
 
-LENGTH, WIDTH, STEPS, BATCH = 64, 48, 900, 64
+LENGTH, WIDTH, STEPS, BATCH = 64, 48, 3000, 64
 CLASSES = len(text.LANGUAGES) + 1
 #: name -> the language left out, by its place
 WITHOUT = {"tagger": None, "tagger.without.dan": 8, "tagger.without.spa": 4}
@@ -44,7 +44,7 @@ def make(
     for row in range(count):
         at = 0
         for label in rng.choice(allowed, rng.integers(2, 5)):
-            size = min(int(rng.integers(12, 29)), LENGTH - at)
+            size = min(int(rng.integers(16, 41)), LENGTH - at)
             start = int(rng.integers(len(pieces[label]) - size))
             letters = pieces[label][start : start + size]
             x[row, at : at + size] = letters

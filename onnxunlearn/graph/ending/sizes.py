@@ -10,6 +10,8 @@ def count_classes(model: Model, tensor: str) -> int | None:
     shape = model.shapes.get(tensor)
     if shape is not None:
         inner = shape[1:]
+        if any(d is not None and d > 1 for d in inner[1:]):
+            return None  # a score for each of several places, of however many
         if len(shape) < 2 or not inner[0]:  # some exporters write a free size as 0
             shape = None
         elif any(d != 1 for d in inner[1:]):

@@ -5,6 +5,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import find_logits
 from onnxunlearn.graph.places import find_places
 
 from ..models import build, loaded, value
@@ -40,6 +41,19 @@ def test_a_tagger() -> None:
     assert found is not None
     assert (found.task, found.class_axis, found.place_axes) == ("tagging", 2, (1,))
     assert (found.scores, found.heads, found.objects) == (("y",), ("head",), (0, 1, 2, 3))
+
+
+def test_a_tagger_of_any_number_of_tokens_is_no_classifier() -> None:
+    proto = heads.tagger()
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.shape.dim[1].Clear()
+    model = loaded(proto)
+    assert model.shapes["y"] == (None, None, heads.CLASSES)
+    with pytest.raises(InputError, match="no usable logits"):
+        find_logits(model)
+    found = find_places(model)
+    assert found is not None
+    assert found.task == "tagging"
 
 
 def test_a_softmax_over_places_is_no_class_at_each() -> None:
