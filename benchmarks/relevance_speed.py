@@ -1,6 +1,6 @@
 """How long relevance takes: every engine, and zennit on the same torch network where it is installed.
 
-    python benchmarks/relevance_speed.py [--repeats 5] [--json FILE]
+    python benchmarks/relevance_speed.py [--repeats 5] [--small] [--json FILE]
 
 Two networks: the ResNet of sample_models (28×28, batch 36) and a random one of ResNet-18's size (224×224,
 batch 8). All on one thread, all in one run, the candidates in turn, medians; what counts are the ratios to
@@ -151,13 +151,15 @@ def benchmark(network: nn.Module, shape: tuple[int, ...], repeats: int) -> dict[
 @click.command()
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write all times, in seconds.")
-def main(repeats: int, path: Path | None) -> None:
+@click.option("--small", is_flag=True, help="The small network alone.")
+def main(repeats: int, path: Path | None, small: bool) -> None:
     torch.set_num_threads(1)
     _stand_in_for_torchvision()
     results = {
         "ResNet of sample_models, 28×28, batch 36": benchmark(resnet(), (36, 1, 28, 28), repeats),
-        "ResNet-18, 224×224, batch 8": benchmark(resnet18(), (8, 3, 224, 224), repeats),
     }
+    if not small:
+        results["ResNet-18, 224×224, batch 8"] = benchmark(resnet18(), (8, 3, 224, 224), repeats)
     for title, seconds in results.items():
         table = Table(title=title, title_justify="left", box=None)
         for column in ("", "median s", "× forward", "× zennit"):

@@ -39,7 +39,7 @@ class Patches(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.embed(x).flatten(2).transpose(1, 2)
-        return torch.cat([self.first.expand(len(x), -1, -1), tokens], dim=1) + self.place
+        return torch.cat([self.first.expand(x.shape[0], -1, -1), tokens], dim=1) + self.place
 
 
 def resnet50() -> nn.Module:

@@ -93,8 +93,9 @@ def test_gradients_of_weights_stay_on_the_device(path: Path) -> None:
     tail = tail_of(model, layers, [logits.tensor], shape_arithmetic(model))
     network = Differentiator(tail, [logits.tensor], engine)
     inner = [name for name in tail.boundary if name not in feeds]
-    entered = engine.session(expose(model, inner)).run(feeds) if inner else {}
-    prepared = network._prepare({**feeds, **entered}, stored_weights(Edits(model), layers))
+    made = engine.session(expose(model, inner)).run(feeds) if inner else {}
+    entered = {name: {**feeds, **made}[name] for name in tail.boundary}
+    prepared = network._prepare(entered, stored_weights(Edits(model), layers))
     assert not lacking(prepared.graph.model)
     assert not lacking(prepared.forward)
 
