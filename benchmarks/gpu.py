@@ -20,7 +20,7 @@ import numpy as np
 import onnx
 import onnxruntime as ort
 import torch
-from relevance_speed import ROOT, export, measure, propagation, resnet, resnet18, zennit_propagation
+from relevance_speed import ROOT, benchmarked, export, measure, propagation, zennit_propagation
 from torch import nn
 
 from onnxunlearn import load, unlearn
@@ -102,10 +102,10 @@ def candidates(network: nn.Module, shape: tuple[int, ...], engines: dict[str, En
         )
         if said := on_the_host(propagator.compiled(feeds).model):
             click.echo(f"relevance does not stay on the device: {said}")
-    device = torch.device("cuda" if torch.cuda.is_available() and "cuda" in engines else "cpu")
-    moved = zennit_propagation(network.to(device), x.to(device), targets)
+    where = "cuda" if torch.cuda.is_available() and "cuda" in engines else "cpu"
+    moved = zennit_propagation(network.to(where), x.to(where), targets)
     if moved is not None:
-        found[f"zennit, {device.type}"] = moved
+        found[f"zennit, {where}"] = moved
     return found
 
 
@@ -123,12 +123,8 @@ def whole_run(device: str) -> float:
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write all medians, in seconds.")
 def main(repeats: int, path: Path | None) -> None:
     engines = devices()
-    networks: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
-        "ResNet of sample_models, 28×28, batch 36": (resnet(), (36, 1, 28, 28)),
-        "ResNet-18, 224×224, batch 8": (resnet18(), (8, 3, 224, 224)),
-    }
     results: dict[str, dict[str, float]] = {}
-    for title, (network, shape) in networks.items():
+    for title, (network, shape) in benchmarked().items():
         seconds = measure(candidates(network, shape, engines), repeats)
         results[title] = {name: statistics.median(times) for name, times in seconds.items()}
     results["a whole run, mnist_cnn, class 3"] = {f"run, {device}": whole_run(device) for device in engines}

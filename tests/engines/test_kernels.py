@@ -32,7 +32,13 @@ from ..reverse.test_adjoints import CASES
 from ..sample_paths import CNN, MLP, MOBILE, RESNET, images
 
 TABLE = json.loads((Path(__file__).parents[1] / "reference/kernels/cuda.json").read_text())
-KINDS = {T.FLOAT: "float", T.DOUBLE: "double", T.INT32: "int32", T.INT64: "int64", T.BOOL: "bool"}
+KINDS: dict[int, str] = {
+    T.FLOAT: "float",
+    T.DOUBLE: "double",
+    T.INT32: "int32",
+    T.INT64: "int64",
+    T.BOOL: "bool",
+}
 #: an op, and the type that its kernel is chosen by
 Asked = tuple[str, str]
 
