@@ -48,7 +48,7 @@ ROWS = (
     ),
     Real(
         "efficientnet_half",
-        "the same; 1 each of 250",
+        "EfficientNet-Lite0 with 1 each of 250 instead",
         packages.efficientnet_lite0,
         photographs.half_of_them,
         images=True,
@@ -61,7 +61,7 @@ ROWS = (
     ),
     Real(
         "efficientnet_retain",
-        "1 each of 250, and half of the boxes of other photographs to retain, without labels",
+        "the same, and half of the boxes of other photographs to retain, without labels",
         packages.efficientnet_lite0,
         photographs.half_and_boxes,
         images=True,
