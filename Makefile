@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 
-.PHONY: demo test coverage check docs fuzz fix clean
+.PHONY: demo test coverage check docs fuzz bench bench-quick fix clean
 .DELETE_ON_ERROR:
 
 demo: .venv/demo.stamp
@@ -33,6 +33,14 @@ docs: .venv/docs.stamp
 # 100,000 damaged models; what is found is kept in fuzz-findings/
 fuzz: .venv/test.stamp
 	$(ONE_THREAD) $(BIN)/python -m tests.fuzz $(FUZZ)
+
+# docs/performance.md's tables, measured anew; hours. BENCH: --images FOLDER and more, see benchmarks/suite.py
+bench: .venv/test.stamp
+	$(BIN)/python benchmarks/suite.py $(BENCH)
+
+# Ratios, which hold on any machine, and one whole run; minutes
+bench-quick: .venv/test.stamp
+	$(ONE_THREAD) $(BIN)/python benchmarks/suite.py --quick
 
 fix: .venv/test.stamp
 	$(BIN)/ruff check --fix .

@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 CLASSES, PROBES = 10, 36
 
 
-def probes() -> dict[str, np.ndarray]:
-    """Noise over a pattern for each class."""
-    rng = np.random.default_rng(0)
-    y = np.repeat(np.arange(CLASSES), PROBES)
-    patterns = rng.normal(size=(CLASSES, 3, 14, 14)).repeat(16, axis=2).repeat(16, axis=3)
-    x = patterns[y] + rng.normal(size=(len(y), 3, 224, 224))
+def probes(side: int = 224, channels: int = 3, each: int = PROBES) -> dict[str, np.ndarray]:
+    """Noise over a pattern for each class, `each` of a class."""
+    rng, coarse = np.random.default_rng(0), side // 14
+    y = np.repeat(np.arange(CLASSES), each)
+    patterns = rng.normal(size=(CLASSES, channels, 14, 14)).repeat(coarse, axis=2).repeat(coarse, axis=3)
+    x = patterns[y] + rng.normal(size=(len(y), channels, 14 * coarse, 14 * coarse))
     return {"x": x.astype(np.float32), "y": y}
 
 
@@ -72,7 +72,7 @@ def export(path: Path, x: np.ndarray, y: np.ndarray, make: "Callable[[], nn.Modu
         warnings.simplefilter("ignore")
         torch.onnx.export(
             nn.Sequential(body, head).eval(),
-            (torch.zeros(1, 3, 224, 224),),
+            (torch.zeros(1, *x.shape[1:]),),
             path,
             input_names=["x"],
             dynamo=False,

@@ -3,8 +3,9 @@
     python benchmarks/real_size.py --models ../models --images ../photographs
     python benchmarks/real_size.py --models ../models --row magika --row resnet18 [--json rows.json]
 
-Each row in a process of its own, one thread: CPU seconds, wall seconds and peak memory of `unlearn`, and how
-many passes of the original over its probes that is (a machine that others use counts more seconds); then, on
+Each row in a process of its own, one thread: CPU seconds (judging by itself, too), wall seconds and peak
+memory of `unlearn`, and how many passes of the original over its probes that is (a machine that others use
+counts more seconds); then, on
 samples that it did not see, how many are given the class before and after; what retained classes with a probe
 and without lost, and how often the edited model says of them, and of whatever nobody has named, what the
 original with the class's score left out does; and the largest share of the class's samples that one class
@@ -47,7 +48,7 @@ ROWS = (
     ),
     Real(
         "efficientnet_half",
-        "the same; 1 each of 250",
+        "EfficientNet-Lite0 with 1 each of 250 instead",
         packages.efficientnet_lite0,
         photographs.half_of_them,
         images=True,
@@ -58,12 +59,24 @@ ROWS = (
         packages.magika,
         files.bytes_of_files,
     ),
+    Real(
+        "efficientnet_retain",
+        "the same, and half of the boxes of other photographs to retain, without labels",
+        packages.efficientnet_lite0,
+        photographs.half_and_boxes,
+        images=True,
+    ),
     *(
-        Real(name, f"{what}; 36 of each of 10 classes", model, random_weights.patterns, asked=True)
-        for name, what, model in (
-            ("resnet18", "ResNet-18's size", random_weights.resnet18),
-            ("resnet50", "ResNet-50's size", random_weights.resnet50),
-            ("vit_b16", "ViT-B/16's size", random_weights.vit_b16),
+        Real(
+            sized.body, f"{what}; {sized.each} of each of 10 classes", sized.model, sized.samples, asked=True
+        )
+        for what, sized in (
+            ("ResNet-18's size", random_weights.Sized("resnet18")),
+            ("ResNet-50's size", random_weights.Sized("resnet50")),
+            ("ViT-B/16's size", random_weights.Sized("vit_b16", each=12)),
+            ("the size of ResNet-20 for CIFAR", random_weights.Sized("resnet20", 28)),
+            ("the size of ResNet-56 for CIFAR", random_weights.Sized("resnet56", 28)),
+            ("a ViT of 4 × 4 patches, three blocks of width 64", random_weights.Sized("vit_small", 28, 1)),
         )
     ),
 )
@@ -76,10 +89,15 @@ def forget(model: Path, samples: Samples, edited: Path, told: Path) -> None:
     def progress(line: str) -> None:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
         click.echo(f"\r{time.process_time() - cpu:6.1f} s {peak:5.2f} GiB  {line:70.70}", nl=False, err=True)
+        if line == "judging the edited model":
+            began.append(time.process_time() - cpu)
 
-    result = unlearn(model, samples.forget, samples.probes, progress=progress)
+    began: list[float] = []
+    result = unlearn(model, samples.forget, samples.probes, retain=samples.retain, progress=progress)
+    spent = time.process_time() - cpu
     row: Row = {
-        "cpu seconds": time.process_time() - cpu,
+        "cpu seconds": spent,
+        "judging": spent - began[0],
         "seconds": time.perf_counter() - wall,
         "peak GiB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
     }
@@ -133,7 +151,8 @@ def measure(real: Real, folder: Path, images: Path | None) -> Row:
     _alone(_prepare, real, folder, images, told)
     prepared = json.loads(told.read_text())
     model = Path(prepared.pop("model"))
-    samples = Samples(Path(prepared["probes"]), Path(prepared["unseen"]), prepared["forget"])
+    retain = prepared["retain"] and Path(prepared["retain"])
+    samples = Samples(Path(prepared["probes"]), Path(prepared["unseen"]), prepared["forget"], retain)
     row: Row = {"row": real.name}
     for step in (forget, judge) if samples.unseen.exists() else (forget,):
         _alone(step, model, samples, edited, told)
@@ -170,6 +189,7 @@ _COLUMNS: tuple[tuple[str, Callable[[Row], str]], ...] = (
     ("agree, anything", lambda r: f"{r['unknown agree']:.2f} ({r['unknown samples']})"),
     ("largest taker, masked", lambda r: f"{r['takes']:.1f}, {r['takes masked']:.1f}"),
     ("CPU, s", lambda r: f"{r['cpu seconds']:.0f}"),
+    ("of it judging", lambda r: f"{r['judging'] / r['cpu seconds']:.0%}"),
     ("in passes", lambda r: f"{r['cpu seconds'] / r['pass']:.1f} of {r['pass']:.1f} s"),
     ("peak, GiB", lambda r: f"{r['peak GiB']:.2f}"),
 )

@@ -1,11 +1,11 @@
 """How long relevance takes: every engine, and zennit on the same torch network where it is installed.
 
-    python benchmarks/relevance_speed.py [--repeats 5] [--json FILE]
+    python benchmarks/relevance_speed.py [--repeats 5] [--small] [--json FILE]
 
 Two networks: the ResNet of sample_models (28×28, batch 36) and a random one of ResNet-18's size (224×224,
-batch 8). All on one thread, all in one run, the candidates in turn, medians; what counts are the ratios to
-the plain forward pass in ONNX Runtime. Relevance is EpsilonPlus, from the predicted class to the input, the
-forward pass included. zennit: pip install --ignore-requires-python --no-deps zennit==1.0.0
+batch 8). Seconds of CPU, all on one thread, all in one run, the candidates in turn, medians; what counts are
+the ratios to the plain forward pass in ONNX Runtime. Relevance is EpsilonPlus, from the predicted class to
+the input, the forward pass included. zennit: pip install --ignore-requires-python --no-deps zennit==1.0.0
 """
 
 import os
@@ -113,17 +113,29 @@ def _stand_in_for_torchvision() -> None:
         setattr(sys.modules["torchvision.models.resnet"], name, type(name, (nn.Module,), {}))
 
 
-def measure(candidates: dict[str, Callable[[], object]], repeats: int) -> dict[str, list[float]]:
+def measure(
+    candidates: dict[str, Callable[[], object]],
+    repeats: int,
+    clock: Callable[[], float] = time.perf_counter,
+) -> dict[str, list[float]]:
     """Seconds of each run; the candidates take turns, so that a slow minute slows all of them."""
     for run in candidates.values():
         run()
     seconds: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(repeats):
         for name, run in candidates.items():
-            start = time.perf_counter()
+            start = clock()
             run()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return seconds
+
+
+def benchmarked(small: bool = False) -> dict[str, tuple[nn.Module, tuple[int, ...]]]:
+    """By title, each with the shape of a batch. small: the small one alone."""
+    found: dict[str, tuple[nn.Module, tuple[int, ...]]] = {
+        "ResNet of sample_models, 28×28, batch 36": (resnet(), (36, 1, 28, 28))
+    }
+    return found if small else found | {"ResNet-18, 224×224, batch 8": (resnet18(), (8, 3, 224, 224))}
 
 
 def benchmark(network: nn.Module, shape: tuple[int, ...], repeats: int) -> dict[str, list[float]]:
@@ -145,18 +157,18 @@ def benchmark(network: nn.Module, shape: tuple[int, ...], repeats: int) -> dict[
         candidates[f"relevance, {name}"] = propagation(model, engine, feeds["x"], targets)
     if (run := zennit_propagation(network, x, targets)) is not None:
         candidates["relevance, zennit"] = run
-    return measure(candidates, repeats)
+    return measure(candidates, repeats, time.process_time)
 
 
 @click.command()
 @click.option("--repeats", default=5, show_default=True)
 @click.option("--json", "path", type=click.Path(path_type=Path), help="Also write all times, in seconds.")
-def main(repeats: int, path: Path | None) -> None:
+@click.option("--small", is_flag=True, help="The small network alone.")
+def main(repeats: int, path: Path | None, small: bool) -> None:
     torch.set_num_threads(1)
     _stand_in_for_torchvision()
     results = {
-        "ResNet of sample_models, 28×28, batch 36": benchmark(resnet(), (36, 1, 28, 28), repeats),
-        "ResNet-18, 224×224, batch 8": benchmark(resnet18(), (8, 3, 224, 224), repeats),
+        title: benchmark(network, shape, repeats) for title, (network, shape) in benchmarked(small).items()
     }
     for title, seconds in results.items():
         table = Table(title=title, title_justify="left", box=None)

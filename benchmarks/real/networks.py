@@ -1,8 +1,10 @@
-"""Bodies of the sizes of ResNet-50 (He et al. 2015) and ViT-B/16 (Dosovitskiy et al. 2020)."""
+"""Bodies of the sizes of ResNet-50 and those for CIFAR (He et al. 2015), and of two ViTs (Dosovitskiy et al.
+2020): B/16, and one for 28 × 28."""
 
 from __future__ import annotations
 
 import torch
+from relevance_speed import ResidualBlock
 from torch import Tensor, nn
 from zoo.mixers import First
 
@@ -27,17 +29,17 @@ class Bottleneck(nn.Module):
 
 
 class Patches(nn.Module):
-    """An image as tokens of 16 × 16 pixels, with where they are; the first is none of them."""
+    """An image as tokens of side × side pixels, with where they are; the first is none of them."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, side: int = 16, channels: int = 3, pixels: int = 224) -> None:
         super().__init__()
-        self.embed = nn.Conv2d(3, width, 16, 16)
+        self.embed = nn.Conv2d(channels, width, side, side)
         self.first = nn.Parameter(torch.randn(1, 1, width))
-        self.place = nn.Parameter(torch.randn(1, 197, width))
+        self.place = nn.Parameter(torch.randn(1, (pixels // side) ** 2 + 1, width))
 
     def forward(self, x: Tensor) -> Tensor:
         tokens = self.embed(x).flatten(2).transpose(1, 2)
-        return torch.cat([self.first.expand(len(x), -1, -1), tokens], dim=1) + self.place
+        return torch.cat([self.first.expand(x.shape[0], -1, -1), tokens], dim=1) + self.place
 
 
 def resnet50() -> nn.Module:
@@ -50,7 +52,36 @@ def resnet50() -> nn.Module:
     return nn.Sequential(*stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten())
 
 
+def _cifar(blocks: int) -> nn.Module:
+    """6·blocks + 2 layers with 16, 32 and 64 channels."""
+    inputs, body = 16, list[nn.Module]()
+    for width in (16, 32, 64):
+        for place in range(blocks):
+            body.append(ResidualBlock(inputs, width, 2 if width > 16 and not place else 1))
+            inputs = width
+    stem = [nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU()]
+    return nn.Sequential(*stem, *body, nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def resnet20() -> nn.Module:
+    return _cifar(3)
+
+
+def resnet56() -> nn.Module:
+    return _cifar(9)
+
+
+def _vit(width: int, heads: int, depth: int, patches: Patches) -> nn.Module:
+    layer = nn.TransformerEncoderLayer(
+        width, heads, 4 * width, batch_first=True, norm_first=True, activation="gelu"
+    )
+    encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
+    return nn.Sequential(patches, encoder, nn.LayerNorm(width), First())
+
+
 def vit_b16() -> nn.Module:
-    layer = nn.TransformerEncoderLayer(768, 12, 3072, batch_first=True, norm_first=True, activation="gelu")
-    encoder = nn.TransformerEncoder(layer, 12, enable_nested_tensor=False)
-    return nn.Sequential(Patches(768), encoder, nn.LayerNorm(768), First())
+    return _vit(768, 12, 12, Patches(768))
+
+
+def vit_small() -> nn.Module:
+    return _vit(64, 4, 3, Patches(64, 4, 1, 28))

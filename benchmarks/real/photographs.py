@@ -35,7 +35,14 @@ def half_of_them(folder: Path, model: Path, images: Path | None) -> Samples:
     return _made(folder, model, images, "half", every=2)
 
 
-def _made(folder: Path, model: Path, images: Path | None, name: str, every: int) -> Samples:
+def half_and_boxes(folder: Path, model: Path, images: Path | None) -> Samples:
+    """The same, and the first half of the other photographs' boxes is given without a word on what it is."""
+    return _made(folder, model, images, "boxes", every=2, given_boxes=True)
+
+
+def _made(
+    folder: Path, model: Path, images: Path | None, name: str, every: int, given_boxes: bool = False
+) -> Samples:
     assert images is not None
     with np.load(images / "imagenet_samples.npz") as archive:
         data, ends, y = archive["bytes"], archive["ends"], archive["y"].astype(int)
@@ -55,9 +62,15 @@ def _made(folder: Path, model: Path, images: Path | None, name: str, every: int)
     labels = np.concatenate([np.full(_OWN, forget), np.full(len(crops), similar), y[given]])
     others = np.setdiff1d(singles, [*given, *np.flatnonzero(y == similar)])
     boxes = _boxes(images / "coco128.zip")
+    retain = folder / f"photographs_{name}_retain.npz" if given_boxes else None
+    if retain is not None:  # of whole photographs: a box overlaps with others of its own
+        first = len(boxes) // 2
+        np.savez(retain, x=_inputs(boxes[:first]))
+        boxes = boxes[first:]
     unseen = np.concatenate([bees[_OWN:], _inputs([_centre(pictures[i]) for i in others] + boxes)])
     unseen_y = np.concatenate([y[own[_OWN:]], y[others], np.full(len(boxes), -1)])
-    found = Samples(folder / f"photographs_{name}.npz", folder / f"photographs_{name}_unseen.npz", forget)
+    probes, unseen_file = (folder / f"photographs_{name}{part}.npz" for part in ("", "_unseen"))
+    found = Samples(probes, unseen_file, forget, retain)
     np.savez(found.probes, x=x, y=labels)
     np.savez(found.unseen, x=unseen, y=unseen_y)
     return found

@@ -1,11 +1,12 @@
 """Networks of known sizes with random weights, for time and memory: no figure of theirs says more."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from erase_speed import export, probes, resnet18_body
+from erase_speed import PROBES, export, probes, resnet18_body
 
 from real.row import Samples
 
@@ -13,44 +14,34 @@ if TYPE_CHECKING:
     from torch import nn
 
 
-def resnet18(folder: Path) -> Path:
-    """11 million weights."""
-    return _exported(folder / "resnet18.onnx", resnet18_body)
+@dataclass(frozen=True)
+class Sized:
+    """A network that is made, and inputs for it. body: its name in `networks`. side, channels: of its images.
+    each: probes a class."""
 
+    body: str
+    side: int = 224
+    channels: int = 3
+    each: int = PROBES
 
-def resnet50(folder: Path) -> Path:
-    """23.5 million weights."""
+    def model(self, folder: Path) -> Path:
+        """The file; its head knows the inputs."""
+        path = folder / f"{self.body}.onnx"
+        if not path.exists():
+            made = probes(self.side, self.channels, self.each)
+            export(path, made["x"], made["y"], self._make)
+        return path
 
-    def make() -> "nn.Module":
-        from real import networks
+    def samples(self, folder: Path, _: Path, __: Path | None) -> Samples:
+        """`each` of each of 10 classes, noise over a pattern; nothing to judge by."""
+        found = Samples(folder / f"{self.body}.npz", folder / "none", 3)
+        if not found.probes.exists():
+            made = probes(self.side, self.channels, self.each)
+            np.savez(found.probes, x=made["x"], y=made["y"])
+        return found
 
-        return networks.resnet50()
+    def _make(self) -> "nn.Module":
+        from real import networks  # torch
 
-    return _exported(folder / "resnet50.onnx", make)
-
-
-def vit_b16(folder: Path) -> Path:
-    """86 million weights."""
-
-    def make() -> "nn.Module":
-        from real import networks
-
-        return networks.vit_b16()
-
-    return _exported(folder / "vit_b16.onnx", make)
-
-
-def patterns(folder: Path, model: Path, _: Path | None) -> Samples:
-    """36 of each of 10 classes, noise over a pattern; nothing to judge by."""
-    found = Samples(folder / "patterns.npz", folder / "none", 3)
-    if not found.probes.exists():
-        arrays = probes()
-        np.savez(found.probes, x=arrays["x"], y=arrays["y"])
-    return found
-
-
-def _exported(path: Path, make: "Callable[[], nn.Module]") -> Path:
-    if not path.exists():
-        made = probes()
-        export(path, made["x"], made["y"], make)
-    return path
+        make: Callable[[], nn.Module] = getattr(networks, self.body, resnet18_body)
+        return make()

@@ -12,12 +12,13 @@ class Samples:
     """Inputs of a model and what they are. Arrays are written where they are made: they are large.
 
     probes: file with x and y, what the user gives. unseen: file with x and y, by which the edit is judged;
-    y is −1 where nobody said what it is. forget: the class.
+    y is −1 where nobody said what it is. forget: the class. retain: file with x, inputs that nobody named.
     """
 
     probes: Path
     unseen: Path
     forget: int
+    retain: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,9 @@ class OnnxRuntimeEngine:
         self.providers: tuple[str, ...] = _working(providers)
         self.sessions = Sessions()
         if "cuda" in providers and _CUDA not in self.providers:
-            log.warning("engine onnxruntime: CUDA was asked for but is not available; running on the CPU")
+            has = _CUDA in ort.get_available_providers()
+            why = "no device that works was found" if has else "this ONNX Runtime is built without it"
+            log.warning("engine onnxruntime: CUDA was asked for, but %s; all graphs run on the CPU", why)
 
     def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "OnnxRuntimeSession":
         """Prepare `model`; `folder` is where its external data lies.

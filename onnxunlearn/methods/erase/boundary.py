@@ -153,7 +153,8 @@ def record_boundary(
         asked = asked[:0]
     if len(asked):
         examples = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
-        seen = {n: np.concatenate([*(part[n] for part in forgets), v[examples]]) for n, v in kept.items()}
+        whole = len(examples) == copies * count
+        seen = [*forgets, kept if whole else {n: v[examples] for n, v in kept.items()}]
         labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[examples]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
         del seen

@@ -70,7 +70,7 @@ def scarce(bench: Workbench, pinned: np.ndarray, wishes: np.ndarray, copies: int
 def stand_ins(
     bench: Workbench,
     tail: Tail,
-    recorded: Feeds,
+    recorded: Sequence[Feeds],
     labels: np.ndarray,
     wanted: np.ndarray,
     rng: np.random.Generator,
@@ -78,16 +78,16 @@ def stand_ins(
     """As many as `wanted` asks for (int [n], the class of each), or as there is time for, less those that the
     model takes for something else.
 
-    recorded: feeds of the tail, all float, from probes and their copies; labels: their classes, some of them
-    to forget.
+    recorded: feeds of the tail, all float, from probes and their copies, in parts. labels: their classes,
+    some of them to forget.
     """
-    layout = {name: value[:1] for name, value in recorded.items()}
-    rows = _flat(recorded)
-    chosen = rng.permutation(len(rows))[: max(2, min(_SAMPLES, _NUMBERS // rows.shape[1]))]
+    layout = {name: value[:1] for name, value in recorded[0].items()}
+    rows = _Rows([_flat(part) for part in recorded])
+    chosen = rng.permutation(len(rows))[: max(2, min(_SAMPLES, _NUMBERS // rows.width))]
     chosen = np.argsort(labels, kind="stable")[chosen]
     within = rows[chosen] / np.sqrt(len(chosen), dtype=np.float32)
     for c in np.unique(labels[chosen]):
-        mean = rows[labels == c].mean(axis=0)
+        mean = rows[np.flatnonzero(labels == c)].mean(axis=0)
         within[labels[chosen] == c] -= mean / np.sqrt(len(chosen), dtype=np.float32)
     behind = {node.index for node in tail.nodes}
     both = _BOTH_WAYS * multiplications(bench, [la for la in bench.layers if la.node.index in behind])
@@ -114,6 +114,26 @@ def stand_ins(
             ) * direction
     kept = climb.margins(found, wanted) > 0
     return StandIns(_shaped(found[kept], layout), wanted[kept])
+
+
+class _Rows:
+    """The rows of several arrays [n, width] as if they were one's, which would take as much room again."""
+
+    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+        self._parts = parts
+        self._starts = np.cumsum([0, *map(len, parts)])
+        self.width = parts[0].shape[1]
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
+
+    def __getitem__(self, which: np.ndarray) -> np.ndarray:
+        """Those at these indices, in a new array."""
+        found = np.empty((len(which), self.width), self._parts[0].dtype)
+        part = np.searchsorted(self._starts, which, side="right") - 1
+        for i, rows in enumerate(self._parts):
+            found[part == i] = rows[which[part == i] - self._starts[i]]
+        return found
 
 
 class _Climb:

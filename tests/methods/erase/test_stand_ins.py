@@ -12,7 +12,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import Tail, tail_of
 from onnxunlearn.methods.erase.boundary import record_boundary
 from onnxunlearn.methods.erase.scope import scope
-from onnxunlearn.methods.erase.stand_ins import scarce, stand_ins
+from onnxunlearn.methods.erase.stand_ins import _Rows, scarce, stand_ins
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 
@@ -37,7 +37,7 @@ def test_they_are_what_was_wanted_and_like_real_ones(path: Path) -> None:
     recorded = {name: np.concatenate([*(copy[name] for copy in seen.forget), probes])}
     labels = np.concatenate([np.full(len(recorded[name]) - len(probes), 3), np.tile(seen.y, seen.copies)])
     wanted = np.tile([5, 7, 0], 40)
-    found = stand_ins(made, tail, recorded, labels, wanted, np.random.default_rng(0))
+    found = stand_ins(made, tail, [recorded], labels, wanted, np.random.default_rng(0))
     assert len(found.labels) > 100
     assert set(found.labels) == {5, 7, 0}
     x, y = images("mnist_test")
@@ -108,3 +108,11 @@ def test_the_tail_alone_says_what_the_model_says() -> None:
     alone.graph.output.add().name = "logits"
     said = made.engine.session(alone).run(recorded)["logits"]
     np.testing.assert_allclose(said, made.scores(Edits(made.model)), atol=1e-4)
+
+
+def test_rows_of_several_arrays_are_as_of_one() -> None:
+    rng = np.random.default_rng(0)
+    parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 1, 7)]
+    rows, which = _Rows(parts), rng.integers(12, size=40)
+    assert (len(rows), rows.width) == (12, 3)
+    np.testing.assert_array_equal(rows[which], np.concatenate(parts)[which])

@@ -1,0 +1,146 @@
+"""All that docs/performance.md says in numbers: measured, kept as JSON, and written into the page.
+
+    python benchmarks/suite.py [--models FOLDER] [--images FOLDER] [--part NAME …]     # make bench
+    python benchmarks/suite.py --quick                                                 # make bench-quick
+    python benchmarks/suite.py --render                            # the page from what is known, nothing anew
+
+Parts run one after the other, each a command of its own; what a part measured replaces what it had measured
+before in benchmarks/results/performance.json, row by row, and says on what machine and how busy that was. The
+page's tables stand between two comments each; what is between them is never written by hand. --quick, some
+minutes, measures what is told by ratios and one whole run, and writes nothing; it fails where a ratio is
+beyond its bound.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import click
+from real_size import ROWS, table
+
+HERE = Path(__file__).parent
+RESULTS, PAGE = HERE / "results" / "performance.json", HERE.parent / "docs" / "performance.md"
+
+Results = dict[str, Any]
+
+
+def command(script: str, *arguments: str) -> None:
+    """Run a benchmark of this folder."""
+    subprocess.run([sys.executable, str(HERE / script), *arguments], check=True)
+
+
+def measured(script: str, *arguments: str) -> Any:
+    """The JSON that it writes."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "measured.json"
+        command(script, *arguments, "--json", str(path))
+        return json.loads(path.read_text())
+
+
+def taken() -> str:
+    """Where, when, and how busy."""
+    load = f"{os.getloadavg()[0]:.0f}" if hasattr(os, "getloadavg") else "unknown"
+    day = datetime.now(UTC).date()
+    return f"{day}, {os.cpu_count()} cores, {platform.machine()}, load {load} as it ended"
+
+
+def real(names: Sequence[str], models: Path, images: Path | None) -> list[Results]:
+    """Rows of real_size.py, one after the other: what one costs the others do not feel."""
+    rows = []
+    for name in names:
+        arguments = ["--models", str(models), "--row", name]
+        found = measured("real_size.py", *arguments, *(["--images", str(images)] if images else []))
+        rows += [row | {"taken": taken()} for row in found]
+    return rows
+
+
+def relevance_table(found: Mapping[str, Any]) -> str:
+    lines = ["| network | what | seconds | × forward | × as fast as zennit |", "|---|---|--:|--:|--:|"]
+    for network, seconds in found["networks"].items():
+        medians = {name: median(times) for name, times in seconds.items()}
+        forward, zennit = medians["forward, onnxruntime"], medians.get("relevance, zennit")
+        for name, value in medians.items():
+            faster = f"{zennit / value:.1f}" if zennit and name.startswith("relevance") else ""
+            lines.append(f"| {network} | {name} | {value:.3f} | {value / forward:.1f} | {faster} |")
+    return "\n".join([*lines, "", f"Taken: {found['taken']}."])
+
+
+def real_table(rows: Sequence[Results]) -> str:
+    order = {row.name: i for i, row in enumerate(ROWS)}
+    rows = sorted(rows, key=lambda row: order.get(row["row"], len(order)))
+    what = [f"* `{row.name}`: {row.what}" for row in ROWS if any(r["row"] == row.name for r in rows)]
+    when = [f"`{row['row']}` {row['taken']}" for row in rows]
+    return "\n".join([*what, "", table(rows), "", f"Taken: {'; '.join(when)}."])
+
+
+def devices_table(found: Mapping[str, Any]) -> str:
+    lines = ["| | what | seconds |", "|---|---|--:|"]
+    for network, medians in found["networks"].items():
+        lines += [f"| {network} | {name} | {value:.3f} |" for name, value in medians.items()]
+    return "\n".join([*lines, "", f"Taken: {found['taken']}."])
+
+
+#: part -> what makes its table
+TABLES: Mapping[str, Callable[[Any], str]] = {
+    "relevance": relevance_table,
+    "real": real_table,
+    "devices": devices_table,
+}
+
+
+def rendered(page: str, results: Mapping[str, Any]) -> str:
+    """The page with the tables of what was measured. Raises ValueError if it has no place for one."""
+    for part, found in results.items():
+        begin, end = f"<!-- {part}: made by benchmarks/suite.py -->\n", f"\n<!-- end of {part} -->"
+        before, first, rest = page.partition(begin)
+        _, last, after = rest.partition(end)
+        if not (first and last):
+            raise ValueError(f"{PAGE.name}: no place for {part}; put {begin.strip()} and {end.strip()}")
+        page = f"{before}{begin}\n{TABLES[part](found)}\n{end}{after}"
+    return page
+
+
+def kept(results: Results, part: str, found: Any) -> Results:
+    """With what a part measured in the place of what it had measured before; rows by their names."""
+    if part != "real":
+        return results | {part: {"networks": found, "taken": taken()}}
+    rows = {row["row"]: row for row in [*results.get(part, []), *found]}
+    return results | {part: list(rows.values())}
+
+
+@click.command()
+@click.option("--models", default="build/real_size", type=click.Path(path_type=Path), show_default=True)
+@click.option("--images", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--part", "parts", multiple=True, type=click.Choice(list(TABLES)), help="Default: all.")
+@click.option("--quick", is_flag=True)
+@click.option("--render", is_flag=True, help="Measure nothing.")
+def main(models: Path, images: Path | None, parts: tuple[str, ...], quick: bool, render: bool) -> None:
+    """Measure, keep, write the page."""
+    if quick:
+        command("ratios.py")
+        command("relevance_speed.py", "--repeats", "1", "--small")
+        command("real_size.py", "--models", str(models), "--row", "vit_small")
+        return
+    results: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    names = [row.name for row in ROWS if images is not None or not row.images]
+    measure: dict[str, Callable[[], Any]] = {
+        "relevance": lambda: measured("relevance_speed.py"),
+        "real": lambda: real(names, models, images),
+        "devices": lambda: measured("gpu.py"),
+    }
+    for part in () if render else parts or TABLES:
+        results = kept(results, part, measure[part]())
+        RESULTS.write_text(json.dumps(results, indent=1) + "\n")  # what comes next may take an hour
+    PAGE.write_text(rendered(PAGE.read_text(), results))
+
+
+if __name__ == "__main__":
+    main()
