@@ -83,7 +83,7 @@ def measured(model: str, forget: int, methods: Sequence[str], seed: int, grid: b
             edited.model_bytes,
             forget,
             unseen,
-            reference=reference if reference.exists() else None,
+            reference=reference if reference.exists() and not found else None,
             attacks=[*ATTACKS, *(["fine-tune-grid"] if grid else [])],
             seed=seed,
         )

@@ -21,7 +21,7 @@ from .networks import resnet8
 CLASSES = 10
 NAMES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
-EPOCHS, BATCH, PEAK_RATE = 10, 128, 0.1
+EPOCHS, BATCH, PEAK_RATE = 3, 128, 0.1
 _SHIFT = 4
 
 

@@ -169,7 +169,8 @@ def _copies(bench: Workbench, tail: Tail, size: int, forget: int, retain: int, m
     boundary. forget, retain: how many probes."""
     samples = 2 * forget + retain
     behind = {node.index for node in tail.nodes}
-    front = [layer for layer in bench.layers if layer.node.index not in behind]
+    # Where nothing lies before the boundary, what lies behind it is asked of each copy all the same, once.
+    front = [layer for layer in bench.layers if layer.node.index not in behind] or bench.layers
     room = _MEMORY // (size * samples)
     time = 1 + int(_WORK / (samples * multiplications(bench, front) + 1))
     return max(1, min(most, room, time))

@@ -58,8 +58,8 @@ from onnxunlearn.methods.workbench import Workbench
 LAST_BLOCK, DEEP = DEPTHS = ("last-block", "deep")
 #: parts that the layers are cut into where the class is matched at several depths
 _BLOCKS = 3
-#: first step by depth: what changed little in every layer, a few steps of training undo
-_RATES = {LAST_BLOCK: 0.05, DEEP: 0.07}
+#: first step by depth: what changed little in every layer, a few steps of training undo; and steps at most
+_RATES, _STEPS = {LAST_BLOCK: 0.05, DEEP: 0.14}, {LAST_BLOCK: 500, DEEP: 250}
 
 
 @method("erase")
@@ -82,12 +82,12 @@ def erase(
     depth: last-block, or deep: every layer may change, and the class is matched at several depths, so that
     training brings it back later, too. layers: of the last block at least so many, from the head back to the
     next point where the network can be cut. share: of their weights that may change, those through which
-    most relevance flows. steps: of Adam; by default 500, fewer for large networks. beta: least weight of the
-    forgotten class, given enough probes; never above 0.8 of its distance; of what samples share half of what
-    it counts beside the pins. kappa: of the retained probabilities. rate: first step, as a share of a
-    weight's own size; by default 0.05, deep 0.07. batch: samples per step, so many pins and at most so many
-    to forget, with as many examples; fewer for large networks. slices: directions per step. pull: how much
-    the distance counts at each further depth.
+    most relevance flows. steps: of Adam; by default 500, deep 250, fewer for large networks. beta: least
+    weight of the forgotten class, given enough probes; never above 0.8 of its distance; of what samples
+    share half of what it counts beside the pins. kappa: of the retained probabilities. rate: first step, as
+    a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
+    most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
+    pull: how much the distance counts at each further depth.
 
     Source: this project (docs/method.md).
     """
@@ -138,7 +138,7 @@ class Erasure:
             details["spared"] = [la.name for la in wanted if la not in chosen]
         if chosen:
             rate = _RATES[self.depth] if self.rate is None else self.rate
-            batch, steps = affordable(bench, chosen, self.settings.batch, self.steps)
+            batch, steps = affordable(bench, chosen, self.settings.batch, self.steps, _STEPS[self.depth])
             settings = replace(self.settings, batch=batch)
             rng = np.random.default_rng(bench.seed)
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)

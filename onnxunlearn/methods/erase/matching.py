@@ -31,8 +31,9 @@ from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.passes import AT_ONCE, Gradients, Passes
 from onnxunlearn.tasks import independent
 
-#: copies of each image or sequence, itself included
-_VARIANTS = 8
+#: copies of each image or sequence, itself included; more where every layer may change, before which nothing
+#: has to be recorded
+_VARIANTS, _OF_INPUTS = 8, 32
 #: of the retained samples of a step that are drawn from all, those that are probes as they were given
 _AS_GIVEN = 0.25
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
@@ -112,7 +113,8 @@ class Matching:
         wishes = votes(bench, seen, pinned) if bench.forget else None
         del seen
         wanted = nobody if wishes is None else partial(scarce, bench, pinned, wishes)
-        boundary = record_boundary(bench, tail, entered, _VARIANTS, rng, pinned, wanted)
+        variants = _OF_INPUTS if deeper else _VARIANTS
+        boundary = record_boundary(bench, tail, entered, variants, rng, pinned, wanted)
         edits = Edits(bench.model)
         weights = stored_weights(edits, layers)
         scores, features = _evaluate_pool(bench, passes, boundary.retain, weights)

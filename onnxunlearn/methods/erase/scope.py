@@ -16,7 +16,7 @@ from onnxunlearn.reverse.bottlenecks import block_start, bottlenecks
 #: _SMALL of each kind: half of them teach it nearly as much; then there are fewer steps, but for _FEWEST; and
 #: where these would still take more, _LEAST samples
 _WORK = 2e11
-_STEPS, _FEWEST, _SMALL, _LEAST = 500, 40, 16, 8
+_FEWEST, _SMALL, _LEAST = 40, 16, 8
 #: multiplications that take as long as what a step moves for each weight: to the engine, its gradient back
 _MOVED = 300
 #: bytes that what enters the edited layers may take for all choosing probes, where fewer layers take less
@@ -85,10 +85,12 @@ def sparing(bench: Workbench, layers: Sequence[Layer]) -> tuple[list[Layer], lis
     return left, kept_tensors(bench, left) if left else []
 
 
-def affordable(bench: Workbench, layers: Sequence[Layer], batch: int, steps: int | None) -> tuple[int, int]:
+def affordable(
+    bench: Workbench, layers: Sequence[Layer], batch: int, steps: int | None, most: int
+) -> tuple[int, int]:
     """Samples of each kind in a step (see `Settings.batch`), and steps: fewer for large networks.
 
-    batch: the most. steps: given; then they all have as many samples.
+    batch: the most. steps: given; then they all have as many samples. most: steps otherwise.
     """
     weights = sum(math.prod(la.weight.shape) for la in layers)
     each, forgotten = multiplications(bench, layers), int(bench.forgotten.sum())
@@ -98,10 +100,10 @@ def affordable(bench: Workbench, layers: Sequence[Layer], batch: int, steps: int
 
     if steps is not None:
         return batch, steps
-    for fewer, enough in ((_SMALL, _STEPS), (_LEAST, _FEWEST)):
+    for fewer, enough in ((_SMALL, most), (_LEAST, _FEWEST)):
         if possible(batch) < enough:
             batch = min(batch, fewer)
-    return batch, int(np.clip(possible(batch), _FEWEST, _STEPS))
+    return batch, int(np.clip(possible(batch), _FEWEST, most))
 
 
 def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:

@@ -15,11 +15,11 @@ def test_what_costs_much_takes_fewer_samples_then_fewer_steps(monkeypatch: pytes
     forgotten = int(made.forgotten.sum())
     assert forgotten < 16
     full, small = (weights * (2 * min(forgotten, size) + size + 300) for size in (40, 16))
-    assert affordable(made, layers, 40, None) == (40, 500)
+    assert affordable(made, layers, 40, None, 500) == (40, 500)
     for work, found in ((500 * full, (40, 500)), (400 * full, (16, int(400 * full / small))), (1, (8, 40))):
         monkeypatch.setattr(scope, "_WORK", work)
-        assert affordable(made, layers, 40, None) == found
-    assert affordable(made, layers, 40, 7) == (40, 7)
+        assert affordable(made, layers, 40, None, 500) == found
+    assert affordable(made, layers, 40, 7, 500) == (40, 7)
 
 
 def test_fewer_layers_change_where_what_enters_more_of_them_is_too_much(
