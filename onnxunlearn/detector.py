@@ -265,7 +265,7 @@ class Seen:
 def loaded_detector(source: ModelSource, forget: Forget, options: Options) -> "tuple[Model, Detector | None]":
     """The model, and as a detector if it is one. Raises as `Detector.of`."""
     model = load(source)
-    return model, Detector.of(model, forget, options.with_pipe_read())
+    return model, Detector.of(model, forget, options)
 
 
 def _size(images: np.ndarray) -> tuple[int, int]:

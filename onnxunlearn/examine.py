@@ -51,7 +51,7 @@ def examine(
     where the models do not fit each other or the original does not know the classes on the data, and
     UnsupportedError for a model that cannot be run.
     """
-    chosen = Options(**options)
+    chosen = Options(**options).with_pipe_read()
     check_named(data, forget, chosen)
     if attacks is not None:
         check_names("attacks", attacks)

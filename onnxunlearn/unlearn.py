@@ -104,7 +104,7 @@ def unlearn(
     Raises InputError for bad input, also where the model does not know the classes on the probes, and
     UnsupportedError for a model that cannot be worked on; both are OnnxUnlearnError.
     """
-    chosen = Options(**options)
+    chosen = Options(**options).with_pipe_read()
     clock, progress = Clock(), chosen.progress
     model, detector = loaded_detector(model, forget, chosen)
     if detector is not None:

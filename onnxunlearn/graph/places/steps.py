@@ -23,7 +23,7 @@ def same(model: Model, node: Node, trail: Trail) -> list[Trail]:
 
 @step("Sigmoid", "Exp", "Log", "Sqrt", "Relu", "Softplus", "Clip", "Neg", "Pow", "HardSigmoid", "Reciprocal")
 def alone(model: Model, node: Node, trail: Trail) -> list[Trail]:
-    """Each element for itself. What rounds numbers cuts them, too, which says nothing of how they are read."""
+    """Each element for itself. What rounds numbers cuts them, too, which does not tell how they are read."""
     done = trail.done if node.kind == "Clip" else (node.kind, *trail.done)
     return [replace(trail, tensor=node.inputs[0], done=done)]
 
