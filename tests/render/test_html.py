@@ -211,8 +211,8 @@ def test_every_registered_figure_and_attack_is_on_the_page_of_an_audit() -> None
         "attack concept-probe",
         "attack concept-relearn",
     }
-    # there are no other outputs; nor samples that share what is to be forgotten, nor inputs that nobody named,
-    # places or boxes: tests/test_shared_samples.py, test_unnamed.py, test_places.py, test_detecting.py
+    # there are no other outputs; nor samples that share what is to be forgotten, inputs that nobody named,
+    # places or boxes: test_shared_samples.py, test_unnamed.py, test_places.py, test_detecting.py
     others = {"figure other-outputs", "figure unnamed", "figure overlap", "figure boxes"}
     assert registered - {row.by for row in found.rows} == {*others, *of_samples}
     titles = {cell for row in Page(html(found.to_json())).rows for cell in row}
