@@ -19,7 +19,6 @@ from onnxunlearn.probes import Probes, Source, copy_groups, one_of_each, split_m
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks.budget import CLASS_DROP
 
-
 #: of the weights of a layer that `erase` may change, tried one after another
 _SHARES = (1.0, 0.6)
 
