@@ -19,6 +19,9 @@ from onnxunlearn.probes import Probes, Source, copy_groups, one_of_each, split_m
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks.budget import CLASS_DROP
 
+#: of the weights of a layer that `erase` may change, tried one after another
+_SHARES = (1.0, 0.6)
+
 
 @dataclass(frozen=True, eq=False)
 class Forgotten:
@@ -75,17 +78,18 @@ def forget_all(
     parameters: Mapping[str, Any],
     rules: Composite,
 ) -> tuple[Forgotten, dict[int, Fit]]:
-    """With `auto` the whole of `erase` where the images that choose lose no more than they may; the accuracy
-    at places, by which methods keep to their budget, falls sooner than what is found in images."""
+    """With `auto` as much of `erase` as costs the images that choose no more than it may; the accuracy at
+    places, by which methods keep to their budget, falls sooner than what is found in images."""
     check_parameters(method, parameters)
     if method == "auto":
-        whole = {"share": 1.0, **parameters}
         with suppress(UnsupportedError):  # then auto says what can be done, or why nothing
-            done, fits = _head_by_head(detector, choosing, judged, "erase", whole, rules, hide=True)
-            if _is_affordable(detector, done, choosing):
-                asked = {**done.asked, "method": method, "parameters": dict(parameters)}
-                return replace(done, asked=asked), fits
-        detector.options.progress("not the whole of erase")
+            for share in _SHARES:
+                whole = {"share": share, **parameters}
+                done, fits = _head_by_head(detector, choosing, judged, "erase", whole, rules, hide=True)
+                if _is_affordable(detector, done, choosing):
+                    asked = {**done.asked, "method": method, "parameters": dict(parameters)}
+                    return replace(done, asked=asked), fits
+                detector.options.progress(f"erase with a share of {share:g} costs too much")
     return _head_by_head(detector, choosing, judged, method, parameters, rules, hide=method == "auto")
 
 

@@ -6,6 +6,7 @@ import json
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -43,7 +44,7 @@ def write(folder: Path, count: int, seed: int) -> Path:
     """A folder of images with annotations in COCO's form."""
     (folder / "images").mkdir(parents=True)
     images, boxes, classes = squares(count, seed)
-    entries = []
+    entries: list[dict[str, Any]] = []
     for i, image in enumerate(images):
         Image.fromarray(image).save(folder / "images" / f"{i:03d}.png")
         for box, label in zip(boxes[i].tolist(), classes[i].tolist(), strict=True):
@@ -60,6 +61,8 @@ def write(folder: Path, count: int, seed: int) -> Path:
 
 class Tiny(nn.Module):
     """Sigmoid classes and distances to the sides at 8 × 8 places: [N, 4 + 3, 64]."""
+
+    centres: torch.Tensor
 
     def __init__(self) -> None:
         super().__init__()
@@ -110,7 +113,7 @@ def trained() -> bytes:
     torch.onnx.export(
         model.eval(),
         (x[:2],),
-        buffer,
+        buffer,  # type: ignore[arg-type]
         input_names=["images"],
         output_names=["output0"],
         opset_version=17,

@@ -90,6 +90,9 @@ def grid() -> tuple[Tensor, Tensor]:
 class Yolo(nn.Module):
     """Sigmoid classes and distances to the four sides at each place of two scales."""
 
+    centres: Tensor
+    strides: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone(nn.SiLU)
@@ -133,7 +136,7 @@ class Yolo(nn.Module):
 
     def _assigned(self, boxes: Tensor) -> tuple[Tensor, Tensor]:
         """Places near a box's middle, and whose; the smallest box wins."""
-        centres, strides = self.centres[0].T, self.strides[0, 0]  # type: ignore[index]
+        centres, strides = self.centres[0].T, self.strides[0, 0]
         middle = (boxes[:, :2] + boxes[:, 2:]) / 2
         near = (centres[:, None] - middle[None]).abs().amax(2) < 1.0 * strides[:, None]
         area = ((boxes[:, 2:] - boxes[:, :2]).prod(1))[None].expand(near.shape)
@@ -146,6 +149,7 @@ class Yolo(nn.Module):
 class Ssd(nn.Module):
     """Softmax with ground first, and offsets from three priors, at each place of two scales."""
 
+    priors: Tensor
     SHAPES = ((1.0, 1.0), (0.6, 1.3), (1.3, 0.7))
     SIDES = (22.0, 30.0)
 
@@ -157,7 +161,8 @@ class Ssd(nn.Module):
         self.box = nn.ModuleList(nn.Conv2d(64, each * 4, 3, padding=1) for _ in widths)
         self.classes = nn.ModuleList(nn.Conv2d(64, each * (1 + C), 3, padding=1) for _ in widths)
         centres, strides = grid()
-        side = torch.where(strides == STRIDES[0], *(torch.tensor(s) for s in self.SIDES))
+        fine, coarse = (torch.tensor(side) for side in self.SIDES)
+        side: Tensor = torch.where(strides == STRIDES[0], fine, coarse)
         sizes = side[:, None, None] * torch.tensor(self.SHAPES)[None]
         priors = torch.cat([centres[:, None].expand_as(sizes), sizes], 2).flatten(0, 1)
         self.register_buffer("priors", priors[None])
@@ -179,7 +184,7 @@ class Ssd(nn.Module):
 
     def decoded(self, offsets: Tensor) -> Tensor:
         """Corners in pixels."""
-        priors: Tensor = self.priors  # type: ignore[assignment]
+        priors: Tensor = self.priors
         middle = priors[..., :2] + 0.1 * offsets[..., :2] * priors[..., 2:]
         half = priors[..., 2:] * torch.exp(0.2 * offsets[..., 2:]) / 2
         return torch.cat([middle - half, middle + half], -1)

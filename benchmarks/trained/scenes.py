@@ -13,7 +13,7 @@ import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -140,7 +140,8 @@ def write(scenes: Scenes, folder: Path) -> None:
     for name in ("images", "masks", "labels"):
         (folder / name).mkdir(parents=True, exist_ok=True)
     size = scenes.images.shape[1]
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for i, (image, mask, boxes, classes) in enumerate(
         zip(scenes.images, scenes.masks, scenes.boxes, scenes.classes, strict=True)
     ):

@@ -1,6 +1,7 @@
 """Ends of detectors, family by family: small, with random weights, of images [N, 3, 32, 32]."""
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import onnx
@@ -23,7 +24,7 @@ class Graph:
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 
-    def op(self, kind: str, *inputs: str, name: str = "", outputs: int = 1, **attributes: object) -> str:
+    def op(self, kind: str, *inputs: str, name: str = "", outputs: int = 1, **attributes: Any) -> str:
         made = name or f"{kind}_{len(self.nodes)}"
         names = [made, *(f"{made}:{i}" for i in range(1, outputs))]
         domain = attributes.pop("domain", "")
@@ -150,7 +151,7 @@ def yolox(decoded: bool = True) -> onnx.ModelProto:
 
 def ssd(anchors: int = 3) -> onnx.ModelProto:
     """Softmax with the background first, boxes by priors, in two outputs."""
-    g, scores, boxes = Graph(), [], []
+    g, scores, boxes = Graph(), list[str](), list[str]()
     for i in range(2):
         f = g.features(i)
         for found, name, width in ((scores, "conf", 1 + C), (boxes, "loc", 4)):
@@ -182,7 +183,7 @@ def ssd_without_background() -> onnx.ModelProto:
 
 def retinanet(anchors: int = 3) -> onnx.ModelProto:
     """Sigmoid classes and offsets from anchors that the file does not hold."""
-    g, scores, boxes = Graph(), [], []
+    g, scores, boxes = Graph(), list[str](), list[str]()
     for i in range(2):
         f = g.features(i)
         for found, name, width in ((scores, "cls", C), (boxes, "reg", 4)):
