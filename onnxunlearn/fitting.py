@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -205,7 +205,9 @@ class Fit:
         outcome = run_method(method, bench, dict(parameters))
         asked = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}
         asked |= self.inquiry.options.to_json()
-        return Decision(self, asked, outcome, bench.depth(outcome.edits))
+        plain = self.inquiry.model is self.inquiry.seen  # else what is stored is not what was computed with
+        found = bench.features(outcome.edits) if plain else None
+        return Decision(self, asked, outcome, bench.depth(outcome.edits), found)
 
     @property
     def labelled(self) -> str:
@@ -235,12 +237,14 @@ class Fit:
 
 @dataclass(frozen=True, eq=False)
 class Decision:
-    """What a method decided. asked: of whom and how, JSON-ready. depth: how far back it reaches."""
+    """What a method decided. asked: of whom and how, JSON-ready. depth: how far back it reaches. features:
+    what enters the edited model's head for those that choose, by name, where that is known."""
 
     fit: Fit
     asked: Mapping[str, Any]
     outcome: Outcome
     depth: str
+    features: tuple[str, np.ndarray] | None = field(default=None, repr=False)
 
     @property
     def plan(self) -> Plan:

@@ -123,6 +123,9 @@ def unlearn(
         edited_model = edited.model()
         mask, notes = inquiry.mask(choosing)
         subjects = {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask}
+        if decision.features is not None:  # a run over all that choose is two thirds of judging
+            tensor, values = decision.features
+            subjects["edited"].note_features(fit.fitting, tensor, values[: len(fit.fitting)])
         judge.ask_together(list(subjects.values()), judging)
         placed = None if fit.scenes is None else inquiry.placed(subjects, fit.scenes)
         evidence = judge.Evidence(

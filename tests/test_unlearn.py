@@ -13,9 +13,12 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 from onnxunlearn import InputError, Result, load, unlearn
+from onnxunlearn.engines import create_engine
+from onnxunlearn.graph import find_logits
+from onnxunlearn.judge import Subject
 from onnxunlearn.probes import Probes, read_labels
 
-from .sample_paths import FASHION_LABELS, MLP, mlp, probes
+from .sample_paths import FASHION_LABELS, MLP, MOBILE, images, mlp, probes
 
 WEIGHTS = ("1.weight", "3.weight", "5.weight")
 
@@ -382,3 +385,26 @@ def test_what_is_in_the_file_can_be_edited_and_saved_beside_the_rest(tmp_path: P
     assert sorted(os.listdir(tmp_path / "elsewhere")) == ["out.onnx", "out.onnx.data"]
     out = result.save(tmp_path / "out.onnx")
     onnxruntime.InferenceSession(out)
+
+
+@pytest.mark.parametrize("path", [MLP, MOBILE], ids=lambda path: path.stem)
+def test_features_that_are_known_are_those_of_the_edited_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the method's last layers make of what it recorded, and what a run of the whole file gives."""
+    noted: list[tuple[Probes, np.ndarray]] = []
+    note = Subject.note_features
+
+    def noting(subject: Subject, probes: Probes, tensor: str, features: np.ndarray) -> None:
+        note(subject, probes, tensor, features)
+        noted.append((probes, features))
+
+    monkeypatch.setattr(Subject, "note_features", noting)
+    x, y = images("fashion_probes" if path is MOBILE else "mnist_probes")
+    result = unlearn(path, 3, {"x": x[:240], "y": y[:240]}, parameters={"steps": 5}, method="erase")
+    [(given, features)] = noted
+    edited = load(result.model_bytes)
+    subject = Subject(edited, find_logits(edited), create_engine(), 32)
+    found = subject.features(given)
+    assert found is not None
+    np.testing.assert_allclose(features, found, rtol=1e-4, atol=1e-4)

@@ -78,7 +78,7 @@ class Subject:
             return self.body.features(probes)
         if self._head is None:
             return None
-        if self._plain and not is_unread(probes.feeds):
+        if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
         if probes not in self._features:
             found = features(self.lowered, self.logits, self.engine, probes.feeds, self.batch_size)
@@ -151,6 +151,11 @@ class Subject:
     def knows(self, probes: Probes) -> bool:
         """Whether the scores are known already."""
         return (id(probes.feeds), False) in self._said
+
+    def note_features(self, probes: Probes, tensor: str, features: np.ndarray) -> None:
+        """What it makes of these probes in front of its head, if that is this tensor, [N, d]."""
+        if self._head is not None and self._head.input == tensor:
+            self._features[probes] = features
 
     def note(self, probes: Probes, scores: np.ndarray) -> None:
         """What it says of a stream."""

@@ -97,19 +97,19 @@ class Recorder:
 
 
 def end_of(
-    model: Model, engine: Engine, output: str, fed: Collection[str], known: Feeds, inputs: Feeds
+    model: Model, engine: Engine, outputs: Sequence[str], fed: Collection[str], known: Feeds, inputs: Feeds
 ) -> tuple[Session, Feeds] | None:
-    """The end of a model, from what is known to `output`, and what enters it; None where an edit of the fed
+    """The end of a model, from what is known to `outputs`, and what enters it; None where an edit of the fed
     tensors would change what is known.
 
     fed: stored tensors that the session takes. known: recorded tensors. inputs: the model's.
     """
     if downstream(model, fed) & set(known):
         return None
-    tail = tail_after(model, known, [output])
+    tail = tail_after(model, known, outputs)
     feeds = {n: known[n] if n in known else inputs[n] for n in tail.boundary}
 
     def make() -> Session:
-        return engine.session(expose(tail.alone(feeds), [output], fed=sorted(fed)), model.folder)
+        return engine.session(expose(tail.alone(feeds), outputs, fed=sorted(fed)), model.folder)
 
-    return engine.sessions.get((model, "end", *tail.boundary, "", *sorted(fed)), make), feeds
+    return engine.sessions.get((model, "end", *outputs, "", *tail.boundary, "", *sorted(fed)), make), feeds

@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, record, run_batched, samples_first
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, record, run_batched, samples_first
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import (
     ClassRows,
@@ -20,6 +20,7 @@ from onnxunlearn.graph import (
     find_head,
     find_heads,
     find_layers,
+    pooled,
 )
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
 from onnxunlearn.methods.entering import Entered, Recorder, Reduce, as_it_is, end_of
@@ -187,12 +188,28 @@ class Workbench:
         """
         tensor, baked = self.logits.tensor, self.model.batch_size
         fed, known = edits.feeds, self._entered
-        end = end_of(self.model, self.engine, tensor, fed, known, self.probes.feeds) if known else None
+        end = end_of(self.model, self.engine, [tensor], fed, known, self.probes.feeds) if known else None
         session, feeds = end or (self._session([tensor], edits), self.probes.feeds)
         values = run_batched(session, feeds, [tensor], self.batch_size, edits.feeds, baked=baked)
         self.trials += 1
         self.progress(f"trial {self.trials}")
         return np.asarray(values[tensor].reshape(len(self.probes), -1))
+
+    def features(self, edits: Edits) -> tuple[str, np.ndarray] | None:
+        """What enters the head under edits for the choosing probes, by name, `pooled`: [N, d]; None where it
+        would take a run of the whole model."""
+        if not self._entered:
+            return None
+        fed, tensors = edits.feeds, [self.logits.tensor, self.head.input]
+        end = end_of(self.model, self.engine, tensors, fed, self._entered, self.probes.feeds)
+        if end is None:
+            return None
+        session, feeds = end
+        parts = [
+            pooled(session.run({**batch.feeds, **fed}, tensors[1:])[tensors[1]][: batch.count], self.head)
+            for batch in batches(feeds, batch_size(feeds, self.batch_size, self.model.batch_size))
+        ]
+        return tensors[1], np.concatenate(parts).astype(np.float32, copy=False)
 
     def recorded(
         self, boundary: Sequence[str], beside: Sequence[str] = (), reduce: Reduce = as_it_is
