@@ -1,9 +1,10 @@
 """What attackers bring back of a class, step by step: original, mask, methods, ours, a reference.
 
-    python benchmarks/attacks.py [--model mnist_cnn:3] [--method auto] [--method deep] [--grid] [-o FOLDER]
+    python benchmarks/attacks.py [--model mnist_cnn:3] [--method auto] [--method deep] [-o FOLDER]
+        [--grid] [--samples 5,20]
 
-`deep` is `auto` with `--depth deep`. --grid fine-tunes from 5, 20 and 100 samples a class, at two rates,
-everything and the last block alone: six times as long. Each model is a name of
+`deep` is `auto` with `--depth deep`. --grid fine-tunes from 5, 20 and 100 samples a class, or from as many as
+--samples says, at two rates, everything and the last block alone: six times as long. Each model is a name of
 benchmarks/references.py (which trains it, and a reference without the class) with the class. Writes
 attacks.json and attacks.png, and prints the tables of docs/results.md. `mask` is fine-tuned from the original
 without the head's row, as every attacked model is. Models of sample_models come from there.
@@ -25,6 +26,7 @@ from references import trained_path
 from trained.recipes import TRAINED
 
 from onnxunlearn import examine, unlearn
+from onnxunlearn.judge.attacks import fine_tune_grid
 from onnxunlearn.judge.attacks.fine_tune_grid import RATES, SCOPES
 from onnxunlearn.judge.attacks.fine_tune_grid import SAMPLES as COUNTS
 
@@ -173,11 +175,15 @@ def picture(rows: Sequence[Row], path: Path) -> None:
 )
 @click.option("--method", "methods", multiple=True, default=("auto", "lra-npp"), show_default=True)
 @click.option("--grid", is_flag=True, help="Fine-tune in every way.")
+@click.option("--samples", "counts", default=",".join(map(str, COUNTS)), show_default=True, help="Of --grid.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(".data"))
-def main(models: tuple[str, ...], methods: tuple[str, ...], grid: bool, seed: int, output: Path) -> None:
+def main(
+    models: tuple[str, ...], methods: tuple[str, ...], grid: bool, counts: str, seed: int, output: Path
+) -> None:
     """Measure, write both files, print the tables."""
     output.mkdir(parents=True, exist_ok=True)
+    fine_tune_grid.SAMPLES = tuple(int(count) for count in counts.split(","))
     rows: list[Row] = []
     for name in models:
         model, _, forget = name.partition(":")

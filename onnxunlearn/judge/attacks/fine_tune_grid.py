@@ -14,7 +14,8 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.row import Row
 
 SCOPES: tuple[Scope, ...] = ("everything", "the last block")
-SAMPLES, RATES = (5, 20, 100), (1e-3, 3e-3)
+SAMPLES: tuple[int, ...] = (5, 20, 100)
+RATES = (1e-3, 3e-3)
 
 
 @attack("fine-tune-grid")
