@@ -100,7 +100,7 @@ class Yolo(nn.Module):
         self.box = nn.ModuleList(nn.Sequential(conv(w, 48), nn.Conv2d(48, 4, 1)) for w in widths)
         self.classes = nn.ModuleList(nn.Sequential(conv(w, 64), nn.Conv2d(64, C, 1)) for w in widths)
         for branch in self.classes:
-            nn.init.constant_(branch[1].bias, -4.0)
+            nn.init.constant_(branch[1].bias, -4.0)  # type: ignore[index]
         centres, strides = grid()
         self.register_buffer("centres", centres.T[None])
         self.register_buffer("strides", strides[None, None])
