@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
 #: boxes that are drawn
 _DRAWN = 0.5
-MODELS = {"yolo-5": ("yolo", 7), "yolo-sneaker": ("yolo", 2), "ssd-5": ("ssd", 7)}
+MODELS = {"yolo-5": ("yolo", 7)}
 METHODS = ("auto",)
 COLUMNS = ("original", "mask", "edited", "reference")
 #: row of the findings -> heading
