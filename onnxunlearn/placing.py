@@ -43,11 +43,15 @@ class Placing:
     def of(
         cls, seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
     ) -> "Placing | None":
-        """As `places_of`. Raises InputError where each class decides for itself, UnsupportedError where no
-        view can be made."""
+        """As `places_of`. Raises InputError where each class decides for itself, and for a head file that
+        speaks of a detector; UnsupportedError where no view can be made."""
         found = places_of(seen, output_name, head)
         if found is None:
             return None
+        if found.task == "detection":
+            raise InputError(
+                f"{head}: task detection is not covered there; a detector's heads are told by its graph alone"
+            )
         if found.independent:
             raise InputError(
                 f"output {found.outputs[0]!r}: {found.task} in which each class decides for itself (Sigmoid) "

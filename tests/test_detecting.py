@@ -109,3 +109,10 @@ def test_a_reference_that_is_no_detector(folder: Path) -> None:
     assert detector is not None
     with pytest.raises(InputError, match="is no detector with boxes"):
         detector.like(classifier, "reference")
+
+
+def test_a_head_file_of_a_detector_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "head.yaml"
+    file.write_text("task: detection\nclass_axis: 1\nplace_axes: [2]\nclasses: 7\n")
+    with pytest.raises(InputError, match=r"head\.yaml: task detection is not covered"):
+        unlearn(tiny.trained(), GREEN, {}, head=file)
