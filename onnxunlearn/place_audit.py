@@ -39,7 +39,9 @@ def audit_places(
     original, labels = inquiry.original, inquiry.labels
     scenes = placing.read(data, inquiry.model, labels, original, chosen.preprocess)
     scenes, copies = placing.distinct(scenes, inquiry.forget, labels)
-    probes = placing.drawn(scenes, inquiry.forget, chosen.seed, inquiry.engine, judge=True)
+    parts = placing.halves(scenes, inquiry.forget, chosen.seed)
+    drawn = [placing.drawn(part, inquiry.forget, chosen.seed, inquiry.engine, judge=True) for part in parts]
+    fitting, probes = drawn[0], drawn[-1]
     inquiry.check_placed(probes, given=scenes.given)
     mask, said = inquiry.mask(probes)
     subjects = {n: p.subject(models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
@@ -50,7 +52,7 @@ def audit_places(
         inquiry.task(probes),
         subjects,
         probes,
-        probes,
+        fitting,
         labels=labels,
         thorough=by_layer or attacks is not None,
         attacks=ATTACKS if attacks is None else frozenset(attacks),

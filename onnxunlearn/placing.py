@@ -28,6 +28,8 @@ from onnxunlearn.probes.preprocess_file import Preprocessing
 #: to be forgotten
 _CHOOSE, _JUDGE = 3200, 3000
 _EACH = {True: 12, False: 4}
+#: inputs that show a class, of which half can be spared
+_FEWEST = 8
 #: what a class is called that is none of a thing; of tags "O", too
 _NOTHING = frozenset({"background", "_background_", "__background__", "ground", "none", "void"})
 
@@ -147,6 +149,18 @@ class Placing:
         sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
         once = one_of_each(sides, copy_groups(sides))
         return scenes.select(once), int((~once).sum())
+
+    def halves(self, scenes: Scenes, forget: tuple[int, ...], seed: int) -> list[Scenes]:
+        """Inputs that attackers fit on, and others: places of one input are alike. All of them as one where
+        few show a class to forget."""
+        rng, showing = np.random.default_rng(seed), scenes.showing(forget)
+        if any(scenes.showing((c,)).sum() < _FEWEST for c in forget):
+            return [scenes]
+        first = np.zeros(len(scenes), bool)
+        for side in (showing, ~showing):
+            members = rng.permutation(np.flatnonzero(side))
+            first[members[: len(members) // 2]] = True
+        return [scenes.select(first), scenes.select(~first)]
 
     def drawn(
         self, scenes: Scenes, forget: tuple[int, ...], seed: int, engine: Engine, *, judge: bool

@@ -15,6 +15,9 @@ from onnxunlearn.api import apply, fit
 from onnxunlearn.errors import InputError
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import Findings, reread, schema
+from onnxunlearn.placing import Placing
+from onnxunlearn.probes import Probes
+from onnxunlearn.probes.places import Scenes
 from onnxunlearn.render import card, html
 
 from .patterns import MODEL, NAMES, scenes
@@ -181,3 +184,17 @@ def test_what_an_audit_does_not_cover(options: dict[str, object], said: str) -> 
     with pytest.raises(InputError) as found:
         examine(MODEL, MODEL, BOARD, scenes(8, 0), **options)  # type: ignore[arg-type]
     assert said in str(found.value)
+
+
+def test_attackers_fit_on_other_inputs_than_they_are_judged_on() -> None:
+    placing = Placing.of(load(MODEL))
+    assert placing is not None
+    made = scenes(24, 0)
+    whole = Scenes(Probes({"x": made["x"]}, None, "mine"), made["y"].astype(np.int32), True)
+    one, other = placing.halves(whole, (BOARD,), 0)
+    assert len(one) + len(other) == 24
+    assert abs(int(one.showing((BOARD,)).sum()) - int(other.showing((BOARD,)).sum())) <= 1
+    inputs = {x.tobytes() for x in one.probes.feeds["x"]}
+    assert not inputs & {x.tobytes() for x in other.probes.feeds["x"]}
+    few = whole.select(np.flatnonzero(whole.showing((BOARD,)))[:3])
+    assert placing.halves(few, (BOARD,), 0) == [few]
