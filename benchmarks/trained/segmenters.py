@@ -2,7 +2,7 @@
 
     python -m trained.segmenters [--data DIR] [-o DIR] [NAME...]
 
-In benchmarks/; some three minutes a model on one core. `unet` says at every other pixel which of 11 classes is
+In benchmarks/; three minutes a model on one core. `unet` says at every other pixel which of 11 classes is
 there, ground first, and enlarges its scores to the scene's size; `unet.without.3` and `unet.without.sneaker`
 are the same, trained on as many scenes in which no figure is of that class.
 """
