@@ -183,7 +183,7 @@ def _beside(kinds: Kinds) -> Iterator[str]:
 def _decoded(kinds: Kinds) -> bool:
     """Whether the boxes say where objects are: they were placed, or are shares of the image.
 
-    The first two numbers tell: where all places share one anchor, a width does not differ from place to place.
+    The first two numbers tell: where all places share one anchor, widths do not differ from place to place.
     """
 
     def says_where(band: Band) -> bool:
