@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from onnxunlearn.judge.detections import Boxed, overlaps
-from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled
+from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled, share
 from onnxunlearn.judge.precision import Precision, Truth
 
 #: of a box and what is there, so that it counts as found
@@ -55,11 +55,21 @@ class Detected:
         return float(np.nanmean(found[:1] if half else found))
 
     def measured_ap(self, name: str, classes: Sequence[int], *, half: bool) -> Measured:
-        return self.drawn(partial(self.ap, name, list(classes), half=half))
+        drawn = self.found_in if set(classes) <= set(self.forget) else self.drawn
+        return drawn(partial(self.ap, name, list(classes), half=half))
 
     def drawn(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
         """A figure with its bounds: whole images are drawn anew."""
         return resampled(statistic, len(self.truth), self.seed, confidence, most=_DRAWN)
+
+    def found_in(self, statistic: Callable[[np.ndarray], float]) -> Measured:
+        """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
+        finds nothing either: then it may be in as many images as none of those that show them tells."""
+        measured = self.drawn(statistic)
+        if measured.value != 0:
+            return measured
+        shown = (np.isin(each.classes[~each.crowds], self.forget).any() for each in self.truth)
+        return share(0, sum(map(bool, shown)))
 
     @cached_property
     def _matches(self) -> dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:

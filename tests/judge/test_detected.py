@@ -53,6 +53,19 @@ def test_images_that_are_drawn_anew() -> None:
     assert np.isnan(one.ap("original", [2], ONCE, half=True))
 
 
+def test_of_nothing_found_the_bound_is_what_so_few_images_tell() -> None:
+    """Eight of ten images show the class, and no box of it is left: drawing them anew finds none, either."""
+    gone = detected({"original": [said()] * 10}, *[truth(0, 1)] * 8, *[truth(1)] * 2)
+    for nothing in (
+        gone.found_in(lambda times: gone.recall("original", times)),
+        gone.measured_ap("original", [0], half=True),
+    ):
+        assert (nothing.value, nothing.samples) == (0, 8)
+        assert nothing.high == pytest.approx(100 * (1 - 0.05 ** (1 / 8)), rel=1e-3)
+    kept = gone.measured_ap("original", [1], half=True)
+    assert (kept.value, kept.samples) == (0, 10)
+
+
 def test_objects_of_the_class_are_no_mistakes_of_others() -> None:
     """A box of another class on an object to forget costs that class nothing; `absorbed` counts it."""
     found = {

@@ -181,13 +181,17 @@ def _beside(kinds: Kinds) -> Iterator[str]:
 
 
 def _decoded(kinds: Kinds) -> bool:
-    """Whether the boxes say where objects are: they were placed, or are shares of the image."""
+    """Whether the boxes say where objects are: they were placed, or are shares of the image.
+
+    The first two numbers tell: where all places share one anchor, widths do not differ from place to place.
+    """
 
     def says_where(band: Band) -> bool:
         placed = not band.known or any(trail.placed for trail in band.trails)
         return placed or (band.are_scores and band.normaliser == "Sigmoid")
 
     return bool(kinds.boxes) and all(
-        len(own) == SIDES and all(says_where(band) for band in said.bands if band.start in own)
+        len(own) == SIDES
+        and all(says_where(band) for band in said.bands if set(range(band.start, band.stop)) & set(own[:2]))
         for said, own in kinds.boxes
     )

@@ -110,7 +110,7 @@ def _described(
         return None
     axis = head.axis % rank
     axes = tuple(a for a in range(1, rank) if a != axis)
-    if _is_one_place(model, scores, axes) or (head.dense and rank != 3):
+    if _is_one_place(model, scores, axes):
         return None
     found = PlaceScores(
         task="tagging" if rank == 3 else "segmentation",

@@ -31,7 +31,7 @@ def boxes(evidence: Evidence) -> Iterator[Row]:
         ("recall", f"{which}: objects found (recall)", detected.recall),
         ("absorbed", f"{which}: objects given another class", detected.absorbed),
     ):
-        yield row(name, title, {n: detected.drawn(partial(of, n)) for n in names})
+        yield row(name, title, {n: detected.found_in(partial(of, n)) for n in names})
     if others:
         yield row("mean", "all others: mAP", {n: detected.measured_ap(n, others, half=False) for n in names})
         yield row(
@@ -59,7 +59,7 @@ def _lost(detected: Detected) -> Iterator[Row]:
         "score left": (ap, "AP50 of the class, of the original's"),
     }
     for name, (quantity, title) in quantities.items():
-        left = detected.drawn(partial(_left, quantity))
+        left = detected.found_in(partial(_left, quantity))
         yield Row(PLACES + name, title, "percent", {"edited": left}, table="")
     if detected.present:
         names = [name for name in detected.said if name != "original"]

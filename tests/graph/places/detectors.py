@@ -131,6 +131,20 @@ def plug_in() -> onnx.ModelProto:
     return g.model((found, [1]))
 
 
+def one_anchor() -> onnx.ModelProto:
+    """One layer, one scale, one anchor for all places: only centres differ from place to place."""
+    g = Graph()
+    said = g.op("Transpose", g.reshape(g.conv(g.features(0), 8, 5 + C, "out0"), 0, 5 + C, -1), perm=[0, 2, 1])
+    xy = g.op("Add", g.part(said, 0, 2, 2), g.random(1, 16, 2))
+    wh = g.op("Mul", g.op("Exp", g.part(said, 2, 4, 2)), g.random(1))
+    return g.model(
+        (
+            g.op("Concat", xy, wh, g.op("Sigmoid", g.part(said, 4, 5 + C, 2)), axis=2, name="output"),
+            [16, 5 + C],
+        )
+    )
+
+
 def yolox(decoded: bool = True) -> onnx.ModelProto:
     """Boxes, objectness and classes by three layers a scale."""
     g, heads = Graph(), []
@@ -278,6 +292,7 @@ FAMILIES: dict[str, Callable[[], onnx.ModelProto]] = {
     "yolov7, NMS in the graph": yolov7_nms,
     "yolov8": yolov8,
     "yolov8, classes last": lambda: yolov8(last=True),
+    "one anchor": one_anchor,
     "yolox": yolox,
     "yolox, not decoded": lambda: yolox(decoded=False),
     "ssd": ssd,

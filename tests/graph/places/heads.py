@@ -51,6 +51,14 @@ def channels_last() -> End:
     return [*nodes, moved, _node("Softmax", ["t"], ["y"], axis=-1)], constants
 
 
+def dense_channels_last() -> End:
+    """A linear layer behind a map whose channels were moved last, as a Dense of Keras or torch's Linear."""
+    moved = _node("Transpose", ["h"], ["t"], perm=[0, 2, 3, 1])
+    nodes = [moved, _node("MatMul", ["t", "w"], ["m"], name="head"), _node("Add", ["m", "b"], ["s"])]
+    constants = [tensor("w", _weights(WIDTH, CLASSES)), tensor("b", _weights(CLASSES))]
+    return [*nodes, _node("Softmax", ["s"], ["y"], axis=-1)], constants
+
+
 def sigmoid() -> End:
     nodes, constants = _scores("s")
     return [*nodes, _node("Sigmoid", ["s"], ["y"])], constants

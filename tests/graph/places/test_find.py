@@ -37,6 +37,7 @@ EXPECTED = {
     "yolov7, NMS in the graph": Found(("m.0", "m.1"), ways=3, multiplied=True),
     "yolov8": Found(("classes0", "classes1"), parts=((4, C), (0, 4), None)),
     "yolov8, classes last": Found(("classes0", "classes1"), parts=((4, C), (0, 4), None)),
+    "one anchor": Found(("out0",), parts=FIVE),
     "yolox": Found(("cls0", "cls1"), parts=FIVE),
     "yolox, not decoded": Found(("cls0", "cls1"), parts=FIVE, decoded=False),
     "ssd": Found(("conf0", "conf1"), "Softmax", 0, 3, ((1, C), (0, 4), None)),

@@ -36,6 +36,14 @@ def test_a_segmenter(
     assert found.independent == (end is heads.sigmoid)
 
 
+def test_a_segmenter_with_a_linear_head_and_channels_last() -> None:
+    found = find_places(loaded(heads.segmenter(heads.dense_channels_last)))
+    assert found is not None
+    assert (found.task, found.classes, found.heads) == ("segmentation", heads.CLASSES, ("head",))
+    assert (found.scores, found.class_axis, found.place_axes) == (("s",), 3, (1, 2))
+    assert (found.normaliser, found.output_axis) == ("Softmax", 3)
+
+
 def test_a_tagger() -> None:
     found = find_places(loaded(heads.tagger()))
     assert found is not None
