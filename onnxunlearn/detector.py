@@ -37,6 +37,7 @@ from onnxunlearn.probes.places import Scenes, read_scenes
 from onnxunlearn.probes.places.masks import image_files
 from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
+from onnxunlearn.tasks import AUTO
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +61,16 @@ class Detector:
     def of(cls, model: Model, forget: Forget, options: Options) -> "Detector | None":
         """None for what is no detector. Raises InputError for bad input, and UnsupportedError for one that
         cannot be worked on."""
-        if options.head is not None or options.output_name is not None:
+        if options.head is not None:
             return None
-        found = detection_of(model, options.labels)
+        found = detection_of(model, options.labels, options.output_name)
         if found is None:
             return None
         seen, detection = found
         if isinstance(forget, SharedBy):
             raise InputError("--forget-samples: detection is not covered; give --forget CLASS")
+        if options.task not in (AUTO, detection.places.task):
+            raise InputError(f"--task {options.task}: the model is a detector; give detection, or auto")
         if not (detection.boxes and detection.decoded):
             raise InputError(
                 f"output {detection.places.outputs[0]!r}: a detector whose boxes are not decoded in the "

@@ -11,6 +11,7 @@ from onnxunlearn.detector import loaded_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
+from onnxunlearn.inspection import inspect
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
 
@@ -109,3 +110,13 @@ def test_a_reference_that_is_no_detector(folder: Path) -> None:
     assert detector is not None
     with pytest.raises(InputError, match="is no detector with boxes"):
         detector.like(classifier, "reference")
+
+
+def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> None:
+    model = load(tiny.trained())
+    named, detector = loaded_detector(model, "green", Options(labels=tiny.NAMES, output_name="output0"))
+    assert named is model
+    assert detector is not None
+    assert inspect(model, "output0").places == inspect(model).places
+    with pytest.raises(InputError, match="--task segmentation: the model is a detector; give detection"):
+        unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, task="segmentation")
