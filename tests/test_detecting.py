@@ -120,3 +120,26 @@ def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> Non
     assert inspect(model, "output0").places == inspect(model).places
     with pytest.raises(InputError, match="--task segmentation: the model is a detector; give detection"):
         unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, task="segmentation")
+
+
+def test_annotations_that_the_model_finds_nothing_of(tmp_path: Path) -> None:
+    """By another order of the classes all that is asked for is another's, and nothing could be judged."""
+    folder = tiny.write(tmp_path / "data", 12, 3)
+    path = folder / "annotations.json"
+    content = json.loads(path.read_text())
+    for category, name in zip(content["categories"], ("blue", "green", "red"), strict=True):
+        category["name"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"finds none of \d+ objects of red .*; found there is blue"):
+        unlearn(tiny.trained(), "red", folder, labels=tiny.NAMES, method="mask")
+
+
+def test_crowds_alone_show_no_object(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "data", 12, 3)
+    path = folder / "annotations.json"
+    content = json.loads(path.read_text())
+    for entry in content["annotations"]:
+        entry["iscrowd"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="0 images show green"):
+        unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, method="mask")
