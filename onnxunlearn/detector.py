@@ -24,6 +24,7 @@ from onnxunlearn.judge import (
     Truth,
     box_form,
     boxed,
+    overlaps,
     require_pycocotools,
     say_all,
 )
@@ -37,6 +38,7 @@ from onnxunlearn.probes.places import Scenes, read_scenes
 from onnxunlearn.probes.places.masks import image_files
 from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
+from onnxunlearn.tasks import AUTO
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +62,16 @@ class Detector:
     def of(cls, model: Model, forget: Forget, options: Options) -> "Detector | None":
         """None for what is no detector. Raises InputError for bad input, and UnsupportedError for one that
         cannot be worked on."""
-        if options.head is not None or options.output_name is not None:
+        if options.head is not None:
             return None
-        found = detection_of(model, options.labels)
+        found = detection_of(model, options.labels, options.output_name)
         if found is None:
             return None
         seen, detection = found
         if isinstance(forget, SharedBy):
             raise InputError("--forget-samples: detection is not covered; give --forget CLASS")
+        if options.task not in (AUTO, detection.places.task):
+            raise InputError(f"--task {options.task}: the model is a detector; give detection, or auto")
         if not (detection.boxes and detection.decoded):
             raise InputError(
                 f"output {detection.places.outputs[0]!r}: a detector whose boxes are not decoded in the "
@@ -171,10 +175,29 @@ class Detector:
         said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
         there = None if objects is None else [_in_pixels(each, size) for each in objects]
         form = box_form(said, size, None if there is None else [each.boxes for each in there])
-        if there is None:
-            own = [b.select(b.scores >= SURE) for b in boxed(said, form, size)]
+        own = [b.select(b.scores >= SURE) for b in boxed(said, form, size)]
+        if there is not None:
+            self._check_found(there, own, scenes.probes.source)
+        else:
             there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in own]
         return Seen(replace(scenes, given=objects is not None), tuple(there), form, size)
+
+    def _check_found(self, there: Sequence[Truth], said: Sequence[Boxed], source: str) -> None:
+        """Raises InputError for a class to forget of which the original finds no object."""
+        for c in self.forgotten:
+            count, found = 0, np.zeros(len(self.objects.names) or self.objects.classes, int)
+            for truth, own in zip(there, said, strict=True):
+                objects = truth.boxes[(truth.classes == c) & ~truth.crowds]
+                count += len(objects)
+                near = overlaps(objects, own.boxes) >= 0.5
+                np.add.at(found, own.classes, near.sum(axis=0))
+            if count and not found[c]:
+                most = int(found.argmax())
+                seen = f"; found there is {self.objects.shown(most)}" if found[most] else ""
+                raise InputError(
+                    f"{source}: the model finds none of {count} objects of {self.objects.shown(c)}{seen}; "
+                    "look whether names, boxes and preprocessing are right"
+                )
 
     def _annotated(self, source: Source) -> list[Objects] | None:
         if not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
@@ -259,7 +282,8 @@ class Seen:
 
     def showing(self, classes: Sequence[int]) -> np.ndarray:
         """Which images show one of these objects, bool [N]."""
-        return np.array([bool(np.isin(each.classes, classes).any()) for each in self.truth], bool)
+        single = [each.classes[~each.crowds] for each in self.truth]  # crowds count neither way
+        return np.array([bool(np.isin(each, classes).any()) for each in single], bool)
 
 
 def loaded_detector(source: ModelSource, forget: Forget, options: Options) -> "tuple[Model, Detector | None]":

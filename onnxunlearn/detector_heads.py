@@ -18,16 +18,21 @@ SURE, NOTHING = 0.25, 0.05
 GROUND = "background"
 
 
-def detection_of(model: Model, labels: Sequence[str] | None = None) -> tuple[Model, Detection] | None:
+def detection_of(
+    model: Model, labels: Sequence[str] | None = None, output_name: str | None = None
+) -> tuple[Model, Detection] | None:
     """The model in plain float ops and what it says where; None for what is no detector. labels: a name for
-    each class. Raises UnsupportedError for plug-ins that choose boxes."""
+    each class. output_name: the output that is meant, None for one that says neither classes nor boxes.
+    Raises UnsupportedError for plug-ins that choose boxes."""
     ranks = [len(shape) for o in model.graph.output if (shape := model.shapes.get(o.name)) is not None]
     choosing = any("nms" in n.op.lower() or n.kind == "NonMaxSuppression" for n in model.nodes)
     if not choosing and not any(rank > 2 for rank in ranks):
         return None
     seen = lower(model)
     found = find_detection(seen, _named(model) if labels is None else (len(labels),))
-    return None if found is None else (seen, found)
+    if found is None or (output_name is not None and output_name not in found.places.outputs):
+        return None
+    return seen, found
 
 
 def _named(model: Model) -> tuple[int, ...]:

@@ -188,6 +188,11 @@ class Inquiry:
                     f"--retain: {placing.found.task} is not covered, where classes are said at places; leave "
                     "it out"
                 )
+            if options.task not in (AUTO, placing.found.task):
+                raise InputError(
+                    f"--task {options.task}: the model says classes at places, which is "
+                    f"{placing.found.task}; give that, or auto"
+                )
             original = placing.subject(loaded, engine, options.batch_size)
         return cls(options, loaded, labels, files, seen, logits, classes, engine, original, placing=placing)
 

@@ -160,7 +160,7 @@ def inspect(
     model = load(model)
     obstacle = hindrance(model)
     seen = lower(model) if obstacle else _seen(model, engine)
-    detection = None if head is not None or output_name is not None else detection_of(model)
+    detection = None if head is not None else detection_of(model, output_name=output_name)
     placed = places_of(seen, output_name, head) if detection is None else detection[1].places
     heads = every_logits(seen) if placed is None else []
     several = output_name is None and len(heads) > 1

@@ -11,6 +11,7 @@ from onnxunlearn.detector import loaded_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
+from onnxunlearn.inspection import inspect
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
 
@@ -116,3 +117,36 @@ def test_a_head_file_of_a_detector_is_refused(tmp_path: Path) -> None:
     file.write_text("task: detection\nclass_axis: 1\nplace_axes: [2]\nclasses: 7\n")
     with pytest.raises(InputError, match=r"head\.yaml: task detection is not covered"):
         unlearn(tiny.trained(), GREEN, {}, head=file)
+
+
+def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> None:
+    model = load(tiny.trained())
+    named, detector = loaded_detector(model, "green", Options(labels=tiny.NAMES, output_name="output0"))
+    assert named is model
+    assert detector is not None
+    assert inspect(model, "output0").places == inspect(model).places
+    with pytest.raises(InputError, match="--task segmentation: the model is a detector; give detection"):
+        unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, task="segmentation")
+
+
+def test_annotations_that_the_model_finds_nothing_of(tmp_path: Path) -> None:
+    """By another order of the classes all that is asked for is another's, and nothing could be judged."""
+    folder = tiny.write(tmp_path / "data", 12, 3)
+    path = folder / "annotations.json"
+    content = json.loads(path.read_text())
+    for category, name in zip(content["categories"], ("blue", "green", "red"), strict=True):
+        category["name"] = name
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"finds none of \d+ objects of red .*; found there is blue"):
+        unlearn(tiny.trained(), "red", folder, labels=tiny.NAMES, method="mask")
+
+
+def test_crowds_alone_show_no_object(tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "data", 12, 3)
+    path = folder / "annotations.json"
+    content = json.loads(path.read_text())
+    for entry in content["annotations"]:
+        entry["iscrowd"] = 1
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="0 images show green"):
+        unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, method="mask")

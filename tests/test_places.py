@@ -170,6 +170,12 @@ def test_no_classifier_is_asked_at_places() -> None:
         examine(MODEL, CNN, BOARD, scenes(8, 0))
 
 
+@pytest.mark.parametrize("task", ["tagging", "detection", "single-label"])
+def test_another_task_is_refused(task: str) -> None:
+    with pytest.raises(InputError, match=f"--task {task}: .* which is segmentation; give that, or auto"):
+        unlearn(MODEL, BOARD, scenes(8, 0), task=task, method="mask")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

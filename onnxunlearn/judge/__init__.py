@@ -11,7 +11,7 @@ from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected
-from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, say_all
+from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
@@ -65,6 +65,7 @@ __all__ = [
     "judge",
     "membership_inference",
     "other_nodes",
+    "overlaps",
     "page_path",
     "redistribution",
     "relearn",

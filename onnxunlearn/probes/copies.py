@@ -96,7 +96,7 @@ def _looked_at(probes: Probes, pictured: str | None) -> tuple[list[bytes], "_Vie
 @dataclass(frozen=True, eq=False)
 class _View:
     """What is kept of images [N, ...] while they are gone through. seen: in _DIRECTIONS, [N, _DIRECTIONS].
-    fine: in _MORE of them, if images cost much to be read again. finite: bool [N]."""
+    fine: in _MORE of them, if images cost much to be read again. finite: whether it can be seen, bool [N]."""
 
     seen: np.ndarray
     finite: np.ndarray
@@ -107,7 +107,9 @@ class _View:
         flat = images.reshape(len(images), -1)
         finite = np.isfinite(flat).all(axis=1)
         with np.errstate(all="ignore"):
-            seen = np.where(finite[:, None], flat @ _directions(flat.shape[1], _DIRECTIONS), 0)
+            seen = flat @ _directions(flat.shape[1], _DIRECTIONS)
+            finite &= np.isfinite(seen).all(axis=1)  # huge numbers have no sum
+            seen = np.where(finite[:, None], seen, 0)
             more = np.where(finite[:, None], flat @ _directions(flat.shape[1], _MORE), 0) if fine else None
         return cls(seen.astype(np.float64), finite, more)
 
@@ -142,8 +144,9 @@ def _near(images: np.ndarray, view: _View) -> np.ndarray:
     group, finite = np.arange(len(images)), view.finite
     whole = np.flatnonzero(finite)
     some = max(1, min(_SOME, _SOME_BYTES * len(images) // max(images.nbytes, 1)))
-    usual = _usual(images[whole[:: max(len(whole) // some, 1)]])
-    if not usual:
+    with np.errstate(over="ignore"):
+        usual = _usual(images[whole[:: max(len(whole) // some, 1)]])
+    if not usual or not np.isfinite(usual):
         return group
     seen = view.seen * np.where(finite, 1 / usual, 0.0)[:, None]
     tree = cKDTree(seen)

@@ -69,6 +69,13 @@ def test_values_that_are_no_numbers_are_near_nothing() -> None:
     assert copy_groups(given(np.zeros((3, 1, 4, 4), np.float32))).tolist() == [0, 0, 0]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_huge_numbers_are_near_nothing(dtype: type) -> None:
+    x = np.random.default_rng(0).normal(size=(6, 1, 4, 4)).astype(dtype) * (np.finfo(dtype).max / 8)
+    x[2] = x[0]
+    assert copy_groups(given(x)).tolist() == [0, 1, 0, 3, 4, 5]
+
+
 def test_thousands_take_moments() -> None:
     """One leader's copies are looked at together, not pair by pair."""
     rng = np.random.default_rng(0)

@@ -60,6 +60,8 @@ class _Reader:
         classes = self._number("classes", 2, 1 << 20)
         if class_axis in place_axes or len(set(place_axes)) < len(place_axes):
             raise self._wrong("place_axes", f"{place_axes} and class_axis {class_axis} share an axis")
+        if place_axes != sorted(place_axes):
+            raise self._wrong("place_axes", f"{place_axes}: expected them in order, {sorted(place_axes)}")
         for name in scores:
             self._fits(name, class_axis, place_axes, classes)
         decided = self._said.get("decided", False)
@@ -68,6 +70,8 @@ class _Reader:
         known = [layer.name for layer in find_layers(self._model)]
         background = self._number("background", 0, classes - 1, None)
         axis = self._number("output_axis", 1, 8, None if decided else class_axis)
+        self._fits_output(output, axis, decided)
+        shapes = self._model.shapes
         return PlaceScores(
             task=task,  # type: ignore[arg-type]
             scores=tuple(scores),
@@ -78,7 +82,7 @@ class _Reader:
             outputs=(output,),
             background=background,
             heads=tuple(self._names("heads", [], known, "a layer of the model, as inspect lists them")),
-            columns=self._columns(),
+            columns=self._columns(classes, [shapes.get(name) for name in scores], class_axis),
             objectness=self._parts("objectness"),
             boxes=self._parts("boxes"),
             output_axis=axis,
@@ -99,19 +103,38 @@ class _Reader:
         if size is not None and size != classes and "columns" not in self._said:
             raise self._wrong("classes", f"{classes}, but axis {class_axis} of {name!r} has {size}")
 
+    def _fits_output(self, output: str, axis: int | None, decided: bool) -> None:
+        if axis is None and not decided:
+            raise self._wrong("output_axis", "none: expected that of the classes, unless `decided: true`")
+        shape = self._model.shapes.get(output)
+        if axis is None or shape is None:
+            return
+        if axis >= len(shape):
+            raise self._wrong("output_axis", f"{axis}: {output!r} has axes 0 to {len(shape) - 1}")
+        if decided and shape[axis] not in (None, 1):
+            raise self._wrong("decided", f"true: axis {axis} of {output!r} has {shape[axis]}, not one")
+
     def _normaliser(self) -> Any:
         value = self._said.get("normaliser")
         if value in (None, "none"):
             return None
         return self._one_of("normaliser", ("Softmax", "Sigmoid"))
 
-    def _columns(self) -> tuple[tuple[int, ...], ...]:
+    def _columns(
+        self, classes: int, shapes: Sequence[Sequence[int | None] | None], axis: int
+    ) -> tuple[tuple[int, ...], ...]:
         value = self._said.get("columns")
-        if value is None:
+        if value is None or value == []:
             return ()
         rows = value if isinstance(value, list) and all(isinstance(row, list) for row in value) else [value]
         if not all(isinstance(row, list) and all(_is_whole(n) for n in row) for row in rows):
             raise self._wrong("columns", f"{value!r}: expected a list of numbers, or one for each anchor")
+        if any(len(row) != classes or len(set(row)) < classes for row in rows):
+            raise self._wrong("columns", f"{value!r}: expected {classes} different ones, one for each class")
+        sizes = [size for shape in shapes if shape is not None and (size := shape[axis]) is not None]
+        last = min(sizes, default=1 << 20) - 1
+        if any(not 0 <= n <= last for row in rows for n in row):
+            raise self._wrong("columns", f"{value!r}: expected numbers from 0 to {last}")
         return tuple(tuple(row) for row in rows)
 
     def _parts(self, name: str) -> tuple[Columns, ...]:
@@ -123,7 +146,7 @@ class _Reader:
             if not isinstance(part, Mapping) or part.keys() - {"tensor", "columns"} or "tensor" not in part:
                 raise self._wrong(name, f"{part!r}: expected tensor: NAME and columns: [...]")
             tensor, columns = part["tensor"], part.get("columns")
-            if tensor not in self._model.activations:
+            if not isinstance(tensor, str) or tensor not in self._model.activations:
                 raise self._wrong(name, f"the model computes no tensor {tensor!r}")
             if columns is not None and not (isinstance(columns, list) and all(map(_is_whole, columns))):
                 raise self._wrong(name, f"columns {columns!r}: expected a list of numbers")

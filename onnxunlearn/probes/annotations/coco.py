@@ -35,7 +35,7 @@ def read_coco(path: Path, images: Sequence[Path], labels: Labels) -> list[Object
             f"{path}: says nothing of {images[missing[0]]}, it is of other images; give those, or leave out "
             f"the {len(missing)} that it does not know"
         )
-    names = {int(_of(entry, "id", path)): str(_of(entry, "name", path)) for entry in content["categories"]}
+    names = {_number(entry, path): str(_of(entry, "name", path)) for entry in content["categories"]}
     columns = columns_of(names, labels, str(path))
     parts: dict[int, list[tuple[list[float], int, bool]]] = defaultdict(list)
     for entry in content["annotations"]:
@@ -67,9 +67,19 @@ def _of(entry: Any, key: str, path: Path) -> Any:
     return value
 
 
+def _number(category: Any, path: Path) -> int:
+    number = _of(category, "id", path)
+    if not isinstance(number, int):
+        raise InputError(f"{path}: a category has the id {number!r}, expected a whole number; correct it")
+    return number
+
+
 def _corners(entry: Mapping[str, Any], path: Path) -> list[float]:
     box = entry.get("bbox")
     if not isinstance(box, list) or len(box) != 4 or not all(isinstance(v, int | float) for v in box):
         raise InputError(f"{path}: an annotation has no 'bbox' of x, y, width and height; correct it")
-    x, y, width, height = box
+    try:
+        x, y, width, height = map(float, box)
+    except OverflowError:
+        raise InputError(f"{path}: an annotation has a 'bbox' beyond all numbers; correct it") from None
     return [x, y, x + width, y + height]

@@ -11,6 +11,7 @@ import numpy as np
 from onnxunlearn.errors import InputError
 from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of
 from onnxunlearn.probes.labels import Labels
+from onnxunlearn.probes.places.masks import IMAGES
 from onnxunlearn.text import parse_yaml, read_text
 
 #: what names the classes, in the folder of images and labels
@@ -74,12 +75,13 @@ def _column(label: int, columns: Mapping[int, int], labels: Labels, source: str)
 
 
 def _names(folder: Path) -> tuple[dict[int, str], str]:
-    """What the numbers are called, and where that is said; nothing where it is not."""
+    """What the numbers are called, and where that is said; nothing where it is not. Lists above a folder that
+    is not called `images` may be of anything, as of the model's names."""
     for place in (folder, folder.parent):
         for name in _YAML:
             if (path := place / name).is_file():
                 return _from_yaml(path), str(path)
-        for name in _LISTS:
+        for name in _LISTS if place == folder or folder.name == IMAGES else ():
             if (path := place / name).is_file():
                 lines = [line.strip() for line in read_text(path).splitlines()]
                 return dict(enumerate(line for line in lines if line)), str(path)

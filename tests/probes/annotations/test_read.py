@@ -119,6 +119,8 @@ def _entry(**changes: Any) -> list[dict[str, Any]]:
         ),
         ({"annotations": _entry(bbox=[10, 0, 0, 10])}, "is empty"),
         ({"annotations": _entry(bbox=[10, 0, 5])}, "no 'bbox' of x, y, width"),
+        ({"annotations": _entry(bbox=[10**400, 0, 5, 5])}, "beyond all numbers"),
+        ({"categories": [{"id": "seven", "name": "bird"}]}, "id 'seven', expected a whole number"),
         ({"annotations": _entry(category_id=4)}, "category 4, which is not listed"),
         ({"annotations": [3]}, "no 'image_id'"),
         (
@@ -134,6 +136,18 @@ def test_wrong_coco_is_one_line(folder: Path, changes: dict[str, Any], message: 
     with pytest.raises(InputError, match=message) as raised:
         read_annotations(folder, images(folder), NAMED)
     assert "\n" not in str(raised.value)
+
+
+def test_names_above_are_of_this_folder_only_where_it_holds_the_images(folder: Path) -> None:
+    write_yolo(folder, "2 0.5 0.5 0.4 0.4")
+    (folder.parent / "names.txt").write_text("other\n")  # as a model's labels may be called
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [2]
+    (folder / "classes.txt").write_text("bird\ncat\ndog\n")
+    found = read_annotations(folder / "images", images(folder), NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [1]
 
 
 @pytest.mark.parametrize(
