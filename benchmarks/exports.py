@@ -48,15 +48,16 @@ def transformers_cases() -> Iterator[Case]:
     """Tiny ones, of seven classes and twenty queries."""
     import transformers as hf
 
-    narrow = {
+    narrow: dict[str, Any] = {
         "embedding_size": 16,
         "hidden_sizes": [16, 24, 32, 48],
         "depths": [1] * 4,
         "layer_type": "basic",
     }
-    last = hf.ResNetConfig(**narrow, out_features=["stage4"])
-    three = hf.ResNetConfig(**narrow, out_features=["stage2", "stage3", "stage4"])
-    own = hf.RTDetrResNetConfig(**narrow, out_features=["stage2", "stage3", "stage4"])
+    stages = {"out_features": ["stage2", "stage3", "stage4"]}
+    last = hf.ResNetConfig(**narrow | {"out_features": ["stage4"]})
+    three = hf.ResNetConfig(**narrow | stages)
+    own = hf.RTDetrResNetConfig(**narrow | stages)
     decoder = {
         **{"d_model": 32, "decoder_layers": 2, "decoder_attention_heads": 2, "decoder_ffn_dim": 32},
         **{"encoder_attention_heads": 2, "encoder_ffn_dim": 32, "num_queries": 20, "num_labels": 7},
@@ -99,7 +100,7 @@ def transformers_cases() -> Iterator[Case]:
 def ultralytics_cases() -> Iterator[Case]:
     """The smallest of each generation, without weights; none where the package is not there."""
     try:
-        from ultralytics import RTDETR, YOLO
+        from ultralytics import RTDETR, YOLO  # type: ignore[import-not-found]
     except Exception as error:  # what a package that does not fit torch raises on import is not one family
         print(f"ultralytics: not tried ({error})", file=sys.stderr)
         return

@@ -10,6 +10,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 import transformers
@@ -36,33 +37,42 @@ class Logits(nn.Module):
         return logits
 
 
+def _labels(count: int) -> dict[str, Any]:
+    """What each configuration takes, and its signature does not say."""
+    return {"num_labels": count}
+
+
 def families() -> Iterator[tuple[str, nn.Module, tuple[torch.Tensor, ...]]]:
     """Name, model, inputs."""
     image = torch.randn(1, 3, 64, 64)
     tokens = torch.randint(0, 90, (1, 12)), torch.ones(1, 12, dtype=torch.int64)
-    size = {"hidden_sizes": [8, 16, 16, 16], "depths": [1] * 4, "num_attention_heads": [1] * 4}
+    size: dict[str, Any] = {
+        "hidden_sizes": [8, 16, 16, 16],
+        "depths": [1] * 4,
+        "num_attention_heads": [1] * 4,
+    }
     segformer = transformers.SegformerForSemanticSegmentation(
-        transformers.SegformerConfig(**size, decoder_hidden_size=16, num_labels=7)
+        transformers.SegformerConfig(**size, decoder_hidden_size=16, **_labels(7))
     )
     yield "SegFormer", Logits(segformer), (image,)
     yield "SegFormer, enlarged, ArgMax", Logits(segformer, enlarged=True), (image,)
-    config = transformers.MobileNetV2Config(num_labels=6, depth_multiplier=0.35)
+    mobile = transformers.MobileNetV2Config(depth_multiplier=0.35, **_labels(6))
     yield (
         "DeepLabV3+ (MobileNetV2)",
-        Logits(transformers.MobileNetV2ForSemanticSegmentation(config)),
+        Logits(transformers.MobileNetV2ForSemanticSegmentation(mobile)),
         (image,),
     )
-    config = transformers.MobileViTConfig(
-        num_labels=6, hidden_sizes=[16] * 3, neck_hidden_sizes=[8, 8, 16, 16, 16, 16, 32]
+    vit = transformers.MobileViTConfig(
+        hidden_sizes=[16] * 3, neck_hidden_sizes=[8, 8, 16, 16, 16, 16, 32], **_labels(6)
     )
-    yield "DeepLabV3 (MobileViT)", Logits(transformers.MobileViTForSemanticSegmentation(config)), (image,)
-    common = {"vocab_size": 100, "num_labels": 5, "attn_implementation": "eager"}
-    config = transformers.DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=32, **common)
-    yield "DistilBERT", Logits(transformers.DistilBertForTokenClassification(config)), tokens
-    config = transformers.BertConfig(
+    yield "DeepLabV3 (MobileViT)", Logits(transformers.MobileViTForSemanticSegmentation(vit)), (image,)
+    common: dict[str, Any] = {"vocab_size": 100, "num_labels": 5, "attn_implementation": "eager"}
+    small = transformers.DistilBertConfig(dim=16, n_layers=1, n_heads=2, hidden_dim=32, **common)
+    yield "DistilBERT", Logits(transformers.DistilBertForTokenClassification(small)), tokens
+    bert = transformers.BertConfig(
         hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, **common
     )
-    yield "BERT", Logits(transformers.BertForTokenClassification(config)), tokens
+    yield "BERT", Logits(transformers.BertForTokenClassification(bert)), tokens
 
 
 def main() -> None:

@@ -109,7 +109,7 @@ def ended(*nodes: onnx.NodeProto, kind: int, shape: list[int | str]) -> bytes:
 def quantised() -> bytes:
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-    class Reader(CalibrationDataReader):
+    class Reader(CalibrationDataReader):  # type: ignore[misc]  # ONNX Runtime has no stubs
         def __init__(self) -> None:
             self.left = [{"x": scenes(8, 3)["x"]}]
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import torch
-from relevance_speed import ResidualBlock
+from architectures import ResidualBlock
 from torch import Tensor, nn
 from zoo.mixers import First
 

@@ -99,7 +99,9 @@ def main() -> None:
         model = train(scenes.make(options.data, "train", SCENES, SIZE, without=WITHOUT[name]))
         export(model, output / f"{name}.onnx")
         with torch.no_grad():
-            said = torch.cat([model(part).argmax(1) for part in torch.from_numpy(test.inputs).split(50)])
+            said = torch.cat(
+                [model(part).argmax(1) for part in torch.split(torch.from_numpy(test.inputs), 50)]
+            )
         found, truth = said.numpy().ravel(), test.masks.ravel()
         counts = np.bincount(11 * truth.astype(int) + found, minlength=121).reshape(11, 11)
         overlap = np.diag(counts) / (counts.sum(0) + counts.sum(1) - np.diag(counts))

@@ -10,7 +10,7 @@ from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.place_targets import ABSORBED_MARGIN, found_again
 from onnxunlearn.judge.row import PLACES, Row
 from onnxunlearn.judge.target import Target, against
-from onnxunlearn.judge.targets import FORGET_TARGET, doubted
+from onnxunlearn.judge.targets import FORGET_TARGET, depth, doubted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
@@ -37,6 +37,7 @@ def detection_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: 
         against("mAP lost", lost, max_retain_drop, "points", need="objects of other classes"),
         *_worst(evidence, detected),
         _absorbed(found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
+        depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         *found_again(by_name),
     ]
     return doubted(evidence, lost, targets)

@@ -8,7 +8,7 @@ from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 from onnxunlearn.judge.target import Status, Target, against, urgency
-from onnxunlearn.judge.targets import FORGET_TARGET, PROBE_MARGIN, doubted, shifted
+from onnxunlearn.judge.targets import FORGET_TARGET, PROBE_MARGIN, depth, doubted, shifted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: points of the class's places that may come back as another class, more than in the reference
@@ -41,6 +41,7 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
         against(f"mean {placed.score} lost", lost, max_retain_drop, "points", need="places of other classes"),
         *_worst(evidence, placed),
         _absorbed(found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
+        depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         *found_again(by_name),
     ]
     return doubted(evidence, lost, targets)

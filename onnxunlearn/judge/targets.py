@@ -66,7 +66,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         *of_every_class(evidence),
         *_of_unnamed(by_name),
         *of_outputs(rows),
-        _depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
+        depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
         *_probes(evidence, by_name),
         *_brought_back(by_name),
@@ -181,7 +181,7 @@ def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:
             yield min(judged, key=urgency)
 
 
-def _depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
+def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
     """Whether more was forgotten than by hiding the logit. Where a new head finds no more than chance behind
     a hidden logit, there is nothing to be below of."""
     name = f"{what} below that of hiding the logit"
@@ -206,7 +206,7 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
         if probe is None or probe is row or name == "relearn" + BELOW:
             continue
         if "mask" in row.values:
-            deep.append(_depth(evidence, probe.values["mask"], row.values["mask"], probe.title))
+            deep.append(depth(evidence, probe.values["mask"], row.values["mask"], probe.title))
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
             what = row.title.removesuffix(", points below")

@@ -11,6 +11,7 @@ from ..models import build, tensor, value
 CLASSES, WIDTH = 4, 3
 #: nodes from `h` [N, WIDTH, 8, 8] to `y`, with the constants that they read
 End = tuple[list[onnx.NodeProto], list[onnx.TensorProto]]
+MakeEnd = Callable[[], End]
 _node = helper.make_node
 
 

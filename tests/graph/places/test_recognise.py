@@ -25,9 +25,9 @@ from . import heads
     ],
 )
 def test_a_segmenter(
-    end: heads.End, scores: str, normaliser: str | None, output_axis: int | None, behind: tuple[str, ...]
+    end: heads.MakeEnd, scores: str, normaliser: str | None, output_axis: int | None, behind: tuple[str, ...]
 ) -> None:
-    found = find_places(loaded(heads.segmenter(end)))  # type: ignore[arg-type]
+    found = find_places(loaded(heads.segmenter(end)))
     assert found is not None
     assert (found.task, found.classes, found.heads) == ("segmentation", heads.CLASSES, ("head",))
     assert (found.scores, found.class_axis, found.place_axes) == ((scores,), 1, (2, 3))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn.engines import create_engine
@@ -35,8 +36,8 @@ def run(
 @pytest.mark.parametrize(
     "end", [heads.plain, heads.enlarged, heads.enlarged_by_convolution, heads.decided, heads.channels_last]
 )
-def test_it_says_what_the_model_says_there(end: heads.End, engine: str) -> None:
-    model = loaded(heads.segmenter(end))  # type: ignore[arg-type]
+def test_it_says_what_the_model_says_there(end: heads.MakeEnd, engine: str) -> None:
+    model = loaded(heads.segmenter(end))
     view = viewed(model)
     assert view.margin == (2, 2)
     whole = run(model, {"x": X}, view.grid)
@@ -107,11 +108,9 @@ def test_what_sees_too_far_is_left_whole() -> None:
     np.testing.assert_allclose(said, whole[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]], rtol=1e-5, atol=1e-5)
 
 
-def _dilated() -> list[object]:
-    from onnx import helper
-
+def _dilated() -> list[onnx.AttributeProto]:
     return [
-        helper.make_attribute("kernel_shape", [3, 3]),
-        helper.make_attribute("dilations", [5, 5]),
-        helper.make_attribute("pads", [5, 5, 5, 5]),
+        onnx.helper.make_attribute("kernel_shape", [3, 3]),
+        onnx.helper.make_attribute("dilations", [5, 5]),
+        onnx.helper.make_attribute("pads", [5, 5, 5, 5]),
     ]

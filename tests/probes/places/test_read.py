@@ -28,7 +28,7 @@ def test_arrays_with_maps(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found.truth, FEW["y"])
     np.savez(tmp_path / "a.npz", x=FEW["x"], masks=FEW["y"].astype(np.uint8))
     of_file = read(str(tmp_path / "a.npz"))
-    np.testing.assert_array_equal(of_file.truth, FEW["y"])  # type: ignore[arg-type]
+    np.testing.assert_array_equal(of_file.truth, FEW["y"])
     assert of_file.probes.origin["source"] == "a.npz"
     assert "sha256" in of_file.probes.origin
 
