@@ -8,14 +8,16 @@ page = render(findings)
 `unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
 of them writes a file (`edited.save` does). `fit` and `judge` take the fields of `Options`.
 
-May import arguments, edits, examine, fitting, graph, inquiry, judge, probes and render.
+May import arguments, detector, edits, errors, examine, fitting, graph, inquiry, judge, probes and render.
 """
 
 from collections.abc import Mapping
 from typing import Any, Unpack
 
 from onnxunlearn.arguments import check_kind
+from onnxunlearn.detector import loaded_detector
 from onnxunlearn.edits import Plan
+from onnxunlearn.errors import InputError
 from onnxunlearn.examine import examine as judge
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
@@ -38,8 +40,12 @@ def fit(
     **options: Unpack[Shared],
 ) -> Plan:
     """What it takes to make the model forget. Arguments and errors are those of `unlearn`, but all probes
-    choose: judge by others."""
-    begun = Fit.of(model, forget, data, composite, Options(**options), Clock(), hold_back=False)
+    choose: judge by others. Detectors are not covered."""
+    chosen = Options(**options).with_pipe_read()
+    model, detector = loaded_detector(model, forget, chosen)
+    if detector is not None:
+        raise InputError("fit: detection is not covered; give `unlearn`, whose result has a `plan`")
+    begun = Fit.of(model, forget, data, composite, chosen, Clock(), hold_back=False)
     return begun.decide(method, parameters or {}).plan
 
 

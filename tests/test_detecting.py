@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from onnxunlearn import examine, unlearn
+from onnxunlearn.api import fit
 from onnxunlearn.detector import loaded_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
@@ -150,3 +151,8 @@ def test_crowds_alone_show_no_object(tmp_path: Path) -> None:
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match="0 images show green"):
         unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, method="mask")
+
+
+def test_a_plan_of_all_images_is_not_covered(folder: Path) -> None:
+    with pytest.raises(InputError, match="fit: detection is not covered; give `unlearn`"):
+        fit(tiny.trained(), "green", folder, labels=tiny.NAMES)
