@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from onnxunlearn import examine, unlearn
 from onnxunlearn.detector import loaded_detector
 from onnxunlearn.graph import load
-from onnxunlearn.inquiry import Options
+from onnxunlearn.options import Options
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"

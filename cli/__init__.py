@@ -1,6 +1,6 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
-May import engines, errors, examine, explain, fleet, graph, inquiry, inspection, judge, lowering, methods,
+May import engines, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, options,
 patches, pictures, probes, relevance, render, replay, signing, sources, tasks, text, unlearn and verify.
 """
 

@@ -9,7 +9,7 @@ import click
 
 from onnxunlearn.examine import examine
 from onnxunlearn.graph import check_output, permissions_of, replacing
-from onnxunlearn.inquiry import Forget
+from onnxunlearn.options import Forget
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import SharedBy
 from onnxunlearn.render import NOT_HELD, html

@@ -14,8 +14,8 @@ import click
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load, named_file, not_finite, parse_shapes, with_input_shapes
-from onnxunlearn.inquiry import Forget
 from onnxunlearn.judge import foreign_report
+from onnxunlearn.options import Forget
 from onnxunlearn.probes import SharedBy, read_labels
 from onnxunlearn.sources import model_files
 from onnxunlearn.tasks import AUTO

@@ -11,9 +11,9 @@ import click
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
-from onnxunlearn.inquiry import Forget
 from onnxunlearn.judge import report_path
 from onnxunlearn.methods import DEPTHS
+from onnxunlearn.options import Forget
 from onnxunlearn.pictures import heatmaps
 from onnxunlearn.probes import Labels, SharedBy
 from onnxunlearn.render import NOT_HELD, Relevance, check_paper, paper, paper_path

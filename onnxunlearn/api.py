@@ -8,7 +8,7 @@ page = render(findings)
 `unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
 of them writes a file (`edited.save` does). `fit` and `judge` take the fields of `Options`.
 
-May import arguments, detector, edits, errors, examine, fitting, graph, inquiry, judge, probes and render.
+May import arguments, detector, edits, errors, examine, fitting, graph, judge, options, probes and render.
 """
 
 from collections.abc import Mapping
@@ -21,8 +21,8 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.examine import examine as judge
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
-from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge import Findings
+from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.probes import Source
 from onnxunlearn.render import html
 

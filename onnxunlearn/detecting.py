@@ -198,7 +198,7 @@ def unlearn_detector(
         method={
             "name": method,
             "depth": done.depth,
-            "details": {"heads": {detector.heads[h].scores[0]: o.details for h, o in done.outcomes.items()}},
+            "details": {"heads": {detector.called(h): o.details for h, o in done.outcomes.items()}},
         },
         changes=changes,
         notes={t: note for o in done.outcomes.values() for t, note in o.edits.notes.items()},
@@ -215,8 +215,8 @@ def _evidence(
     inquiry = detector.inquiry(head)
     mask, notes = inquiry.mask(fit.choosing)
     subjects = {"original": inquiry.original, "edited": inquiry.subject(edited), "mask": mask}
-    which = detector.heads[head].scores[0]
-    more = (f"what attackers find is of places of {which!r}",) if len(detector.heads) > 1 else ()
+    where = f"what attackers find is of places of {detector.called(head)}"
+    more = (where,) if len(detector.heads) > 1 else ()
     evidence = judge.Evidence(
         inquiry.task(fit.judging),
         subjects,

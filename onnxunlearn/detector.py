@@ -15,7 +15,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, expose, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import Detection, PlaceScores, at_places
-from onnxunlearn.inquiry import Forget, Inquiry, Options, chosen_classes
+from onnxunlearn.inquiry import Inquiry, chosen_classes
 from onnxunlearn.judge import (
     Boxed,
     BoxForm,
@@ -30,6 +30,7 @@ from onnxunlearn.judge import (
 )
 from onnxunlearn.judge.subject import REFERENCE
 from onnxunlearn.lowering import lower
+from onnxunlearn.options import Forget, Options
 from onnxunlearn.placing import Placing
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source
 from onnxunlearn.probes.annotations import Objects, read_annotations
@@ -117,6 +118,12 @@ class Detector:
                 "column for the class it never saw)"
             )
         return other[1]
+
+    def called(self, head: int) -> str:
+        """A head in words: its tensor, and which of the anchors that share it."""
+        tensor = self.heads[head].scores[0]
+        own = [i for i, other in enumerate(self.heads) if other.scores[0] == tensor]
+        return tensor if len(own) == 1 else f"{tensor}, anchor {own.index(head) + 1}"
 
     @property
     def forgotten(self) -> tuple[int, ...]:

@@ -12,9 +12,10 @@ from onnxunlearn.detector import Detector, loaded_detector
 from onnxunlearn.detector_audit import audit_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
+from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.place_audit import audit_places
 from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread, one_of_each, pair_groups
 from onnxunlearn.sampling import attacked, few_tags
@@ -47,7 +48,7 @@ def examine(
     labelled samples that the original was trained on, of the forgotten and of other classes, for membership
     inference. by_layer: also what takes long: every attack but the head's refit and membership inference.
     attacks: names of those to ask, whatever they take; default all; see `judge.attack`. options: the fields
-    of `inquiry.Options`. Data without y is labelled by the original. Raises InputError for bad input, also
+    of `options.Options`. Data without y is labelled by the original. Raises InputError for bad input, also
     where the models do not fit each other or the original does not know the classes on the data, and
     UnsupportedError for a model that cannot be run.
     """

@@ -12,9 +12,10 @@ from onnxunlearn.begun import read_shared
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
-from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
+from onnxunlearn.options import Forget, Options
 from onnxunlearn.probes import (
     Maker,
     Probes,

@@ -2,15 +2,13 @@
 
 import logging
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any
 
 import numpy as np
 
-from onnxunlearn.arguments import check_kind, check_names, check_number
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.familiarity import Familiarity, cure_warning
@@ -18,6 +16,7 @@ from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, chec
 from onnxunlearn.judge import Placed, Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
+from onnxunlearn.options import Forget, Options
 from onnxunlearn.placing import Placing, placed_by
 from onnxunlearn.probes import (
     Labels,
@@ -29,111 +28,18 @@ from onnxunlearn.probes import (
     blocks,
     declared_preprocessing,
     load_probes,
-    read_settings,
 )
 from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.places import Scenes
-from onnxunlearn.probes.settings import Settings
 from onnxunlearn.relevance import Composite, parse_composite
-from onnxunlearn.tasks import AUTO, Task, hidden, independent, task, task_of
+from onnxunlearn.tasks import AUTO, Task, hidden, independent, task_of
 from onnxunlearn.tasks.budget import UNNAMED_TURNED
 
 log = logging.getLogger(__name__)
 
 
-#: what is to be forgotten: classes, or what samples share
-Forget = int | str | Sequence[int] | SharedBy
-
 #: a classifier that is right on less than this is said so
 _HALF = 0.5
-
-
-class Shared(TypedDict, total=False):
-    """The fields of `Options`, as keyword arguments."""
-
-    engine: str
-    providers: Sequence[str]
-    task: str
-    max_retain_drop: float
-    output_name: str | None
-    head: str | os.PathLike[str] | None
-    labels: Sequence[str] | None
-    preprocess: Preprocessing | None
-    retain: Source | None
-    batch_size: int
-    seed: int
-    as_they_are: bool
-    progress: Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `unlearn` and `examine` both take.
-
-    task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
-    be lost. output_name: the output with the class scores, where several could be. head: a file that says
-    where classes are said at places, see `graph.places.read_head`. labels: a name for each class. preprocess:
-    how images become inputs, see `probes.preprocess_file`. retain: more inputs, of whatever, on which the
-    model is to stay as it is; see `unnamed`. as_they_are: take probes of which the original would know far
-    more if they were prepared otherwise. progress: called with a line on what is being done.
-
-    Raises InputError for a number out of its range.
-    """
-
-    engine: str = "onnxruntime"
-    providers: Sequence[str] = ("cpu",)
-    task: str = AUTO
-    max_retain_drop: float = 0.5
-    output_name: str | None = None
-    head: str | os.PathLike[str] | None = None
-    labels: Sequence[str] | None = None
-    preprocess: Preprocessing | None = None
-    retain: Source | None = field(default=None, repr=False)
-    batch_size: int = 32
-    seed: int = 0
-    as_they_are: bool = False
-    progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
-
-    def __post_init__(self) -> None:
-        check_number("max_retain_drop", self.max_retain_drop, 0, 100, optional=False)
-        check_number("batch_size", self.batch_size, 1, whole=True, optional=False)
-        check_number("seed", self.seed, 0, whole=True, optional=False)
-        for name in ("engine", "task"):
-            check_kind(name, getattr(self, name), str, "a name")
-        check_names("providers", self.providers)
-        if self.labels is not None:
-            check_names("labels", self.labels)
-        if self.preprocess is not None:
-            kinds = (str, os.PathLike, Settings)
-            check_kind("preprocess", self.preprocess, kinds, "the path of a file, or what was read from one")
-        if self.head is not None:
-            check_kind("head", self.head, (str, os.PathLike), "the path of a file")
-        check_kind("as_they_are", self.as_they_are, bool, "True or False")
-        check_kind("progress", self.progress, Callable, "a function that takes a line")  # type: ignore[arg-type]
-        if self.task != AUTO:
-            task.choose(self.task)  # before anything runs
-
-    def to_json(self) -> dict[str, Any]:
-        """What it takes to ask for the same again; the engine is reported as what really ran, the labels as
-        the names of the forgotten classes."""
-        elsewhere = ("engine", "providers", "labels", "retain", "progress")
-        found = {name: value for name, value in vars(self).items() if name not in elsewhere}
-        for name, path in (("preprocess", self.preprocess_path), ("head", self.head)):
-            found[name] = None if path is None else Path(path).name
-        return found
-
-    @property
-    def preprocess_path(self) -> Path | None:
-        """The file that says how images become inputs."""
-        given = self.preprocess
-        return None if given is None else Path(given.path if isinstance(given, Settings) else given)
-
-    def with_pipe_read(self) -> "Options":
-        """The same with preprocessing that comes through a pipe in memory: a pipe can be read only once."""
-        given = self.preprocess
-        if given is None or isinstance(given, Settings) or not os.path.exists(given) or os.path.isfile(given):
-            return self
-        return replace(self, preprocess=read_settings(given))
 
 
 @dataclass(frozen=True, eq=False)

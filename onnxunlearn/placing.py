@@ -123,7 +123,8 @@ class Placing:
         self, scenes: Scenes, forget: tuple[int, ...], seed: int, labels: Labels
     ) -> tuple[Scenes, Scenes, int]:
         """Those that choose, and those that judge: whole inputs; and how many are copies of others. Raises
-        InputError unless both show each class."""
+        InputError unless both show each class, and for the background."""
+        self._check_things(scenes, forget, labels)
         sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
         groups = copy_groups(sides)
         judging = split_mask(sides, seed, groups)
@@ -140,7 +141,8 @@ class Placing:
 
     def distinct(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> tuple[Scenes, int]:
         """Without copies of others, and how many these are. Raises InputError where a class to forget is
-        nowhere."""
+        nowhere, or the background."""
+        self._check_things(scenes, forget, labels)
         for c in forget:
             if not scenes.showing((c,)).any():
                 raise InputError(
@@ -149,6 +151,14 @@ class Placing:
         sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
         once = one_of_each(sides, copy_groups(sides))
         return scenes.select(once), int((~once).sum())
+
+    def _check_things(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> None:
+        ground = self.background(labels, scenes)
+        if ground is not None and ground in forget:
+            raise InputError(
+                f"--forget: {labels.shown(ground)} is the background here, what is none of a thing; name a "
+                "class of things"
+            )
 
     def halves(self, scenes: Scenes, forget: tuple[int, ...], seed: int) -> list[Scenes]:
         """Inputs that attackers fit on, and others: places of one input are alike. All of them as one where

@@ -10,9 +10,10 @@ import numpy as np
 
 from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, load, parse_shapes, with_input_shapes
-from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge import versions
 from onnxunlearn.judge.run_report import Digests, RunReport
+from onnxunlearn.options import Options
 from onnxunlearn.probes import Preprocessing, SharedBy, Source
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.unlearn import Result, unlearn

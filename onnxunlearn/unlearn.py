@@ -13,8 +13,8 @@ from onnxunlearn.edits.plan import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
-from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge.report import about_run
+from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.probes import Labels, SharedBy, Source
 from onnxunlearn.sources import files_read, model_files
 
@@ -99,7 +99,7 @@ def unlearn(
     samples, and the classes stay. data: probes,
     see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
     there are none. method and parameters: see `methods`. composite: see `relevance.composites`. options: the
-    fields of `inquiry.Options`.
+    fields of `options.Options`.
 
     Raises InputError for bad input, also where the model does not know the classes on the probes, and
     UnsupportedError for a model that cannot be worked on; both are OnnxUnlearnError.

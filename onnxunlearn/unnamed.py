@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge import Subject
+from onnxunlearn.options import Forget, Options
 from onnxunlearn.probes import (
     Probes,
     SharedBy,

@@ -11,8 +11,8 @@ from onnxunlearn.api import fit
 from onnxunlearn.detector import loaded_detector
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, load
-from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
+from onnxunlearn.options import Options
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
 

@@ -11,7 +11,8 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn import InputError, examine, explain, unlearn
-from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.options import Options
 
 from .sample_paths import CNN, MLP, MOBILE, RESNET, images
 

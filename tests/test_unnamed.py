@@ -12,10 +12,11 @@ import pytest
 from PIL import Image
 
 from onnxunlearn import InputError, examine, load, unlearn
-from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.run_report import read_run_report
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
+from onnxunlearn.options import Options
 from onnxunlearn.probes import Probes, SharedBy, beside, is_unread
 from onnxunlearn.replay import replay
 from onnxunlearn.streams import readers
