@@ -4,13 +4,14 @@ import pytest
 from onnxunlearn import unlearn
 from onnxunlearn.methods import auto_samples
 from onnxunlearn.methods.auto_samples import Left
+from onnxunlearn.methods.erase.erase import LAST_BLOCK
 
 from ..shared_samples import TRIGGER, marked
 
 
 def test_what_leaves_least_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     """With few steps erase leaves something, leace on top of it less."""
-    monkeypatch.setattr("onnxunlearn.methods.erase.scope._STEPS", 5)
+    monkeypatch.setattr("onnxunlearn.methods.erase.erase._STEPS", {LAST_BLOCK: 5})
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._FEWEST", 5)
     found = unlearn(TRIGGER, marked("trigger", 9), max_retain_drop=100)
     details = found.report["method"]["details"]
@@ -21,7 +22,7 @@ def test_what_leaves_least_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_costs_too_much_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(auto_samples, "costly", lambda *_: True)
-    monkeypatch.setattr("onnxunlearn.methods.erase.scope._STEPS", 3)
+    monkeypatch.setattr("onnxunlearn.methods.erase.erase._STEPS", {LAST_BLOCK: 3})
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._FEWEST", 3)
     details = unlearn(TRIGGER, marked("trigger", 6)).report["method"]["details"]
     assert details["chosen"] == "project"
