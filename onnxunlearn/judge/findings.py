@@ -11,7 +11,6 @@ from typing import Any
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.concept_targets import concept_verdict
-from onnxunlearn.judge.detection_targets import detection_verdict
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured
@@ -164,9 +163,7 @@ def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: li
 
 
 def _verdict(evidence: Evidence) -> Callable[[Evidence, Sequence[Row], float], tuple[Target, ...]]:
-    if evidence.detected is not None:
-        return detection_verdict
-    if evidence.placed is not None:
+    if evidence.detected is not None or evidence.placed is not None:
         return place_verdict
     return verdict if evidence.probes.shared is None else concept_verdict
 

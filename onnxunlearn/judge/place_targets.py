@@ -1,13 +1,16 @@
 """What a result should reach where a class is said at places. docs/tasks.md says the same for users."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 
+from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.evidence import Evidence
-from onnxunlearn.judge.figures.overlap import lost_of
+from onnxunlearn.judge.figures import boxes, overlap
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
-from onnxunlearn.judge.target import Status, Target, against, urgency
+from onnxunlearn.judge.target import Target, against, urgency
 from onnxunlearn.judge.targets import FORGET_TARGET, PROBE_MARGIN, depth, doubted, shifted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
@@ -17,65 +20,100 @@ ABSORBED_MARGIN = 5.0
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
 
 
+@dataclass(frozen=True)
+class _Judged:
+    """What of, in words. things: what a class is said of. inputs: where these are. score: of one class. mean:
+    of all. present: the retained classes that are there, by column. lost: points of the score that one of
+    them lost, with that confidence."""
+
+    things: str
+    inputs: str
+    score: str
+    mean: str
+    present: Sequence[int]
+    lost: Callable[[int, float], Measured]
+
+    @classmethod
+    def of_maps(cls, placed: Placed) -> "_Judged":
+        def lost(c: int, confidence: float) -> Measured:
+            return placed.measured(lambda times: overlap.lost_of(placed, "edited", [c], times), confidence)
+
+        return cls("places", "inputs", placed.score, f"mean {placed.score}", placed.present, lost)
+
+    @classmethod
+    def of_boxes(cls, detected: Detected) -> "_Judged":
+        objects = {detected.objects[c]: c for c in detected.present}
+
+        def lost(c: int, confidence: float) -> Measured:
+            points = partial(boxes.lost_of, detected, "edited", [objects[c]], half=True)
+            return detected.drawn(points, confidence)
+
+        return cls("objects", "images", "AP50", "mAP", list(objects), lost)
+
+
 def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
-    """Every target, in the order in which they are shown. max_retain_drop: points of the mean."""
+    """Every target, in the order in which they are shown: of maps, or of boxes. max_retain_drop: points of
+    the mean."""
     by_name = {row.name: row for row in rows}
-    placed = evidence.placed
-    assert placed is not None
+    if evidence.detected is not None:
+        judged = _Judged.of_boxes(evidence.detected)
+    else:
+        assert evidence.placed is not None
+        judged = _Judged.of_maps(evidence.placed)
 
     def found(row: str, column: str = "edited") -> Measured:
         return by_name[row].values.get(column, UNKNOWN) if row in by_name else UNKNOWN
 
-    need = "places of the class that the original finds"
+    need = f"{judged.things} of the class that the original finds"
     lost = found(PLACES + "lost")
     targets = [
         against(
             "recall of the class, of the original's", found(PLACES + "recall left"), FORGET_TARGET, need=need
         ),
         against(
-            f"{placed.score} of the class, of the original's",
+            f"{judged.score} of the class, of the original's",
             found(PLACES + "score left"),
             FORGET_TARGET,
             need=need,
         ),
-        against(f"mean {placed.score} lost", lost, max_retain_drop, "points", need="places of other classes"),
-        *_worst(evidence, placed),
-        _absorbed(found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
+        against(
+            f"{judged.mean} lost", lost, max_retain_drop, "points", need=f"{judged.things} of other classes"
+        ),
+        *_worst(evidence, judged),
+        _absorbed(judged, found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
-        *found_again(by_name),
+        *_found_again(by_name),
     ]
     return doubted(evidence, lost, targets)
 
 
-def _worst(evidence: Evidence, placed: Placed) -> Iterator[Target]:
+def _worst(evidence: Evidence, judged: _Judged) -> Iterator[Target]:
     """The retained class that lost most: within the limit with its upper bound, or beyond it with a lower one
     that allows for as many classes as were looked at (Bonferroni)."""
-    if not placed.present:
+    if not judged.present:
         return
-    strict = 1 - (1 - CONFIDENCE) / len(placed.present)
-
-    def lost(c: int, confidence: float) -> Measured:
-        return placed.measured(lambda times: lost_of(placed, "edited", [c], times), confidence)
-
-    judged = {c: lost(c, CONFIDENCE) for c in placed.present}
-    worst = max(judged, key=lambda c: judged[c].value or -100.0)
+    lost = {c: judged.lost(c, CONFIDENCE) for c in judged.present}
+    worst = max(lost, key=lambda c: -100.0 if (value := lost[c].value) is None else value)
     name = f"worst retained class ({evidence.short_name(worst)}) lost"
-    target = against(name, judged[worst], CLASS_DROP, "points", need="places of it in more inputs")
+    target = against(
+        name, lost[worst], CLASS_DROP, "points", need=f"{judged.things} of it in more {judged.inputs}"
+    )
     if target.status == "missed":
-        surely = against(name, lost(worst, strict), CLASS_DROP, "points").status == "missed"
-        status: Status = "missed" if surely else "undecided"
-        target = Target(name, CLASS_DROP, judged[worst], status, target.met, "points", note=target.note)
+        strict = judged.lost(worst, 1 - (1 - CONFIDENCE) / len(judged.present))
+        if against(name, strict, CLASS_DROP, "points").status != "missed":
+            target = replace(target, status="undecided")
     yield target
 
 
-def _absorbed(ours: Measured, theirs: Measured) -> Target:
-    name = "its places given another class, against the reference"
+def _absorbed(judged: _Judged, ours: Measured, theirs: Measured) -> Target:
+    name = f"its {judged.things} given another class, against the reference"
     if theirs.value is None:
         return against(name, UNKNOWN, ABSORBED_MARGIN, need=_REFERENCE)
-    return against(name, ours, min(theirs.value + ABSORBED_MARGIN, 100.0), need="places of the class")
+    limit = min(theirs.value + ABSORBED_MARGIN, 100.0)
+    return against(name, ours, limit, need=f"{judged.things} of the class")
 
 
-def found_again(rows: dict[str, Row]) -> Iterator[Target]:
+def _found_again(rows: dict[str, Row]) -> Iterator[Target]:
     """What heads fitted anew find at places, few-shot and of all; the one that says worst of the edit."""
     judged = []
     for name, row in rows.items():
