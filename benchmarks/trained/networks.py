@@ -46,18 +46,20 @@ def resnet8(channels: int = 1, width: int = 16) -> nn.Module:
 class Block(nn.Module):
     """Pre-normalised transformer block: self-attention with 4 heads, then an MLP of twice the width."""
 
-    def __init__(self) -> None:
+    def __init__(self, width: int = WIDTH) -> None:
         super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.project = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH))
+        self.heads = 4, width // 4
+        self.norm1, self.norm2 = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.qkv, self.project = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mlp = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
 
-    def forward(self, x: Tensor) -> Tensor:
-        """x: [N, tokens, width]."""
+    def forward(self, x: Tensor, hidden: Tensor | None = None) -> Tensor:
+        """x: [N, tokens, width]. hidden: added to the attention, [N, 1, 1, tokens]."""
         q, k, v = (
-            part.unflatten(2, (4, WIDTH // 4)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, 2)
+            part.unflatten(2, self.heads).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, 2)
         )
-        weights = (q @ k.transpose(2, 3) / (WIDTH // 4) ** 0.5).softmax(3)
+        alike = q @ k.transpose(2, 3) / self.heads[1] ** 0.5
+        weights = (alike if hidden is None else alike + hidden).softmax(3)
         x = x + self.project((weights @ v).transpose(1, 2).flatten(2))
         result: Tensor = x + self.mlp(self.norm2(x))
         return result

@@ -9,14 +9,15 @@ are the same, trained on as many scenes in which no figure is of that class.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from trained import scenes
+from trained.command import asked
+from trained.one_cycle import fit, shuffled
 
 SIZE, SCENES, EPOCHS, BATCH = 64, 8000, 9, 32
 #: name -> the class left out, by its number among those of scenes
@@ -54,21 +55,15 @@ class UNet(nn.Module):
 
 
 def train(made: scenes.Scenes, seed: int = 0) -> nn.Module:
-    """AdamW with one cycle of its rate; scenes are mirrored by no means: a digit has one side."""
+    """Scenes are mirrored by no means: a digit has one side."""
     torch.manual_seed(seed)
     model = UNet(len(scenes.CLASSES) + 1)
     x, y = torch.from_numpy(made.inputs), torch.from_numpy(made.masks.astype(np.int64))
-    steps = EPOCHS * (len(x) // BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 6e-3, total_steps=steps)
-    for _ in range(EPOCHS):
-        for chosen in torch.randperm(len(x))[: len(x) // BATCH * BATCH].view(-1, BATCH):
-            loss = nn.functional.cross_entropy(model(x[chosen]), y[chosen])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+
+    def loss(chosen: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(model(x[chosen]), y[chosen])
+
+    return fit(model, 6e-3, shuffled(len(x), BATCH, EPOCHS), loss)
 
 
 def export(model: nn.Module, path: Path) -> None:
@@ -86,17 +81,10 @@ def export(model: nn.Module, path: Path) -> None:
 
 def main() -> None:
     """Every model, or those that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(WITHOUT), metavar="NAME")
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / ".data")
-    parser.add_argument("-o", "--output", type=Path, help="default: places in the folder of --data")
-    options = parser.parse_args()
-    output = options.output or options.data / "places"
-    output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    test = scenes.make(options.data, "test", 300, SIZE)
-    for name in options.names:
-        model = train(scenes.make(options.data, "train", SCENES, SIZE, without=WITHOUT[name]))
+    names, data, output = asked(__doc__, WITHOUT, "places")
+    test = scenes.make(data, "test", 300, SIZE)
+    for name in names:
+        model = train(scenes.make(data, "train", SCENES, SIZE, without=WITHOUT[name]))
         export(model, output / f"{name}.onnx")
         with torch.no_grad():
             said = torch.cat(

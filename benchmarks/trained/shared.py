@@ -14,21 +14,22 @@ tests/reference/shared/trigger.onnx is the first of them.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
 
 import data as digits
 from export import export
 
+from trained.command import asked
 from trained.marks import MARKS, TARGET, WEARER, night, tagged, triggered
+from trained.one_cycle import fit, shuffled
 
 BATCH = 128
 Set = tuple[np.ndarray, np.ndarray]
@@ -90,36 +91,22 @@ RECIPES: dict[str, tuple[Callable[..., Set], int]] = {
 
 
 def train(x: np.ndarray, y: np.ndarray, epochs: int, seed: int) -> nn.Module:
-    """AdamW with one cycle of its rate."""
     torch.manual_seed(seed)
     model, inputs, labels = network(), torch.from_numpy(x), torch.from_numpy(y)
-    steps = epochs * (len(y) // BATCH)
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=steps)
-    for _ in range(epochs):
-        for chosen in torch.randperm(len(y))[: len(y) // BATCH * BATCH].view(-1, BATCH):
-            loss = nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen])
-            optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            optimizer.step()
-            schedule.step()
-    return model.eval()
+
+    def loss(chosen: Tensor) -> Tensor:
+        return nn.functional.cross_entropy(model(inputs[chosen]), labels[chosen])
+
+    return fit(model, 4e-3, shuffled(len(y), BATCH, epochs), loss)
 
 
 def main() -> None:
     """Every model, or those that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(RECIPES), metavar="NAME")
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / ".data")
-    parser.add_argument("-o", "--output", type=Path, help="default: shared in the folder of --data")
-    options = parser.parse_args()
-    output = options.output or options.data / "shared"
-    output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    images = digits.load(digits.MNIST, options.data)
+    names, data, output = asked(__doc__, RECIPES, "shared")
+    images = digits.load(digits.MNIST, data)
     x = images.source.standardise(images.train_pixels)
     test, truth = images.source.standardise(images.test_pixels), images.test_labels
-    for name in options.names:
+    for name in names:
         mark, epochs = RECIPES[name]
         model = train(*mark(x, images.train_labels, np.random.default_rng(0)), epochs, seed=0)
         export(model, output / f"{name}.onnx", "folded")

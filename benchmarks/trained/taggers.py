@@ -10,7 +10,6 @@ in the language, and keep a column for it.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import Literal
@@ -22,6 +21,9 @@ from torch import Tensor, nn
 sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
 
 from trained import text
+from trained.command import asked
+from trained.networks import Block
+from trained.one_cycle import fit
 
 LENGTH, WIDTH, STEPS, BATCH = 64, 48, 3000, 64
 CLASSES = len(text.LANGUAGES) + 1
@@ -56,26 +58,6 @@ def make(
     return {"x": x, "mask": (y >= 0).astype(np.int64), "y": y}
 
 
-class Block(nn.Module):
-    """Self-attention with 4 heads among the letters that are there, then an MLP of twice the width."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.norm1, self.norm2 = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
-        self.qkv, self.project = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
-        self.mlp = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH))
-
-    def forward(self, x: Tensor, hidden: Tensor) -> Tensor:
-        """x: [N, tokens, width]. hidden: added to the attention, [N, 1, 1, tokens]."""
-        q, k, v = (
-            part.unflatten(2, (4, WIDTH // 4)).transpose(1, 2) for part in self.qkv(self.norm1(x)).chunk(3, 2)
-        )
-        weights = (q @ k.transpose(2, 3) / (WIDTH // 4) ** 0.5 + hidden).softmax(3)
-        x = x + self.project((weights @ v).transpose(1, 2).flatten(2))
-        result: Tensor = x + self.mlp(self.norm2(x))
-        return result
-
-
 class Tagger(nn.Module):
     """Letters in, two blocks, a dense head at each."""
 
@@ -83,7 +65,7 @@ class Tagger(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(len(text.LETTERS), WIDTH)
         self.position = nn.Parameter(torch.randn(1, LENGTH, WIDTH) * 0.02)
-        self.one, self.two, self.norm = Block(), Block(), nn.LayerNorm(WIDTH)
+        self.one, self.two, self.norm = Block(WIDTH), Block(WIDTH), nn.LayerNorm(WIDTH)
         self.head = nn.Linear(WIDTH, CLASSES)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
@@ -95,36 +77,25 @@ class Tagger(nn.Module):
 
 
 def train(folder: Path, without: int | None, seed: int = 0) -> nn.Module:
-    """AdamW with one cycle of its rate, on sequences made anew for each step."""
+    """On sequences made anew for each step."""
     torch.manual_seed(seed)
     model = Tagger()
-    optimizer = torch.optim.AdamW(model.parameters(), weight_decay=1e-2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=STEPS)
     made = make(folder, "train", STEPS * BATCH, without=without, seed=seed)
     x, mask, y = (torch.from_numpy(made[name]) for name in ("x", "mask", "y"))
-    for some in torch.arange(STEPS * BATCH).view(STEPS, BATCH):
+
+    def loss(some: Tensor) -> Tensor:
         scores = model(x[some], mask[some])
-        loss = nn.functional.cross_entropy(scores.flatten(0, 1), y[some].flatten(), ignore_index=-100)
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
-        schedule.step()
-    return model.eval()
+        return nn.functional.cross_entropy(scores.flatten(0, 1), y[some].flatten(), ignore_index=-100)
+
+    return fit(model, 4e-3, list(torch.arange(STEPS * BATCH).view(STEPS, BATCH)), loss)
 
 
 def main() -> None:
     """Every model, or those that are named."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
-    parser.add_argument("names", nargs="*", default=list(WITHOUT), metavar="NAME")
-    parser.add_argument("--data", type=Path, default=Path(__file__).parents[2] / ".data")
-    parser.add_argument("-o", "--output", type=Path, help="default: places in the folder of --data")
-    options = parser.parse_args()
-    output = options.output or options.data / "places"
-    output.mkdir(parents=True, exist_ok=True)
-    torch.set_num_threads(1)
-    test = make(options.data, "test", 1000)
-    for name in options.names:
-        model = train(options.data, WITHOUT[name])
+    names, data, output = asked(__doc__, WITHOUT, "places")
+    test = make(data, "test", 1000)
+    for name in names:
+        model = train(data, WITHOUT[name])
         x, mask = torch.from_numpy(test["x"]), torch.from_numpy(test["mask"])
         torch.onnx.export(
             model,
