@@ -40,16 +40,18 @@ class Scenes:
     def said(self, maps: np.ndarray) -> "Scenes":
         """With what a model says, [N, *map], which is what is where if nobody said it.
 
-        What an attention mask leaves out is no place. Raises InputError where their own maps are of another
-        size.
+        Of maps that are a whole number of times as large, what is in the middle of each place is there; what
+        an attention mask leaves out is no place. Raises InputError where their own maps are of another size.
         """
-        if self.truth is not None and self.truth.shape != maps.shape:
+        given = None if self.truth is None else _thinned(self.truth, maps.shape)
+        if given is not None and given.shape != maps.shape:
             source = self.probes.source
-            own, wanted = (" × ".join(map(str, shape[1:])) for shape in (self.truth.shape, maps.shape))
+            own, wanted = (" × ".join(map(str, shape[1:])) for shape in (given.shape, maps.shape))
             raise InputError(
-                f"{source}: its masks are {own}, the model says {wanted} places; give masks of that size"
+                f"{source}: its masks are {own}, the model says {wanted} places; give masks of that size, or "
+                "a whole number of times as large"
             )
-        truth = np.array(maps if self.truth is None else self.truth, np.int32)
+        truth = np.array(maps if given is None else given, np.int32)
         for mask in _masks(self.probes.feeds, truth.shape):
             truth[mask == 0] = NOTHING_SAID
         return replace(self, truth=truth, maps=maps)
@@ -82,6 +84,14 @@ def as_truth(values: np.ndarray, labels: Labels, source: str) -> np.ndarray:
         )
     table = np.where(ignored, NOTHING_SAID, columns).astype(np.int32)
     return np.asarray(table[np.searchsorted(numbers, values)])
+
+
+def _thinned(truth: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """Every so manieth place of maps that are larger than `shape`; as they are where that does not fit."""
+    if truth.ndim != len(shape) or any(own % wanted for own, wanted in zip(truth.shape, shape, strict=True)):
+        return truth
+    steps = [own // wanted for own, wanted in zip(truth.shape, shape, strict=True)]
+    return truth[tuple(slice(step // 2, None, step) for step in steps)]
 
 
 def _masks(feeds: Mapping[str, np.ndarray], shape: tuple[int, ...]) -> list[np.ndarray]:

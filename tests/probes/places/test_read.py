@@ -83,6 +83,13 @@ def test_maps_of_another_size_than_the_models() -> None:
         found.said(FEW["y"])
 
 
+@pytest.mark.parametrize("times", [(1, 1), (2, 2), (4, 4), (3, 1)])
+def test_of_larger_maps_the_middle_of_each_place_is_taken(times: tuple[int, int]) -> None:
+    large = np.kron(FEW["y"], np.ones((1, *times), FEW["y"].dtype))
+    found = read({"x": FEW["x"], "y": large}).said(np.zeros_like(FEW["y"]))
+    np.testing.assert_array_equal(found.truth, FEW["y"])
+
+
 def test_two_maps_and_classes_of_samples_are_refused() -> None:
     with pytest.raises(InputError, match="holds 'y' and 'masks'; give one of them"):
         read({**FEW, "masks": FEW["y"]})
