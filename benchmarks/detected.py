@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw
+from task_rows import COLUMNS, head, line, measured
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.detector import loaded_detector
@@ -28,7 +29,6 @@ DATA = ROOT / ".data"
 _DRAWN = 0.5
 MODELS = {"yolo-5": ("yolo", 7)}
 METHODS = ("auto",)
-COLUMNS = ("original", "mask", "edited", "reference")
 #: row of the findings -> heading
 FIGURES = {
     "places score": "AP50 of the class",
@@ -76,26 +76,19 @@ def measure(name: str, method: str) -> dict[str, Any]:
         reference=retrained if retrained.exists() else None,
         attacks=("head-refit",),
     )
-    return {
-        "figures": {row: {c: found.value(row, c) for c in COLUMNS} for row in FIGURES if found.row(row)},
-        "targets": {t.name: [t.reached.value, t.limit, t.status] for t in found.targets},
-        "seconds": round(seconds, 1),
-    }
+    return measured(found, FIGURES, seconds)
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Markdown: four lines a model."""
-    lines = [f"| | {' | '.join(FIGURES.values())} |", f"|---|{'--:|' * len(FIGURES)}"]
+    lines = head(FIGURES)
     for key, row in rows.items():
         name, _, method = key.partition(" ")
         if name not in MODELS:
             continue
         for column in COLUMNS:
-            values = [row["figures"].get(figure, {}).get(column) for figure in FIGURES]
-            if any(value is not None for value in values):
-                cells = ("" if value is None else f"{value:.1f}" for value in values)
-                shown = method if column == "edited" else column
-                lines.append(f"| {name}: {shown} | {' | '.join(cells)} |")
+            shown = method if column == "edited" else column
+            lines += line(f"{name}: {shown}", row, column, FIGURES)
     return "\n".join(lines)
 
 
@@ -104,12 +97,12 @@ def picture(path: Path, name: str = "yolo-5", count: int = 4, scale: int = 3) ->
     to forget in red."""
     stem, column = MODELS[name]
     files = [DATA / "detectors" / f"{stem}{suffix}.onnx" for suffix in ("", f".forgot{column}")]
-    model, detector = loaded_detector(files[0], name_of(column), Options())
+    _, detector = loaded_detector(files[0], name_of(column), Options())
     assert detector is not None
     seen = detector.read(data("test"))
     several = np.array([len(each.classes) > 2 for each in seen.truth])
     chosen = seen.select(np.flatnonzero(seen.showing([column]) & several)[:count])
-    found = detector.detected({"original": model, "edited": load(files[1])}, chosen)
+    found = detector.detected({"edited": load(files[1])}, chosen)
     images = next(iter(chosen.scenes.probes.feeds.values())).transpose(0, 2, 3, 1)
     side, gap = images.shape[1] * scale, 8
     sheet = Image.new("RGB", (count * (side + gap) - gap, 2 * (side + gap) - gap), "white")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from task_rows import COLUMNS, head, line, measured
 
 from onnxunlearn import examine, unlearn
 
@@ -36,7 +37,6 @@ FIGURES = {
     "relearn": "refit from 20 places",
     "full-probe": "linear probe",
 }
-COLUMNS = ("original", "mask", "edited", "reference")
 METHODS = ("auto",)
 ATTACKS = ("head-refit", "full-probe")
 _COUNTS = {"probes": {"unet": 240, "tagger": 300}, "test": {"unet": 2000, "tagger": 2000}}
@@ -64,25 +64,19 @@ def measure(name: str, method: str) -> dict[str, Any]:
     found = examine(
         file, result.edited.model(), column, data(model, "test"), reference=reference, attacks=ATTACKS
     )
-    return {
-        "figures": {row: {c: found.value(row, c) for c in COLUMNS} for row in FIGURES if found.row(row)},
-        "targets": {t.name: [t.reached.value, t.limit, t.status] for t in found.targets},
-        "chosen": result.report["method"]["details"].get("chosen", method),
-        "seconds": round(seconds, 1),
-    }
+    chosen = result.report["method"]["details"].get("chosen", method)
+    return {**measured(found, FIGURES, seconds), "chosen": chosen}
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Markdown: a line a model and column, then one a target."""
-    lines = [f"| | {' | '.join(FIGURES.values())} |", f"|---|{'--:|' * len(FIGURES)}"]
+    lines = head(FIGURES)
     for name in MODELS:
         for key in (key for key in rows if key.partition(" ")[0] == name):
             method = key.partition(" ")[2]
             for column in COLUMNS:
-                values = [rows[key]["figures"].get(figure, {}).get(column) for figure in FIGURES]
-                cells = ("" if value is None else f"{value:.1f}" for value in values)
                 title = method if column == "edited" else column
-                lines.append(f"| {name}: {title} | {' | '.join(cells)} |")
+                lines += line(f"{name}: {title}", rows[key], column, FIGURES)
     lines += ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
     for key, row in rows.items():
         if key.partition(" ")[0] in MODELS:

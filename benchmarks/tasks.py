@@ -23,6 +23,7 @@ import click
 import detected
 import numpy as np
 import places
+from task_rows import head, line, measured
 from trained.marks import MARKS
 
 from onnxunlearn import SharedBy, examine, unlearn
@@ -64,18 +65,13 @@ def measure(mark: str, method: str) -> dict[str, Any]:
         pairs(mark, "test"),
         reference=[reference] if reference.exists() else None,
     )
-    columns = ("original", "mask", "edited", "reference")
-    return {
-        "figures": {row: {c: found.value(row, c) for c in columns} for row in FIGURES if found.row(row)},
-        "targets": {t.name: [t.reached.value, t.limit, t.status] for t in found.targets},
-        "chosen": result.report["method"]["details"].get("chosen", name),
-        "seconds": round(seconds, 1),
-    }
+    chosen = result.report["method"]["details"].get("chosen", name)
+    return {**measured(found, FIGURES, seconds), "chosen": chosen}
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """Markdown: a line a model and method."""
-    lines = [f"| | {' | '.join(FIGURES.values())} |", f"|---|{'--:|' * len(FIGURES)}"]
+    lines = head(FIGURES)
     for mark in MARKS:
         own = {key.partition(" ")[2]: row for key, row in rows.items() if key.partition(" ")[0] == mark}
         first = next(iter(own.values()), None)
@@ -85,10 +81,7 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         wanted += [(method, row, "edited") for method, row in own.items()]
         wanted += [("reference", first, "reference")]
         for title, row, column in wanted:
-            values = [row["figures"].get(figure, {}).get(column) for figure in FIGURES]
-            if any(value is not None for value in values):
-                cells = ("" if value is None else f"{value:.1f}" for value in values)
-                lines.append(f"| {mark}: {title} | {' | '.join(cells)} |")
+            lines += line(f"{mark}: {title}", row, column, FIGURES)
     return "\n".join(lines)
 
 

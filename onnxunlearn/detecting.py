@@ -8,14 +8,16 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import judge
-from onnxunlearn.detector import Detector, Seen
+from onnxunlearn.detector import Detector, Seen, nowhere
 from onnxunlearn.edits import Plan
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, Model
+from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import about_run, versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
-from onnxunlearn.probes import Probes, Source, copy_groups, one_of_each, split_mask
+from onnxunlearn.placing import too_few, two_sides
+from onnxunlearn.probes import Probes, Source
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks.budget import CLASS_DROP
 
@@ -39,64 +41,66 @@ def parts(detector: Detector, seen: Seen) -> tuple[Seen, Seen, int]:
     """The images that choose, and those that judge; and how many are copies of others. Raises InputError
     unless both show each class."""
     probes = seen.scenes.probes
-    sides = Probes(probes.feeds, seen.showing(detector.forgotten).astype(np.int64), probes.source)
-    groups = copy_groups(sides)
-    judging = split_mask(sides, detector.options.seed, groups)
-    alone = one_of_each(sides, groups)
-    choosing, judged = seen.select(~judging), seen.select(judging & alone)
+    first, others, copies = two_sides(probes, seen.showing(detector.forgotten), detector.options.seed)
+    choosing, judged = seen.select(first), seen.select(others)
     for c in detector.forgotten:
         if not (choosing.showing([c]).any() and judged.showing([c]).any()):
             count = int(seen.showing([c]).sum())
-            raise InputError(
-                f"{probes.source}: {count} images show {detector.objects.shown(c)}; at least 2 that differ "
-                "are needed, one to choose by and one to judge"
-            )
-    return choosing, judged, len(groups) - len(np.unique(groups))
+            raise too_few(f"{probes.source}: {count} images show {detector.objects.shown(c)}")
+    return choosing, judged, copies
 
 
-def fit_head(
-    detector: Detector, head: int, model: Model, choosing: Seen, judged: Seen, rules: Composite
-) -> Fit | None:
-    """One head, and places that choose and judge; None where the class is at none of its places. model: as
-    far as it is edited."""
-    chosen = detector.drawn(head, choosing, judge=False, model=model)
-    if chosen is None:
-        return None
-    inquiry, own = chosen
-    others = detector.drawn(head, judged, judge=True)
-    judging = own.select([]) if others is None else others[1]
-    given, count = choosing.scenes.given, len(choosing.truth)
-    scenes = judged.scenes
-    return Fit(inquiry, rules, own.origin, given, own, own, judging, 0, (), scenes=scenes, chosen_by=count)
+@dataclass(frozen=True, eq=False)
+class Places:
+    """choosing, judged: images. of: by the head's number its places that choose, and those that judge; heads
+    at whose places the class is nowhere are left out. rules: of relevance."""
+
+    detector: Detector
+    choosing: Seen
+    judged: Seen
+    of: Mapping[int, tuple[Probes, Probes]]
+    rules: Composite
+
+    @classmethod
+    def drawn(cls, detector: Detector, choosing: Seen, judged: Seen, rules: Composite) -> "Places":
+        """Raises InputError where the class is at no place of any head."""
+        found = {}
+        for head in range(len(detector.heads)):
+            if (own := detector.drawn(head, choosing, judge=False)) is not None:
+                others = detector.drawn(head, judged, judge=True)
+                found[head] = own, own.select([]) if others is None else others
+        if not found:
+            raise nowhere(choosing)
+        return cls(detector, choosing, judged, found, rules)
+
+    def fit(self, head: int, model: Model) -> Fit:
+        """One head. model: as far as it is edited."""
+        own, judging = self.of[head]
+        inquiry, given = self.detector.inquiry(head, model), self.choosing.scenes.given
+        fit = Fit(inquiry, self.rules, own.origin, given, own, own, judging, 0, ())
+        return replace(fit, scenes=self.judged.scenes, chosen_by=len(self.choosing.truth))
 
 
-def forget_all(
-    detector: Detector,
-    choosing: Seen,
-    judged: Seen,
-    method: str,
-    parameters: Mapping[str, Any],
-    rules: Composite,
-) -> tuple[Forgotten, dict[int, Fit]]:
+def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Forgotten:
     """With `auto` as much of `erase` as costs the images that choose no more than it may; the accuracy at
     places, by which methods keep to their budget, falls sooner than what is found in images."""
     check_parameters(method, parameters)
     if method == "auto":
         with suppress(UnsupportedError):  # then auto says what can be done, or why nothing
             for share in _SHARES:
-                whole = {"share": share, **parameters}
-                done, fits = _head_by_head(detector, choosing, judged, "erase", whole, rules, hide=True)
-                if _is_affordable(detector, done, choosing):
+                done = _head_by_head(places, "erase", {"share": share, **parameters}, hide=True)
+                if _is_affordable(places, done):
                     asked = {**done.asked, "method": method, "parameters": dict(parameters)}
-                    return replace(done, asked=asked), fits
-                detector.options.progress(f"erase with a share of {share:g} costs too much")
-    return _head_by_head(detector, choosing, judged, method, parameters, rules, hide=method == "auto")
+                    return replace(done, asked=asked)
+                places.detector.options.progress(f"erase with a share of {share:g} costs too much")
+    return _head_by_head(places, method, parameters, hide=method == "auto")
 
 
-def _is_affordable(detector: Detector, done: Forgotten, choosing: Seen) -> bool:
+def _is_affordable(places: Places, done: Forgotten) -> bool:
     """Whether the other classes lose no more than they may, on the images that choose."""
-    found = detector.detected({"original": detector.model, "edited": done.edited.model()}, choosing)
-    once = np.ones(len(choosing.truth), int)
+    detector = places.detector
+    found = detector.detected({"edited": done.edited.model()}, places.choosing)
+    once = np.ones(len(places.choosing.truth), int)
 
     def lost(classes: list[int], *, half: bool) -> float:
         was, left = (found.ap(name, classes, once, half=half) for name in ("original", "edited"))
@@ -106,61 +110,46 @@ def _is_affordable(detector: Detector, done: Forgotten, choosing: Seen) -> bool:
     return worst <= CLASS_DROP and lost(found.present, half=False) <= detector.options.max_retain_drop
 
 
-def _head_by_head(
-    detector: Detector,
-    choosing: Seen,
-    judged: Seen,
-    method: str,
-    parameters: Mapping[str, Any],
-    rules: Composite,
-    *,
-    hide: bool,
-) -> tuple[Forgotten, dict[int, Fit]]:
-    """The heads one after another, each of the model as it is by then; and each head's places."""
+def _head_by_head(places: Places, method: str, parameters: Mapping[str, Any], *, hide: bool) -> Forgotten:
+    """The heads one after another, each of the model as it is by then."""
+    detector = places.detector
     model, arrays = detector.model, dict[str, np.ndarray]()
     outcomes: dict[int, Outcome] = {}
-    fits: dict[int, Fit] = {}
-    depths, asked = [], dict[str, Any]()
+    depths, asked, described = [], dict[str, Any](), dict[str, Any]()
     edited = Edited.of(detector.model, arrays, detector.files)
-    for head in range(len(detector.heads)):
+    for head in places.of:
         detector.options.progress(f"head {head + 1} of {len(detector.heads)}")
-        fit = fit_head(detector, head, model, choosing, judged, rules)
-        if fit is None:
-            continue
+        fit = places.fit(head, model)
         decision = fit.decide(method, parameters)
         detector.engine.sessions.clear()
-        fits[head], outcomes[head], asked = fit, decision.outcome, dict(decision.asked)
+        outcomes[head], asked, described = (
+            decision.outcome,
+            dict(decision.asked),
+            described or fit.described(),
+        )
         depths.append(decision.depth)
         arrays |= decision.outcome.edits.arrays
         edited = Edited.of(detector.model, arrays, detector.files)
         if hide:
-            arrays |= _silenced(detector, head, edited.model(), fit, rules)
+            arrays |= _silenced(fit, detector.inquiry(head, edited.model()))
             edited = Edited.of(detector.model, arrays, detector.files)
         model = edited.model()
-    if not fits:
-        raise InputError(
-            f"{choosing.scenes.probes.source}: the model finds the class at no place that is clear of the "
-            "border; give more images that show it"
-        )
     about = {
         "options": asked,
         "names": [detector.labels.shown(c) for c in detector.forget],
         "engine": {"name": detector.engine.name, "providers": list(detector.engine.providers)},
         "versions": versions(),
-        "probes": next(iter(fits.values())).described(),
+        "probes": described,
     }
     data = {name: file.sha256 for name, file in detector.files.data.items()}
     plan = Plan.of(detector.model, arrays, {"forget": list(detector.forget), **about}, data)
-    return Forgotten(edited, outcomes, plan, asked, "; ".join(dict.fromkeys(depths))), fits
+    return Forgotten(edited, outcomes, plan, asked, "; ".join(dict.fromkeys(depths)))
 
 
-def _silenced(
-    detector: Detector, head: int, model: Model, fit: Fit, rules: Composite
-) -> Mapping[str, np.ndarray]:
+def _silenced(fit: Fit, edited: Inquiry) -> Mapping[str, np.ndarray]:
     """What hides the class's scores on top: what is left of them says the class nowhere, but scores far below
     any threshold still rank, and average precision counts ranks."""
-    bench = detector.inquiry(head, model).bench(fit.choosing, rules)
-    return run_method("mask", bench, {}).edits.arrays
+    return run_method("mask", edited.bench(fit.choosing, fit.composite), {}).edits.arrays
 
 
 def unlearn_detector(
@@ -178,23 +167,25 @@ def unlearn_detector(
         seen = detector.read(data)
         choosing, judged, copies = parts(detector, seen)
     with clock("search"):
-        done, fits = forget_all(detector, choosing, judged, method, parameters, rules)
+        places = Places.drawn(detector, choosing, judged, rules)
+        done = forget_all(places, method, parameters)
     with clock("judge"):
         options.progress("judging the edited model")
         edited_model = done.edited.model()
-        detected = detector.detected({"original": detector.model, "edited": edited_model}, judged)
-        head = max(fits, key=lambda h: int(fits[h].judging.are(detector.forget).sum()))
-        evidence, inquiry = _evidence(detector, head, fits[head], edited_model, detected, copies)
-        findings = judge.judge(evidence, options.max_retain_drop, fits[head].labelled)
+        detected = detector.detected({"edited": edited_model}, judged)
+        head = max(places.of, key=lambda h: int(places.of[h][1].are(detector.forget).sum()))
+        fit = places.fit(head, detector.model)
+        evidence = _evidence(detector, head, fit, edited_model, detected, copies)
+        findings = judge.judge(evidence, options.max_retain_drop, fit.labelled)
         changes = judge.diff(detector.model, edited_model, detector.seen)
     about = about_run(
         files=detector.files,
-        logits=inquiry.reported,
+        logits=fit.inquiry.reported,
         labels=detector.labels,
         edited=done.edited.data,
         options=done.asked,
         engine={"name": detector.engine.name, "providers": list(detector.engine.providers)},
-        probes=fits[head].described(),
+        probes=fit.described(),
         method={
             "name": method,
             "depth": done.depth,
@@ -210,14 +201,14 @@ def unlearn_detector(
 
 def _evidence(
     detector: Detector, head: int, fit: Fit, edited: Model, detected: judge.Detected, copies: int
-) -> tuple[judge.Evidence, Any]:
+) -> judge.Evidence:
     """Of the head that says the class at most places, and of boxes in whole images."""
-    inquiry = detector.inquiry(head)
+    inquiry = fit.inquiry
     mask, notes = inquiry.mask(fit.choosing)
     subjects = {"original": inquiry.original, "edited": inquiry.subject(edited), "mask": mask}
     where = f"what attackers find is of places of {detector.called(head)}"
     more = (where,) if len(detector.heads) > 1 else ()
-    evidence = judge.Evidence(
+    return judge.Evidence(
         inquiry.task(fit.judging),
         subjects,
         fit.judging,
@@ -229,21 +220,9 @@ def _evidence(
         detected=detected,
         progress=detector.options.progress,
     )
-    return evidence, inquiry
 
 
 def about_places(detector: Detector, detected: judge.Detected) -> dict[str, Any]:
     """What reports say besides."""
     places = detector.found.places
-    return {
-        "places": {
-            "task": places.task,
-            "scores": list(places.scores),
-            "class_axis": places.class_axis,
-            "place_axes": list(places.place_axes),
-            "normaliser": places.normaliser,
-            "heads": list(places.heads),
-            "background": places.background,
-            "judged": detected.judged,
-        }
-    }
+    return {"places": {**places.to_json(places.background), "judged": detected.judged}}

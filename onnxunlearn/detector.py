@@ -182,12 +182,14 @@ class Detector:
         said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
         there = None if objects is None else [_in_pixels(each, size) for each in objects]
         form = box_form(said, size, None if there is None else [each.boxes for each in there])
-        own = [b.select(b.scores >= SURE) for b in boxed(said, form, size)]
+        own = boxed(said, form, size)
+        sure = [b.select(b.scores >= SURE) for b in own]
         if there is not None:
-            self._check_found(there, own, scenes.probes.source)
+            self._check_found(there, sure, scenes.probes.source)
         else:
-            there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in own]
-        return Seen(replace(scenes, given=objects is not None), tuple(there), form, size)
+            there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in sure]
+        scenes, hidden = replace(scenes, given=objects is not None), boxed(said, form, size, self.forgotten)
+        return Seen(scenes, tuple(there), tuple(own), tuple(hidden), form, size)
 
     def _check_found(self, there: Sequence[Truth], said: Sequence[Boxed], source: str) -> None:
         """Raises InputError for a class to forget of which the original finds no object."""
@@ -222,18 +224,14 @@ class Detector:
                 )
         return found
 
-    def drawn(
-        self, head: int, seen: "Seen", *, judge: bool, model: Model | None = None
-    ) -> tuple[Inquiry, Probes] | None:
-        """One head and places of it as samples; None where the class is at none. model: see `inquiry`."""
-        inquiry = self.inquiry(head, model)
-        assert inquiry.placing is not None
-        scenes = replace(seen.scenes, truth=self.grid(head, seen.scenes, NOTHING if not judge else SURE))
+    def drawn(self, head: int, seen: "Seen", *, judge: bool) -> Probes | None:
+        """Places of one head as samples; None where the class is at none."""
+        placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
+        scenes = replace(seen.scenes, truth=self.grid(head, seen.scenes, SURE if judge else NOTHING))
         try:
-            probes = inquiry.placing.drawn(scenes, self.forget, self.options.seed, self.engine, judge=judge)
+            return placing.drawn(scenes, self.forget, self.options.seed, self.engine, judge=judge)
         except InputError:  # nothing of the class at this scale
             return None
-        return inquiry, probes
 
     def grid(self, head: int, scenes: Scenes, least: float) -> np.ndarray:
         """What the original says at the places of one head, int [N, *places]: a column, NOTHING_SAID where
@@ -253,39 +251,46 @@ class Detector:
     def detected(
         self, models: Mapping[str, Model], seen: "Seen", found: Mapping[str, Detection] | None = None
     ) -> Detected:
-        """What models find in images; and, as "mask", the original whose boxes of the class are hidden.
+        """What models find in images, the original among them; and, as "mask", the original whose boxes of
+        the class are hidden.
 
-        found: where others say what they say, by name.
+        models: all others. found: where they say what they say, by name.
         """
-        said: dict[str, Sequence[Boxed]] = {}
+        said: dict[str, Sequence[Boxed]] = {"original": seen.own, "mask": seen.hidden}
         feeds, size = seen.scenes.probes.feeds, self.options.batch_size
         for name, model in models.items():
             where = (found or {}).get(name, self.found)
             at_all = say_all(model, where, self.engine, feeds, size)
+            form = seen.form
             if name.startswith(REFERENCE):  # of another training, and perhaps another export
-                there = [each.boxes for each in seen.truth]
-                said[name] = boxed(at_all, box_form(at_all, seen.size, there), seen.size)
-                continue
-            said[name] = boxed(at_all, seen.form, seen.size)
-            if name == "original":
-                said["mask"] = boxed(at_all, seen.form, seen.size, self.forgotten)
+                form = box_form(at_all, seen.size, [each.boxes for each in seen.truth])
+            said[name] = boxed(at_all, form, seen.size)
         objects = self.heads[0].objects
         return Detected(seen.truth, said, objects, self.forgotten, SURE, self.options.seed)
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """scenes: the images, without what is where. truth: what is in each. form: how boxes are read. size:
-    width and height of the model's input."""
+    """scenes: the images, without what is where. truth: what is in each. own: what the original finds in
+    each; hidden: the same, without boxes of the classes to forget. form: how boxes are read. size: width and
+    height of the model's input."""
 
     scenes: Scenes
     truth: tuple[Truth, ...]
+    own: tuple[Boxed, ...]
+    hidden: tuple[Boxed, ...]
     form: BoxForm
     size: tuple[int, int]
 
     def select(self, which: np.ndarray) -> "Seen":
         index = np.flatnonzero(which) if which.dtype == bool else which
-        return replace(self, scenes=self.scenes.select(index), truth=tuple(self.truth[i] for i in index))
+        return replace(
+            self,
+            scenes=self.scenes.select(index),
+            truth=tuple(self.truth[i] for i in index),
+            own=tuple(self.own[i] for i in index),
+            hidden=tuple(self.hidden[i] for i in index),
+        )
 
     def showing(self, classes: Sequence[int]) -> np.ndarray:
         """Which images show one of these objects, bool [N]."""
@@ -297,6 +302,14 @@ def loaded_detector(source: ModelSource, forget: Forget, options: Options) -> "t
     """The model, and as a detector if it is one. Raises as `Detector.of`."""
     model = load(source)
     return model, Detector.of(model, forget, options)
+
+
+def nowhere(seen: Seen) -> InputError:
+    """Of images in which no head says the class where it can be looked at."""
+    return InputError(
+        f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border; "
+        "give more images that show it"
+    )
 
 
 def _size(images: np.ndarray) -> tuple[int, int]:

@@ -6,13 +6,14 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.detecting import about_places
-from onnxunlearn.detector import Detector, Seen
+from onnxunlearn.detector import Detector, Seen, nowhere
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, Snapshot
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import about_audit
-from onnxunlearn.place_audit import ATTACKS
-from onnxunlearn.probes import Probes, Source, copy_groups, one_of_each
+from onnxunlearn.place_audit import ATTACKS, check_attacks
+from onnxunlearn.placing import alone
+from onnxunlearn.probes import Probes, Source
 
 
 def audit_detector(
@@ -31,13 +32,12 @@ def audit_detector(
     Raises InputError for bad input, and for other attacks.
     """
     chosen = detector.options
-    if other := sorted(set(attacks or ()) - ATTACKS):
-        raise InputError(
-            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(ATTACKS))}"
-        )
+    check_attacks(attacks)
     found = {name: detector.like(model, name) for name, model in models.items()}
     chosen.progress("running the models")
-    seen, copies = _distinct(detector.read(data))
+    every = detector.read(data)
+    once = alone(every.scenes.probes, np.zeros(len(every.truth), bool))
+    seen = every.select(once)
     for c in detector.forgotten:
         if not seen.showing([c]).any():
             raise InputError(
@@ -48,7 +48,7 @@ def audit_detector(
     subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
-    detected = detector.detected({"original": detector.model, **models}, seen, found)
+    detected = detector.detected(models, seen, found)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -59,7 +59,7 @@ def audit_detector(
         attacks=ATTACKS if attacks is None else frozenset(attacks),
         compared=True,
         seed=chosen.seed,
-        copies=copies,
+        copies=int((~once).sum()),
         notes=said,
         detected=detected,
         progress=chosen.progress,
@@ -71,26 +71,11 @@ def audit_detector(
     return judge.judge(evidence, chosen.max_retain_drop, by, about)
 
 
-def _distinct(seen: Seen) -> tuple[Seen, int]:
-    """Without copies of others, and how many these are."""
-    probes = seen.scenes.probes
-    sides = Probes(probes.feeds, np.zeros(len(probes), np.int64), probes.source)
-    alone = one_of_each(sides, copy_groups(sides))
-    return seen.select(alone), int((~alone).sum())
-
-
 def _most(detector: Detector, seen: Seen) -> tuple[int, Inquiry, Probes]:
     """The head that says the class at most places, and places of it. Raises InputError where none does."""
-    best: tuple[int, Inquiry, Probes] | None = None
-    for head in range(len(detector.heads)):
-        if (drawn := detector.drawn(head, seen, judge=True)) is None:
-            continue
-        count = int(drawn[1].are(detector.forget).sum())
-        if best is None or count > int(best[2].are(detector.forget).sum()):
-            best = head, *drawn
-    if best is None:
-        raise InputError(
-            f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the "
-            "border; give more images that show it"
-        )
-    return best
+    drawn = {head: detector.drawn(head, seen, judge=True) for head in range(len(detector.heads))}
+    there = {head: probes for head, probes in drawn.items() if probes is not None}
+    if not there:
+        raise nowhere(seen)
+    best = max(there, key=lambda head: int(there[head].are(detector.forget).sum()))
+    return best, detector.inquiry(best), there[best]

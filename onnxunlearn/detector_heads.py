@@ -10,6 +10,7 @@ from onnxunlearn.graph import Logits, Model
 from onnxunlearn.graph.class_labels import parse_names
 from onnxunlearn.graph.places import Detection, PlaceScores, find_detection
 from onnxunlearn.lowering import lower
+from onnxunlearn.numerics import softmax
 from onnxunlearn.probes.places import NOTHING_SAID
 
 #: the score from which on a box is taken for one, and below which a place is background
@@ -84,20 +85,18 @@ def decided(
 ) -> np.ndarray:
     """What a head says at its places, a column or NOTHING_SAID, int [N, *places]. said: tensors that it
     reads. least: see `Detector.grid`."""
-    scores = np.moveaxis(said[places.scores[0]], places.class_axis, 1).astype(np.float64)
+    scores = np.moveaxis(said[places.scores[0]], places.class_axis, -1).astype(np.float64)
     if places.columns:
-        scores = scores[:, list(places.columns[0])]
+        scores = scores[..., list(places.columns[0])]
     if places.ground is not None:
         chances = 1 / (1 + np.exp(-scores))
     else:
-        grown = np.exp(scores - scores.max(axis=1, keepdims=True))
-        chances = grown / grown.sum(axis=1, keepdims=True)
-        chances = chances[:, list(places.objects)]
-    top, best = chances.max(axis=1), np.array(places.objects)[chances.argmax(axis=1)]
+        chances = softmax(scores)[..., list(places.objects)]
+    top, best = chances.max(axis=-1), np.array(places.objects)[chances.argmax(axis=-1)]
     sure = top >= np.where(np.isin(best, forget), least, SURE)
     ground = NOTHING_SAID if places.background is None else places.background
     found = np.where(sure, best, np.where(top < NOTHING, ground, NOTHING_SAID))
     for part in places.objectness:  # where there is nothing, what it would be was never learned
-        there = np.moveaxis(said[part.tensor], places.class_axis, 1)[:, (part.columns or (0,))[0]]
+        there = np.moveaxis(said[part.tensor], places.class_axis, -1)[..., (part.columns or (0,))[0]]
         found = np.where(1 / (1 + np.exp(-there)) >= SURE, found, NOTHING_SAID)
     return np.asarray(found, np.int32)

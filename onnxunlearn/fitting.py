@@ -198,16 +198,19 @@ class Fit:
         found = cls(inquiry, rules, scenes.probes.origin, given, choosing, choosing, judging, copies, notes)
         return replace(found, scenes=judged, chosen_by=len(chosen))
 
-    def decide(self, method: str, parameters: Mapping[str, Any]) -> "Decision":
-        """Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
-        work on the model."""
+    def decide(self, method: str, parameters: Mapping[str, Any], *, to_judge: bool = False) -> "Decision":
+        """to_judge: with the features that judging asks for.
+
+        Raises InputError for an unknown method or parameter, and UnsupportedError where the method cannot
+        work on the model.
+        """
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
         outcome = run_method(method, bench, dict(parameters))
         asked = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}
         asked |= self.inquiry.options.to_json()
         plain = self.inquiry.model is self.inquiry.seen  # else what is stored is not what was computed with
-        found = bench.features(outcome.edits) if plain else None
+        found = bench.features(outcome.edits) if plain and to_judge else None
         return Decision(self, asked, outcome, bench.depth(outcome.edits), found)
 
     @property

@@ -164,7 +164,7 @@ class Inquiry:
         """What reports say besides where classes are said at places."""
         if self.placing is None or placed is None:
             return {}
-        return {"places": {**self.placing.to_json(placed.background), "judged": placed.judged}}
+        return {"places": {**self.placing.found.to_json(placed.background), "judged": placed.judged}}
 
     def scores(self, probes: Probes) -> np.ndarray:
         """The original's, [N, classes]."""

@@ -13,6 +13,14 @@ from onnxunlearn.probes import Probes, Source
 ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
 
 
+def check_attacks(names: Sequence[str] | None) -> None:
+    """Raises InputError unless all of them are of ATTACKS."""
+    if other := sorted(set(names or ()) - ATTACKS):
+        raise InputError(
+            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(ATTACKS))}"
+        )
+
+
 def audit_places(
     inquiry: Inquiry,
     models: Mapping[str, Model],
@@ -30,10 +38,7 @@ def audit_places(
     """
     placing, chosen = inquiry.placing, inquiry.options
     assert placing is not None
-    if other := sorted(set(attacks or ()) - ATTACKS):
-        raise InputError(
-            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(ATTACKS))}"
-        )
+    check_attacks(attacks)
     each = {name: inquiry.placing_of(model, name) for name, model in models.items()}
     chosen.progress("running the models")
     original, labels = inquiry.original, inquiry.labels

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -88,19 +87,6 @@ class Placing:
         found = self.found
         return Logits(found.scores[0], found.outputs[0], found.classes, found.normaliser)
 
-    def to_json(self, background: int | None) -> dict[str, Any]:
-        """For reports."""
-        found = self.found
-        return {
-            "task": found.task,
-            "scores": list(found.scores),
-            "class_axis": found.class_axis,
-            "place_axes": list(found.place_axes),
-            "normaliser": found.normaliser,
-            "heads": list(found.heads),
-            "background": background,
-        }
-
     def read(
         self,
         source: Source | None,
@@ -125,19 +111,13 @@ class Placing:
         """Those that choose, and those that judge: whole inputs; and how many are copies of others. Raises
         InputError unless both show each class, and for the background."""
         self._check_things(scenes, forget, labels)
-        sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
-        groups = copy_groups(sides)
-        judging = split_mask(sides, seed, groups)
-        alone = one_of_each(sides, groups)
-        choosing, judged = scenes.select(~judging), scenes.select(judging & alone)
+        first, others, copies = two_sides(scenes.probes, scenes.showing(forget), seed)
+        choosing, judged = scenes.select(first), scenes.select(others)
         for c in forget:
             if not (choosing.showing((c,)).any() and judged.showing((c,)).any()):
                 count = int(scenes.showing((c,)).sum())
-                raise InputError(
-                    f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}; at least 2 that differ "
-                    "are needed, one to choose by and one to judge"
-                )
-        return choosing, judged, len(groups) - len(np.unique(groups))
+                raise too_few(f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}")
+        return choosing, judged, copies
 
     def distinct(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> tuple[Scenes, int]:
         """Without copies of others, and how many these are. Raises InputError where a class to forget is
@@ -148,8 +128,7 @@ class Placing:
                 raise InputError(
                     f"{scenes.probes.source}: shows {labels.shown(c)} nowhere; give inputs that do"
                 )
-        sides = Probes(scenes.probes.feeds, scenes.showing(forget).astype(np.int64), scenes.probes.source)
-        once = one_of_each(sides, copy_groups(sides))
+        once = alone(scenes.probes, scenes.showing(forget))
         return scenes.select(once), int((~once).sum())
 
     def _check_things(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> None:
@@ -243,6 +222,26 @@ def places_of(
             raise _pointed(seen, error) from None
         return found
     return None
+
+
+def two_sides(probes: Probes, showing: np.ndarray, seed: int) -> tuple[np.ndarray, np.ndarray, int]:
+    """Which inputs choose and which judge, bool [N] each, copies on one side; and how many are copies of
+    others. showing: which show what is to be forgotten; both sides get their share."""
+    sides = Probes(probes.feeds, showing.astype(np.int64), probes.source)
+    groups = copy_groups(sides)
+    judging = split_mask(sides, seed, groups)
+    return ~judging, judging & one_of_each(sides, groups), len(groups) - len(np.unique(groups))
+
+
+def alone(probes: Probes, showing: np.ndarray) -> np.ndarray:
+    """Which inputs are no copies of others, bool [N]. showing: see `two_sides`."""
+    sides = Probes(probes.feeds, showing.astype(np.int64), probes.source)
+    return one_of_each(sides, copy_groups(sides))
+
+
+def too_few(what: str) -> InputError:
+    """what: how many show a class."""
+    return InputError(f"{what}; at least 2 that differ are needed, one to choose by and one to judge")
 
 
 def maps_of(subject: Subject, scenes: Scenes) -> np.ndarray:

@@ -114,7 +114,7 @@ def unlearn(
     fit = Fit.of(model, forget, data, composite, chosen, clock, hold_back=True)
     inquiry, choosing, judging = fit.inquiry, fit.choosing, fit.judging
     with clock("search"):
-        decision = fit.decide(method, parameters or {})
+        decision = fit.decide(method, parameters or {}, to_judge=True)
         outcome = decision.outcome
         inquiry.engine.sessions.clear()  # what a method tried with takes more memory than what is judged
         edited = Edited.of(inquiry.model, outcome.edits.arrays, inquiry.files)

@@ -11,6 +11,7 @@ from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import Detection, Part
 from onnxunlearn.judge.running import session_of
+from onnxunlearn.numerics import softmax
 
 #: boxes kept of an image, the score they need at least, and the overlap beyond which one of a class goes
 MOST, LEAST, OVERLAP = 100, 0.01, 0.6
@@ -84,8 +85,7 @@ def _normalised(said: dict[str, np.ndarray], found: Detection) -> np.ndarray:
     if places.normaliser == "Sigmoid":
         return np.asarray(1 / (1 + np.exp(-_columns(said, found.scores, len(places.objects)))))
     whole = _columns(said, [_with_background(part, found) for part in found.scores], places.classes)
-    grown = np.exp(whole - whole.max(axis=2, keepdims=True))
-    return np.asarray((grown / grown.sum(axis=2, keepdims=True))[:, :, list(places.objects)])
+    return softmax(whole)[:, :, list(places.objects)]
 
 
 def _with_background(part: Part, found: Detection) -> Part:

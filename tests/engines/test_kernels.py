@@ -27,8 +27,7 @@ from onnxunlearn.reverse import own_layers
 from onnxunlearn.reverse.differentiate import Differentiator
 from onnxunlearn.reverse.expression import OPSET
 
-from ..relevance.layers import flattened
-from ..reverse.test_adjoints import CASES
+from ..reverse.test_adjoints import CASES, model_of_case
 from ..sample_paths import CNN, MLP, MOBILE, RESNET, images
 
 TABLE = json.loads((Path(__file__).parents[1] / "reference/kernels/cuda.json").read_text())
@@ -116,10 +115,8 @@ def test_every_reverse_stays_on_the_device(
     attributes: dict[str, Any],
     positive: bool,
 ) -> None:
-    names = [f"c{i}" for i in range(len(constants))]
-    node = helper.make_node(op, [*names[:first], "x", *names[first:]], ["y"], **attributes)
     x = np.ones(shape, np.float32)
-    model = flattened([node], x, dict(zip(names, constants, strict=True)), opset)
+    model = model_of_case(x, op, constants, opset, first, attributes)
     logits = Logits("logits", "logits", 0, None)
     propagator = Propagator(model, logits, create_engine(), parse_composite("gradient"), ["x"])
     assert not lacking(propagator.compiled({"x": x}).model)

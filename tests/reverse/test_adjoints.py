@@ -211,6 +211,20 @@ def test_every_adjoint_is_covered() -> None:
     assert tested | ELSEWHERE | recurrent >= set(adjoint), "add a case of it to CASES"
 
 
+def model_of_case(
+    x: np.ndarray,
+    op: str,
+    constants: tuple[np.ndarray, ...],
+    opset: int,
+    first: int,
+    attributes: dict[str, Any],
+) -> Model:
+    """One node, of x [N, ...] and constants, of which `first` come before it."""
+    names = [f"c{i}" for i in range(len(constants))]
+    node = helper.make_node(op, [*names[:first], "x", *names[first:]], ["y"], **attributes)
+    return flattened([node], x, dict(zip(names, constants, strict=True)), opset)
+
+
 @pytest.mark.parametrize(("op", "shape", "constants", "opset", "first", "attributes", "positive"), CASES)
 def test_adjoint(
     op: str,
@@ -221,13 +235,10 @@ def test_adjoint(
     attributes: dict[str, Any],
     positive: bool,
 ) -> None:
-    names = [f"c{i}" for i in range(len(constants))]
-    inputs = [*names[:first], "x", *names[first:]]
-    node = helper.make_node(op, inputs, ["y"], **attributes)
     rng = np.random.default_rng(17)
     x = rng.normal(size=shape)
     x = (np.abs(x) + 0.5 if positive else x).astype(np.float32)
-    model = flattened([node], x, dict(zip(names, constants, strict=True)), opset)
+    model = model_of_case(x, op, constants, opset, first, attributes)
     assert_gradients_agree(model, x)
 
 

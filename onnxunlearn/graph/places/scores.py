@@ -1,7 +1,7 @@
 """Where a model says classes at places: pixels, tokens, anchors, queries."""
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 Kind = Literal["segmentation", "tagging", "detection"]
 Normaliser = Literal["Softmax", "Sigmoid"]
@@ -54,6 +54,18 @@ class PlaceScores:
     def independent(self) -> bool:
         """Whether each class decides for itself."""
         return self.normaliser == "Sigmoid"
+
+    def to_json(self, background: int | None) -> dict[str, Any]:
+        """For reports. background: the column that says so, which data may tell where the graph does not."""
+        return {
+            "task": self.task,
+            "scores": list(self.scores),
+            "class_axis": self.class_axis,
+            "place_axes": list(self.place_axes),
+            "normaliser": self.normaliser,
+            "heads": list(self.heads),
+            "background": background,
+        }
 
     @property
     def objects(self) -> tuple[int, ...]:
