@@ -118,8 +118,7 @@ def audit(
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
-        what = f"at {found.samples} places" if found.at_places else f"on {found.samples} samples"
-        titles = {"models": f"accuracy {what}"}
+        titles = {"models": findings.accuracy_title(found, str(found.samples))}
         findings.show_tables(found.tables(), titles, bounds=verbose)
         copies = f"; {found.copies} more are copies of these and left out" if found.copies else ""
         console.out.print(f"labels {found.labels}{copies}\n")

@@ -10,6 +10,12 @@ _TITLES = {"mask": "mask only", "cka": "alike (CKA)"}
 _COLOURS = {"passed": "green", "missed": "red", "undecided": "yellow", "unknown": "yellow"}
 
 
+def accuracy_title(found: Findings, which: str, samples: str = "samples") -> str:
+    """Over what the accuracies of models are. which: how many, or of which kind. samples: what they are
+    called where classes are not said at places."""
+    return f"accuracy at {which} places" if found.at_places else f"accuracy on {which} {samples}"
+
+
 def show_tables(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str], bounds: bool = False) -> None:
     """titles: by heading or column, what is shown for it. bounds: also within which each figure lies."""
     titles = {**_TITLES, **titles}

@@ -23,6 +23,7 @@ from . import console, options, reading
 @options.data_options(required=False)
 @options.samples_options
 @options.retain_option
+@options.head_option
 @click.option(
     "--composite", type=reading.COMPOSITE, metavar="FILE", help="The run's rules, if they were in a file."
 )

@@ -142,8 +142,7 @@ def run(
         click.echo(json.dumps(told, indent=2))
     elif not quiet:
         probes = "made" if told["probes"]["made"]["judging"] else "unseen"
-        what = f"at {probes} places" if result.findings.at_places else f"on {probes} probes"
-        titles = {"models": f"accuracy {what}", "edited": "unlearned"}
+        titles = {"models": findings.accuracy_title(result.findings, probes, "probes"), "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
         if verbose:
             _show_classes(told, result.labels)

@@ -38,6 +38,7 @@ from . import console, findings, options, reading
 @click.option("--issuer", metavar="URL", help="and who says so.")
 @options.data_options(required=False)
 @options.samples_options
+@options.head_option
 @options.json_option
 @options.quiet_option
 def verify(
@@ -77,6 +78,7 @@ def verify(
     good, found = all(c.holds for c in checks), None
     if not (data is None and forget_samples is None and like is None):
         asked = said.asked(forget_samples, like, "verify --data" if data is not None else "verify")
+        said.check_files(said.preprocess, shared["head"])  # data of one's own may be prepared already
         chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
         labels = shared["labels"] or said.labels
         with console.progress(quiet) as progress:
@@ -88,6 +90,7 @@ def verify(
                 by_layer=False,
                 progress=progress,
                 preprocess=shared["preprocess"],
+                head=shared["head"],
                 labels=labels,
                 **chosen,
             )
@@ -108,7 +111,9 @@ def verify(
             )
         else:
             console.out.print()
-            findings.show_tables(found.tables(), {"models": f"accuracy on {found.samples} samples"})
+            findings.show_tables(
+                found.tables(), {"models": findings.accuracy_title(found, str(found.samples))}
+            )
             findings.show_targets(found)
     sys.exit(0 if good else 1)
 

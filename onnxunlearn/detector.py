@@ -33,8 +33,9 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.options import Forget, Options
 from onnxunlearn.placing import Placing
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source
-from onnxunlearn.probes.annotations import Objects, read_annotations
+from onnxunlearn.probes.annotations import Objects, annotation_files, read_annotations
 from onnxunlearn.probes.inputs import declared_inputs
+from onnxunlearn.probes.origin import with_annotations
 from onnxunlearn.probes.places import Scenes, read_scenes
 from onnxunlearn.probes.places.masks import image_files
 from onnxunlearn.probes.preprocess import Preprocess
@@ -179,6 +180,8 @@ class Detector:
         feeds = scenes.probes.feeds
         size = _size(next(iter(feeds.values())))
         objects = self._annotated(source)
+        if objects is not None:
+            scenes = replace(scenes, probes=_with_origin(scenes.probes, source))
         said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
         there = None if objects is None else [_in_pixels(each, size) for each in objects]
         form = box_form(said, size, None if there is None else [each.boxes for each in there])
@@ -310,6 +313,11 @@ def nowhere(seen: Seen) -> InputError:
         f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border; "
         "give more images that show it"
     )
+
+
+def _with_origin(probes: Probes, folder: Source) -> Probes:
+    assert isinstance(folder, str | os.PathLike)
+    return with_annotations(probes, annotation_files(Path(folder), image_files(Path(folder))[0]))
 
 
 def _size(images: np.ndarray) -> tuple[int, int]:

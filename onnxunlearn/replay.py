@@ -1,5 +1,6 @@
 """Do a run again from its report, and say whether the same came of it."""
 
+import os
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +22,8 @@ from onnxunlearn.unnamed import read_unnamed
 
 #: what a report says of where probes came from, that has to be so again
 _SUMS = ("sha256", "arrays")
+#: what may lie beside them, and what inputs with another are
+_BESIDE = {"preprocess": "is prepared otherwise than", "annotations": "is annotated otherwise than"}
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,7 @@ def replay(
     edited: ModelSource | None = None,
     labels: Sequence[str] | None = None,
     preprocess: Preprocessing | None = None,
+    head: str | os.PathLike[str] | None = None,
     composite: str | None = None,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Replayed:
@@ -57,7 +61,8 @@ def replay(
 
     retain: inputs that nobody named, if the run had some. samples, like: those of `SharedBy`, if the run was
     about what samples share. edited: the edited model of that run, to compare
-    weights with. labels: default, those of the report. preprocess, composite: the files, if the run had some.
+    weights with. labels: default, those of the report. preprocess, head, composite: the files, if the run had
+    some.
     Raises InputError if one of these is missing, or the model, the probes or the edited model are not those
     of the report, and what `unlearn` raises.
     """
@@ -69,18 +74,20 @@ def replay(
             raise InputError(
                 f"{given.path or name}: is not the {name} of the report, their SHA-256 differ; give that"
             )
-    if report.preprocess is not None and preprocess is None:
-        raise InputError(f"the run had the preprocessing file {report.preprocess}; give it with --preprocess")
+    report.check_files(preprocess, head)
     if composite is None and report.composite.endswith((".yaml", ".yml")):
         raise InputError(f"the run had its rules in {report.composite}; give that file with --composite")
     named: dict[str, Any] = {
         "labels": labels or report.labels,
         "preprocess": preprocess,
+        "head": head,
         "retain": retain,
         "progress": progress,
     }
     _check_probes(report, loaded, asked, data, named)
     result = unlearn(loaded, asked, data, composite=composite or report.composite, **report.options, **named)
+    if report.of_places:
+        _check_same(report.probes, result.report["probes"], "inputs")
     found = _files(result, report.name)
     same = found == report.edited
     return Replayed(
@@ -103,7 +110,8 @@ def result_of(report: RunReport, path: Path) -> Model | None:
 def _check_probes(
     report: RunReport, model: Model, asked: str | SharedBy, data: Source | None, named: Mapping[str, Any]
 ) -> None:
-    """Raises InputError unless the run had these probes, and these inputs to retain."""
+    """Raises InputError unless the run had these probes, and these inputs to retain; of inputs in which
+    classes are said at places, unless it had some: they are read with what is where in them."""
     made = report.probes.get("made", {}).get("judging")
     probes, retained = {} if made else report.probes, report.probes.get("retain", {})
     parts = [("--data", probes, data, "probes"), ("--retain", retained, named["retain"], "inputs to retain")]
@@ -118,7 +126,7 @@ def _check_probes(
         if bool(_sums(had)) != (source is not None):
             wanted = f"{what} ({had.get('source')})" if _sums(had) else f"no {what}"
             raise InputError(f"the run had {wanted}; replay it with the same {option}")
-    if all(source is None for _, _, source, _ in parts):
+    if report.of_places or all(source is None for _, _, source, _ in parts):
         return
     options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
     inquiry = Inquiry.of(model, asked, Options(**options, **named))
@@ -136,10 +144,12 @@ def _sums(said: Mapping[str, Any]) -> dict[str, Any]:
 
 def _check_same(had: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
     """had, found: where they are from, see `probes.origin`."""
-    prepared = (had.get("preprocess"), found.get("preprocess"))
-    sums = [None if said is None else said.get("sha256") for said in prepared]
-    if any(found.get(key) != digest for key, digest in _sums(had).items()) or sums[0] != sums[1]:
-        how = "is prepared otherwise than" if sums[0] != sums[1] else "does not hold"
+
+    def apart(what: str) -> bool:
+        return had.get(what, {}).get("sha256") != found.get(what, {}).get("sha256")
+
+    if any(found.get(key) != digest for key, digest in _sums(had).items()) or any(map(apart, _BESIDE)):
+        how = next((how for what, how in _BESIDE.items() if apart(what)), "does not hold")
         raise InputError(
             f"{found.get('source')}: {how} the {what} of the run ({had.get('source')}); "
             "their SHA-256 differ, give those"

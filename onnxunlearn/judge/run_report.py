@@ -1,7 +1,7 @@
 """The report of a run, read back: what was made of what, and how."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -46,7 +46,8 @@ class RunReport:
     composite, preprocess: as they were given, files by their name. probes: where they came from, see
     `probes.origin`. changes: see `Diff.to_json`. rows: figures, see `Row.to_json`.
     shared: where no class was to be forgotten but what samples share, where these came from, see
-    `probes.shared`; forget is empty then. of_places: whether classes are said at places."""
+    `probes.shared`; forget is empty then. head: the file that said where classes are said at places, by its
+    name. of_places: whether they are."""
 
     original: Digests
     edited: Digests
@@ -62,18 +63,15 @@ class RunReport:
     rows: tuple[Mapping[str, Any], ...] = field(repr=False)
     versions: Mapping[str, str] = field(repr=False)
     shared: Mapping[str, Any] | None = None
+    head: str | None = None
     of_places: bool = False
 
     def asked(self, samples: Source | None, like: Source | None, what: str) -> str | SharedBy:
         """What was to be forgotten, as `unlearn` takes it. samples, like: those that show it, which a report
         does not hold. what: that this is for.
 
-        Raises InputError where samples have to be given, or none, and where classes are said at places.
+        Raises InputError where samples have to be given, or none.
         """
-        if self.of_places:
-            raise InputError(
-                f"{what}: the run was about classes at places, which this does not cover; use run or audit"
-            )
         if self.shared is None:
             if samples is not None or like is not None:
                 given = "--like" if samples is None else "--forget-samples"
@@ -86,6 +84,15 @@ class RunReport:
                 "--forget-samples"
             )
         return SharedBy(samples, like, bool(self.shared.get("paired")) and like is not None)
+
+    def check_files(self, preprocess: object, head: object) -> None:
+        """Raises InputError unless these are given where the run had such files, of which it holds names."""
+        for option, had, given, what in (
+            ("--preprocess", self.preprocess, preprocess, "preprocessing file"),
+            ("--head", self.head, head, "head file"),
+        ):
+            if had is not None and given is None:
+                raise InputError(f"the run had the {what} {had}; give it with {option}")
 
 
 def read_run_report(path: Path) -> RunReport:
@@ -110,7 +117,7 @@ def read_run_report(path: Path) -> RunReport:
 
 
 def _read(report: Mapping[str, Any]) -> RunReport:
-    options, engine, forget = dict(report["options"]), report["engine"], report["forget"]
+    options, engine = dict(report["options"]), report["engine"]
     texts, unknown = ("method", "task", "output_name"), sorted(options.keys() - _OPTIONS)
     if unknown:
         raise ValueError(f"the option {unknown[0]!r} is not known")
@@ -119,15 +126,18 @@ def _read(report: Mapping[str, Any]) -> RunReport:
     options["parameters"] = dict(options["parameters"])
     labels = report["model"].get("labels") or {}
     devices = ("cuda" if "cuda" in str(provider).lower() else "cpu" for provider in engine["providers"])
-    shapes, composite, preprocess = (
-        options.pop(name, None) for name in ("input_shapes", "composite", "preprocess")
+    shapes, composite, preprocess, head = (
+        options.pop(name, None) for name in ("input_shapes", "composite", "preprocess", "head")
+    )
+    forget, names = _without_ground(
+        report["forget"], labels.get("names"), report["model"]["classes"], report.get("places")
     )
     return RunReport(
         Digests.read(report["model"]),
         Digests.read(report["edited"]),
         PurePosixPath(str(report["edited"].get("path", ""))).name,
         ",".join(map(str, forget["names"] or forget["classes"])),
-        tuple(map(str, labels["names"])) if labels.get("source") == _GIVEN else None,
+        tuple(map(str, names)) if names and labels.get("source") == _GIVEN else None,
         {**options, "engine": str(engine["name"]), "providers": tuple(dict.fromkeys(devices))},
         tuple(map(str, shapes or ())),
         str(composite),
@@ -137,5 +147,21 @@ def _read(report: Mapping[str, Any]) -> RunReport:
         tuple(dict(row) for row in report["rows"]),
         {str(name): str(version) for name, version in report["versions"].items()},
         dict(report["probes"].get("shared", {})) if forget.get("samples") else None,
+        head,
         "places" in report,
     )
+
+
+def _without_ground(
+    forget: Mapping[str, Any],
+    names: Sequence[str] | None,
+    columns: int,
+    places: Mapping[str, Any] | None,
+) -> tuple[Mapping[str, Any], Sequence[str] | None]:
+    """The classes as a user numbers them, and what they are called: nobody counts a detector's column for
+    nothing, which is the last one where the model itself has none."""
+    if places is None or places["task"] != "detection":
+        return forget, names
+    ground = columns - 1 if places["background"] is None else places["background"]
+    objects = [c - (c > ground) for c in forget["classes"]]
+    return {**forget, "classes": objects}, names and [*names[:ground], *names[ground + 1 :]]

@@ -102,13 +102,3 @@ def test_the_background_is_no_thing_to_forget(folder: Path) -> None:
 )
 def test_what_is_not_covered_is_one_line(folder: Path, arguments: tuple[str, ...]) -> None:
     refused(folder, 2, *arguments)
-
-
-def test_a_report_about_places_is_not_done_again(folder: Path) -> None:
-    onnxunlearn("run", "m.onnx", "--forget", "4", "--data", "few.npz", "--method", "mask")
-    asked = ("m.unlearned.report.json", "--model", "m.onnx", "--data", "few.npz")
-    assert "the run was about classes at places" in refused(folder, 2, "replay", *asked)
-    verified = ("--original", "m.onnx", "--report", "m.unlearned.report.json", "--data", "few.npz")
-    assert "the run was about classes at places" in refused(
-        folder, 2, "verify", "m.unlearned.onnx", *verified
-    )

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from onnxunlearn.errors import InputError
@@ -23,12 +23,7 @@ def read_coco(path: Path, images: Sequence[Path], labels: Labels) -> list[Object
     content = parse_json(_text(path), path)
     if not isinstance(content, Mapping) or any(not isinstance(content.get(key), list) for key in KEYS):
         raise InputError(f"{path}: not annotations in COCO's form (lists {', '.join(KEYS)}); correct it")
-    known = {image.name: i for i, image in enumerate(images)}
-    own = {
-        _of(entry, "id", path): place
-        for entry in content["images"]
-        if (place := known.get(Path(str(_of(entry, "file_name", path))).name)) is not None
-    }
+    own = _own(content["images"], images, path)
     missing = sorted(set(range(len(images))) - set(own.values()))
     if missing:
         raise InputError(
@@ -50,6 +45,29 @@ def read_coco(path: Path, images: Sequence[Path], labels: Labels) -> list[Object
         boxes, classes, crowds = zip(*parts[place], strict=True) if parts[place] else ((), (), ())
         found.append(Objects.of(boxes, classes, crowds, size_of(image), f"{path}: {image.name}"))
     return found
+
+
+def _own(entries: Sequence[Any], images: Sequence[Path], path: Path) -> dict[Any, int]:
+    """Which of the images each entry is of, by its id; entries of other images are left out. Raises
+    InputError for an image that two entries may be of, as those of two folders."""
+    known = {image.name: i for i, image in enumerate(images)}
+    named: dict[int, list[tuple[str, Any]]] = defaultdict(list)
+    for entry in entries:
+        file = str(_of(entry, "file_name", path))
+        if (place := known.get(PurePath(file).name)) is not None:
+            named[place].append((file, _of(entry, "id", path)))
+    own = {}
+    for place, found in named.items():
+        image = images[place]
+        tail = f"{image.parent.name}/{image.name}"
+        best = [one for one in found if f"/{one[0]}".endswith(f"/{tail}")] or found
+        if len(best) > 1:
+            raise InputError(
+                f"{path}: {best[0][0]!r} and {best[1][0]!r} are both called {image.name}; give annotations "
+                "of one folder"
+            )
+        own[best[0][1]] = place
+    return own
 
 
 def _text(path: Path) -> str:

@@ -10,6 +10,8 @@ from onnxunlearn.probes.labels import Labels
 
 #: the folder of text files beside that of images
 LABELS = "labels"
+#: what COCO's annotations end in
+JSON = ".json"
 
 
 def read_annotations(folder: Path, images: Sequence[Path], labels: Labels) -> list[Objects] | None:
@@ -19,14 +21,25 @@ def read_annotations(folder: Path, images: Sequence[Path], labels: Labels) -> li
     its `labels`, or beside the images. labels: what the model's classes are called. Raises InputError in one
     line as `read_coco` and `read_yolo` do.
     """
+    files = annotation_files(folder, images)
+    if not files:
+        return None
+    if files[0].suffix == JSON:
+        return read_coco(files[0], images, labels)
+    return read_yolo(folder, files[0].parent, images, labels)
+
+
+def annotation_files(folder: Path, images: Sequence[Path]) -> list[Path]:
+    """What `read_annotations` reads, all in one folder; none where nothing says what is in the images."""
     for place in (folder, folder / "annotations", folder.parent):
-        for path in sorted(place.glob("*.json")) if place.is_dir() else []:
+        for path in sorted(place.glob(f"*{JSON}")) if place.is_dir() else []:
             if _may_be_coco(path):
-                return read_coco(path, images, labels)
+                return [path]
     for texts in (folder / LABELS, folder.parent / LABELS, folder):
-        if texts.is_dir() and any(texts.glob("*.txt")) and _are_boxes(texts, images):
-            return read_yolo(folder, texts, images, labels)
-    return None
+        found = sorted(texts.glob("*.txt")) if texts.is_dir() else []
+        if found and _are_boxes(texts, images):
+            return found
+    return []
 
 
 def _may_be_coco(path: Path) -> bool:

@@ -16,7 +16,7 @@ from onnxunlearn.probes.images import read_images, require_pillow
 from onnxunlearn.probes.inputs import as_array, declared_inputs
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.load import Source, load_probes
-from onnxunlearn.probes.origin import from_file, from_folder, from_script
+from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.places.masks import image_files, read_mask
 from onnxunlearn.probes.places.scenes import Scenes, as_truth
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
@@ -57,7 +57,7 @@ def _from_file(text: str, model: Model, labels: Labels, preprocess: Preprocessin
     path = Path(text)
     if (script := script_parts(text)) is not None:
         found = _from_arrays(_joined(list(run_script(*script)), text), model, labels, text)
-        return replace(found, probes=from_script(found.probes, *script))
+        return replace(found, probes=from_script(found.probes, *script, found.truth))
     if path.suffix.lower() == ".npz" and path.is_file() and preprocess is None:
         arrays = read_arrays(path)
         if isinstance(arrays, dict):
@@ -80,7 +80,8 @@ def _from_arrays(arrays: Mapping[str, Any], model: Model, labels: Labels, source
             f"{source}: {names[0]} has shape {' × '.join(map(str, maps.shape))}; expected a class number for "
             f"each place of {len(probes)} inputs"
         )
-    return Scenes(probes, as_truth(maps, labels, f"{source}: {names[0]}"), True)
+    truth = as_truth(maps, labels, f"{source}: {names[0]}")
+    return Scenes(from_memory(probes, truth), truth, True)
 
 
 def _joined(batches: Sequence[Mapping[str, Any]], source: str) -> dict[str, np.ndarray]:

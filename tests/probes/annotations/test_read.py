@@ -101,6 +101,20 @@ def test_a_box_that_rounding_moved_over_the_border_is_cut(folder: Path) -> None:
     assert found[0].boxes[0, 2] == 100
 
 
+def test_annotations_of_two_folders(folder: Path) -> None:
+    """Images of one name in two folders: those of the images' folder are meant, if it is named."""
+    both = [{"id": 5, "file_name": "val/a.png"}, {"id": 6, "file_name": "train/a.png"}]
+    entries = [*both, {"id": 9, "file_name": "b.png"}]
+    write_coco(folder, images=entries)
+    with pytest.raises(InputError, match=r"'val/a\.png' and 'train/a\.png' are both called a\.png"):
+        read_annotations(folder, images(folder), NAMED)
+    entries[0]["file_name"] = "images/a.png"
+    write_coco(folder, images=entries)
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [2]
+
+
 def test_nothing_is_said(folder: Path) -> None:
     (folder / "preprocess.json").write_text('{"size": 32}')
     assert read_annotations(folder, images(folder), NAMED) is None
