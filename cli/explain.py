@@ -42,6 +42,7 @@ from . import console, options, reading
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures in DIR.")
 @options.engine_options
+@options.head_option
 @options.quiet_option
 def explain(
     model: Path,

@@ -75,6 +75,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 @click.option("-o", "--output", type=options.FILE, required=True, metavar="OUT.npz")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.engine_options
+@options.head_option
 @options.quiet_option
 def relevance(
     model: Path,

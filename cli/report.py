@@ -14,7 +14,7 @@ from . import console, options, reading
 #: what is said of a paper that was written
 _TITLES = {"html": "page:   ", "sbom": "sbom:   ", "card": "card:   "}
 #: options of run and audit that say how inputs are read and models run
-DRAWN_WITH = ("engine", "providers", "output_name", "preprocess", "batch_size")
+DRAWN_WITH = ("engine", "providers", "output_name", "head", "preprocess", "batch_size")
 
 
 @click.command()

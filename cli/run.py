@@ -126,7 +126,7 @@ def run(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page and not dry_run and not result.findings.at_places:
+        if as_page and not dry_run:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()

@@ -12,11 +12,11 @@ from onnxunlearn import judge
 from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
+from onnxunlearn.explained import Explained
 from onnxunlearn.familiarity import unfamiliar
-from onnxunlearn.graph import Model, ModelSource, check_inference, find_logits, load
+from onnxunlearn.graph import Model, ModelSource, load
 from onnxunlearn.graph.flow import carriers, sources
-from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Labels, Probes, Source, load_probes
+from onnxunlearn.probes import Labels, Probes, Source
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.starts import given
 from onnxunlearn.relevance.starts import start as starts
@@ -37,6 +37,7 @@ def explain(
     engine: str = "onnxruntime",
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
+    head: str | os.PathLike[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
@@ -48,26 +49,28 @@ def explain(
     shared out: its "logit", the "contrast" with the strongest other class or with the mean of the others
     ("contrast-mean"). An array as target is the start itself, [N, classes] or [classes].
     tensors: "inputs" (of token ids: the embeddings), "all" (every float tensor on the way
-    to the logits) or names.
+    to the logits) or names. head: a file that says where classes are said at places, see
+    `graph.places.read_head`. Where they are, the target names a class, whose scores are shared out wherever
+    they are the largest.
 
     Raises InputError for bad input, and where the logits or relevances of a sample are not finite;
     UnsupportedError where relevance cannot pass a node. Warned of are relevance that is zero everywhere, and
     data that the model does not know, or would clearly know better if it were prepared otherwise.
     """
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
-    model = load(model)
-    seen = lower(model)
-    logits = find_logits(seen, output_name)
-    check_inference(seen, logits)
+    explained = Explained.of(load(model), output_name, head)
+    explained.check_target(target)
+    model, seen, logits = explained.model, explained.seen, explained.logits
     rules = parse_composite(composite)
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
-    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=names)
+    probes = explained.probes(data, preprocess, names)
     said = judge.scores(model, logits, runner, probes.feeds, batch_size)
-    for line in unfamiliar(
-        model, logits, runner, probes, said, names, preprocess=preprocess, batch_size=batch_size
-    ):
-        log.warning("%s", line)
+    if explained.places is None:
+        for line in unfamiliar(
+            model, logits, runner, probes, said, names, preprocess=preprocess, batch_size=batch_size
+        ):
+            log.warning("%s", line)
     if isinstance(target, np.ndarray):
         classes = given(target, len(probes), logits.classes)
     else:
@@ -85,7 +88,8 @@ def explain(
             parts[name].append(batch.relevance[name])
         progress(f"relevance {batch.start + batch.count}/{len(probes)}")
     found = {name: np.concatenate(arrays) for name, arrays in parts.items()}
-    warn_of_zeros(found, rules.name)
+    if explained.places is None:  # where a class is said nowhere, nothing speaks for it
+        warn_of_zeros(found, rules.name)
     return found
 
 

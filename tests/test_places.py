@@ -87,7 +87,7 @@ def test_what_reports_say(run: Result, audit: Findings) -> None:
     assert "come back as another class" in page
     assert "IoU by class" in page
     said = card(run.report).decode()
-    assert "replay" not in said
+    assert "replay" in said
 
 
 def test_the_original_says_what_is_where_if_nobody_does() -> None:

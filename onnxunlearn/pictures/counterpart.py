@@ -1,9 +1,11 @@
 """The edited model that pictures compare the original with."""
 
+import os
+
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, ModelSource, find_logits, load
+from onnxunlearn.explained import Explained
+from onnxunlearn.graph import Model, ModelSource, load
 from onnxunlearn.judge.report import declared_shape
-from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.subject import Subject, find_subject
 
 
@@ -13,24 +15,26 @@ def file_name(model: Model) -> str:
 
 
 def counterpart(
-    compare: ModelSource, model: Model, logits: Logits, subject: Subject
-) -> tuple[Model, Logits, Subject]:
+    compare: ModelSource,
+    original: Explained,
+    subject: Subject,
+    head: str | os.PathLike[str] | None = None,
+) -> tuple[Explained, Subject]:
     """The edited model. Raises InputError unless it takes the same inputs and scores the same classes."""
     edited = load(compare)
-    what = f"{file_name(edited)} cannot be compared with {file_name(model)}"
-    if _takes(edited) != _takes(model):
+    what = f"{file_name(edited)} cannot be compared with {file_name(original.file)}"
+    if _takes(edited) != _takes(original.file):
         raise InputError(f"{what}: its inputs differ; give an edited copy of the same model")
     try:
-        seen = lower(edited)
-        edited_logits = find_logits(seen, logits.output)
+        other = Explained.of(edited, original.output, head)
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
-    if edited_logits.classes != logits.classes:
-        raise InputError(f"{what}: it has {edited_logits.classes} classes, not {logits.classes}")
-    found = find_subject(edited_logits.within(seen), edited_logits, subject.input)
+    if other.logits.classes != original.logits.classes:
+        raise InputError(f"{what}: it has {other.logits.classes} classes, not {original.logits.classes}")
+    found = find_subject(other.logits.within(other.seen), other.logits, subject.input)
     if found.kind != subject.kind:
         raise InputError(f"{what}: it reads input {subject.input!r} in another way")
-    return edited, edited_logits, found
+    return other, found
 
 
 def _takes(model: Model) -> list[tuple[str, int, list[int | str]]]:

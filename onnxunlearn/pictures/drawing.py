@@ -13,9 +13,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Inputs, ModelSource, check_inference, find_logits, load
+from onnxunlearn.explained import Explained
+from onnxunlearn.graph import Inputs, Model, ModelSource, load
 from onnxunlearn.judge.report import versions
-from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.choose import choose
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.counterpart import counterpart, file_name
@@ -23,7 +23,7 @@ from onnxunlearn.pictures.evidence import Gatherer, compare_layers
 from onnxunlearn.pictures.folder import check_folder, write_folder
 from onnxunlearn.pictures.subject import find_subject, starts_with_conv
 from onnxunlearn.pictures.vocabulary import read_vocabulary
-from onnxunlearn.probes import Labels, Source, load_probes
+from onnxunlearn.probes import Labels, Source
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.sources import files_read, model_files
@@ -57,6 +57,7 @@ def draw(
     engine: str = "onnxruntime",
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
+    head: str | os.PathLike[str] | None = None,
     labels: Sequence[str] | None = None,
     preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
@@ -68,8 +69,8 @@ def draw(
     target: a class (see `probes.Labels`), "label" (each sample's y) or "predicted"; each class meant
     gets a sheet `class_3.png` of its first `samples` samples. compare: an edited model, drawn beside the
     original for the same samples and targets, on the same scale. composite: default `epsilon_plus_flat` where
-    a convolution comes first, else `epsilon_plus`. start: as in `explain`. input_name: what to draw if the
-    model has several inputs. vocabulary: tokens by id, or a file with one a line. keep: more files that
+    a convolution comes first, else `epsilon_plus`. start, head: as in `explain`. input_name: what to draw if
+    the model has several inputs. vocabulary: tokens by id, or a file with one a line. keep: more files that
     must not be written, each with what it is.
 
     Raises InputError for bad input, a missing matplotlib or Jinja2, or a directory that must not be written
@@ -80,16 +81,15 @@ def draw(
     check_number("samples", samples, 1, whole=True, optional=False)
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
     progress("loading")
-    model = load(model)
-    seen = lower(model)
-    logits = find_logits(seen, output_name)
-    seen = logits.within(seen)
+    explained = Explained.of(load(model), output_name, head)
+    explained.check_target(target)
+    model, logits = explained.file, explained.logits
+    seen = logits.within(explained.seen)
     subject = find_subject(seen, logits, input_name)
-    check_inference(seen, logits)
-    other = None if compare is None else counterpart(compare, model, logits, subject)
+    edited = None if compare is None else counterpart(compare, explained, subject, head)
     inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **model_files(model)}
-    if other is not None:
-        inputs |= model_files(other[0])
+    if edited is not None:
+        inputs |= model_files(edited[0].file)
     folder = check_folder(directory, overwrite, inputs)
     if composite is None:
         composite = "epsilon_plus_flat" if starts_with_conv(seen, subject, logits) else "epsilon_plus"
@@ -97,39 +97,44 @@ def draw(
     words = read_vocabulary(vocabulary) if isinstance(vocabulary, str | os.PathLike) else vocabulary
     runner = create_engine(engine, providers)
     names = Labels.of(model, logits, labels).warned()
-    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=names)
+    probes = explained.probes(data, preprocess, names)
 
     def predict() -> np.ndarray:
         progress("running the model")
-        return np.asarray(judge.scores(model, logits, runner, probes.feeds, batch_size).argmax(axis=1))
+        scores = judge.scores(explained.model, logits, runner, probes.feeds, batch_size)
+        return explained.predicted(scores, 0 if explained.places is None else names.parse(str(target))[0])
 
     chosen = choose(probes, target, samples, names, predict)
     gatherer = Gatherer(runner, rules, share_out, probes, batch_size, progress)
-    before = gatherer.gather(model, logits, subject, chosen)
-    after = None if other is None else gatherer.gather(*other, chosen)
+    before = gatherer.gather(explained, subject, chosen)
+    after = None if edited is None else gatherer.gather(*edited, chosen)
     layers = compare_layers(seen, logits, subject, before, after)
 
     # here, since drawing needs matplotlib and Jinja2, which are optional and slow to import
     from onnxunlearn.pictures.render import Story, render
 
     name = file_name(model)
-    title = f"What {name} looks at" if other is None else f"What {name} looked at, before and after"
+    title = f"What {name} looks at" if edited is None else f"What {name} looked at, before and after"
     facts = {
         "model": name,
         "sha256": sha256(model.data),
-        **({} if other is None else {"edited": file_name(other[0]), "edited sha256": sha256(other[0].data)}),
+        **({} if edited is None else _of_file(edited[0].file)),
         "composite": rules.name,
         "start": start,
         "target": str(target),
         "samples": f"{len(chosen.probes)}: {chosen.note}",
         "input": subject.input,
-        "scores": f"of output {logits.output}" + "".join(f", {step}" for step in logits.behind),
+        "scores": ", ".join((f"of output {explained.output}", *explained.how)),
         "engine": f"{runner.name}, {', '.join(runner.providers)}",
         "made by": f"onnxunlearn {versions().get('onnxunlearn', '')}",
     }
     story = Story(title, subject, chosen, before, after, layers, names, words, rules.name, facts)
     files = write_folder(folder, render(story, progress), inputs)
     return Drawing(folder, tuple(files), tuple(chosen.classes), tuple(layers), rules.name)
+
+
+def _of_file(edited: Model) -> dict[str, str]:
+    return {"edited": file_name(edited), "edited sha256": sha256(edited.data)}
 
 
 def _require_packages() -> None:

@@ -8,13 +8,13 @@ import numpy as np
 from onnxunlearn import judge
 from onnxunlearn.engines import Engine
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.explained import NOWHERE, Explained
 from onnxunlearn.graph import Layer, Logits, Model, find_heads, find_layers
-from onnxunlearn.lowering import lower
 from onnxunlearn.neurons import neuron_relevance
 from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.concentration import LayerRelevance
 from onnxunlearn.pictures.subject import Subject, relevance_map
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.relevance.starts import Start
 from onnxunlearn.relevance.trust import check_finite, warn_of_zeros
@@ -23,16 +23,25 @@ from onnxunlearn.reverse import path_between
 
 @dataclass(frozen=True, eq=False)
 class Evidence:
-    """scores: [N, classes] at the model's own output. relevance: one number a place, see `relevance_map`.
-    neurons: layer name -> [neurons], the mean over samples."""
+    """scores: [N, classes] at the model's own output. predicted: the class that it gives each sample, see
+    `Explained.predicted`. relevance: one number a place, see `relevance_map`. neurons: layer name ->
+    [neurons], the mean over samples."""
 
     scores: np.ndarray
+    predicted: np.ndarray
     relevance: np.ndarray
     neurons: dict[str, np.ndarray]
 
-    @property
-    def predicted(self) -> np.ndarray:
-        return np.asarray(self.scores.argmax(axis=1))
+    def answer(self, i: int, labels: Labels) -> tuple[str, str]:
+        """What the model says of a sample, and with which score, in words."""
+        c = int(self.predicted[i])
+        return ("nowhere", "") if c == NOWHERE else (labels.short(c), score(float(self.scores[i, c])))
+
+
+def score(value: float) -> str:
+    """12.4, −0.98, 1.2e+04."""
+    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.1e}"
+    return f"−{text[1:]}" if text.startswith("-") else text
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,13 +56,14 @@ class Gatherer:
     batch_size: int
     progress: Callable[[str], None]
 
-    def gather(self, model: Model, logits: Logits, subject: Subject, chosen: Chosen) -> Evidence:
+    def gather(self, explained: Explained, subject: Subject, chosen: Chosen) -> Evidence:
         """Run the model on the chosen samples and share out what the start makes of logits and targets.
 
         Raises UnsupportedError naming node, op and opset where relevance cannot pass, InputError where it
         overflows.
         """
-        seen = logits.within(lower(model))
+        model, logits = explained.model, explained.logits
+        seen = logits.within(explained.seen)
         layers = drawn_layers(seen, logits, subject)
         names = [subject.tensor, *(layer.output for layer in layers)]
         feeds, total = chosen.probes.feeds, len(chosen.probes)
@@ -72,8 +82,10 @@ class Gatherer:
                 sums[layer.name] += neuron_relevance(batch.relevance[layer.output], layer.axis).sum(axis=0)
             self.progress(f"relevance {batch.start + batch.count}/{total}")
         relevance = np.concatenate(maps)
-        warn_of_zeros({subject.tensor: relevance}, self.composite.name)
-        return Evidence(scores, relevance, {name: part / total for name, part in sums.items()})
+        if explained.places is None:  # where a class is said nowhere, nothing speaks for it
+            warn_of_zeros({subject.tensor: relevance}, self.composite.name)
+        neurons = {name: part / total for name, part in sums.items()}
+        return Evidence(scores, explained.predicted(scores, chosen.targets), relevance, neurons)
 
 
 def drawn_layers(model: Model, logits: Logits, subject: Subject) -> Sequence[Layer]:

@@ -4,6 +4,7 @@ import io
 import os
 import stat
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -13,16 +14,15 @@ import numpy as np
 from onnxunlearn import judge
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
-from onnxunlearn.graph import Model, find_logits
+from onnxunlearn.explained import Explained
+from onnxunlearn.graph import Model
 from onnxunlearn.graph.outputs import status_of
-from onnxunlearn.lowering import lower
 from onnxunlearn.pictures.choose import Chosen
 from onnxunlearn.pictures.counterpart import counterpart
 from onnxunlearn.pictures.evidence import Evidence, Gatherer
 from onnxunlearn.pictures.pixels import displayed, limit_of
-from onnxunlearn.pictures.sheet import score
 from onnxunlearn.pictures.subject import as_images, find_subject, starts_with_conv
-from onnxunlearn.probes import Labels, Probes, Source, load_probes, source_files
+from onnxunlearn.probes import Labels, Probes, Source, source_files
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.render import Picture, Relevance, Sample
@@ -77,21 +77,25 @@ def _drawn(
     engine: str = "onnxruntime",
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
+    head: str | os.PathLike[str] | None = None,
     preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
 ) -> Relevance:
-    seen = lower(model)
-    logits = find_logits(seen, output_name)
-    seen = logits.within(seen)
+    explained = Explained.of(model, output_name, head)
+    logits = explained.logits
+    seen = logits.within(explained.seen)
     subject = find_subject(seen, logits)
     if subject.kind != "image":
         raise InputError(f"inputs are no images but {subject.kind}; the command explain draws them")
-    probes = load_probes(data, model, logits.classes, preprocess=preprocess, labels=labels)
+    probes, runner = explained.probes(data, preprocess, labels), create_engine(engine, providers)
+    if explained.places is not None and target is not None:
+        said = judge.scores(explained.model, logits, runner, probes.feeds, batch_size)
+        probes = replace(probes, y=explained.predicted(said, target))
     which = np.arange(len(probes)) if target is None else np.flatnonzero(_labelled(probes, target))
     which = which[:_SAMPLES]
     if target is not None and not len(which):
         raise InputError(f"no input is labelled {labels.shown(target)}")
-    own, runner = probes.select(which), create_engine(engine, providers)
+    own = probes.select(which)
     targets = np.full(len(which), target)
     if target is None:
         said = judge.scores(model, logits, runner, own.feeds, batch_size)
@@ -102,8 +106,8 @@ def _drawn(
     )
     gatherer = Gatherer(runner, rules, starts.choose("logit"), probes, batch_size, lambda _: None)
     pair = (
-        gatherer.gather(model, logits, subject, chosen),
-        gatherer.gather(*counterpart(edited, model, logits, subject), chosen),
+        gatherer.gather(explained, subject, chosen),
+        gatherer.gather(*counterpart(edited, explained, subject, head), chosen),
     )
     images = displayed(as_images(chosen.probes.feeds[subject.input]))
     names = [labels.short(int(c)) for c in targets]
@@ -134,8 +138,8 @@ def _samples(
             told = f"{share:.0f}\u202f% speaks for it" if total else "none"
             alt = f"Relevance for {name} in the {title} model: {told}"
             pictures.append(Picture(_png(_coloured(relevance, limit)), f"{title}: {told}", alt))
-            c = int(evidence.predicted[i])
-            said.append(f"{title}: {labels.short(c)}, score {score(float(evidence.scores[i, c]))}")
+            answer, height = evidence.answer(i, labels)
+            said.append(f"{title}: {answer}" + (f", score {height}" if height else ""))
         yield Sample(pictures, "; ".join(said))
 
 

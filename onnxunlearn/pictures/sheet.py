@@ -79,12 +79,6 @@ def subtitle(c: int, labels: Labels, composite: str) -> str:
     return f"{number}red speaks for it, blue against it  ·  {composite}"
 
 
-def score(value: float) -> str:
-    """12.4, −0.98, 1.2e+04."""
-    text = f"{value:.2f}" if abs(value) < 10 else f"{value:.1f}" if abs(value) < 1000 else f"{value:.1e}"
-    return f"−{text[1:]}" if text.startswith("-") else text
-
-
 def _said(evidence: Evidence, i: int, truth: int | None, labels: Labels) -> Prediction:
-    c = int(evidence.predicted[i])
-    return Prediction(labels.short(c), score(float(evidence.scores[i, c])), truth is not None and c != truth)
+    wrong = truth is not None and int(evidence.predicted[i]) != truth
+    return Prediction(*evidence.answer(i, labels), wrong)

@@ -46,7 +46,7 @@ def _lines(findings: Findings) -> Iterator[str]:
     yield from _listed(limits(findings))
     if findings.about.get("kind") == "run":
         yield "### To check it\n"
-        yield from _commands(before, after, again=not findings.at_places)
+        yield from _commands(before, after)
 
 
 def _files(before: File, after: File) -> Iterator[Sequence[str]]:
@@ -79,11 +79,10 @@ def _figures(table: Table) -> Iterator[str]:
     yield from _listed(table.notes)
 
 
-def _commands(before: File, after: File, *, again: bool) -> Iterator[str]:
+def _commands(before: File, after: File) -> Iterator[str]:
     yield "With onnxunlearn, the original and the report:\n"
     yield f"    onnxunlearn verify {_word(after.name)} --original {_word(before.name)} --report REPORT.json"
-    if again:
-        yield f"    onnxunlearn replay REPORT.json --model {_word(before.name)} --data PROBES"
+    yield f"    onnxunlearn replay REPORT.json --model {_word(before.name)} --data PROBES"
     yield ""
 
 

@@ -96,8 +96,8 @@ def test_the_background_is_no_thing_to_forget(folder: Path) -> None:
     [
         ("run", "m.onnx", "--forget-samples", "few.npz"),
         ("run", "m.onnx", "--forget", "4", "--data", "few.npz", "--retain", "few.npz"),
-        ("relevance", "m.onnx", "--data", "few.npz", "--target", "4", "-o", "r.npz"),
-        ("explain", "m.onnx", "--data", "few.npz", "--target", "4", "-o", "pictures"),
+        ("relevance", "m.onnx", "--data", "few.npz", "--target", "label", "-o", "r.npz"),
+        ("explain", "m.onnx", "--data", "few.npz", "--target", "predicted", "-o", "pictures"),
     ],
 )
 def test_what_is_not_covered_is_one_line(folder: Path, arguments: tuple[str, ...]) -> None:

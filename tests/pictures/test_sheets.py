@@ -10,11 +10,12 @@ import pytest
 from onnxunlearn.pictures.canvas import MARGIN, SCALE, Canvas, one_line, shortened
 from onnxunlearn.pictures.colours import colours
 from onnxunlearn.pictures.concentration import LayerRelevance
+from onnxunlearn.pictures.evidence import score
 from onnxunlearn.pictures.images import draw_images
 from onnxunlearn.pictures.layers import draw_layers
 from onnxunlearn.pictures.pixels import displayed
 from onnxunlearn.pictures.rows import draw_bars, draw_series
-from onnxunlearn.pictures.sheet import DIFFERENCE, EDITED, ORIGINAL, Prediction, Sample, Sheet, score
+from onnxunlearn.pictures.sheet import DIFFERENCE, EDITED, ORIGINAL, Prediction, Sample, Sheet
 from onnxunlearn.pictures.tokens import spans, without_padding
 
 #: letters are not quite grey

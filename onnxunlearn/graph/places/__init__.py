@@ -5,6 +5,7 @@ read_head      those that a file says
 find_places    those of a segmenter or a tagger
 find_detection those of a detector, with boxes
 at_places      the model as one of single samples: an input and a place in it
+summed_over_places  the model as one that says of a whole input how much of each class is in it
 
 May import errors, graph, registry and text.
 """
@@ -14,6 +15,7 @@ from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.graph.places.head_file import read_head
 from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
 from onnxunlearn.graph.places.scores import Columns, PlaceScores
+from onnxunlearn.graph.places.summed import summed_over_places
 from onnxunlearn.graph.places.view import PLACE, SCORES, PlaceView, at_places
 
 __all__ = [
@@ -29,4 +31,5 @@ __all__ = [
     "find_detection",
     "find_places",
     "read_head",
+    "summed_over_places",
 ]

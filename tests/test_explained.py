@@ -1,0 +1,106 @@
+"""What speaks for a class that is said at places: relevance of its scores wherever it is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from onnxunlearn import InputError, UnsupportedError, explain, load
+from onnxunlearn.engines import create_engine
+from onnxunlearn.explained import NOWHERE, Explained
+from onnxunlearn.graph import Edited
+from onnxunlearn.pictures import draw, heatmaps
+from onnxunlearn.probes import Labels
+
+from . import tiny_detector
+from .graph.places import heads
+from .patterns import MODEL, NAMES, scenes
+from .sample_paths import MLP
+from .test_places import quantised
+
+BOARD = 4
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    return scenes(24, 3)
+
+
+def test_relevance_lies_where_the_class_is(arrays: dict[str, np.ndarray]) -> None:
+    found = np.abs(explain(MODEL, arrays, BOARD)["x"][:, 0])
+    there = arrays["y"] == BOARD
+    shown = there.reshape(24, -1).any(axis=1)
+    assert 4 <= shown.sum() < 24
+    inside = (found * there).sum(axis=(1, 2))[shown] / found.sum(axis=(1, 2))[shown]
+    assert np.median(inside) > 0.7  # the rest is what layers of 3 × 3 see around it
+    assert np.median(there[shown].mean(axis=(1, 2))) < 0.25
+    assert found[~shown].sum() < 0.01 * found.sum()
+
+
+def test_the_sum_of_a_class_is_shared_out(arrays: dict[str, np.ndarray]) -> None:
+    """Without biases nothing of it can go anywhere but to the inputs."""
+    biases = {t.name: t.dims for t in load(MODEL).graph.initializer if t.name.endswith("bias")}
+    assert len(biases) == 4
+    edited = Edited.of(load(MODEL), {name: np.zeros(shape, np.float32) for name, shape in biases.items()})
+    model = edited.model()
+    scores = create_engine().session(model.proto).run({"x": arrays["x"]})["scores"]
+    wanted = np.where(scores.argmax(axis=1) == BOARD, scores[:, BOARD], 0).sum(axis=(1, 2))
+    found = explain(model, {"x": arrays["x"]}, BOARD, composite="epsilon(epsilon=1e-9)")["x"]
+    assert np.abs(wanted).max() > 1
+    np.testing.assert_allclose(found.sum(axis=(1, 2, 3)), wanted, rtol=1e-2, atol=0.05)
+
+
+@pytest.mark.parametrize("end", [heads.plain, heads.decided, heads.channels_last, heads.enlarged])
+def test_other_ends(end: heads.MakeEnd) -> None:
+    model = heads.segmenter(end)
+    (given,) = model.graph.input
+    shape = [d.dim_value or 6 for d in given.type.tensor_type.shape.dim]
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    (found,) = explain(model.SerializeToString(), {given.name: x}, 1).values()
+    assert found.shape == x.shape
+    assert np.abs(found).sum() > 0
+
+
+def test_integers(arrays: dict[str, np.ndarray]) -> None:
+    """Of an int8 copy the same places speak for the class."""
+    given = {"x": arrays["x"][:8]}
+    exact, rounded = (explain(model, given, BOARD)["x"] for model in (MODEL, quantised()))
+    assert np.corrcoef(exact.ravel(), rounded.ravel())[0, 1] > 0.95
+
+
+def test_what_a_model_says_of_an_input() -> None:
+    scores = np.array([[3.0, 0, -1], [2, 5, 0]])
+    classes = Explained.of(load(MLP))
+    assert classes.places is None
+    assert classes.predicted(scores, 2).tolist() == [0, 1]
+    places = Explained.of(load(MODEL))
+    assert places.output == "scores"
+    assert places.predicted(scores, 2).tolist() == [2, NOWHERE]
+    assert places.predicted(scores, np.array([1, 1])).tolist() == [NOWHERE, 1]
+
+
+def test_pictures_before_and_after(tmp_path: Path, arrays: dict[str, np.ndarray]) -> None:
+    drawing = draw(MODEL, arrays, tmp_path / "pictures", "board", compare=MODEL, labels=NAMES, samples=2)
+    assert [file.name for file in drawing.files] == ["class_4.png", "layers.png", "index.html"]
+    page = (tmp_path / "pictures" / "index.html").read_text()
+    assert "of output scores, each class&#39;s summed over the places where it is said" in page
+    found = heatmaps(load(MODEL), load(MODEL), arrays, (BOARD,), Labels(5, NAMES))
+    assert found.why_not == ""
+    assert len(found.samples) == 4
+    assert all("original: board, score" in sample.said for sample in found.samples)
+
+
+@pytest.mark.parametrize("target", ["label", "predicted"])
+def test_inputs_have_no_class_of_their_own(target: str, arrays: dict[str, np.ndarray]) -> None:
+    with pytest.raises(InputError, match=f"target '{target}': the model gives a class to each place"):
+        explain(MODEL, arrays, target)
+
+
+def test_a_detector_is_refused_by_name() -> None:
+    with pytest.raises(UnsupportedError, match="a detector: what speaks for its boxes"):
+        Explained.of(load(tiny_detector.trained()))
+
+
+def test_a_model_of_neither_kind() -> None:
+    with pytest.raises(InputError, match="--head FILE"):
+        Explained.of(load(heads.segmenter(heads.wrong_axis).SerializeToString()))
