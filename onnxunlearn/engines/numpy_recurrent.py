@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from onnx.reference.op_run import OpRun
+from scipy.special import expit
 
 from onnxunlearn.graph.cells import CellActivation, cell_activations, runs_backwards
 
@@ -17,7 +18,7 @@ Cell = Callable[[Array, Array, Array, Array, State], State]
 
 
 def _sigmoid(z: Array) -> Array:
-    return np.asarray(1 / (1 + np.exp(-z)))
+    return np.asarray(expit(z))
 
 
 def _function(activation: CellActivation, clip: float) -> Function:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import expit
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
@@ -72,7 +73,7 @@ def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: 
         own = _normalised(said, found)
         if found.objectness and not found.multiplied:
             there = _columns(said, found.objectness, 1)
-            own = own * (there if _are_probabilities(there) else 1 / (1 + np.exp(-there)))
+            own = own * (there if _are_probabilities(there) else expit(there))
         scores.append(own)
         boxes.append(_columns(said, found.boxes, 4))
     return SaidAtPlaces(np.concatenate(scores), np.concatenate(boxes))
@@ -83,7 +84,7 @@ def _normalised(said: dict[str, np.ndarray], found: Detection) -> np.ndarray:
     if found.normalised or places.normaliser is None:
         return _columns(said, found.scores, len(places.objects))
     if places.normaliser == "Sigmoid":
-        return np.asarray(1 / (1 + np.exp(-_columns(said, found.scores, len(places.objects)))))
+        return np.asarray(expit(_columns(said, found.scores, len(places.objects))))
     whole = _columns(said, [_with_background(part, found) for part in found.scores], places.classes)
     return softmax(whole)[:, :, list(places.objects)]
 

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxunlearn.graph import SHAPE, Layer, expose
+from onnxunlearn.engines.multiplications import multiplications_of
+from onnxunlearn.graph import Layer, expose
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.kept import Kept, kept_tensors, reaching
@@ -108,11 +109,4 @@ def affordable(
 
 def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:
     """Of the layers for one sample: what running them costs, but for a factor."""
-    if not layers:
-        return 0
-    size = bench.model.batch_size or 1
-    copy = expose(bench.model, [], shapes=[la.output for la in layers])
-    feeds = {n: v[:1].repeat(size, axis=0) for n, v in bench.probes.feeds.items()}
-    shapes = bench.engine.session(copy, bench.model.folder).run(feeds)
-    places = {la.name: int(np.prod(shapes[SHAPE + la.output])) // la.neurons // size for la in layers}
-    return sum(int(np.prod(la.weight.shape)) * places[la.name] for la in layers)
+    return multiplications_of(bench.model, layers, bench.engine, bench.probes.feeds)

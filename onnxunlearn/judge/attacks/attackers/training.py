@@ -10,7 +10,8 @@ from scipy.special import softmax
 from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Session
-from onnxunlearn.engines.batching import batches, run_batched
+from onnxunlearn.engines.batching import run_batched
+from onnxunlearn.engines.multiplications import multiplications_of
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import ClassRows, Layer, Model, class_rows, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
@@ -125,18 +126,11 @@ class Learner:
         return {name: (known if name in known else feeds)[name] for name in names}
 
 
-def multiply_adds(subject: Subject, probes: Probes) -> float:
+def multiply_adds(subject: Subject, probes: Probes) -> int:
     """How many one forward pass of one sample takes in its matrix products."""
-    layers = [layer for layer in find_layers(subject.lowered) if layer.output in subject.lowered.activations]
-    session = session_of(subject.lowered, [layer.output for layer in layers], subject.engine)
-    one = probes.select([0])
-    made = next(
-        batches(one.feeds, subject.lowered.batch_size or 1, pad=subject.lowered.batch_size is not None)
-    )
-    values = session.run(made.feeds)
-    count = len(next(iter(made.feeds.values())))
-    places = [values[layer.output].size / count / max(layer.neurons, 1) for layer in layers]
-    return float(sum(n * np.prod(layer.weight.shape) for n, layer in zip(places, layers, strict=True)))
+    model = subject.lowered
+    layers = [layer for layer in find_layers(model) if layer.output in model.activations]
+    return multiplications_of(model, layers, subject.engine, probes.select([0]).feeds)
 
 
 def within(
