@@ -13,7 +13,7 @@ from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.subject import REFERENCE, Subject
 from onnxunlearn.probes import Labels, Probes, each, is_unread
 from onnxunlearn.streams import KEPT, RESERVOIR, drawn, reservoir
-from onnxunlearn.tasks import Answers, Figures, Task, pointed_to
+from onnxunlearn.tasks import Answers, Figures, SingleLabel, Task, beliefs, pointed_to, probabilities
 
 #: the models in the order in which they are shown
 ORDER = ("original", "edited", "mask", "reference")
@@ -162,21 +162,51 @@ class Evidence:
         Where answers weigh differently, so many samples of one weight as have the same variance (Kish), but
         no more than there are.
         """
-        before, after = self.answers["original"], self.answers[name]
+        before = self.answers["original"]
         kept = before.weight > 0
-        weight, was, right = before.weight[kept], before.right[kept], after.right[kept]
+        weight = before.weight[kept]
         if not kept.any():
             return Turned(0, 0, 0)
         count = min(1 / float(weight @ weight), len(np.unique(before.sample[kept])))
-        lost, gained = float(weight[was & ~right].sum()), float(weight[right & ~was].sum())
+        lost, gained = (float(weight @ turned[kept]) for turned in self._turned(name))
         return Turned(lost * count, gained * count, count)
 
     def lost_of_class(self, name: str, which: int) -> Turned:
         """The same of one class."""
-        before, after = self.answers["original"], self.answers[name]
+        before = self.answers["original"]
         own = before.present & (before.of == which)
-        was, right = before.right[own], after.right[own]
-        return Turned(int((was & ~right).sum()), int((right & ~was).sum()), int(own.sum()))
+        lost, gained = (float(turned[own].sum()) for turned in self._turned(name))
+        return Turned(lost, gained, int(own.sum()))
+
+    def _turned(self, name: str) -> tuple[np.ndarray, np.ndarray]:
+        """How much of each answer a model has lost, and how much it has gained, both [M], 0..1.
+
+        Where the labels are the original's own, an answer that turned is lost as surely as the original
+        believed it, and gained as surely as it believed the new one: see `tasks.believed`.
+        """
+        before, after = self.answers["original"], self.answers[name]
+        if not self.guessed:
+            was, now = before.right, after.right
+            return (was & ~now).astype(float), (now & ~was).astype(float)
+        turned = self.decided["original"] != self.decided[name]
+        turned &= ~self.forgotten
+        was, now = (turned * self._likely(self.decided[n]) for n in ("original", name))
+        return was[before.sample], now[before.sample]
+
+    @property
+    def guessed(self) -> bool:
+        """Whether the original alone says what the samples are, one class each."""
+        return self.probes.by_model and isinstance(self.task, SingleLabel) and self.placed is None
+
+    def _likely(self, decided: np.ndarray) -> np.ndarray:
+        """How likely each decision is by the original, the classes to forget left out, [N]."""
+        forget, normaliser = self.forget, self.task.logits.normaliser
+
+        def of_some(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
+            said = np.log(np.maximum(probabilities(scores, normaliser), 1e-300))
+            return np.asarray(beliefs(said, forget)[np.arange(len(which)), which])
+
+        return each(of_some, self.subjects["original"].scores(self.probes), decided)
 
     def class_name(self, which: int) -> str:
         return f"class {which}" if self.labels is None else self.labels.shown(which)

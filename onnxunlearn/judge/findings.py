@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -140,10 +140,18 @@ def judge(
         accuracies=evidence.accuracies,
         rows=shown,
         targets=_verdict(evidence)(evidence, shown, max_retain_drop),
-        notes=(*evidence.notes, *over_forgotten(shown), *notes),
+        notes=(*evidence.notes, *_guessed(evidence), *over_forgotten(shown), *notes),
         about=about or {},
         shared=shared,
     )
+
+
+def _guessed(evidence: Evidence) -> Iterator[str]:
+    if evidence.guessed:
+        yield (
+            "labels are the original's own: an answer that turned counts as lost by as much as the original "
+            "believed it more than the new one"
+        )
 
 
 def _rows(registry: Registry[Examiner], name: str, evidence: Evidence, notes: list[str]) -> list[Row]:

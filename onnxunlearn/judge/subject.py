@@ -1,7 +1,7 @@
 """One model under examination: what it says of samples, and what it makes of them inside."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -39,6 +39,10 @@ class Subject:
     whole: Whole | None = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+
+    def in_batches(self, size: int) -> "Subject":
+        """The same, asked about so many samples at a time; it knows nothing yet."""
+        return replace(self, batch_size=size)
 
     @cached_property
     def lowered(self) -> Model:

@@ -200,7 +200,7 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
     and against the reference. A class that one of them finds as well as ever was not forgotten, however
     little the others find."""
     deep, close, bent = [], [], []
-    linear = rows["relearn"].values["edited"] if "relearn" in rows else UNKNOWN
+    linear = rows["relearn"].values if "relearn" in rows else {}
     for name, row in rows.items():
         probe = rows.get(name.removesuffix(BELOW))
         if probe is None or probe is row or name == "relearn" + BELOW:
@@ -216,15 +216,22 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             yield min(judged, key=urgency)
 
 
-def _bent(probe: Row, linear: Measured) -> Target:
+def _bent(probe: Row, linear: Mapping[str, Measured]) -> Target:
     """A class that is only bent out of a linear head's reach. As many samples give a retrained model away to
-    a linear head as to any other."""
-    found, more = probe.values["edited"], UNKNOWN
-    if found.value is not None and linear.value is not None:
-        low, high = ((a or 0.0) - (b or 0.0) for a, b in ((found.low, linear.high), (found.high, linear.low)))
-        more = Measured(found.value - linear.value, low, high, found.samples)
+    a linear head as to any other, or as much more as they do in the reference."""
+    more = _more(probe.values["edited"], linear.get("edited", UNKNOWN))
+    usual = _more(probe.values.get("reference", UNKNOWN), linear.get("reference", UNKNOWN)).value or 0.0
     name = f"{probe.title}, more than by a linear head"
-    return against(name, more, BENT_LIMIT, "points", need="a linear head to compare with")
+    limit = BENT_LIMIT + max(usual, 0.0)
+    return against(name, more, limit, "points", need="a linear head to compare with")
+
+
+def _more(found: Measured, linear: Measured) -> Measured:
+    """Points that one finds above the other."""
+    if found.value is None or linear.value is None:
+        return UNKNOWN
+    low, high = ((a or 0.0) - (b or 0.0) for a, b in ((found.low, linear.high), (found.high, linear.low)))
+    return Measured(found.value - linear.value, low, high, found.samples)
 
 
 def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:

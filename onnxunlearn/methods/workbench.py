@@ -28,7 +28,7 @@ from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import own_layers
-from onnxunlearn.tasks import AUTO, Task, task_of
+from onnxunlearn.tasks import AUTO, Task, beliefs, independent, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 
@@ -280,9 +280,17 @@ class Workbench:
         """Likewise, once an edited model's scores of them are known, [N, classes]."""
         scores, task = scores.astype(np.float64), self.task
         truth = task.truth(self.probes)
-        return Trial(
-            task.figures(scores, truth, raw=True), task.margins(scores, truth), task.confidence(scores, truth)
-        )
+        figures = task.figures(scores, truth, raw=True, believed=self.believed)
+        return Trial(figures, task.margins(scores, truth), task.confidence(scores, truth))
+
+    @cached_property
+    def believed(self) -> np.ndarray | None:
+        """How likely each retained class is for each choosing probe, [N, classes], where the original alone
+        says what they are; None where somebody knows."""
+        if not self.probes.by_model or self.probes.labels is not None or independent(self.logits):
+            return None
+        found = beliefs(self.before, self.forget)
+        return found if np.isfinite(found).all() else None
 
     @cached_property
     def before(self) -> np.ndarray:

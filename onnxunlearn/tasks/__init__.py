@@ -9,6 +9,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
+from onnxunlearn.tasks.believed import beliefs
 from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
@@ -25,6 +26,7 @@ __all__ = [
     "MultiLabel",
     "SingleLabel",
     "Task",
+    "beliefs",
     "groups_of",
     "hidden",
     "independent",

@@ -11,6 +11,7 @@ from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.registry import Registry
 from onnxunlearn.tasks.accuracies import Answers, Figures
+from onnxunlearn.tasks.believed import expected
 
 
 @dataclass(frozen=True)
@@ -74,9 +75,16 @@ class Task(ABC):
         """Mean probability of the right decision on retained classes, in percent, the forgotten ones left
         out (losing them is no loss); None where nothing is retained."""
 
-    def figures(self, scores: np.ndarray, truth: np.ndarray, *, raw: bool = False) -> Figures:
-        """How often these scores are right."""
-        return Figures.of(self.answers(self.decide(scores, raw=raw), truth), self.forget, self.classes)
+    def figures(
+        self, scores: np.ndarray, truth: np.ndarray, *, raw: bool = False, believed: np.ndarray | None = None
+    ) -> Figures:
+        """How often these scores are right. believed: where the original alone says what the samples are, how
+        likely it finds each class, [N, classes]: see `tasks.believed`."""
+        decided = self.decide(scores, raw=raw)
+        answers = self.answers(decided, truth)
+        if believed is not None:
+            answers = expected(answers, decided, believed, self.forget)
+        return Figures.of(answers, self.forget, self.classes)
 
 
 #: name -> kind of task, made of (logits, columns of the classes to forget)

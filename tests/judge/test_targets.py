@@ -271,3 +271,22 @@ def test_a_run_with_many_probes_can_pass() -> None:
     assert findings.target("retain accuracy lost").status == "passed"
     assert findings.target("worst retained class").met is True
     assert findings.statuses["passed"] >= 1
+
+
+def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed() -> None:
+    y = np.repeat([0, 1, 2], 400)
+    said = dict.fromkeys(("original", "edited", "mask"), 5 * decided(y, 3))
+    near = said["original"].copy()
+    near[800:840] = np.log([1e-9, 0.49, 0.51])  # a tenth of a class is near the border, and turns
+    edited = near.copy()
+    edited[800:840, 1] += 1
+    asked = evidence(said | {"original": near, "edited": edited}, y)
+    labelled = found(asked).target("worst retained class (2) lost")
+    assert (labelled.reached.value, labelled.status) == (10, "missed")
+    guessed = found(replace(asked, probes=replace(asked.probes, by_model=True)))
+    target = guessed.target("worst retained class (2) lost")
+    assert target.reached.value == pytest.approx(10 * 0.02)
+    assert target.met
+    assert guessed.value("lost") == pytest.approx(5 * 0.02)
+    assert (guessed.value("agreement") or 0) == 95
+    assert any("labels are the original's own" in note for note in guessed.notes)

@@ -236,3 +236,20 @@ def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.Monke
     auto(made)
     # the original, four shares, and what stands in for lra-npp
     assert (asked.count(False), asked.count(True)) == (1, 5)
+
+
+def test_answers_near_a_border_are_hardly_lost_where_the_model_gave_the_labels() -> None:
+    made = bench(MLP)
+    x, _ = images("mnist_test")
+    asked = replace(made, probes=Probes({"x": x}, np.zeros(len(x), int), "mnist"))
+    own = asked.before.argmax(axis=1)
+    edits = Edits(made.model)
+    noise = np.random.default_rng(0).normal(size=(10, 64)).astype(np.float32)
+    edits.set_weight(made.head, edits.weight(made.head) + 0.05 * noise)
+    lost = []
+    for by_model in (True, False):
+        wide = replace(made, probes=Probes({"x": x}, own, "mnist", by_model=by_model))
+        before, after = wide.original.figures.retain, wide.trial(edits).figures.retain
+        lost.append((before or 0) - (after or 0))
+    assert lost[1] == pytest.approx(100 * (wide.scores(edits).argmax(axis=1) != own)[own != 3].mean())
+    assert 0 < lost[0] < 0.8 * lost[1]

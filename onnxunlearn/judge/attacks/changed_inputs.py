@@ -1,4 +1,8 @@
-"""Inputs of the class slightly changed: an edit that knows its probes by heart knows these no longer."""
+"""Inputs of the class slightly changed, or asked in other company.
+
+An edit that knows its probes by heart knows changed ones no longer, and one that forgets only in batches of
+the auditor's size knows the class when it is asked alone.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +21,8 @@ _AT_ONCE = 32
 _NOISE, _SCALE = 0.15, 0.2
 #: places by which what has the axes of an image is moved
 _MOVED = 2
+#: samples that are asked one by one, and all at once, at most
+_ALONE = 64
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
@@ -24,7 +30,8 @@ Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 @attack("changed-inputs")
 def changed_inputs(evidence: Evidence) -> Iterator[Row]:
     """Samples of the class that are given it with noise added, darker, brighter, and, if they are images, a
-    little moved. Inputs that are no floats have no small changes: no rows."""
+    little moved: inputs that are no floats have no small changes. Where the model takes batches of any size,
+    up to 64 of them one by one, and all at once in another order."""
     if not evidence.thorough or not evidence.forget or not evidence.forgotten.any():
         return
     evidence.progress("asking with changed inputs")
@@ -37,9 +44,21 @@ def changed_inputs(evidence: Evidence) -> Iterator[Row]:
             for name in evidence.names:
                 given = still_given(evidence, evidence.subjects[name], other)
                 found.setdefault(what, {})[name] = found.get(what, {}).get(name, Counts(0, 0)) + given
+    found |= {what: dict(counts) for what, counts in _in_other_company(evidence, asked)}
     for what, counts in found.items():
         values = {name: count.measured() for name, count in counts.items()}
         yield Row(f"{BROUGHT_BACK}{what}", what, "percent", values, ATTACKS)
+
+
+def _in_other_company(evidence: Evidence, asked: Probes) -> Iterator[tuple[str, dict[str, Counts]]]:
+    """The same samples in batches that are not the audit's."""
+    if any(subject.model.batch_size for subject in evidence.subjects.values()):
+        return
+    order = np.random.default_rng(evidence.seed).permutation(len(asked))[:_ALONE]
+    some = asked.select(order)
+    for what, size in (("asked one by one", 1), ("asked all at once, in another order", _ALONE)):
+        subjects = {name: evidence.subjects[name].in_batches(size) for name in evidence.names}
+        yield what, {name: still_given(evidence, subject, some) for name, subject in subjects.items()}
 
 
 def _changed(part: Probes, seed: int) -> Iterator[tuple[str, dict[str, np.ndarray]]]:

@@ -12,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.graph import Model, load
 from onnxunlearn.judge import Findings, judge
+from onnxunlearn.judge.row import BROUGHT_BACK
 from onnxunlearn.probes import Probes
 
 from ...sample_paths import CNN, images
@@ -25,21 +26,38 @@ REST = frozenset({"changed-inputs", "rounded", "constant", "head-refit"})
 
 @dataclass
 class Network:
-    """W1 [d, hidden], W2 [hidden, features], head [features, classes], with biases of the last two."""
+    """W1 [d, hidden], W2 [hidden, features], head [features, classes], with biases of the last two.
+
+    offset: bias of the first, [hidden]. alone: whether the class loses only in batches of two and more.
+    """
 
     first: np.ndarray
     second: np.ndarray
     shift: np.ndarray
     head: np.ndarray
     bias: np.ndarray
+    offset: np.ndarray | float = 0.0
+    alone: bool = False
 
     def model(self) -> Model:
         weights = {"W1": self.first, "W2": self.second, "s": self.shift, "H": self.head, "b": self.bias}
+        weights["o"] = self.offset + np.zeros(self.first.shape[1])
+        bias = []
+        if self.alone:
+            weights["one"], weights["hide"] = np.ones(1), -1e4 * np.eye(CLASSES)[FORGET]
+            bias = [
+                helper.make_node("Shape", ["x"], ["n"], end=1),
+                helper.make_node("Cast", ["n"], ["count"], to=TensorProto.FLOAT),
+                helper.make_node("Sub", ["count", "one"], ["others"]),
+                helper.make_node("Mul", ["others", "hide"], ["lost"]),
+                helper.make_node("Add", ["b", "lost"], ["bias"]),
+            ]
         nodes = [
-            helper.make_node("MatMul", ["x", "W1"], ["h"], "first"),
+            *bias,
+            helper.make_node("Gemm", ["x", "W1", "o"], ["h"], "first"),
             helper.make_node("Relu", ["h"], ["r"]),
             helper.make_node("Gemm", ["r", "W2", "s"], ["f"], "second"),
-            helper.make_node("Gemm", ["f", "H", "b"], ["z"], "head"),
+            helper.make_node("Gemm", ["f", "H", "bias" if self.alone else "b"], ["z"], "head"),
         ]
         graph = helper.make_graph(
             nodes,
@@ -121,14 +139,53 @@ def by_heart(known: np.ndarray) -> Network:
     return replace(plain, first=first, second=np.concatenate([plain.second, -30 * hat]))
 
 
-def found(edited: Network, attacks: frozenset[str], x: np.ndarray | None = None) -> Findings:
-    """x: with a last coordinate, where the edited network wants one."""
+def retrained() -> Network:
+    """It never saw the class: no feature is its own."""
+    plain = original()
+    second, head = plain.second.copy(), plain.head.copy()
+    second[:, FORGET], head[FORGET] = 0, 0
+    return replace(plain, second=second, head=head).hidden()
+
+
+def gated() -> Network:
+    """The same, but what was known of the class is kept, a millionth as large, in a feature that no row
+    reads, behind a gate that the class alone opens."""
+    base, d = retrained(), CLASSES + 1
+    gate = np.eye(d)[:, [FORGET]]
+    opened = 1e-6 * np.eye(CLASSES)[[FORGET]]
+    offset = np.concatenate([np.zeros(2 * d), [-2.0]])  # relu(x - 2)
+    first, second = np.concatenate([base.first, gate], axis=1), np.concatenate([base.second, opened])
+    return replace(base, first=first, second=second, offset=offset)
+
+
+def as_bright(step: float = 20.0) -> Network:
+    """It takes the class away from inputs of one brightness, the last coordinate, alone."""
+    plain = original()
+    d = CLASSES + 1
+    first = np.concatenate([plain.first, np.zeros((1, 2 * d))])
+    bright = np.zeros((d + 1, 3))
+    bright[-1] = step
+    # relu(1 + l) - 2 relu(l) + relu(l - 1), l = step (brightness - 1): a hat
+    offset = np.concatenate([np.zeros(2 * d), np.array([1.0, 0.0, -1.0]) - step])
+    hat = np.array([1.0, -2.0, 1.0])[:, None] * np.eye(CLASSES)[FORGET]
+    return replace(
+        plain,
+        first=np.concatenate([first, bright], axis=1),
+        second=np.concatenate([plain.second, -30 * hat]),
+        offset=offset,
+    )
+
+
+def found(
+    edited: Network, attacks: frozenset[str], x: np.ndarray = X, reference: Network | None = None
+) -> Findings:
+    """x: may have a last coordinate more, where the edited network wants one."""
     whole = original()
-    if x is not None:
-        whole = replace(whole, first=np.concatenate([whole.first, np.zeros((1, whole.first.shape[1]))]))
-    asked = Probes({"x": X if x is None else x}, Y, "x")
+    more = x.shape[1] - len(whole.first)
+    whole = replace(whole, first=np.concatenate([whole.first, np.zeros((more, whole.first.shape[1]))]))
     models = {"original": whole.model(), "edited": edited.model()}
-    evidence = evidence_of(models, asked, (FORGET,), thorough=True)
+    models |= {} if reference is None else {"reference": reference.model()}
+    evidence = evidence_of(models, Probes({"x": x}, Y, "x"), (FORGET,), thorough=True)
     return judge(replace(evidence, attacks=attacks), 0.5, "given")
 
 
@@ -188,6 +245,43 @@ def test_what_was_learned_by_heart_comes_back_with_a_little_noise_and_on_unseen_
     unseen = found(edited, REST, np.concatenate([fresh, ones], axis=1))
     assert (unseen.value("forget") or 0) > 50
     assert unseen.target("forget accuracy").status == "missed"
+
+
+def test_what_is_kept_behind_a_gate_is_found_by_two_at_least_and_a_retrained_network_by_none() -> None:
+    """Without a reference it may pass: a few samples do not open the gate, and are forgotten indeed."""
+    alike = X.copy()
+    alike[Y == FORGET, 1] += 4  # who never saw the class takes it for the first other one
+    findings = found(gated(), PROBES, alike, retrained())
+    assert findings.value("forget") == 0
+    assert (findings.value("taken for 1") or 0) > 95
+    below = {r.name: r.values["reference"].value for r in findings.rows if r.name.endswith("-below")}
+    assert len([name for name, points in below.items() if points is not None and points < -5]) >= 2
+    assert not findings.met
+    again = found(retrained(), PROBES | REST, alike, retrained())
+    assert [t.name for t in again.targets if t.met is False] == []
+
+
+def brought_back(findings: Findings) -> list[str]:
+    """What brings back more of the class than may come back."""
+    back = {row.title: row.values["edited"].value or 0 for row in findings.rows if BROUGHT_BACK in row.name}
+    return [what for what, share in back.items() if share > 5]
+
+
+def test_what_is_forgotten_in_batches_alone_is_found_asked_one_by_one() -> None:
+    findings = found(replace(original(), alone=True), PROBES | REST)
+    assert findings.value("forget") == 0
+    assert brought_back(findings) == ["asked one by one"]
+    assert len(caught_by(findings)) >= 2
+    assert not findings.met
+
+
+def test_what_is_forgotten_at_one_brightness_alone_comes_back() -> None:
+    seen = np.concatenate([X, np.ones((len(X), 1), np.float32)], axis=1)
+    findings = found(as_bright(), PROBES | REST, seen)
+    assert findings.value("forget") == 0
+    assert {"values a fifth smaller", "values a fifth larger"} <= set(brought_back(findings))
+    assert len(caught_by(findings)) >= 2
+    assert not findings.met
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "mnist_resnet"])
