@@ -21,7 +21,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, Model, expose, find_layers, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
-from onnxunlearn.methods.erase.matching import stored_weights
+from onnxunlearn.methods.erase.descent import stored_weights
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.reverse import own_layers
 from onnxunlearn.reverse.differentiate import Differentiator

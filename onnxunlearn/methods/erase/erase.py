@@ -47,7 +47,8 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Layer
-from onnxunlearn.methods.erase.matching import Matching, Settings, stored_weights
+from onnxunlearn.methods.erase.descent import Course, stored_weights
+from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.neighbours import believed
 from onnxunlearn.methods.erase.scope import affordable, cuts, held, scope, sparing
 from onnxunlearn.methods.erase.unfelt import unfelt
@@ -145,7 +146,9 @@ class Erasure:
             unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
             if unprotected and not self._far(unprotected):
                 raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unprotected)}")
-            fitted = problem.descend(edits, steps, rate, self.share)
+            course = Course(steps, rate)
+            fitted, taken = problem.descend(edits, course, self.share)
+            details |= {"rate": taken.rate, "rising": taken.rising} if taken != course else {}
             if unprotected:
                 before = stored_weights(Edits(bench.model), chosen)
                 fitted = unfelt(bench, problem.boundary, chosen, before, fitted)

@@ -1,14 +1,12 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
@@ -18,6 +16,7 @@ from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import Boundary, Pool, nobody, record_boundary
 from onnxunlearn.methods.erase.counterparts import Counterparts
 from onnxunlearn.methods.erase.deeper import Deeper
+from onnxunlearn.methods.erase.descent import Course, Fitted, Step, descend, stored_weights
 from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.pull import Groups, Strength
@@ -28,7 +27,7 @@ from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
-from onnxunlearn.reverse.passes import AT_ONCE, Gradients, Passes
+from onnxunlearn.reverse.passes import AT_ONCE, Passes
 from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included; more where every layer may change, before which nothing
@@ -38,8 +37,6 @@ _VARIANTS, _OF_INPUTS = 8, 32
 _AS_GIVEN = 0.25
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
-#: inputs of a neuron from which on steps are made smaller
-_MANY_INPUTS = 512
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
 
@@ -54,15 +51,6 @@ class Settings:
     batch: int = 40
     slices: int = 64
     pull: float = 1.0
-
-
-class Step(NamedTuple):
-    """loss. distance: of the class from its neighbours, in units of the original's. gradients: of the loss,
-    in weight and bias by layer name."""
-
-    loss: float
-    distance: float
-    gradients: Gradients
 
 
 @dataclass(eq=False)
@@ -149,37 +137,28 @@ class Matching:
             rng, settings,
         )  # fmt: skip
 
-    def descend(
-        self, edits: Edits, steps: int, rate: float, share: float = 1.0
-    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        """Adam with a rate that falls to zero; the weights it ends at, by layer name.
+    def descend(self, edits: Edits, course: Course, share: float = 1.0) -> tuple[Fitted, Course]:
+        """The weights that Adam ends at, by layer name, and on which course: see `descent`.
 
         share: of the weights that may change, no more than _MOST of them: the most relevant, see
         `relevant_places`. Biases all may.
         """
         layers = self.passes.network.tail.layers
         start = stored_weights(edits, layers)
-        values, sizes = {}, {}
-        for layer in layers:
-            weight, bias = start[layer.name]
-            size = _step_size(weight)
-            values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, size
-            if bias is not None and layer.bias is not None and not layer.bias.shared:
-                values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, size
         total = sum(w.size for w, _ in start.values())
         count = min(_MOST, math.ceil(share * total))
         places = self._places(start, count) if count < total else None
-        adam = Adam(values, sizes, places=places)
-        v = adam.values  # `step` writes into them
-        current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
-        del values, start  # as large again
-        for step in range(steps):
-            found = self.loss_and_gradients(current)
-            flat = {(n, kind): g for n, pair in found.gradients.items() for kind, g in _named(pair)}
-            adam.step(flat, rate * (1 - step / steps))
-            self.strength.follow(found.distance)
-            self.bench.progress(f"erase: step {step + 1}/{steps}, loss {found.loss:.3f}")
-        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
+        del start  # as large as what is fitted
+        return descend(self, edits, layers, course, places, guarded=bool(self.deeper.units))
+
+    def begin(self) -> None:
+        """Forget how hard the class was drawn."""
+        self.strength = replace(self.strength)
+
+    def follow(self, step: Step, said: str) -> None:
+        """Draw it harder or softer."""
+        self.strength.follow(step.distance)
+        self.bench.progress(f"erase: {said}")
 
     def _places(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
         size = 2 * min(len(self.groups.classes), self.settings.batch) + self._batch
@@ -255,27 +234,6 @@ def _overlap(bench: Workbench, scores: np.ndarray) -> float:
     if bench.made.any() or independent(bench.logits):
         return 0.0
     return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
-
-
-def _step_size(weight: np.ndarray) -> float:
-    """What a rate of 1 changes of each weight: its own size, less where many inputs add up.
-
-    Steps of Adam point the same way for all inputs of a neuron, so its output moves with their number.
-    """
-    inputs = weight[0].size
-    return float(np.sqrt(np.mean(weight**2)) * min(1.0, np.sqrt(_MANY_INPUTS / inputs)))
-
-
-def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np.ndarray]]:
-    weight, bias = pair
-    yield "weight", weight
-    if bias is not None:
-        yield "bias", bias
-
-
-def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
-    """Weight and bias of each layer as they stand."""
-    return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
 
 
 def evaluate(

@@ -15,8 +15,9 @@ from onnxunlearn.graph import find_logits, load, patch
 from onnxunlearn.methods import Outcome, Workbench
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.deeper import Deeper, Fold
+from onnxunlearn.methods.erase.descent import stored_weights
 from onnxunlearn.methods.erase.erase import erase
-from onnxunlearn.methods.erase.matching import Matching, Settings, stored_weights
+from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.methods.erase.scope import cuts, scope
 from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein

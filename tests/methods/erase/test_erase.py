@@ -14,15 +14,9 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import expose, load, patch
 from onnxunlearn.methods.auto import part_of
+from onnxunlearn.methods.erase.descent import Course, Step, stored_weights
 from onnxunlearn.methods.erase.erase import erase
-from onnxunlearn.methods.erase.matching import (
-    Matching,
-    Settings,
-    Step,
-    _overlap,
-    evaluate,
-    stored_weights,
-)
+from onnxunlearn.methods.erase.matching import Matching, Settings, _overlap, evaluate
 from onnxunlearn.methods.erase.readout import outside
 from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.workbench import Workbench
@@ -206,7 +200,7 @@ def test_features_that_no_retained_logit_reads_count_a_twentieth(read: bool, cou
 def test_the_strength_follows_what_is_left() -> None:
     made = bench(MLP)
     loss, _ = problem(made)
-    loss.descend(Edits(made.model), steps=3, rate=0.05)
+    loss.descend(Edits(made.model), Course(3, 0.05))
     assert 0.5 < loss.strength.left < 1
     assert loss.strength.left != 1
     assert loss.strength.value > loss.strength.least

@@ -9,7 +9,8 @@ import pytest
 from onnxunlearn.edits import Edits
 from onnxunlearn.graph import load
 from onnxunlearn.methods.auto import auto
-from onnxunlearn.methods.erase.matching import Matching, Settings, Step, stored_weights
+from onnxunlearn.methods.erase.descent import Step, stored_weights
+from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.scope import scope
 
 from ...sample_paths import MLP

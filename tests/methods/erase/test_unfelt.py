@@ -9,7 +9,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase import unfelt as module
 from onnxunlearn.methods.erase.boundary import Boundary, record_boundary
-from onnxunlearn.methods.erase.matching import stored_weights
+from onnxunlearn.methods.erase.descent import stored_weights
 from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.erase.unfelt import unfelt
 from onnxunlearn.methods.layer_inputs import input_rows, weight_rows
