@@ -107,7 +107,7 @@ def audit(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page and not found.at_places:
+        if as_page and found.of_classes:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             shown = forget.samples if isinstance(forget, SharedBy) else data
@@ -119,7 +119,8 @@ def audit(
         click.echo(json.dumps(found.to_json(), indent=2))
     elif not quiet:
         what = f"at {found.samples} places" if found.at_places else f"on {found.samples} samples"
-        titles = {"models": f"accuracy {what}"}
+        measure = "verification" if found.of_identity else "accuracy"
+        titles = {"models": f"{measure} {what}"}
         findings.show_tables(found.tables(), titles, bounds=verbose)
         copies = f"; {found.copies} more are copies of these and left out" if found.copies else ""
         console.out.print(f"labels {found.labels}{copies}\n")

@@ -126,7 +126,7 @@ def run(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page and not dry_run and not result.findings.at_places:
+        if as_page and not dry_run and result.findings.of_classes:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
@@ -143,9 +143,10 @@ def run(
     elif not quiet:
         probes = "made" if told["probes"]["made"]["judging"] else "unseen"
         what = f"at {probes} places" if result.findings.at_places else f"on {probes} probes"
-        titles = {"models": f"accuracy {what}", "edited": "unlearned"}
+        measure = "verification" if result.findings.of_identity else "accuracy"
+        titles = {"models": f"{measure} {what}", "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
-        if verbose:
+        if verbose and not result.findings.of_identity:
             _show_classes(told, result.labels)
         _show_run(told, verbose)
         if not dry_run:

@@ -21,7 +21,7 @@ from onnxunlearn.judge.target import Status, Target, met, summary
 from onnxunlearn.judge.targets import verdict
 from onnxunlearn.probes import Labels
 from onnxunlearn.registry import PluginError, Registry
-from onnxunlearn.tasks import Figures, worst_class
+from onnxunlearn.tasks import EMBEDDING, Figures, worst_class
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,16 @@ class Findings:
     def at_places(self) -> bool:
         """Whether classes are said at places, of which the samples are some."""
         return "places" in self.about
+
+    @property
+    def of_identity(self) -> bool:
+        """Whether an embedding was to forget an identity: there are no classes."""
+        return self.task == EMBEDDING
+
+    @property
+    def of_classes(self) -> bool:
+        """Whether each sample as a whole is of a class, so that what speaks for it can be drawn."""
+        return not (self.at_places or self.of_identity)
 
     @property
     def met(self) -> bool:
