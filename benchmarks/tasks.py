@@ -7,7 +7,8 @@ learned it.
 360 pairs of digits go to the method, of which `unlearn` keeps a third to judge by; figures are of 2,000 other
 pairs. `mask` is the original whose head does not read the mean difference; `reference` was trained without
 it. Rows are kept in benchmarks/results/tasks.json; --table prints what is there as Markdown. Classes said at
-places are measured likewise, see benchmarks/places.py and benchmarks/detected.py.
+places, and identities in embeddings, are measured likewise, see benchmarks/places.py, benchmarks/detected.py
+and benchmarks/embedded.py.
 """
 
 import os
@@ -21,6 +22,7 @@ from typing import Any
 
 import click
 import detected
+import embedded
 import numpy as np
 import places
 from task_rows import head, line, measured
@@ -31,6 +33,9 @@ from onnxunlearn import SharedBy, examine, unlearn
 ROOT = Path(__file__).parents[1]
 MODELS, RESULTS = ROOT / ".data" / "shared", Path(__file__).parent / "results" / "tasks.json"
 METHODS = ("auto", "leace", "erase deep")
+#: what is measured by a page of its own
+_OTHERS = (places, detected, embedded)
+_EVERY = (*MARKS, *(name for other in _OTHERS for name in other.MODELS))
 #: row of the findings -> heading
 FIGURES = {
     "concept success": "attack success",
@@ -86,15 +91,15 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
 
 
 @click.command()
-@click.option("--only", type=click.Choice([*MARKS, *places.MODELS, *detected.MODELS]))
+@click.option("--only", type=click.Choice(list(_EVERY)))
 @click.option("--method", "methods", multiple=True, type=click.Choice(METHODS), default=METHODS)
 @click.option("--again", is_flag=True)
 @click.option("--table", "as_table", is_flag=True, help="Print what was measured, and measure nothing.")
 def main(only: str | None, methods: tuple[str, ...], again: bool, as_table: bool) -> None:
     """Measure what is not known yet."""
     rows: dict[str, dict[str, Any]] = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    for name in () if as_table else (only,) if only else (*MARKS, *places.MODELS, *detected.MODELS):
-        own = next((each for each in (places, detected) if name in each.MODELS), None)
+    for name in () if as_table else (only,) if only else _EVERY:
+        own = next((each for each in _OTHERS if name in each.MODELS), None)
         for method in methods:
             key = f"{name} {method}"
             if own is not None and method not in own.METHODS:
@@ -103,7 +108,7 @@ def main(only: str | None, methods: tuple[str, ...], again: bool, as_table: bool
                 rows[key] = (measure if own is None else own.measure)(name, method)
                 RESULTS.write_text(json.dumps(dict(sorted(rows.items())), indent=1) + "\n")
                 click.echo(f"{key}: {rows[key]['seconds']} s", err=True)
-    click.echo("\n\n".join([table(rows), places.table(rows), detected.table(rows)]))
+    click.echo("\n\n".join([table(rows), *(each.table(rows) for each in _OTHERS)]))
 
 
 if __name__ == "__main__":

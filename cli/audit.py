@@ -107,7 +107,7 @@ def audit(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page:
+        if as_page and not found.of_identity:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             shown = forget.samples if isinstance(forget, SharedBy) else data

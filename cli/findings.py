@@ -13,7 +13,9 @@ _COLOURS = {"passed": "green", "missed": "red", "undecided": "yellow", "unknown"
 def accuracy_title(found: Findings, which: str, samples: str = "samples") -> str:
     """Over what the accuracies of models are. which: how many, or of which kind. samples: what they are
     called where classes are not said at places."""
-    return f"accuracy at {which} places" if found.at_places else f"accuracy on {which} {samples}"
+    if found.at_places:
+        return f"accuracy at {which} places"
+    return f"{'verification' if found.of_identity else 'accuracy'} on {which} {samples}"
 
 
 def show_tables(tables: Mapping[str, Sequence[Row]], titles: Mapping[str, str], bounds: bool = False) -> None:

@@ -8,6 +8,7 @@ import click
 from onnxunlearn.engines import ENGINES
 from onnxunlearn.inspection import Inspection
 from onnxunlearn.inspection import inspect as inspect_model
+from onnxunlearn.tasks import AUTO, EMBEDDING
 
 from . import console, options, reading
 
@@ -20,6 +21,13 @@ _LABELS = 20
 @options.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
 @options.head_option
+@click.option(
+    "--task",
+    type=click.Choice([AUTO, EMBEDDING]),
+    default=AUTO,
+    show_default=True,
+    help="embedding: the output is one, whatever it looks like.",
+)
 @click.option(
     "--composite",
     type=reading.COMPOSITE,
@@ -34,13 +42,14 @@ def inspect(
     input_shapes: tuple[str, ...],
     output_name: str | None,
     head: Path | None,
+    task: str,
     composite: str,
     engine: str,
     as_json: bool,
 ) -> None:
     """Show inputs, logits, editable layers and covered ops."""
     loaded = options.read_model(model, input_shapes)
-    found = inspect_model(loaded, output_name, head=head, composite=composite, engine=engine)
+    found = inspect_model(loaded, output_name, head=head, composite=composite, engine=engine, task=task)
     options.warn(model, found.warnings)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
@@ -53,7 +62,9 @@ def _show_scores(found: Inspection) -> None:
     say = console.out.print
     if found.embedding is not None:
         size, by = found.embedding["size"], found.embedding["by"]
-        say(f"output   {found.output}: an embedding, {size} numbers scaled to length 1 by {by}; no classes")
+        scaled = f" scaled to length 1 by {by}" if by else ""
+        say(f"output   {found.output}: an embedding, {size} numbers{scaled}; no classes")
+        say("         an identity is forgotten by --forget-samples, see docs/tasks.md")
         return
     if found.logits is None:
         for each in found.outputs:

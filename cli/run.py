@@ -126,7 +126,7 @@ def run(
             **shared,
         )
         relevance = NOT_HELD
-        if as_page and not dry_run:
+        if as_page and not dry_run and not result.findings.of_identity:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
@@ -144,7 +144,7 @@ def run(
         probes = "made" if told["probes"]["made"]["judging"] else "unseen"
         titles = {"models": findings.accuracy_title(result.findings, probes, "probes"), "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
-        if verbose:
+        if verbose and not result.findings.of_identity:
             _show_classes(told, result.labels)
         _show_run(told, verbose)
         if not dry_run:

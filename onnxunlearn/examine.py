@@ -10,7 +10,9 @@ from onnxunlearn.arguments import check_names
 from onnxunlearn.begun import read_shared
 from onnxunlearn.detector import Detector, loaded_detector
 from onnxunlearn.detector_audit import audit_detector
+from onnxunlearn.embedder import Embedder
 from onnxunlearn.errors import InputError
+from onnxunlearn.forget_identity import audit_identity
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import about_audit
@@ -61,6 +63,10 @@ def examine(
     original, detector = loaded_detector(original, forget, chosen)
     if detector is not None:
         return _of_detector(detector, edited, reference, data, training, attacks, by_layer=by_layer)
+    embedder = Embedder.of(original, forget, chosen)
+    if embedder is not None:
+        assert isinstance(forget, SharedBy)
+        return _of_identity(embedder, forget, edited, reference, data, training, attacks)
     inquiry = Inquiry.of(original, forget, chosen)
     models = {"edited": load(edited), **_references(reference)}
     files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
@@ -148,6 +154,25 @@ def _of_detector(
     check_inputs(every)
     doubts = partial(_doubts, every)
     return audit_detector(detector, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
+
+
+def _of_identity(
+    embedder: Embedder,
+    forget: SharedBy,
+    edited: ModelSource,
+    reference: ModelSource | Sequence[ModelSource] | None,
+    data: Source | None,
+    training: Source | None,
+    attacks: Sequence[str] | None,
+) -> judge.Findings:
+    for name, given in (("training", training), ("attacks", attacks)):
+        if given is not None:
+            raise InputError(f"--{name}: is not covered for embeddings; leave it out")
+    models = {"edited": load(edited), **_references(reference)}
+    files = {"original": embedder.files, **{name: Snapshot.of(model) for name, model in models.items()}}
+    every = {"original": embedder.model, **models}
+    check_inputs(every)
+    return audit_identity(embedder, models, files, forget, data, partial(_doubts, every))
 
 
 def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tuple[Inquiry, Probes, bool]:

@@ -12,7 +12,7 @@ from onnxunlearn import judge
 from onnxunlearn.detector_heads import detection_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
-from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
+from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import (
     EmbeddingOutput,
@@ -23,6 +23,7 @@ from onnxunlearn.graph import (
     Node,
     class_rows,
     every_logits,
+    find_embedding,
     find_layers,
     find_scores,
     in_training,
@@ -41,6 +42,7 @@ from onnxunlearn.probes import Labels
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
 from onnxunlearn.reverse.settle import settle
+from onnxunlearn.tasks import AUTO, EMBEDDING
 
 #: why no rules are shown where it is not said which output is meant
 SEVERAL = "several outputs could hold class scores; choose one with --output-name"
@@ -153,22 +155,29 @@ def inspect(
     head: str | os.PathLike[str] | None = None,
     composite: str = "epsilon_plus",
     engine: str = "onnxruntime",
+    task: str = AUTO,
 ) -> Inspection:
-    """Describe a model. output_name: whose scores are meant, where several outputs could hold some. Raises
-    InputError if it cannot be loaded or has no usable logits."""
+    """Describe a model. output_name: whose scores are meant, where several outputs could hold some. task:
+    "embedding" where the output is one, whatever it looks like, else "auto". Raises InputError if it cannot
+    be loaded or has no usable logits."""
     rules_for = parse_composite(composite)
     model = load(model)
     obstacle = hindrance(model)
     seen = lower(model) if obstacle else _seen(model, engine)
-    detection = None if head is not None else detection_of(model, output_name=output_name)
-    placed = places_of(seen, output_name, head) if detection is None else detection[1].places
-    heads = every_logits(seen) if placed is None else []
+    if task not in (AUTO, EMBEDDING):
+        raise InputError(f"task={task!r}: inspect takes {AUTO} or {EMBEDDING}; all others it tells by itself")
+    given = find_embedding(seen, output_name) if task == EMBEDDING else None
+    detection = None if head is not None or given else detection_of(model, output_name=output_name)
+    placed = None if detection is None else detection[1].places
+    if detection is None and given is None:
+        placed = places_of(seen, output_name, head)
+    heads = every_logits(seen) if placed is None and given is None else []
     several = output_name is None and len(heads) > 1
     found: Logits | EmbeddingOutput
     if placed is not None:
         found, obstacle = _at_places(placed), obstacle or AT_PLACES
     else:
-        found = heads[0] if several else find_scores(seen, output_name)
+        found = given or (heads[0] if several else find_scores(seen, output_name))
     embedding = None if isinstance(found, Logits) else found
     logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
     meant = not (embedding or several)  # whether it is known which scores are

@@ -36,3 +36,9 @@ def folded_rows(values: np.ndarray, most: int, seed: int) -> np.ndarray:
     signs = np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), rows.shape[1])
     padded = np.pad(rows * signs, ((0, 0), (0, folds * most - rows.shape[1])))
     return np.asarray(padded.reshape(len(rows), folds, most).sum(axis=1))
+
+
+def unit_rows(values: np.ndarray) -> np.ndarray:
+    """Each of [N, d] divided by its length, float64; what is all zeros stays."""
+    rows = values.astype(np.float64)
+    return np.asarray(rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12))

@@ -10,7 +10,9 @@ from onnxunlearn import judge
 from onnxunlearn.detecting import unlearn_detector
 from onnxunlearn.detector import loaded_detector
 from onnxunlearn.edits.plan import Plan
+from onnxunlearn.embedder import Embedder
 from onnxunlearn.fitting import Clock, Fit
+from onnxunlearn.forget_identity import unlearn_identity
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
 from onnxunlearn.judge.report import about_run
@@ -111,6 +113,13 @@ def unlearn(
         made = unlearn_detector(detector, data, method, parameters or {}, composite)
         read = files_read(data, chosen.preprocess_path, composite)
         return Result(*made, detector.labels, {**read, **model_files(detector.model)})
+    embedder = Embedder.of(model, forget, chosen)
+    if embedder is not None:
+        assert isinstance(forget, SharedBy)
+        made = unlearn_identity(embedder, forget, data, method, parameters or {}, composite)
+        read = files_read(data, chosen.preprocess_path, composite)
+        read = {**_files_of(forget), **read, **model_files(embedder.model)}
+        return Result(*made, Labels(embedder.logits.classes), read)
     fit = Fit.of(model, forget, data, composite, chosen, clock, hold_back=True)
     inquiry, choosing, judging = fit.inquiry, fit.choosing, fit.judging
     with clock("search"):
@@ -162,5 +171,9 @@ def unlearn(
     inputs = {**files_read(data, chosen.preprocess_path, composite), **model_files(inquiry.model)}
     inputs = {**files_read(chosen.retain, None, None), **inputs}
     if isinstance(forget, SharedBy):
-        inputs = {**files_read(forget.samples, None, None), **files_read(forget.like, None, None), **inputs}
+        inputs = {**_files_of(forget), **inputs}
     return Result(edited, replace(findings, about=about), decision.plan, inquiry.labels, inputs)
+
+
+def _files_of(shared: SharedBy) -> dict[Path, str]:
+    return {**files_read(shared.samples, None, None), **files_read(shared.like, None, None)}

@@ -25,8 +25,14 @@ OPSETS: dict[Style, int] = {"folded": 17, "unfused": 17, "dynamo": 18}
 logging.getLogger("torch.onnx").setLevel(logging.ERROR)
 
 
-def export(model: nn.Module, path: Path, style: Style, shape: tuple[int, ...] = (1, 28, 28)) -> None:
-    """Write `model` as one ONNX file with input `x` [N, *shape], output `logits` and a dynamic batch axis.
+def export(
+    model: nn.Module,
+    path: Path,
+    style: Style,
+    shape: tuple[int, ...] = (1, 28, 28),
+    output: str = "logits",
+) -> None:
+    """Write `model` as one ONNX file with input `x` [N, *shape], one output and a dynamic batch axis.
 
     `folded` is the TorchScript exporter, which merges batch normalisations into convolutions; `unfused`
     is the same exporter told to keep them; `dynamo` is the newer exporter.
@@ -40,7 +46,7 @@ def export(model: nn.Module, path: Path, style: Style, shape: tuple[int, ...] = 
             "dynamic_shapes": ({0: torch.export.Dim("batch")},),
         }
     else:
-        options = {"dynamo": False, "dynamic_axes": {"x": {0: "batch"}, "logits": {0: "batch"}}}
+        options = {"dynamo": False, "dynamic_axes": {"x": {0: "batch"}, output: {0: "batch"}}}
     if style == "unfused":
         # PRESERVE leaves the module in eval mode but switches the fusion passes off.
         options |= {"training": torch.onnx.TrainingMode.PRESERVE, "do_constant_folding": False}
@@ -51,7 +57,7 @@ def export(model: nn.Module, path: Path, style: Style, shape: tuple[int, ...] = 
             (torch.zeros(2, *shape),),
             path,
             input_names=["x"],
-            output_names=["logits"],
+            output_names=[output],
             opset_version=OPSETS[style],
             verbose=False,
             **options,

@@ -162,7 +162,7 @@ def test_a_task_of_another_package_is_one_of_the_command_line(
     assert any("figure 'late' of the package theirs does not work" in note for note in report["notes"])
     unknown = ran(*RUN, 1, "--task", "last-two")
     assert unknown.returncode == 2
-    assert "unknown task 'last-two'; known: concept, detection, first-two, multi-label" in unknown.stderr
+    assert "unknown task 'last-two'; known: concept, detection, embedding, first-two, " in unknown.stderr
     none = ran(*RUN, 1, "--task", "no-task")
     assert none.returncode == 2
     assert "task 'no-task' of the package theirs does not work" in none.stderr

@@ -21,6 +21,7 @@ from onnxunlearn.graph.logits import (
     Logits,
     are_probabilities,
     every_logits,
+    find_embedding,
     find_logits,
     find_scores,
 )
@@ -63,6 +64,7 @@ __all__ = [
     "counts_bytes",
     "every_logits",
     "expose",
+    "find_embedding",
     "find_head",
     "find_heads",
     "find_layers",

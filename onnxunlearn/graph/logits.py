@@ -131,13 +131,14 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
         return found
     raise InputError(
         f"output {found.output!r} is an embedding, not class scores: its {found.size} numbers a sample are "
-        f"scaled to length 1 by {found.by}; give a classifier"
+        f"scaled to length 1 by {found.by}; an identity is forgotten by --forget-samples"
     )
 
 
 @dataclass(frozen=True)
 class EmbeddingOutput:
-    """An output that is no classifier's. size: numbers a sample. by: the node that scales to length 1."""
+    """An output that is no classifier's. size: numbers a sample. by: the node that scales to length 1; empty
+    where none does."""
 
     output: str
     size: int
@@ -172,6 +173,29 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
         names = ", ".join(each.output for each in candidates)
         raise InputError(f"several outputs could hold class scores: {names}; choose one with --output-name")
     return candidates[0]
+
+
+def find_embedding(model: Model, output_name: str | None = None) -> EmbeddingOutput:
+    """The output of a model that the user calls an embedding: the one of that name, that which is scaled to
+    length 1, or the only one that is float [N, numbers]. Raises InputError if there is none, or several."""
+    outputs = {o.name: o for o in model.graph.output}
+    if output_name is not None and output_name not in outputs:
+        raise InputError(f"no output {output_name!r}; the model has: {', '.join(outputs)}")
+    reader, found = Reader(model), list[EmbeddingOutput]()
+    for output in [outputs[output_name]] if output_name is not None else outputs.values():
+        kind = model.element_types.get(output.name, onnx.TensorProto.UNDEFINED)
+        size = count_classes(model, output.name)
+        if size is not None and kind in FLOATS | {onnx.TensorProto.UNDEFINED}:
+            reading = reader.read(output.name)
+            scaled = reading.by if isinstance(reading, Embedding) else ""
+            found.append(EmbeddingOutput(output.name, size, scaled))
+    found = [each for each in found if each.by] or found
+    if not found:
+        raise InputError(f"no embedding: none of the outputs {', '.join(outputs)} is float [N, numbers]")
+    if len(found) > 1:
+        names = ", ".join(each.output for each in found)
+        raise InputError(f"several outputs could be an embedding: {names}; choose one with --output-name")
+    return found[0]
 
 
 def every_logits(model: Model) -> list[Logits]:

@@ -17,6 +17,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
+from onnxunlearn.judge.identities import Identified
 from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.placed import Placed, Whole, decided_maps
 from onnxunlearn.judge.precision import Truth, require_pycocotools
@@ -37,6 +38,7 @@ __all__ = [
     "Diff",
     "Evidence",
     "Findings",
+    "Identified",
     "Measured",
     "Placed",
     "Relearned",

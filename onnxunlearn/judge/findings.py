@@ -21,7 +21,7 @@ from onnxunlearn.judge.target import Status, Target, met, summary
 from onnxunlearn.judge.targets import verdict
 from onnxunlearn.probes import Labels
 from onnxunlearn.registry import PluginError, Registry
-from onnxunlearn.tasks import Figures, worst_class
+from onnxunlearn.tasks import EMBEDDING, Figures, worst_class
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +57,11 @@ class Findings:
     def at_places(self) -> bool:
         """Whether classes are said at places, of which the samples are some."""
         return "places" in self.about
+
+    @property
+    def of_identity(self) -> bool:
+        """Whether an embedding was to forget an identity: there are no classes."""
+        return self.task == EMBEDDING
 
     @property
     def met(self) -> bool:

@@ -20,6 +20,8 @@ BELOW = "-below"
 BROUGHT_BACK = "brought back by "
 #: how names of rows begin that are about what samples share
 CONCEPT = "concept "
+#: how names of rows begin that are about an identity in an embedding
+IDENTITY = "identity "
 #: the name of the row on inputs of no known class
 UNNAMED = "unnamed"
 #: how names of rows begin that are about what is said at places

@@ -14,6 +14,7 @@ from onnxunlearn.judge.features import activations, features, head_of
 from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_together, run_with_features
 from onnxunlearn.lowering import lower
+from onnxunlearn.numerics import unit_rows
 from onnxunlearn.probes import Probes, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
@@ -75,6 +76,10 @@ class Subject:
     def probabilities(self, probes: Probes) -> np.ndarray:
         """[N, classes], with a sum of 1."""
         return each(lambda scores: probabilities(scores, self.logits.normaliser), self.scores(probes))
+
+    def embedded(self, probes: Probes) -> np.ndarray:
+        """The output as an embedding of length 1, float64 [N, d]."""
+        return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
         """In front of the head, float32 [N, d]; None where there is no head to find."""

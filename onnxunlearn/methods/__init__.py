@@ -26,12 +26,14 @@ from onnxunlearn.methods import (
     pour,
     project,
     pxp,
+    scatter,
     ssd,
     svd,
 )
 from onnxunlearn.methods.erase.erase import DEPTHS
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.tasks import EMBEDDING
 
 __all__ = [
     "DEPTHS",
@@ -52,6 +54,7 @@ __all__ = [
     "project",
     "pxp",
     "run_method",
+    "scatter",
     "ssd",
     "svd",
 ]
@@ -59,13 +62,19 @@ __all__ = [
 
 #: methods that need no class to forget, but samples that show what is to be forgotten
 OF_SAMPLES = ("auto", "erase", "leace", "project")
+#: methods that take an identity out of an embedding
+OF_IDENTITIES = ("auto", "leace", "project", "scatter")
 
 
 def run_method(name: str, bench: Workbench, parameters: dict[str, Any]) -> Outcome:
     """Run the method called `name`. Raises InputError for an unknown method or parameter, and PluginError for
     one of another package that does not work."""
     check_parameters(name, parameters)
-    if not bench.forget and name not in OF_SAMPLES:
+    embedding = bench.posed == EMBEDDING
+    if embedding != (name in OF_IDENTITIES) and (embedding or name == "scatter"):
+        why = f"knows no embeddings; an identity is forgotten by {', '.join(OF_IDENTITIES)}"
+        raise InputError(f"method {name!r} {'is for embeddings' if name == 'scatter' else why}")
+    if not (embedding or bench.forget or name in OF_SAMPLES):
         raise InputError(
             f"method {name!r} is about classes; what samples share is forgotten by {', '.join(OF_SAMPLES)}"
         )

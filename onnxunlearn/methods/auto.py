@@ -11,6 +11,7 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
 from onnxunlearn.methods.cost import Cost, Estimate, cost
 from onnxunlearn.methods.erase.erase import LAST_BLOCK, Erasure, check_depth
@@ -22,7 +23,7 @@ from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import MANY_ALONE
-from onnxunlearn.tasks import independent
+from onnxunlearn.tasks import EMBEDDING, independent
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 #: shares of the way from the original's weights to those of `erase`, tried where more costs too much
@@ -58,6 +59,8 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     depth: of erase, last-block or deep; where half of deep is not affordable, the last block is tried.
     """
     check_depth("auto", depth)
+    if bench.posed == EMBEDDING:
+        return of_identity(bench)
     if not bench.forget:
         return of_samples(bench, depth)
     reasons: list[str] = []

@@ -30,7 +30,7 @@ def _lines(findings: Findings) -> Iterator[str]:
     yield f"## Unlearning: {name}\n"
     yield f"**{_text(headline(findings))}**\n"
     yield "### What was asked\n"
-    kind = findings.task if findings.at_places else f"{findings.task} classification"
+    kind = findings.task if findings.at_places or findings.of_identity else f"{findings.task} classification"
     yield f"That {_text(before.name)} forgets {name} ({_text(kind)}).\n"
     yield "### What was done\n"
     yield f"{_text(notes(findings))}\n"

@@ -56,12 +56,17 @@ def limits(findings: Findings) -> list[str]:
 
 
 def _parameters(findings: Findings) -> dict[str, Any]:
-    found: dict[str, Any] = {"task": f"{findings.task} classification"}
+    found: dict[str, Any] = {
+        "task": findings.task if findings.of_identity else f"{findings.task} classification"
+    }
     held = section(findings, "model") or section(findings, "files").get("edited", {})
     inputs = held.get("inputs")
     if isinstance(inputs, Mapping):
         found["inputs"] = [{"format": f"{name}: {_shape(shape)}"} for name, shape in inputs.items()]
-    found["outputs"] = [{"format": f"scores of {len(findings.accuracies['original'].per_class)} classes"}]
+    columns = len(findings.accuracies["original"].per_class)
+    of_identity = f"an embedding of {columns} numbers"
+    says = of_identity if findings.of_identity else f"scores of {columns} classes"
+    found["outputs"] = [{"format": says}]
     if (data := _dataset(findings)) is not None:
         found["datasets"] = [data]
     return found

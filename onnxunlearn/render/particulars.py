@@ -53,13 +53,15 @@ def particulars(findings: Findings) -> list[Part]:
 def _request(findings: Findings) -> Iterator[tuple[str, str]]:
     names = findings.names
     shown = [names.shown(c) if names else f"class {c}" for c in findings.forget]
-    yield "to forget", _some(shown) if findings.shared is None else "what samples share; the classes stay"
+    what = "an identity" if findings.of_identity else "what samples share; the classes stay"
+    yield "to forget", _some(shown) if findings.shared is None else what
     yield "task", findings.task
     yield "samples that judge", count(findings.samples)
     yield "copies left out", count(findings.copies)
     yield "labels", findings.labels
     for forget, retain in dict.fromkeys(found.samples for found in findings.accuracies.values()):
         kinds = ("of classes to forget", "others") if findings.shared is None else ("with it", "without it")
+        kinds = ("of the identity", "of others") if findings.of_identity else kinds
         yield "of these", f"{count(forget)} {kinds[0]}, {count(retain)} {kinds[1]}"
     if findings.shared is not None:
         yield from _lines("samples", dict(findings.shared), _DEPTH)

@@ -8,6 +8,11 @@ from markupsafe import Markup
 from onnxunlearn.judge import Findings, Measured, Row, Target
 from onnxunlearn.judge.target import Status
 from onnxunlearn.render.concept_sentences import concept_dangers, concept_sentences, concept_tradeoffs
+from onnxunlearn.render.identity_sentences import (
+    identity_dangers,
+    identity_sentences,
+    identity_tradeoffs,
+)
 from onnxunlearn.render.place_sentences import place_dangers, place_sentences, place_tradeoffs
 from onnxunlearn.render.words import about, bounds, count, forgotten, isolated, many, shortened
 
@@ -23,6 +28,13 @@ _HEADINGS: dict[Status, str] = {
 }
 #: how a target's name begins -> what it asks for; the longer ones first
 _PLAINLY = {
+    "verification rate of the identity": "that two images of the identity are not told to be of one",
+    "pairs of the identity nearer": "that its images are no nearer to each other than to anybody's",
+    "the identity taken for others": "that it is not taken for somebody else instead",
+    "the identity accepted by templates": "that it is not accepted by what the original made of it, either",
+    "verification rate of others lost": "that others are still verified",
+    "worst of the others": "that nobody else suffers",
+    "enrolled again": "that it can be enrolled again no better than in a model that never saw it",
     "attack success": "that the trigger no longer works",
     "the class it points to": "that the class it points to is still recognised",
     "told by a linear probe": "that the last features no longer tell who has it",
@@ -91,6 +103,8 @@ def plainly(target: Target) -> str:
 
 def sentences(findings: Findings) -> list[Markup]:
     """What was found, a sentence or two on each matter."""
+    if findings.of_identity:
+        return identity_sentences(findings)
     if findings.shared is not None:
         return concept_sentences(findings)
     if findings.at_places:
@@ -101,6 +115,8 @@ def sentences(findings: Findings) -> list[Markup]:
 
 def tradeoffs(findings: Findings) -> list[Markup]:
     """What forgetting cost."""
+    if findings.of_identity:
+        return identity_tradeoffs(findings)
     if findings.at_places:
         return place_tradeoffs(findings)
     return list(_others(findings)) if findings.shared is None else concept_tradeoffs(findings)
@@ -108,6 +124,8 @@ def tradeoffs(findings: Findings) -> list[Markup]:
 
 def dangers(findings: Findings) -> list[Markup]:
     """What someone could bring back, or tell of the training data."""
+    if findings.of_identity:
+        return identity_dangers(findings)
     if findings.shared is not None:
         return concept_dangers(findings)
     if findings.at_places:

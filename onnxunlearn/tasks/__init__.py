@@ -11,6 +11,7 @@ from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
 from onnxunlearn.tasks.believed import beliefs
 from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
+from onnxunlearn.tasks.embedding import EMBEDDING, Embedding
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
 from onnxunlearn.tasks.places import AtPlaces
@@ -19,9 +20,11 @@ from onnxunlearn.tasks.single_label import SingleLabel, measure
 
 __all__ = [
     "AUTO",
+    "EMBEDDING",
     "Answers",
     "AtPlaces",
     "Concept",
+    "Embedding",
     "Figures",
     "MultiLabel",
     "SingleLabel",

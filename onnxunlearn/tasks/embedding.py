@@ -1,0 +1,20 @@
+"""An embedding no longer holds the samples of one identity together; there are no classes.
+
+The samples to forget are marked as what they share (`Probes.shared`); y of the others is who they are of, and
+numbers identities, not columns. How well identities are told is scored by `judge.verification`, by pairs.
+"""
+
+from typing import ClassVar
+
+from onnxunlearn.tasks.concept import Concept
+from onnxunlearn.tasks.kind import task
+
+#: the name of the task
+EMBEDDING = "embedding"
+
+
+@task(EMBEDDING)
+class Embedding(Concept):
+    """Columns are no classes: nothing is decided by the largest."""
+
+    name: ClassVar[str] = EMBEDDING
