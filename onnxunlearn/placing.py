@@ -64,9 +64,7 @@ class Placing:
         whole = given is not None and len(given) == found.classes
         if found.ground is None or isinstance(given, Labels) or whole:
             return Labels.of(model, logits, given)
-        labels = Labels.of(model, replace(logits, classes=found.classes - 1), given)
-        names = (*labels.names, _GROUND) if labels.names else ()
-        return replace(labels, classes=found.classes, names=names, numbers=())
+        return with_nothing(Labels.of(model, replace(logits, classes=found.classes - 1), given))
 
     def like(self, other: "Placing | None", where: str) -> "Placing":
         """The other one. Raises InputError unless it says as many classes at places."""
@@ -215,6 +213,12 @@ class Placing:
         first = (scenes.truth == 0).reshape(len(scenes), -1).any(axis=1).mean()
         counts = scenes.counts(self.found.classes)
         return 0 if not labels and counts.argmax() == 0 and first > 0.9 else None
+
+
+def with_nothing(labels: Labels) -> Labels:
+    """The same with one class more, the last: what a place is that no class says."""
+    names = (*labels.names, _GROUND) if labels.names else ()
+    return replace(labels, classes=labels.classes + 1, names=names, numbers=())
 
 
 def places_of(

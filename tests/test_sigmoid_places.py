@@ -6,7 +6,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxunlearn import Result, examine, unlearn
+from onnxunlearn import Result, examine, explain, unlearn
 from onnxunlearn.errors import InputError
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import schema
@@ -86,6 +86,12 @@ def test_without_masks_the_model_says_what_is_where() -> None:
 def test_nothing_is_no_thing_to_forget() -> None:
     with pytest.raises(InputError, match="is the background here"):
         unlearn(segmenter(), len(THINGS), data(20, 1))
+
+
+def test_what_speaks_for_a_class_is_explained() -> None:
+    found = explain(segmenter(), data(4, 5), "board", labels=THINGS)
+    assert found["x"].shape == (4, 1, 16, 16)
+    assert np.abs(found["x"]).sum() > 0
 
 
 def test_inspect_says_that_each_decides_for_itself() -> None:
