@@ -11,7 +11,7 @@ from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, check_inference, find_logits
 from onnxunlearn.graph.places import PlaceScores, summed_over_places
 from onnxunlearn.lowering import lower
-from onnxunlearn.placing import places_of
+from onnxunlearn.placing import places_of, with_nothing
 from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
 from onnxunlearn.probes.places import read_scenes
 
@@ -70,7 +70,10 @@ class Explained:
         if self.places is None:
             return load_probes(source, self.file, self.logits.classes, preprocess=preprocess, labels=labels)
         names = labels if isinstance(labels, Labels) else Labels.of(self.file, self.logits, labels or None)
-        return read_scenes(source, self.file, names, preprocess).probes
+        several = self.places.independent
+        if several and names.classes == self.logits.classes:
+            names = with_nothing(names)
+        return read_scenes(source, self.file, names, preprocess, several=several).probes
 
     def check_target(self, target: int | str | np.ndarray) -> None:
         """Raises InputError for classes of whole inputs that are none."""

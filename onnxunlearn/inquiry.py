@@ -79,7 +79,10 @@ class Inquiry:
         else:
             seen, logits = placing.view.model, placing.view.logits
         check_inference(seen, logits)
-        labels = Labels.of(loaded, logits, options.labels).warned()
+        if placing is None:
+            labels = Labels.of(loaded, logits, options.labels).warned()
+        else:
+            labels = placing.labels(loaded, options.labels).warned()
         classes = chosen_classes(forget, labels)
         engine = create_engine(options.engine, options.providers)
         original = Subject(loaded, logits, engine, options.batch_size)

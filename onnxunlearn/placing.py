@@ -1,8 +1,8 @@
 """Where a request begins that is about classes at places: which tensor says them, and places drawn."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,6 +30,7 @@ _EACH = {True: 12, False: 4}
 #: inputs that show a class, of which half can be spared
 _FEWEST = 8
 #: what a class is called that is none of a thing; of tags "O", too
+_GROUND = "background"
 _NOTHING = frozenset({"background", "_background_", "__background__", "ground", "none", "void"})
 
 
@@ -44,8 +45,8 @@ class Placing:
     def of(
         cls, seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
     ) -> "Placing | None":
-        """As `places_of`. Raises InputError where each class decides for itself, and for a head file that
-        speaks of a detector; UnsupportedError where no view can be made."""
+        """As `places_of`; where each class decides for itself, with nothing as one class more. Raises
+        InputError for a head file that speaks of a detector; UnsupportedError where no view can be made."""
         found = places_of(seen, output_name, head)
         if found is None:
             return None
@@ -53,12 +54,17 @@ class Placing:
             raise InputError(
                 f"{head}: task detection is not covered there; a detector's heads are told by its graph alone"
             )
-        if found.independent:
-            raise InputError(
-                f"output {found.outputs[0]!r}: {found.task} in which each class decides for itself (Sigmoid) "
-                "is not covered yet; the largest score has to win"
-            )
+        found = found.with_ground()
         return cls(found, at_places(seen, found))
+
+    def labels(self, model: Model, given: Sequence[str] | None) -> Labels:
+        """What the classes are called, nothing among them. given: names, which win over the model's. Raises
+        InputError as `Labels.of`."""
+        found, logits = self.found, self.view.logits
+        whole = given is not None and len(given) == found.classes
+        if found.ground is None or isinstance(given, Labels) or whole:
+            return Labels.of(model, logits, given)
+        return with_nothing(Labels.of(model, replace(logits, classes=found.classes - 1), given))
 
     def like(self, other: "Placing | None", where: str) -> "Placing":
         """The other one. Raises InputError unless it says as many classes at places."""
@@ -102,7 +108,8 @@ class Placing:
                 f"{self.found.task}: needs inputs; give some with --data (images or arrays, masks too if "
                 "there are)"
             )
-        scenes = read_scenes(source, model, labels, preprocess)
+        several = self.found.ground is not None
+        scenes = read_scenes(source, model, labels, preprocess, several=several)
         return scenes.said(maps_of(subject, scenes))
 
     def parts(
@@ -187,6 +194,11 @@ class Placing:
         c = self.background(labels, scenes)
         if c is None:
             return "no class is taken for background: what is not found is given another class"
+        if self.found.ground is not None:
+            return (
+                "each class decides for itself: a place is taken for that of the largest score, and for "
+                f"{labels.shown(c)} where none is above one half"
+            )
         return f"{labels.shown(c)} is taken for background"
 
     def background(self, labels: Labels, scenes: Scenes) -> int | None:
@@ -201,6 +213,12 @@ class Placing:
         first = (scenes.truth == 0).reshape(len(scenes), -1).any(axis=1).mean()
         counts = scenes.counts(self.found.classes)
         return 0 if not labels and counts.argmax() == 0 and first > 0.9 else None
+
+
+def with_nothing(labels: Labels) -> Labels:
+    """The same with one class more, the last: what a place is that no class says."""
+    names = (*labels.names, _GROUND) if labels.names else ()
+    return replace(labels, classes=labels.classes + 1, names=names, numbers=())
 
 
 def places_of(

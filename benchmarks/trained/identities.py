@@ -101,7 +101,8 @@ def train(x: np.ndarray, y: np.ndarray, seed: int = 0) -> nn.Module:
     names, numbers = np.unique(y, return_inverse=True)
     inputs, labels = torch.from_numpy(x), torch.from_numpy(numbers)
     model = Embedder()
-    centres = model.centres = nn.Parameter(torch.randn(len(names), WIDTH))  # one an identity; thrown away
+    centres = nn.Parameter(torch.randn(len(names), WIDTH))  # one an identity; not exported
+    model.register_parameter("centres", centres)
 
     def loss(chosen: Tensor) -> Tensor:
         who, moved = labels[chosen], shifted(inputs[chosen])
@@ -126,7 +127,7 @@ def main() -> None:
         left_out = [int(name.partition(".without")[2])] if ".without" in name else []
         kept = ~np.isin(y, [*UNSEEN, *left_out])
         model = train(x[kept], y[kept])
-        export(model.cpu(), output / f"{name}.onnx", "folded", output="embedding")
+        export(model, output / f"{name}.onnx", "folded", output="embedding")
         print(f"{name}: {len(np.unique(y[kept]))} identities", flush=True)
 
 

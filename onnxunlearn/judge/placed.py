@@ -1,5 +1,6 @@
 """What models say at every place of the inputs that judge, held against what is there."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -44,6 +45,11 @@ def _decided(said: np.ndarray, found: PlaceScores, hide: Sequence[int]) -> np.nd
         return np.asarray(said if found.output_axis is None else said.squeeze(found.output_axis), np.int16)
     assert found.output_axis is not None
     scores = np.moveaxis(said, found.output_axis, 1)
+    if found.ground is not None:
+        limit = found.ground
+        if "Sigmoid" in found.behind:
+            limit = 1 / (1 + math.exp(-limit))
+        scores = np.concatenate([scores, np.full_like(scores[:, :1], limit)], axis=1)
     if hide:
         scores = scores.astype(np.float32)
         scores[:, list(hide)] = -np.inf

@@ -78,7 +78,6 @@ def test_a_head_file_says_what_is_where(folder: Path) -> None:
         ("m.onnx", ("--data", "classes.npz"), "y has shape 6; expected a class number for each place"),
         ("m.onnx", ("--data", "few.npz", "--task", "multi-label"), "task multi-label"),
         ("m.onnx", ("--data", "few.npz", "--head", "names.txt"), "names.txt"),
-        ("sigmoid.onnx", ("--data", "few.npz"), "each class decides for itself (Sigmoid) is not covered yet"),
         ("untold.onnx", ("--data", "few.npz"), "say what it says where with --head FILE"),
     ],
 )

@@ -24,7 +24,7 @@ def find_places(model: Model, output_name: str | None = None) -> PlaceScores | N
     """The class scores at places of a segmenter or a tagger; None where no output holds any.
 
     model: in plain float ops. output_name: the output that is meant. Raises InputError if more than one could
-    be meant and none was named, or if what is named is none of the model's.
+    be meant and none was named, if what is named is none of the model's, or a single class is said.
     """
     outputs = [output.name for output in model.graph.output]
     if output_name is not None and output_name not in outputs:
@@ -34,7 +34,13 @@ def find_places(model: Model, output_name: str | None = None) -> PlaceScores | N
     found = [each for name in asked if (each := _traced(model, layers, name)) is not None]
     if not found:
         return None
+    found = [each for each in found if each.classes > 1] or found
     first, *others = found
+    if first.classes < 2:
+        raise InputError(
+            f"output {first.outputs[0]!r}: says one number at each place; if that is a binary mask's, "
+            "nothing but background would be left without its class, and there is nothing to retain"
+        )
     if any(other.scores != first.scores for other in others):
         names = ", ".join(name for each in found for name in each.outputs)
         raise InputError(
@@ -106,7 +112,7 @@ def _described(
     model: Model, scores: str, head: Layer, output: str, way: _Way, *, decided: bool
 ) -> PlaceScores | None:
     rank = _rank(model, scores, head)
-    if rank is None or rank < 3 or head.neurons < 2:
+    if rank is None or rank < 3:
         return None
     axis = head.axis % rank
     axes = tuple(a for a in range(1, rank) if a != axis)

@@ -1,6 +1,6 @@
 """Where a model says classes at places: pixels, tokens, anchors, queries."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 Kind = Literal["segmentation", "tagging", "detection"]
@@ -28,9 +28,10 @@ class PlaceScores:
     more for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class
     axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness,
     boxes: what else is said at the same places. output_axis: that of the classes in the output; None where it
-    has none. ground: where a detector's classes decide for themselves, the score that one must have to be
-    said; the last class, the background, is one more column of the view that holds it. decided: whether the
-    output names the class alone (ArgMax). behind: what stands between the scores and the output, in words.
+    has none. ground: where classes decide for themselves, the score (before the normaliser) that one must
+    have to be said; the last class, the background, is one more column of the view that holds it. decided:
+    whether the output names the class alone (ArgMax). behind: what stands between the scores and the output,
+    in words.
     """
 
     task: Kind
@@ -54,6 +55,14 @@ class PlaceScores:
     def independent(self) -> bool:
         """Whether each class decides for itself."""
         return self.normaliser == "Sigmoid"
+
+    def with_ground(self) -> "PlaceScores":
+        """Where each class decides for itself, the same with one class more, the last: what a place is where
+        no score is above one half. Of several that are, the largest says what it is."""
+        if not self.independent:
+            return self
+        own = self.classes
+        return replace(self, classes=own + 1, background=own, normaliser="Softmax", ground=0.0)
 
     def to_json(self, background: int | None) -> dict[str, Any]:
         """For reports. background: the column that says so, which data may tell where the graph does not."""

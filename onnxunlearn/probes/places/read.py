@@ -18,7 +18,7 @@ from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.load import Source, load_probes
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.places.masks import image_files, read_mask
-from onnxunlearn.probes.places.scenes import Scenes, as_truth
+from onnxunlearn.probes.places.scenes import Scenes, as_truth, one_of_several
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
@@ -29,14 +29,21 @@ _MAPS = ("y", "masks", "labels")
 
 
 def read_scenes(
-    source: Source, model: Model, labels: Labels, preprocess: Preprocessing | None = None
+    source: Source,
+    model: Model,
+    labels: Labels,
+    preprocess: Preprocessing | None = None,
+    *,
+    several: bool = False,
 ) -> Scenes:
     """The inputs in `source`, and what is where in them if it says so.
 
     source: arrays as `load_probes` takes them, in files, scripts or memory, with `y` (or `masks`, `labels`)
     of class numbers, int [N, *places], 255 or -100 where nothing is said; or a folder of images, perhaps with
     PNG masks of the same names in its folder `masks` (the images beside that, or in `images`), or beside
-    them. labels: what classes are called. preprocess: of images, see `load_probes`.
+    them. labels: what classes are called. preprocess: of images, see `load_probes`. several: whether arrays
+    may say several classes at a place, 0 or 1 for each but the last, which is none of them: [N, classes − 1,
+    *places].
 
     Raises InputError in one line for whatever does not fit.
     """
@@ -47,26 +54,31 @@ def read_scenes(
     if isinstance(source, str | os.PathLike) and os.path.isdir(source):
         return _from_folder(Path(source), model, labels, preprocess)
     if isinstance(source, str | os.PathLike):
-        return _from_file(os.fspath(source), model, labels, preprocess)
+        return _from_file(os.fspath(source), model, labels, preprocess, several=several)
     if isinstance(source, Mapping):
-        return _from_arrays(source, model, labels, "arrays in memory")
+        return _from_arrays(source, model, labels, "arrays in memory", several=several)
     return Scenes(load_probes(source, model, labels.classes, preprocess=preprocess), None, False)
 
 
-def _from_file(text: str, model: Model, labels: Labels, preprocess: Preprocessing | None) -> Scenes:
+def _from_file(
+    text: str, model: Model, labels: Labels, preprocess: Preprocessing | None, *, several: bool
+) -> Scenes:
     path = Path(text)
     if (script := script_parts(text)) is not None:
-        found = _from_arrays(_joined(list(run_script(*script)), text), model, labels, text)
+        arrays = _joined(list(run_script(*script)), text)
+        found = _from_arrays(arrays, model, labels, text, several=several)
         return replace(found, probes=from_script(found.probes, *script, found.truth))
     if path.suffix.lower() == ".npz" and path.is_file() and preprocess is None:
-        arrays = read_arrays(path)
-        if isinstance(arrays, dict):
-            found = _from_arrays(arrays, model, labels, text)
+        content = read_arrays(path)
+        if isinstance(content, dict):
+            found = _from_arrays(content, model, labels, text, several=several)
             return replace(found, probes=from_file(found.probes, path))
     return Scenes(load_probes(text, model, labels.classes, preprocess=preprocess), None, False)
 
 
-def _from_arrays(arrays: Mapping[str, Any], model: Model, labels: Labels, source: str) -> Scenes:
+def _from_arrays(
+    arrays: Mapping[str, Any], model: Model, labels: Labels, source: str, *, several: bool
+) -> Scenes:
     given, inputs = dict(arrays), {i.name for i in model.inputs}
     names = [name for name in _MAPS if name in given and name not in inputs]
     if len(names) > 1:
@@ -80,7 +92,10 @@ def _from_arrays(arrays: Mapping[str, Any], model: Model, labels: Labels, source
             f"{source}: {names[0]} has shape {' × '.join(map(str, maps.shape))}; expected a class number for "
             f"each place of {len(probes)} inputs"
         )
-    truth = as_truth(maps, labels, f"{source}: {names[0]}")
+    if several and maps.ndim > 2 and maps.shape[1] == labels.classes - 1 and np.isin(maps, (0, 1)).all():
+        truth = one_of_several(maps)
+    else:
+        truth = as_truth(maps, labels, f"{source}: {names[0]}")
     return Scenes(from_memory(probes, truth), truth, True)
 
 

@@ -86,6 +86,14 @@ def as_truth(values: np.ndarray, labels: Labels, source: str) -> np.ndarray:
     return np.asarray(table[np.searchsorted(numbers, values)])
 
 
+def one_of_several(values: np.ndarray) -> np.ndarray:
+    """Of maps that say of each class whether it is there, 0 or 1 [N, classes, *places]: the class, int32 [N,
+    *places]; one more than there are where none is, NOTHING_SAID where several are."""
+    count = values.sum(axis=1, dtype=int)
+    found = np.where(count == 1, values.argmax(axis=1), values.shape[1])
+    return np.where(count > 1, NOTHING_SAID, found).astype(np.int32)
+
+
 def _thinned(truth: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Every so manieth place of maps that are larger than `shape`; as they are where that does not fit."""
     if truth.ndim != len(shape) or any(own % wanted for own, wanted in zip(truth.shape, shape, strict=True)):
