@@ -85,7 +85,7 @@ def command_line() -> Ratio:
     def run(command: list[str]) -> Callable[[], object]:
         return lambda: subprocess.run(command, check=True, capture_output=True, env={**os.environ})
 
-    return Ratio("--help, in starts of Python with numpy", fastest(run(plain), run(ours), 3), 30)
+    return Ratio("--help, in starts of Python with numpy", fastest(run(plain), run(ours), 3), 3)
 
 
 def ratios() -> Iterator[Ratio]:

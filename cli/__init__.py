@@ -1,7 +1,9 @@
 """The command line: parse, call the API, print. Installed as `onnxunlearn.cli`.
 
-May import engines, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, options,
-patches, pictures, probes, relevance, render, replay, signing, sources, tasks, text, unlearn and verify.
+What a command needs of the package is imported where it runs, so that --help need not wait for it.
+
+May import choices, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, options,
+patches, pictures, probes, relevance, render, replay, signing, sources, text, unlearn and verify.
 """
 
 import logging
@@ -12,7 +14,6 @@ import traceback
 from typing import Any
 
 import click
-import numpy as np
 
 from onnxunlearn.errors import OnnxUnlearnError, one_line
 
@@ -49,7 +50,7 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> None:
         try:
-            with stoppable(), np.errstate(all="ignore"):  # damaged weights are reported, not warned of
+            with stoppable():
                 super().invoke(ctx)
             return
         except OnnxUnlearnError as error:

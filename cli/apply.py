@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.patches import apply_in_place, apply_patch, read_patch
 
 from . import console, options, reading
+from .command import command
 
 
-@click.command()
+@command()
 @click.argument("original", type=reading.FILE)
 @click.argument("patch", type=reading.FILE)
 @click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Where the edited model goes.")
@@ -35,6 +35,8 @@ def apply(
     """Make the edited model of ORIGINAL and a patch.
 
     Whole and exactly that one, or not at all."""
+    from onnxunlearn.patches import apply_in_place, apply_patch, read_patch
+
     if in_place == (output is not None):
         raise InputError("apply: expected either -o OUT or --in-place")
     made = read_patch(patch)

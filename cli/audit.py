@@ -1,24 +1,23 @@
 """`onnxunlearn audit`: what an edited model has forgotten, what it cost, what can be found again."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn.examine import examine
-from onnxunlearn.graph import check_output, permissions_of, replacing
-from onnxunlearn.options import Forget
-from onnxunlearn.pictures import heatmaps
-from onnxunlearn.probes import SharedBy
-from onnxunlearn.render import NOT_HELD, html
-
 from . import console, findings, options, reading
+from .command import command
 from .report import DRAWN_WITH, show
 
+if TYPE_CHECKING:
+    from onnxunlearn.options import Forget
 
-@click.command()
+
+@command()
 @options.model_argument("original")
 @options.model_argument("edited")
 @options.shapes_option
@@ -87,6 +86,12 @@ def audit(
 
     Use data that did not choose the edit. Exits with 1 if a figure is beyond its limit.
     """
+    from onnxunlearn.examine import examine
+    from onnxunlearn.graph import check_output, permissions_of, replacing
+    from onnxunlearn.pictures import heatmaps
+    from onnxunlearn.probes import SharedBy
+    from onnxunlearn.render import NOT_HELD, html
+
     before, after = (options.load_model(model, input_shapes) for model in (original, edited))
     page = (report or edited.parent) / f"{edited.stem}.audit.html"
     if as_page:

@@ -1,18 +1,22 @@
 """`onnxunlearn batch`: many models, or many classes, at once."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn import fleet
-
 from . import console, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn import fleet
 
 
-@click.command()
+@command()
 @click.argument("requests", type=reading.FILE, required=False)
 @click.option(
     "-o", "--output", type=options.FOLDER, required=True, metavar="DIR", help="Folder for all results."
@@ -60,6 +64,8 @@ def batch(
     Exit codes: 0 done, no figure beyond its limit; 1 done, but one is;
     2 a request failed, or nothing was begun (usage, bad input).
     """
+    from onnxunlearn import fleet
+
     try:
         asked = _asked(requests, output, same)
     except fleet.Mistakes as mistakes:
@@ -92,6 +98,8 @@ def batch(
 
 def _asked(requests: Path | None, output: Path, same: dict[str, Any]) -> list[fleet.Request]:
     """What the file asks for, or the options. Raises InputError, also as Mistakes."""
+    from onnxunlearn import fleet
+
     given = {name: str(value) for name, value in same.items() if value is not None}
     if (requests is None) == ("models" not in given):
         raise click.UsageError("give either the file REQUESTS or --models with --forget")
@@ -104,6 +112,8 @@ def _asked(requests: Path | None, output: Path, same: dict[str, Any]) -> list[fl
 
 def _show(found: dict[str, Any], folder: Path) -> None:
     """What did not go well, and how much went how."""
+    from onnxunlearn import fleet
+
     table = console.table("request", "outcome", "why")
     for row in found["requests"]:
         if row["outcome"] != fleet.MET:

@@ -1,19 +1,22 @@
 """`onnxunlearn diff`: what differs between two models."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from onnxunlearn.judge import Diff
-from onnxunlearn.judge import diff as compare
-from onnxunlearn.lowering import lower
-
 from . import console, options
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.judge import Diff
 
 
-@click.command()
+@command()
 @options.model_argument("original")
 @options.model_argument("edited")
 @options.json_option
@@ -23,6 +26,9 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
     Which tensors, rows and bytes, and whether anything else does. As diff and cmp do, it exits with 0 if the
     files are equal, and with 1 if anything differs.
     """
+    from onnxunlearn.judge import diff as compare
+    from onnxunlearn.lowering import lower
+
     before, after = (options.read_model(path, ()) for path in (original, edited))
     found = compare(before, after, lower(before))
     if as_json:

@@ -5,13 +5,11 @@ from typing import Any
 
 import click
 
-from onnxunlearn.pictures import draw
-from onnxunlearn.relevance.starts import start as starts
-
 from . import console, options, reading
+from .command import command
 
 
-@click.command()
+@command()
 @options.model_argument()
 @options.shapes_option
 @options.data_options(required=True)
@@ -24,10 +22,11 @@ from . import console, options, reading
 )
 @click.option(
     "--start",
-    type=click.Choice(list(starts)),
+    type=options.START,
     default="logit",
     show_default=True,
-    help="Explain the class's logit, or its lead over the strongest (or the mean) of the others.",
+    help="Explain the class's logit, or (contrast, contrast-mean) its lead over the strongest, or the mean, "
+    "of the others.",
 )
 @click.option(
     "--compare", type=reading.FILE, metavar="EDITED", help="An edited copy of MODEL: draw before and after."
@@ -64,6 +63,8 @@ def explain(
 
     DIR gets a sheet for each class (class_3.png), layers.png and index.html, which holds them all.
     """
+    from onnxunlearn.pictures import draw
+
     with console.progress(quiet) as progress:
         drawing = draw(
             options.load_model(model, input_shapes),

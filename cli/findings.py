@@ -1,10 +1,14 @@
 """What judging found, on the terminal: tables of whatever was measured, then each target. Knows no figure."""
 
-from collections.abc import Mapping, Sequence
+from __future__ import annotations
 
-from onnxunlearn.judge import Findings, Measured, Row, Target, written
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from . import console
+
+if TYPE_CHECKING:
+    from onnxunlearn.judge import Findings, Measured, Row, Target
 
 _TITLES = {"mask": "mask only", "cka": "alike (CKA)"}
 _COLOURS = {"passed": "green", "missed": "red", "undecided": "yellow", "unknown": "yellow"}
@@ -54,6 +58,8 @@ def show_targets(findings: Findings) -> None:
 
 def cell(measured: Measured, unit: str, bounds: bool) -> str:
     """A figure, and within which it lies."""
+    from onnxunlearn.judge import written
+
     if measured.value is None:
         return "not measured"
     unit = measured.unit or unit
@@ -65,11 +71,15 @@ def cell(measured: Measured, unit: str, bounds: bool) -> str:
 
 def between(measured: Measured, unit: str) -> str:
     """[low, high], without the unit."""
+    from onnxunlearn.judge import written
+
     low, high = (written(v or 0.0, unit).removesuffix(" %") for v in (measured.low, measured.high))
     return f"[{low}, {high}]"
 
 
 def _reached(target: Target) -> str:
+    from onnxunlearn.judge import written
+
     assert target.reached.value is not None
     points = " points" if target.unit == "points" else ""
     known = target.reached.low is not None
@@ -78,6 +88,8 @@ def _reached(target: Target) -> str:
 
 
 def _limit(target: Target) -> str:
+    from onnxunlearn.judge import written
+
     sense = "at least" if target.at_least else "at most"
     parts = [f"target: {sense} {written(target.limit, target.unit)}"]
     if target.status == "undecided" and target.beyond:

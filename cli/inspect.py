@@ -1,22 +1,26 @@
 """`onnxunlearn inspect`: what is in a model."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from onnxunlearn.engines import ENGINES
-from onnxunlearn.inspection import Inspection
-from onnxunlearn.inspection import inspect as inspect_model
-from onnxunlearn.tasks import AUTO, EMBEDDING
+from onnxunlearn.choices import AUTO, EMBEDDING, ENGINES
 
 from . import console, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.inspection import Inspection
 
 #: so many labels are shown
 _LABELS = 20
 
 
-@click.command()
+@command()
 @options.model_argument()
 @options.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
@@ -48,6 +52,8 @@ def inspect(
     as_json: bool,
 ) -> None:
     """Show inputs, logits, editable layers and covered ops."""
+    from onnxunlearn.inspection import inspect as inspect_model
+
     loaded = options.read_model(model, input_shapes)
     found = inspect_model(loaded, output_name, head=head, composite=composite, engine=engine, task=task)
     options.warn(model, found.warnings)

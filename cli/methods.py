@@ -1,18 +1,25 @@
 """`onnxunlearn methods`: what `run --method` can do."""
 
+from __future__ import annotations
+
 import json
+from typing import TYPE_CHECKING
 
 import click
 
-from onnxunlearn.methods.catalogue import Parameter, catalogue
-
 from . import console, options
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.methods.catalogue import Parameter
 
 
-@click.command()
+@command()
 @options.json_option
 def methods(as_json: bool) -> None:
     """List the methods of `run`, with their parameters and sources."""
+    from onnxunlearn.methods.catalogue import catalogue
+
     entries = catalogue()
     if as_json:
         click.echo(json.dumps([entry.to_json() for entry in entries], indent=2))

@@ -4,23 +4,23 @@ Those of `data_options`, `engine_options` and `task_option`, but for --data, are
 and hold what it takes: a command gets them as `**shared` and hands them on.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import click
 
-from onnxunlearn.engines import ENGINES
+from onnxunlearn.choices import AUTO, ENGINES
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load, named_file, not_finite, parse_shapes, with_input_shapes
-from onnxunlearn.judge import foreign_report
-from onnxunlearn.options import Forget
-from onnxunlearn.probes import SharedBy, read_labels
-from onnxunlearn.sources import model_files
-from onnxunlearn.tasks import AUTO
 
 from . import console, reading
+
+if TYPE_CHECKING:
+    from onnxunlearn.graph import Model
+    from onnxunlearn.options import Forget
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,6 +33,8 @@ class _File(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
         if value == "-":
             raise InputError("-: nothing but text goes to stdout; give a path (./- for a file of that name)")
+        from onnxunlearn.graph import named_file
+
         return named_file(value)
 
 
@@ -47,8 +49,20 @@ class _Folder(click.ParamType):  # type: ignore[type-arg]
         return Path(value)
 
 
+class _Start(click.ParamType):  # type: ignore[type-arg]
+    """What relevance starts from, of those that are registered."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        from onnxunlearn.relevance.starts import start as starts
+
+        return click.Choice(list(starts)).convert(value, param, ctx)
+
+
 #: what is written; checked further by the package. What is read has a type of `reading`
 FILE, FOLDER = _File(), _Folder()
+START = _Start()
 
 
 def model_argument(name: str = "model") -> Callable[[F], F]:
@@ -96,6 +110,8 @@ def forget_options(function: F) -> F:
 
 def asked(forget: str | None, samples: str | None, like: str | None, paired: bool) -> Forget:
     """What is to be forgotten. Raises InputError unless it is either classes or what samples share."""
+    from onnxunlearn.probes import SharedBy
+
     if (forget is None) == (samples is None):
         raise InputError(
             "what is to be forgotten? give --forget CLASS, or --forget-samples PATH"
@@ -212,6 +228,8 @@ def shapes_option(function: F) -> F:
 
 def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     """As `read_model`; stderr names weights that are not numbers, too."""
+    from onnxunlearn.graph import not_finite
+
     model = read_model(path, input_shapes)
     warn(path, not_finite(model))
     return model
@@ -220,6 +238,10 @@ def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
 def read_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
     """Load a model, which nothing may be written over, with the sizes given by --input-shapes. stderr names a
     report beside it that is about another model."""
+    from onnxunlearn.graph import load, parse_shapes, with_input_shapes
+    from onnxunlearn.judge import foreign_report
+    from onnxunlearn.sources import model_files
+
     model = with_input_shapes(load(path), parse_shapes(input_shapes))
     reading.note(model_files(model))
     if (foreign := foreign_report(model)) is not None:
@@ -290,4 +312,8 @@ def _providers(_: click.Context, __: click.Parameter, text: str) -> tuple[str, .
 
 
 def _labels(_: click.Context, __: click.Parameter, path: Path | None) -> list[str] | None:
-    return None if path is None else read_labels(path)
+    if path is None:
+        return None
+    from onnxunlearn.probes import read_labels
+
+    return read_labels(path)

@@ -5,13 +5,11 @@ from pathlib import Path
 
 import click
 
-from onnxunlearn.graph import check_output, permissions_of, replacing
-from onnxunlearn.patches import make_patch
-
 from . import console, options, reading
+from .command import command
 
 
-@click.command()
+@command()
 @options.model_argument("original")
 @options.model_argument("edited")
 @click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Default: EDITED.patch beside EDITED.")
@@ -27,6 +25,9 @@ def patch(
 
     Undo is a patch, too: give EDITED first.
     """
+    from onnxunlearn.graph import check_output, permissions_of, replacing
+    from onnxunlearn.patches import make_patch
+
     before, after = (options.read_model(path, ()) for path in (original, edited))
     out = check_output(output or edited.with_name(f"{edited.stem}.patch"), reading.noted(), overwrite)
     made = make_patch(before, after)

@@ -1,14 +1,15 @@
 """What a command reads is noted as it is parsed, since nothing that it writes may take its place."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn.graph import Inputs
-from onnxunlearn.probes import source_files
-from onnxunlearn.relevance import composite_file
+if TYPE_CHECKING:
+    from onnxunlearn.graph import Inputs
 
 _NOTED = "onnxunlearn.inputs"
 
@@ -28,12 +29,24 @@ class _Read(click.ParamType):  # type: ignore[type-arg]  # generic in newer vers
         return self._made(value)
 
 
+def _sources(text: str) -> Iterable[Path]:
+    from onnxunlearn.probes import source_files
+
+    return source_files(text)
+
+
+def _composite(text: str) -> Iterable[Path]:
+    from onnxunlearn.relevance import composite_file
+
+    return [file] if (file := composite_file(text)) is not None else []
+
+
 #: a file, whatever is in it
 FILE = _Read(lambda text: [Path(text)], Path)
 #: what `load_probes` takes
-DATA = _Read(source_files)
+DATA = _Read(_sources)
 #: a name, or a file
-COMPOSITE = _Read(lambda text: [file] if (file := composite_file(text)) is not None else [])
+COMPOSITE = _Read(_composite)
 #: a class, a word, or a file
 TARGET = _Read(lambda text: [Path(text)] if text.endswith(".npy") else [])
 

@@ -1,29 +1,31 @@
 """`onnxunlearn relevance`: relevances as arrays."""
 
+from __future__ import annotations
+
 import inspect
 import io
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.explain import explain
-from onnxunlearn.graph import check_output, write_atomically
-from onnxunlearn.probes.arrays import read_arrays
-from onnxunlearn.relevance import composite as composites
-from onnxunlearn.relevance import rule as rules
-from onnxunlearn.relevance.starts import start as starts
 
 from . import console, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     if not wanted or ctx.resilient_parsing:
         return
+    from onnxunlearn.relevance import composite as composites
+    from onnxunlearn.relevance import rule as rules
+
     for title, entries in (
         ("composite", composites),
         ("rule, alone a composite for all linear nodes", rules),
@@ -38,7 +40,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     ctx.exit()
 
 
-@click.command()
+@command()
 @options.model_argument()
 @options.shapes_option
 @click.option(
@@ -66,10 +68,11 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 )
 @click.option(
     "--start",
-    type=click.Choice(list(starts)),
+    type=options.START,
     default="logit",
     show_default=True,
-    help="Share out the class's logit, or its lead over the strongest (or the mean) of the others.",
+    help="Share out the class's logit, or (contrast, contrast-mean) its lead over the strongest, or the "
+    "mean, of the others.",
 )
 @click.option("--tensors", default="inputs", show_default=True, metavar="inputs|all|NAME,...")
 @click.option("-o", "--output", type=options.FILE, required=True, metavar="OUT.npz")
@@ -94,6 +97,11 @@ def relevance(
 
     OUT.npz gets one array per tensor, of the activation's shape.
     """
+    import numpy as np
+
+    from onnxunlearn.explain import explain
+    from onnxunlearn.graph import check_output, write_atomically
+
     loaded = options.load_model(model, input_shapes)
     out = check_output(output, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
@@ -119,6 +127,10 @@ def relevance(
 
 
 def _start_file(path: str) -> np.ndarray:
+    import numpy as np
+
+    from onnxunlearn.probes.arrays import read_arrays
+
     start = read_arrays(Path(path))
     if not isinstance(start, np.ndarray):
         raise InputError(f"{path}: holds several arrays; give an .npy with the start alone")
@@ -127,6 +139,8 @@ def _start_file(path: str) -> np.ndarray:
 
 def _npz(arrays: Mapping[str, np.ndarray]) -> bytes:
     """As numpy.savez_compressed, which takes names as keywords and so cannot store all (`file`)."""
+    import numpy as np
+
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, array in arrays.items():

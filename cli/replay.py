@@ -1,21 +1,23 @@
 """`onnxunlearn replay`: do a run again, and say whether the same came of it."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn.judge import written
-from onnxunlearn.judge.run_report import RunReport, read_run_report
-from onnxunlearn.replay import Replayed, result_of
-from onnxunlearn.replay import replay as run_again
-
 from . import console, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.judge.run_report import RunReport
+    from onnxunlearn.replay import Replayed
 
 
-@click.command()
+@command()
 @click.argument("report", type=reading.FILE)
 @click.option(
     "--model", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
@@ -52,6 +54,10 @@ def replay(
     Exits with 0 if the same bytes came of it, with 1 if others did, and with 2 if these are not the run's
     model and probes.
     """
+    from onnxunlearn.judge.run_report import read_run_report
+    from onnxunlearn.replay import replay as run_again
+    from onnxunlearn.replay import result_of
+
     said = read_run_report(report)
     if edited is None:
         result = result_of(said, report.with_name(said.name)) if said.name else None
@@ -76,6 +82,8 @@ def replay(
 
 
 def _show(found: Replayed, said: RunReport) -> None:
+    from onnxunlearn.judge import written
+
     say = console.out.print
     table = console.table("figures of the edited model", ">then", ">now")
     for title, unit, then, now in found.figures:

@@ -5,11 +5,9 @@ from pathlib import Path
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, write_atomically
-from onnxunlearn.render import check_paper, paper, paper_path
-from onnxunlearn.text import parse_json, read_text
 
 from . import console, options, reading
+from .command import command
 
 #: what is said of a paper that was written
 _TITLES = {"html": "page:   ", "sbom": "sbom:   ", "card": "card:   "}
@@ -17,7 +15,7 @@ _TITLES = {"html": "page:   ", "sbom": "sbom:   ", "card": "card:   "}
 DRAWN_WITH = ("engine", "providers", "output_name", "head", "preprocess", "batch_size")
 
 
-@click.command()
+@command()
 @click.argument("report", type=reading.FILE, metavar="REPORT.json")
 @click.option("--sbom", "as_sbom", is_flag=True, help="A bill of materials (CycloneDX) instead of the page.")
 @click.option("--card", "as_card", is_flag=True, help="A section for a model card instead of the page.")
@@ -39,6 +37,10 @@ def report(
 
     REPORT.json is what `run` wrote, or what `audit --json` printed; neither model nor data are needed.
     """
+    from onnxunlearn.graph import check_output, write_atomically
+    from onnxunlearn.render import check_paper, paper, paper_path
+    from onnxunlearn.text import parse_json, read_text
+
     kinds = [kind for kind, asked in (("sbom", as_sbom), ("card", as_card)) if asked] or ["html"]
     if output is not None and len(kinds) > 1:
         raise InputError("report: -o names one file, --sbom and --card are two; leave one of the three out")

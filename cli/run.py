@@ -1,29 +1,31 @@
 """`onnxunlearn run`: the main job."""
 
+from __future__ import annotations
+
 import json
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from onnxunlearn.choices import DEPTHS
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, check_outputs, permissions_of, replacing
-from onnxunlearn.judge import report_path
-from onnxunlearn.methods import DEPTHS
-from onnxunlearn.options import Forget
-from onnxunlearn.pictures import heatmaps
-from onnxunlearn.probes import Labels, SharedBy
-from onnxunlearn.render import NOT_HELD, Relevance, check_paper, paper, paper_path
-from onnxunlearn.unlearn import Result, unlearn
 
 from . import console, findings, options, reading
+from .command import command
 from .report import DRAWN_WITH, show
 
+if TYPE_CHECKING:
+    from onnxunlearn.options import Forget
+    from onnxunlearn.probes import Labels
+    from onnxunlearn.render import Relevance
+    from onnxunlearn.unlearn import Result
 
-@click.command()
+
+@command()
 @options.model_argument()
 @options.shapes_option
 @options.forget_options
@@ -101,6 +103,13 @@ def run(
     **shared: Any,
 ) -> None:
     """Write a copy of MODEL that no longer knows the class. MODEL itself is never written."""
+    from onnxunlearn.graph import check_output, check_outputs, permissions_of
+    from onnxunlearn.judge import report_path
+    from onnxunlearn.pictures import heatmaps
+    from onnxunlearn.probes import SharedBy
+    from onnxunlearn.render import NOT_HELD, check_paper, paper_path
+    from onnxunlearn.unlearn import unlearn
+
     loaded = options.load_model(model, input_shapes)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_file = report_path(out, report)
@@ -168,6 +177,9 @@ def _write(
 ) -> dict[str, Any]:
     """The model, its report and the papers made of it: as private as the original, and all or none: room for
     what is said of the model is taken before it is written. The report as it is written."""
+    from onnxunlearn.graph import replacing
+    from onnxunlearn.render import paper
+
     names = [report, *papers.values()]
 
     def texts(told: dict[str, Any]) -> list[bytes]:

@@ -1,21 +1,25 @@
 """`onnxunlearn sign`: who stands for an edited model, its report and its patch."""
 
+from __future__ import annotations
+
 import json
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from onnxunlearn.choices import PASSWORD
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import check_output, permissions_of, replacing
-from onnxunlearn.signing import PrivateKey, Signer, Sigstore
-from onnxunlearn.signing import sign as make
-from onnxunlearn.signing.credentials import PASSWORD
 
 from . import console, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.signing import Signer
 
 
-@click.command()
+@command()
 @options.model_argument()
 @click.argument("others", type=reading.FILE, nargs=-1, metavar="[REPORT PATCH ...]")
 @click.option(
@@ -61,6 +65,9 @@ def sign(
     The signature is a file of its own; `verify --signature` checks it. What is signed has to lie in MODEL's
     folder, and stay together.
     """
+    from onnxunlearn.graph import check_output, permissions_of, replacing
+    from onnxunlearn.signing import sign as make
+
     signer = _signer(key, certificate, chain, sigstore)
     loaded = options.read_model(model, ())
     out = check_output(output or model.with_suffix(".sig"), reading.noted(), overwrite)
@@ -74,6 +81,8 @@ def sign(
 
 
 def _signer(key: Path | None, certificate: Path | None, chain: tuple[Path, ...], sigstore: bool) -> Signer:
+    from onnxunlearn.signing import PrivateKey, Sigstore
+
     if sigstore == (key is not None):
         raise InputError("sign: expected either --key KEY.pem or --sigstore")
     if key is None:

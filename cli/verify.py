@@ -1,23 +1,24 @@
 """`onnxunlearn verify`: whether an edited model is what its report says."""
 
+from __future__ import annotations
+
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.examine import examine
-from onnxunlearn.graph import parse_shapes, with_input_shapes
-from onnxunlearn.judge.run_report import read_run_report
-from onnxunlearn.signing import Certificates, Identity, PublicKey, Verifier, check_signature
-from onnxunlearn.verify import verify as check
 
 from . import console, findings, options, reading
+from .command import command
+
+if TYPE_CHECKING:
+    from onnxunlearn.signing import Verifier
 
 
-@click.command()
+@command()
 @options.model_argument("edited")
 @click.option(
     "--original", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
@@ -66,6 +67,12 @@ def verify(
     With --data (or --forget-samples) also measure it again, as `audit` does, on data of your own. Exits with
     1 if something does not hold, or a figure is beyond its limit.
     """
+    from onnxunlearn.examine import examine
+    from onnxunlearn.graph import parse_shapes, with_input_shapes
+    from onnxunlearn.judge.run_report import read_run_report
+    from onnxunlearn.signing import check_signature
+    from onnxunlearn.verify import verify as check
+
     verifier = _verifier(signature, public_key, certificate, identity, issuer)
     said = read_run_report(report)
     before, after = (
@@ -126,6 +133,8 @@ def _verifier(
     issuer: str | None,
 ) -> Verifier | None:
     """By whom a signature has to be; None where there is none."""
+    from onnxunlearn.signing import Certificates, Identity, PublicKey
+
     given: list[Verifier] = []
     if public_key is not None:
         given.append(PublicKey(public_key))

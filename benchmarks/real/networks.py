@@ -3,10 +3,16 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 import torch
-from architectures import ResidualBlock
 from torch import Tensor, nn
 from zoo.mixers import First
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
+
+from architectures import ResidualBlock
 
 
 class Bottleneck(nn.Module):

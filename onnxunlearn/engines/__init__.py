@@ -1,10 +1,10 @@
 """Engines run ONNX graphs: the user's (instrumented) model and the relevance graphs we build.
 
 No rule, method or metric knows which engine it is on. Adding one: a module with a class that has what
-`Engine` asks for, and its line in `ENGINES`; it is imported only when chosen, so that the package it
+`Engine` asks for, and its line in `choices.ENGINES`; it is imported only when chosen, so that the package it
 stands on stays optional.
 
-May import errors, graph and registry.
+May import choices, errors, graph and registry.
 """
 
 from collections.abc import Sequence
@@ -15,6 +15,7 @@ from typing import Protocol
 import numpy as np
 import onnx
 
+from onnxunlearn.choices import ENGINES
 from onnxunlearn.engines.sessions import Sessions
 from onnxunlearn.engines.tensor import Tensor, Values
 from onnxunlearn.errors import InputError
@@ -59,13 +60,6 @@ class Engine(Protocol):
 
 
 PROVIDERS = ("cpu", "cuda")
-
-#: name -> module and class; imported only when asked for, since each needs another package
-ENGINES = {
-    "onnxruntime": ("onnxunlearn.engines.onnxruntime", "OnnxRuntimeEngine"),
-    "torch": ("onnxunlearn.engines.torch", "TorchEngine"),
-    "numpy": ("onnxunlearn.engines.numpy", "NumpyEngine"),
-}
 
 
 def create_engine(name: str = "onnxruntime", providers: Sequence[str] = ("cpu",)) -> Engine:

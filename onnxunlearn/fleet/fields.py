@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from onnxunlearn.engines import ENGINES
+from onnxunlearn.choices import ENGINES
 from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.graph import parse_shapes
 from onnxunlearn.methods import check_parameters

@@ -3,8 +3,8 @@
 To add one: write the file, register the function with `@method("name")`, import it here. Its docstring is
 what `onnxunlearn methods` shows: see `catalogue`. tests/methods/test_every_method.py then tries it.
 
-May import adam, arguments, edits, engines, errors, graph, neurons, numerics, probes, registry, relevance,
-reverse, streams and tasks.
+May import adam, arguments, choices, edits, engines, errors, graph, neurons, numerics, probes, registry,
+relevance, reverse, streams and tasks.
 """
 
 import inspect
@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from onnxunlearn.arguments import check_kind
+from onnxunlearn.choices import DEPTHS
 from onnxunlearn.errors import InputError
 from onnxunlearn.methods import (
     auto,
@@ -30,7 +31,6 @@ from onnxunlearn.methods import (
     ssd,
     svd,
 )
-from onnxunlearn.methods.erase.erase import DEPTHS
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.tasks import EMBEDDING

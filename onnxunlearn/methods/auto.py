@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.choices import LAST_BLOCK
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
 from onnxunlearn.methods.cost import Cost, Estimate, cost
-from onnxunlearn.methods.erase.erase import LAST_BLOCK, Erasure, check_depth
+from onnxunlearn.methods.erase.erase import Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+from onnxunlearn.choices import PASSWORD
 from onnxunlearn.errors import InputError, one_line
 
 if TYPE_CHECKING:
@@ -13,7 +14,6 @@ if TYPE_CHECKING:
 #: what Model Signing takes, by OpenSSL's names
 _CURVES = {"secp256r1": "P-256", "secp384r1": "P-384", "secp521r1": "P-521"}
 _EXPECTED = f"an elliptic-curve key ({', '.join(_CURVES.values())})"
-PASSWORD = "ONNXUNLEARN_KEY_PASSWORD"
 
 
 class Signer(Protocol):

@@ -2,16 +2,17 @@
 
 `methods` choose by what is here and `judge` judges by it, so that neither needs to know the other.
 
-May import errors, graph, numerics, probes and registry.
+May import choices, errors, graph, numerics, probes and registry.
 """
 
+from onnxunlearn.choices import AUTO, EMBEDDING
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
 from onnxunlearn.tasks.believed import beliefs
 from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
-from onnxunlearn.tasks.embedding import EMBEDDING, Embedding
+from onnxunlearn.tasks.embedding import Embedding
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
 from onnxunlearn.tasks.places import AtPlaces
@@ -43,10 +44,6 @@ __all__ = [
     "task_of",
     "worst_class",
 ]
-
-
-#: the task that the probes pose
-AUTO = "auto"
 
 
 def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes, name: str = AUTO) -> Task:

@@ -6,11 +6,9 @@ numbers identities, not columns. How well identities are told is scored by `judg
 
 from typing import ClassVar
 
+from onnxunlearn.choices import EMBEDDING
 from onnxunlearn.tasks.concept import Concept
 from onnxunlearn.tasks.kind import task
-
-#: the name of the task
-EMBEDDING = "embedding"
 
 
 @task(EMBEDDING)

@@ -1,10 +1,9 @@
 import shutil
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
 import pytest
-
-from cli import console
 
 from ..sample_paths import MLP, probes
 
@@ -22,4 +21,5 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No line on what is being done, which a busy machine would print where nothing is expected."""
+    console = import_module("onnxunlearn.cli.console")  # installed under another name than it lies at
     monkeypatch.setattr(console, "INTERVAL", 3600.0)

@@ -1,6 +1,6 @@
 import hashlib
 import json
-import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -236,7 +236,7 @@ def test_an_interrupt_is_no_missed_target(folder: Path, monkeypatch: pytest.Monk
     def interrupt(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(sys.modules["onnxunlearn.cli.run"], "unlearn", interrupt)
+    monkeypatch.setattr(import_module("onnxunlearn.unlearn"), "unlearn", interrupt)
     before = contents(folder)
     ran = onnxunlearn(*ARGUMENTS)
     assert (ran.code, ran.out, ran.err) == (130, "", "onnxunlearn: stopped by SIGINT\n")

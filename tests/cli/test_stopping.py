@@ -162,7 +162,13 @@ def test_a_folder_that_may_not_be_written(folder: Path) -> None:
 
 
 def test_memory_that_is_not_enough(folder: Path) -> None:
-    change = "def short(*_, **__): raise MemoryError\nsys.modules['onnxunlearn.cli.run'].unlearn = short"
+    change = "\n".join(
+        [
+            "def short(*_, **__): raise MemoryError",
+            "from importlib import import_module",
+            "import_module('onnxunlearn.unlearn').unlearn = short",
+        ]
+    )
     process = start(folder, change)
     _, error = process.communicate(timeout=300)
     assert process.returncode == 2
@@ -174,7 +180,7 @@ def test_memory_where_no_option_helps(folder: Path, monkeypatch: pytest.MonkeyPa
     def short(_: object) -> None:
         raise MemoryError
 
-    monkeypatch.setattr(sys.modules["onnxunlearn.cli.apply"], "read_patch", short)
+    monkeypatch.setattr(import_module("onnxunlearn.patches"), "read_patch", short)
     done = onnxunlearn("apply", "m.onnx", "p", "--in-place")
     message = "not enough memory (MemoryError); let it have more, or end other programs that use it"
     assert (done.code, done.err) == (2, f"onnxunlearn: {message}\n")

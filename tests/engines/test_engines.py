@@ -10,7 +10,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxunlearn.engines import ENGINES, Engine, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from tests.engines.single_node import assert_same
 from tests.engines.small_models import cnn, images, linear, model_of

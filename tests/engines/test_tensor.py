@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxunlearn.engines import ENGINES, Engine, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.engines.tensor import HostTensor, array_of, typed
 from onnxunlearn.errors import InputError
 from tests.engines.small_models import cnn, images, linear, model_of

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from onnxunlearn import unlearn
+from onnxunlearn.choices import LAST_BLOCK
 from onnxunlearn.methods import auto_samples
 from onnxunlearn.methods.auto_samples import Left
-from onnxunlearn.methods.erase.erase import LAST_BLOCK
 
 from ..shared_samples import TRIGGER, marked
 

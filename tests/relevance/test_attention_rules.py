@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxunlearn.engines import ENGINES, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, parse_composite

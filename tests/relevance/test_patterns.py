@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxunlearn.engines import ENGINES, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.relevance import Propagator, parse_composite

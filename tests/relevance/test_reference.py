@@ -9,7 +9,8 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxunlearn.engines import ENGINES, Engine, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.graph import Model, as_float64, find_logits, load
 from onnxunlearn.relevance import Propagator, parse_composite
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from onnx import helper
 
-from onnxunlearn.engines import ENGINES, create_engine
+from onnxunlearn.choices import ENGINES
+from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, as_float64
 from onnxunlearn.relevance import Propagator, parse_composite
 from tests.relevance.layers import flattened

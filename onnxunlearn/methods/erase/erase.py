@@ -44,6 +44,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.arguments import check_number
+from onnxunlearn.choices import DEEP, DEPTHS, LAST_BLOCK
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph import Layer
@@ -56,7 +57,6 @@ from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
 
-LAST_BLOCK, DEEP = DEPTHS = ("last-block", "deep")
 #: parts that the layers are cut into where the class is matched at several depths
 _BLOCKS = 3
 #: first step by depth: what changed little in every layer, a few steps of training undo; and steps at most

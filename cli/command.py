@@ -1,0 +1,18 @@
+"""How a command runs; it is made by `@command()` in place of click's."""
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class _Command(click.Command):
+    def invoke(self, ctx: click.Context) -> Any:
+        import numpy as np
+
+        with np.errstate(all="ignore"):  # damaged weights are reported, not warned of
+            return super().invoke(ctx)
+
+
+def command() -> Callable[[Callable[..., Any]], click.Command]:
+    return click.command(cls=_Command)
