@@ -98,7 +98,7 @@ def forget_options(function: F) -> F:
             type=reading.DATA,
             metavar="PATH",
             help="In place of --forget: samples, in any form of --data, that share what is to be forgotten: "
-            "a trigger, a bias, a concept. The classes stay.",
+            "a trigger, a bias, a concept; of an embedding, samples of one identity. The classes stay.",
         ),
         click.option(
             "--forget", metavar="CLASS[,CLASS...]", help="Names of --labels or labels of the model."
@@ -262,7 +262,8 @@ def task_option(function: F) -> F:
         show_default=True,
         metavar="NAME",
         help="What is right: single-label (the largest score wins), multi-label (each output decides for "
-        "itself), or a task of another package; auto tells by the model and y.",
+        "itself), embedding (identities are told by cosines), or a task of another package; auto tells by "
+        "the model and y.",
     )(function)
 
 

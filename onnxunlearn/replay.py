@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from onnxunlearn.embedder import Embedder
 from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, load, parse_shapes, with_input_shapes
 from onnxunlearn.inquiry import Inquiry
@@ -129,7 +130,14 @@ def _check_probes(
     if report.of_places or all(source is None for _, _, source, _ in parts):
         return
     options = {name: v for name, v in report.options.items() if name not in ("method", "parameters")}
-    inquiry = Inquiry.of(model, asked, Options(**options, **named))
+    chosen = Options(**options, **named)
+    embedder = Embedder.of(model, asked, chosen)
+    if embedder is not None and isinstance(asked, SharedBy):
+        origins = embedder.read(asked, data)[0].origin["shared"]
+        for name in ("with", "without", "data"):
+            _check_same((report.shared or {}).get(name, {}), origins.get(name, {}), "samples")
+        return
+    inquiry = Inquiry.of(model, asked, chosen)
     for option, had, source, what in parts:
         if source is None:
             continue
