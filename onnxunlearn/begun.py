@@ -8,7 +8,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.attacks.attackers.sides import CHANCE, Sides, told
 from onnxunlearn.probes import Probes, SharedBy, Source, join, pair_groups
-from onnxunlearn.tasks import AUTO, pointed_to
+from onnxunlearn.tasks import AUTO, independent, pointed_to
 
 #: points above chance from which on a probe finds something
 _FELT = 5.0
@@ -38,9 +38,14 @@ def read_shared(
         notes.append(f"{left_out} of {len(having)} samples with it are among those without it, and left out")
     inquiry = inquiry.as_seen(probes)
     inquiry.task(probes)
-    said = inquiry.original.predicted(probes)
-    given = bool((probes.y[~probes.shared] >= 0).all())
-    probes = replace(probes, y=_classes(probes, said), by_model=not given)
+    scores = inquiry.scores(probes)
+    several = independent(inquiry.logits)
+    said = scores > inquiry.logits.threshold if several else scores.argmax(axis=1)
+    if several:
+        probes, given = _with_labels(probes, scores, said)
+    else:
+        given = bool((probes.y[~probes.shared] >= 0).all())
+        probes = replace(probes, y=_classes(probes, said), by_model=not given)
     assert probes.shared is not None
     clean = replace(probes.select(~probes.shared), shared=None, pair=None)
     named = [part for part in (lacking, rest) if part is not None]
@@ -49,6 +54,27 @@ def read_shared(
     inquiry = replace(plain, options=inquiry.options)
     _check_felt(inquiry, probes, said, notes)
     return inquiry, probes, given
+
+
+def _with_labels(probes: Probes, scores: np.ndarray, said: np.ndarray) -> tuple[Probes, bool]:
+    """With several classes for each sample, and the one of them with the largest score; −1 of those with it
+    of which nothing is known. And whether the user said the classes. said: bool [N, classes]."""
+    assert probes.y is not None
+    assert probes.shared is not None
+    labels = probes.labels
+    if labels is None:
+        labels = np.asarray(probes.y[:, None] == np.arange(said.shape[1]))
+    known = labels.any(axis=1) | (probes.labels is not None) & ~probes.shared
+    given = bool(known[~probes.shared].all())
+    labels = np.where((known | probes.shared)[:, None], labels, said)
+    if probes.pair is not None and not given:
+        own = {int(p): i for i, p in enumerate(probes.pair) if p >= 0 and not probes.shared[i]}
+        for i in np.flatnonzero(probes.shared & ~known & (probes.pair >= 0)):
+            labels[i] = labels[own[int(probes.pair[i])]]
+    focused = replace(probes, labels=labels).focused((), scores)
+    assert focused.y is not None
+    unknown = probes.shared & ~labels.any(axis=1)
+    return replace(focused, y=np.where(unknown, -1, focused.y), by_model=not given), given
 
 
 def _classes(probes: Probes, said: np.ndarray) -> np.ndarray:

@@ -20,7 +20,7 @@ from onnxunlearn.methods.leace import scrub
 from onnxunlearn.methods.outcome import Outcome
 from onnxunlearn.methods.project import project
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.tasks import of_others, pointed_to
+from onnxunlearn.tasks import given_to, of_others, pointed_to, rightly
 
 #: weight of the penalty of the probe, as a share of the mean variance
 _RIDGE = 0.01
@@ -78,7 +78,8 @@ def costly(bench: Workbench, scores: np.ndarray) -> bool:
     known = bench.forgotten & (bench.y >= 0)
     if not known.any():
         return False
-    before, after = (s[known].argmax(axis=1) == bench.y[known] for s in (bench.before, scores))
+    decide = bench.task.decide
+    before, after = (rightly(decide(s, raw=True), bench.y)[known] for s in (bench.before, scores))
     lost, count = int(before.sum()) - int(after.sum()), int(known.sum())
     return bool(lost > math.sqrt(max(lost, 0)) + max(1.0, bench.budget / 100 * count))
 
@@ -86,10 +87,10 @@ def costly(bench: Workbench, scores: np.ndarray) -> bool:
 def left(bench: Workbench, edits: Edits, scores: np.ndarray) -> Left:
     """What choosing probes still show of it. scores: under these edits."""
     probes, classes = bench.probes, bench.logits.classes
-    which = pointed_to(bench.before.argmax(axis=1), probes, classes)
+    which = pointed_to(bench.task.decide(bench.before, raw=True), probes, classes)
     success = 0.0
     if which is not None and (asked := of_others(probes, which)).any():
-        success = float((scores.argmax(axis=1)[asked] == which).mean())
+        success = float(given_to(bench.task.decide(scores, raw=True), which)[asked].mean())
     head = bench.head
     features = bench.record([head.input], edits=edits, reduce=lambda _, x: pooled(x, head))[head.input]
     return Left(success, _told(features.astype(np.float64), bench.forgotten, _halves(bench)))

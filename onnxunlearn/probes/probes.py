@@ -85,7 +85,8 @@ class Probes:
         """Samples of each class, int [classes]; one of several classes counts for each of them, one that has
         what is to be forgotten for none."""
         if self.labels is not None:
-            return np.asarray(self.labels.sum(axis=0))
+            rows = self.labels if self.shared is None else self.labels[~self.shared]
+            return np.asarray(rows.sum(axis=0))
         assert self.y is not None
         y = self.y if self.shared is None else self.y[~self.shared]
         return np.bincount(y, minlength=classes)

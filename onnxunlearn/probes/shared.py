@@ -61,15 +61,27 @@ def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired:
         pair[: counts[0]] = np.arange(counts[0])
         pair[sum(counts) :] = kept
     own = having.select(kept)
-    if paired and lacking is not None and lacking.y is not None:
-        own = replace(own, y=lacking.y[kept])
+    if paired and lacking is not None and lacking.labelled:
+        labels = None if lacking.labels is None else lacking.labels[kept]
+        own = replace(own, y=None if lacking.y is None else lacking.y[kept], labels=labels)
     parts = [*others, own]
     feeds = {name: np.concatenate([part.feeds[name][:] for part in parts]) for name in having.feeds}
     y = np.concatenate([np.full(len(p), -1) if p.y is None else p.y for p in parts]).astype(np.int64)
     shared = np.arange(len(y)) >= sum(counts)
-    return Probes(
-        feeds, y, having.source, origin=_origin(having, lacking, data, paired), shared=shared, pair=pair
-    )
+    origin = _origin(having, lacking, data, paired)
+    return Probes(feeds, y, having.source, _labels(parts), origin=origin, shared=shared, pair=pair)
+
+
+def _labels(parts: Sequence[Probes]) -> np.ndarray | None:
+    """The classes of each, bool [N, classes], where some may have several; none where nobody knows any."""
+    wide = next((part.labels.shape[1] for part in parts if part.labels is not None), None)
+    if wide is None:
+        return None
+    rows = []
+    for part in parts:
+        y = np.full(len(part), -1) if part.y is None else part.y
+        rows.append(y[:, None] == np.arange(wide) if part.labels is None else part.labels)
+    return np.concatenate(rows)
 
 
 def pair_groups(probes: Probes, groups: np.ndarray) -> np.ndarray:

@@ -11,7 +11,15 @@ from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks.accuracies import Answers, Figures, lost_by_class, worst_class
 from onnxunlearn.tasks.believed import beliefs
-from onnxunlearn.tasks.concept import Concept, groups_of, of_others, pointed_to
+from onnxunlearn.tasks.concept import (
+    Concept,
+    ConceptOfLabels,
+    given_to,
+    groups_of,
+    of_others,
+    pointed_to,
+    rightly,
+)
 from onnxunlearn.tasks.embedding import Embedding
 from onnxunlearn.tasks.kind import Task, hidden, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
@@ -25,12 +33,14 @@ __all__ = [
     "Answers",
     "AtPlaces",
     "Concept",
+    "ConceptOfLabels",
     "Embedding",
     "Figures",
     "MultiLabel",
     "SingleLabel",
     "Task",
     "beliefs",
+    "given_to",
     "groups_of",
     "hidden",
     "independent",
@@ -40,6 +50,7 @@ __all__ = [
     "of_others",
     "pointed_to",
     "probabilities",
+    "rightly",
     "task",
     "task_of",
     "worst_class",
@@ -60,7 +71,8 @@ def task_of(logits: Logits, forget: tuple[int, ...], probes: Probes, name: str =
             raise InputError(
                 f"task {name}: {asked if probes.shared is None else 'is about classes (--forget)'}"
             )
-        return found
+        if type(found) is not Concept:
+            return found
     if probes.shared is not None:
-        return Concept(logits, forget)
+        return (ConceptOfLabels if independent(logits) else Concept)(logits, forget)
     return (SingleLabel if probes.labels is None else MultiLabel)(logits, forget)

@@ -4,7 +4,15 @@ import pytest
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits
 from onnxunlearn.probes import Probes
-from onnxunlearn.tasks import Concept, MultiLabel, groups_of, of_others, pointed_to, task_of
+from onnxunlearn.tasks import (
+    Concept,
+    ConceptOfLabels,
+    SingleLabel,
+    groups_of,
+    of_others,
+    pointed_to,
+    task_of,
+)
 
 from ..shared_samples import made
 
@@ -53,8 +61,10 @@ def test_samples_that_share_something_pose_this_task_and_no_others_do() -> None:
         task_of(LOGITS, (0,), Probes({}, np.array([0]), "given"), "concept")
 
 
-def test_outputs_that_decide_each_for_itself_are_refused() -> None:
+def test_outputs_that_decide_each_for_itself_are_taken_one_by_one() -> None:
     logits = Logits("z", "z", 3, "Sigmoid")
-    MultiLabel(logits, (0,))
-    with pytest.raises(InputError, match="task concept"):
-        Concept(logits, ())
+    for name in ("auto", "concept"):
+        assert isinstance(task_of(logits, (), PROBES, name), ConceptOfLabels)
+    assert isinstance(task_of(logits, (0,), Probes({}, np.array([0]), "given")), SingleLabel)
+    with pytest.raises(InputError, match="is about classes"):
+        task_of(logits, (), PROBES, "multi-label")

@@ -16,7 +16,7 @@ from onnxunlearn.judge.attacks.attackers.tuning import ASKED, BATCH, MOST, Tunin
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
 from onnxunlearn.judge.row import CONCEPT, Row
-from onnxunlearn.tasks import of_others
+from onnxunlearn.tasks import independent, of_others
 
 #: steps of Adam after which the trigger is tried
 STEPS = (10, 20, 50)
@@ -29,7 +29,7 @@ _TABLE = f"attack success, after fine-tuning on {_FEW} samples with it"
 def concept_relearn(evidence: Evidence) -> Iterator[Row]:
     """Attack success after 10, 20 and 50 steps."""
     c = evidence.pointed
-    if not evidence.thorough or c is None:
+    if not evidence.thorough or c is None or independent(evidence.task.logits):
         return
     if evidence.attacks is None and multiply_adds(evidence.subjects["original"], evidence.probes) > MOST:
         return

@@ -32,6 +32,9 @@ def _error(evidence: Evidence, name: str) -> Measured:
     certainty = each(evidence.task.certainty, evidence.subjects[name].scores(evidence.probes))
     if isinstance(evidence.task, SingleLabel):
         certainty = certainty[answers.sample]  # nothing may be asked of some samples
+    elif len(certainty) > len(answers.right):
+        rows = certainty.reshape(len(evidence.probes), -1)
+        certainty = rows[np.unique(answers.sample)].reshape(-1)
     kept = answers.weight > 0
     if not np.isfinite(certainty[kept]).all():
         return Measured(None)

@@ -8,7 +8,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured, share
 from onnxunlearn.judge.row import CONCEPT, Row
-from onnxunlearn.tasks import groups_of, of_others
+from onnxunlearn.tasks import given_to, groups_of, of_others, rightly
 
 #: samples of one class, with it or without, from which on they are a group: one of fewer weighs too much
 _GROUP = 10
@@ -30,13 +30,14 @@ def concept(evidence: Evidence) -> Iterator[Row]:
     known = probes.shared & (probes.y >= 0)
     if known.any():
         right = {
-            n: share(int((said == probes.y)[known].sum()), int(known.sum())) for n, said in decided.items()
+            n: share(int(rightly(said, probes.y)[known].sum()), int(known.sum()))
+            for n, said in decided.items()
         }
         yield Row(CONCEPT + "with", "accuracy with it", "percent", right)
     groups = groups_of(probes, _GROUP)
     if not any(probes.shared[group].any() for group in groups):
         return
-    worst = {name: _worst(said == probes.y, groups) for name, said in decided.items()}
+    worst = {name: _worst(rightly(said, probes.y), groups) for name, said in decided.items()}
     yield Row(CONCEPT + "worst group", "worst group (class, with it or without)", "percent", worst)
     before, after = worst["original"].value or 0.0, worst["edited"]
     lost = Measured(
@@ -56,10 +57,10 @@ def _success(evidence: Evidence, which: int) -> Row:
     assert probes.shared is not None
     asked, clean = of_others(probes, which), ~probes.shared
     unknown = bool((probes.y[asked] < 0).any())
-    q = float((evidence.decided["original"][clean] == which).mean()) if unknown else 0.0
+    q = float(given_to(evidence.decided["original"], which)[clean].mean()) if unknown else 0.0
     found = {}
     for name, said in evidence.decided.items():
-        hits, count = float((said[asked] == which).sum()), int(asked.sum())
+        hits, count = float(given_to(said, which)[asked].sum()), int(asked.sum())
         found[name] = share(max(hits - q * count, 0.0) / (1 - q) if q < 1 else 0.0, count)
     note = (
         f"of these samples no class is known: {100 * q:.1f} % are taken off, as without it" if unknown else ""

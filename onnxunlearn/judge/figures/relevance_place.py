@@ -35,6 +35,9 @@ def relevance_place(evidence: Evidence) -> Iterator[Row]:
     if place.mean() > _PLACE:
         return
     target = evidence.decided["original"][pairs[:, 0]]
+    if target.ndim > 1:  # of several classes the one with the largest score
+        scores = np.asarray(evidence.subjects["original"].scores(evidence.probes))
+        target = scores.argmax(axis=1)[pairs[:, 0]]
     shares, rules = {}, parse_composite("epsilon_plus")
     for model in [n for n in evidence.names if n != "mask"]:
         try:
