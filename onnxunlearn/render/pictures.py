@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnxunlearn.judge import Findings, Measured
-from onnxunlearn.judge.row import CONCEPT, MODELS
+from onnxunlearn.judge.row import CONCEPT, IDENTITY, MODELS
 from onnxunlearn.render.charts import Bar, Chart, Group, bar, group
 from onnxunlearn.render.curves import curves
 from onnxunlearn.render.words import class_name, count, many
@@ -79,8 +79,21 @@ def _overall(findings: Findings) -> Iterator[Chart]:
     shared = findings.shared is not None
     names = [CONCEPT + "success", "retain", CONCEPT + "with", CONCEPT + "worst group"]
     names = names if shared else ["forget", "retain"]
+    if findings.of_identity:
+        names = [IDENTITY + name for name in ("verified", "nearer", "taken", "enrolled before", "others")]
     rows = [row for name in names if (row := findings.row(name)) is not None]
-    if rows and shared:
+    if rows and findings.of_identity:
+        yield Chart(
+            "Pairs accepted, before and after",
+            "recognised",
+            "How many pairs of images each model takes for one identity, at a threshold that 1\u202f% of "
+            "pairs of different others pass. Of the identity, and with what the original made of it, the bar "
+            "of the edited model should be empty; nearer than pairs with others half as long as it can be; of "
+            "others as long as the original's.",
+            "pairs",
+            [group(row) for row in rows],
+        )
+    elif rows and shared:
         yield Chart(
             "With it and without, before and after",
             "recognised",
