@@ -44,6 +44,8 @@ def read_shared(
     if several:
         probes, given = _with_labels(probes, scores, said)
     else:
+        assert probes.y is not None
+        assert probes.shared is not None
         given = bool((probes.y[~probes.shared] >= 0).all())
         probes = replace(probes, y=_classes(probes, said), by_model=not given)
     assert probes.shared is not None

@@ -7,7 +7,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn import Result, SharedBy, examine, unlearn
-from onnxunlearn.graph import Model, load
+from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.judge import schema
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks import ConceptOfLabels, pointed_to
@@ -65,7 +65,9 @@ def test_classes_are_those_of_the_partners_or_of_the_model() -> None:
 
 def test_samples_with_it_are_asked_nothing() -> None:
     labels = np.array([[1, 0], [0, 1], [1, 1]], bool)
-    probes = Probes({"x": np.zeros((3, 1))}, np.array([0, 1, 0]), "made", labels, shared=labels.all(axis=1))
+    probes = Probes(
+        {"x": np.zeros((3, 1))}, np.array([0, 1, 0]), "made", labels, shared=np.array([False, False, True])
+    )
     task = ConceptOfLabels(tagger_logits(), ())
     truth = task.truth(probes)
     assert truth.tolist() == [[1, 0], [0, 1], [-1, -1]]
@@ -76,9 +78,7 @@ def test_samples_with_it_are_asked_nothing() -> None:
     assert pointed_to(np.array([[0, 1], [0, 0], [0, 1]], bool), probes, 2) is None
 
 
-def tagger_logits():  # type: ignore[no-untyped-def]
-    from onnxunlearn.graph import find_logits
-
+def tagger_logits() -> Logits:
     found = find_logits(tagger())
     assert found.classes == CLASSES
     return found

@@ -88,8 +88,8 @@ def _overall(findings: Findings) -> Iterator[Chart]:
             "recognised",
             "How many pairs of images each model takes for one identity, at a threshold that 1\u202f% of "
             "pairs of different others pass. Of the identity, and with what the original made of it, the bar "
-            "of the edited model should be empty; nearer than pairs with others half as long as it can be; of "
-            "others as long as the original's.",
+            "of the edited model should be empty; nearer than pairs with others half as long as it can be; "
+            "of others as long as the original's.",
             "pairs",
             [group(row) for row in rows],
         )
