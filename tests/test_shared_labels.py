@@ -1,5 +1,7 @@
 """What samples share is forgotten where each output decides for itself: a trigger of a tagger."""
 
+from functools import partial
+
 import jsonschema
 import numpy as np
 import onnx
@@ -9,6 +11,7 @@ from onnx import numpy_helper
 from onnxunlearn import Result, SharedBy, examine, unlearn
 from onnxunlearn.graph import Logits, Model, find_logits, load
 from onnxunlearn.judge import schema
+from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.probes import Probes
 from onnxunlearn.tasks import ConceptOfLabels, pointed_to
 
@@ -42,7 +45,7 @@ def pairs(which: slice) -> SharedBy:
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return unlearn(poisoned(), pairs(slice(240)), method="auto")
+    return unlearn(poisoned(), pairs(slice(240)), method="leace")
 
 
 def test_the_trigger_is_gone_and_the_tags_stay(result: Result) -> None:
@@ -54,6 +57,14 @@ def test_the_trigger_is_gone_and_the_tags_stay(result: Result) -> None:
         assert (each.value("concept success") or 0) < 15
         assert (each.value("retain", "original") or 0) - (each.value("retain") or 0) < 3
     jsonschema.validate(result.report, schema())
+
+
+def test_auto_takes_what_leaves_least(monkeypatch: pytest.MonkeyPatch) -> None:
+    few = partial(Erasure, steps=5)  # of five hundred
+    monkeypatch.setattr("onnxunlearn.methods.auto_samples.Erasure", few)
+    details = unlearn(poisoned(), pairs(slice(240))).report["method"]["details"]
+    assert details["chosen"] in ("leace", "erase, then leace")
+    assert details["left"]["leace"]["success"] <= 0.1
 
 
 def test_classes_are_those_of_the_partners_or_of_the_model() -> None:
