@@ -108,7 +108,10 @@ def alpha_beta(
         if bias:
             z = z + (op.b if both_biases else b)
         s = R / stab(z, epsilon)
-        return xp * op.adjoint(w_for_positive, s) + xn * op.adjoint(w_for_negative, s)
+        if xn.zero:
+            return xp * op.adjoint(w_for_positive, s)
+        to_positive, to_negative = op.adjoints(w_for_positive, w_for_negative, s)
+        return xp * to_positive + xn * to_negative
 
     wp, wn = op.w.positive, op.w.negative
     result = share(wp, wn, op.b.positive) * alpha

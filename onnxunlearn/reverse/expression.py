@@ -127,7 +127,9 @@ class Value:
     """Something of the relevance graph: a variable, a constant (`array`) or the number zero.
 
     sign: 1 if provably ≥ 0 everywhere, -1 if ≤ 0, 0 if unknown. Where it is known one of the two parts is
-    zero and costs nothing, and a denominator needs no comparison to be stabilised.
+    zero and costs nothing, and a denominator needs no comparison to be stabilised. sum: the value and the
+    constant of which it is the sum, so that a further constant joins the first: of a convolution's bias and ε
+    ONNX Runtime makes one bias, which costs nothing.
     """
 
     emitter: Emitter = field(repr=False)
@@ -135,6 +137,7 @@ class Value:
     array: np.ndarray | None = None
     zero: bool = False
     sign: int = 0
+    sum: tuple[Value, np.ndarray] | None = field(default=None, repr=False)
 
     def with_sign(self, sign: int) -> Value:
         """The same value, known to be of this sign."""
@@ -168,6 +171,22 @@ class Value:
             return other if self.zero else self
         if self.array is not None and other.array is not None:
             return self.emitter.constant(self.array + other.array)
+        if other.array is not None:
+            return self._plus(other)
+        if self.array is not None:
+            return other._plus(self)
+        return self._added(other)
+
+    def _plus(self, constant: Value) -> Value:
+        """`constant`: an array, which joins the one that was added before where that has room for it."""
+        assert constant.array is not None
+        value, array = self, constant.array
+        if self.sum is not None and np.broadcast_shapes(self.sum[1].shape, array.shape) == self.sum[1].shape:
+            value, array = self.sum[0], self.sum[1] + array
+        made = value._added(replace(constant, array=array))
+        return replace(made, sum=(value, array), sign=self.sign if self.sign == constant.sign else 0)
+
+    def _added(self, other: Value) -> Value:
         return self.emitter.op("Add", self, other).with_sign(self.sign if self.sign == other.sign else 0)
 
     def __sub__(self, other: Value | float) -> Value:
@@ -247,6 +266,10 @@ class Value:
         bounds = [np.asarray(v, np.int64) for v in (start, stop)]
         steps = [] if step is None else [np.asarray(step, np.int64)]
         return self.emitter.op("Slice", self, *bounds, axes, *steps)
+
+    def channels(self, start: int, stop: int) -> Value:
+        """Those from `start` to before `stop`, along the second axis."""
+        return self.emitter.op("Slice", self, *(np.asarray([n], np.int64) for n in (start, stop, 1)))
 
     def flip(self, axes: Sequence[int]) -> Value:
         """Reversed along these axes."""

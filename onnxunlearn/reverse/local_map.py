@@ -47,8 +47,9 @@ class LocalMap:
 class Linear(LocalMap):
     """A node with a weight: y = F(w, x) + b, F linear in w and in x.
 
-    forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s). Where a BatchNormalization (or another
-    per-channel scale and shift) is merged into the node, w, b and y are those of both together.
+    forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s); adjoints takes two weights: (v, w, s) ->
+    Fᵀ(v, s) and Fᵀ(w, s). Where a BatchNormalization (or another per-channel scale and shift) is merged into
+    the node, w, b and y are those of both together.
     patterns: estimated from probes (see `relevance.patterns`), by kind; None if nobody did.
     """
 
@@ -56,6 +57,7 @@ class Linear(LocalMap):
     b: Value
     forward: Callable[[Value, Value], Value] = field(repr=False)
     adjoint: Callable[[Value, Value], Value] = field(repr=False)
+    adjoints: Callable[[Value, Value, Value], tuple[Value, Value]] = field(repr=False)
     patterns: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
 
     @property

@@ -11,6 +11,10 @@ from onnxunlearn.reverse.expression import Value
 from onnxunlearn.reverse.local_map import Linear, LocalMap
 
 Product = Callable[[Value, Value], Value]
+Products = Callable[[Value, Value, Value], tuple[Value, Value]]
+
+#: input channels up to which adjoints of two weights are one convolution: ONNX Runtime makes eight at once
+_FEW = 4
 
 
 def linear(
@@ -27,12 +31,14 @@ def linear(
     turned: bool = False,
     gain: float = 1.0,
     weight_vjp: Product | None = None,
+    adjoints: Products | None = None,
 ) -> Linear:
     """A `Linear`, with the scale and shift behind the node merged into w and b.
 
     scale_shape, shift_shape: how a per-channel vector broadcasts against w, and against the output.
     turned: w is the transposed of what the node reads. gain: of the node: w is `gain` times that.
-    weight_vjp: (x, signal) -> gradient with respect to w, in a layer's canonical layout.
+    weight_vjp: (x, signal) -> gradient with respect to w, in a layer's canonical layout. adjoints: where both
+    are cheaper at once.
     """
     bias = np.zeros((), w.dtype) if b is None else b
     if site.affine is not None:
@@ -51,6 +57,12 @@ def linear(
         """Nothing is emitted for a zero, and a product of signed factors has a sign."""
         return lambda w, x: emitter.zero if w.zero or x.zero else product(w, x).with_sign(w.sign * x.sign)
 
+    def both(v: Value, w: Value, s: Value) -> tuple[Value, Value]:
+        if adjoints is None or v.zero or w.zero or s.zero:
+            return adjoint(v, s), adjoint(w, s)
+        first, second = adjoints(v, w, s)
+        return first.with_sign(v.sign * s.sign), second.with_sign(w.sign * s.sign)
+
     forward, adjoint = with_signs(forward), with_signs(adjoint)
     name = site.node.inputs[input]
     return Linear(
@@ -63,6 +75,7 @@ def linear(
         b=emitter.constant(bias),
         forward=forward,
         adjoint=adjoint,
+        adjoints=both,
         patterns=site.patterns,
         weight_vjps={} if weight_vjp is None else {1: lambda s: weight_vjp(site.value(name), s) * gain},
     )
@@ -80,8 +93,18 @@ def conv(site: Site) -> Linear:
     b = site.constant(2)
 
     def forward(w: Value, x: Value) -> Value:
-        return site.emitter.op("Conv", x, w, group=group, **window.attributes)
+        made = site.emitter.op("Conv", x, w, group=group, **window.attributes)
+        return replace(made, sum=(made, np.zeros((1, w_shape[0], *ones), site.emitter.dtype)))
 
+    def adjoints(v: Value, w: Value, s: Value) -> tuple[Value, Value]:
+        assert v.array is not None
+        assert w.array is not None
+        stacked = site.emitter.constant(np.concatenate([v.array, w.array], axis=1))
+        made = window.adjoint(stacked, s, group, (w_shape[0], 2 * w_shape[1], *w_shape[2:]))
+        first, second = (made.channels(i * w_shape[1], (i + 1) * w_shape[1]) for i in (0, 1))
+        return first, second
+
+    few = group == 1 and w_shape[1] <= _FEW and 1 not in site.fed
     return linear(
         site,
         "conv",
@@ -92,6 +115,7 @@ def conv(site: Site) -> Linear:
         scale_shape=(-1, 1, *ones),
         shift_shape=(1, -1, *ones),
         weight_vjp=lambda x, s: window.weight_vjp(x, s, group, x_shape),
+        adjoints=adjoints if few else None,
     )
 
 
