@@ -68,7 +68,7 @@ def relevance_table(found: Mapping[str, Any]) -> str:
         medians = {name: median(times) for name, times in seconds.items()}
         forward, zennit = medians["forward, onnxruntime"], medians.get("relevance, zennit")
         for name, value in medians.items():
-            faster = f"{zennit / value:.1f}" if zennit and name.startswith("relevance") else ""
+            faster = f"{zennit / value:.1f}" if zennit and name.startswith("relevance,") else ""
             lines.append(f"| {network} | {name} | {value:.3f} | {value / forward:.1f} | {faster} |")
     return "\n".join([*lines, "", f"Taken: {found['taken']}."])
 
