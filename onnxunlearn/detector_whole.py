@@ -44,8 +44,8 @@ def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, A
         progress=options.progress,
         **chosen,
     )
-    edits, layers = whole.edits()
-    return Outcome(edits, {"depth": DEEP, "layers": layers, "steps": whole.steps, "beta": whole.beta})
+    edits, how = whole.edits()
+    return Outcome(edits, {"depth": DEEP, **how})
 
 
 def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """The descent: layers, what enters them, steps of Adam on a few images at a time."""
 
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +33,10 @@ _AT_ONCE = 16
 _LAYERS = 4
 #: of images in a step that show the class, so many times as many as of others: these are pinned in both
 _FEWER = 3
+#: multiplications that all steps may take, and how often a step runs the layers: the original, forward, and
+#: twice as long back. Where they would take more there are fewer images, then fewer steps, but these
+_WORK, _PASSES = 4e12, 4
+_LEAST, _FEWEST = 4, 60
 Values = Mapping[str, np.ndarray]
 
 
@@ -60,13 +66,17 @@ class Whole:
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
 
-    def edits(self) -> tuple[Edits, list[str]]:
-        """The edits, and the layers that they are of. Raises UnsupportedError where nothing but heads could
-        change, and for ops without a gradient."""
+    def edits(self) -> tuple[Edits, dict[str, Any]]:
+        """The edits; and for reports the layers that they are of, steps, images and beta.
+
+        Raises UnsupportedError where nothing but heads could change, and for ops without a gradient.
+        """
         readers = {told.scores: find_head(self.model, self._logits(told)) for told in self.heads}
         layers = self._layers(readers)
         descent = _Descent.of(self, readers, layers)
-        return descent.run(), [layer.name for layer in layers]
+        taken = descent.whole
+        how = {"steps": taken.steps, "images": taken.images, "beta": taken.beta}
+        return descent.run(), {"layers": [layer.name for layer in layers], **how}
 
     def _logits(self, told: HeadMap) -> Logits:
         return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)
@@ -84,6 +94,15 @@ class Whole:
         last = sorted(layer.node.index for layer in found)[-_LAYERS:]
         start = block_start(together, JOINED, last)
         return [layer for layer in found if layer.node.index >= start]
+
+
+def _affordable(each: int, steps: int, images: int) -> dict[str, int]:
+    """Steps and images of one: fewer where the layers take many multiplications, `each` for an image."""
+    possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / _FEWER)
+    if steps * images > possible:
+        images = min(images, max(_LEAST, int(images * possible / (steps * images))))
+        steps = min(steps, max(_FEWEST, int(possible / images)))
+    return {"steps": steps, "images": images}
 
 
 @dataclass(eq=False)
@@ -110,7 +129,9 @@ class _Descent:
         tail = tail_of(model, layers, [JOINED, *read], shape_arithmetic(model))
         passes = Passes(Differentiator(tail, [JOINED, *read], whole.engine), whole.model.batch_size)
         some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
-        own = Recorder(model, whole.engine, 2, (), said)(some).beside
+        own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
+        each = sum(own[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
+        whole = replace(whole, **_affordable(each, whole.steps, whole.images))
         entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
         start = stored_weights(Edits(whole.model), layers)
         shapes = {name: own[name].shape[1:] for name in said}

@@ -98,7 +98,7 @@ class HeadLoss:
         """features: what the head reads at the places of `things`, in their order. weight: its own."""
         spots = Spots.of(head)
         where = things(told)
-        unit = features.std(axis=0)
+        unit = features.std(axis=0) if len(features) else np.ones(features.shape[1], np.float32)
         unit = unit + _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
         labels = told.labels[where]
         pool = {int(c): features[labels == c] / unit for c in np.unique(labels[labels >= 0])}

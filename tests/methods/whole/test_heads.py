@@ -30,9 +30,9 @@ def _loss(*, sigmoid: bool = False) -> tuple[HeadLoss, np.ndarray, np.ndarray]:
     return made, features, scores
 
 
-def _total(loss: HeadLoss, features: np.ndarray, scores: np.ndarray, *before: np.ndarray) -> float:
+def _total(loss: HeadLoss, now: list[np.ndarray], before: tuple[np.ndarray, np.ndarray]) -> float:
     loss.rng = np.random.default_rng(1)
-    terms = loss(IMAGES, features, scores, *before, 0.5, 0.6)
+    terms = loss(IMAGES, now[0], now[1], *before, 0.5, 0.6)
     return terms.pins + 0.5 * terms.distance
 
 
@@ -49,7 +49,7 @@ def test_its_gradients_are_finite_differences(sigmoid: bool) -> None:
             for step in (1e-5, -1e-5):
                 shifted = [each.copy() for each in moved]
                 shifted[i][place] += step
-                ends.append(_total(loss, shifted[0], shifted[1], *before))
+                ends.append(_total(loss, shifted, before))
             assert gradient[place] == pytest.approx((ends[0] - ends[1]) / 2e-5, abs=1e-5)
 
 
