@@ -60,7 +60,7 @@ class Whole:
     beta: float = 1.5
     kappa: float = 0.6
     gamma: float = 1.0
-    steps: int = 400
+    steps: int = 300
     images: int = 12
     rate: float = 0.1
     slices: int = 64
