@@ -207,11 +207,15 @@ class Fit:
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
         outcome = run_method(method, bench, dict(parameters))
-        asked = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}
-        asked |= self.inquiry.options.to_json()
         plain = self.inquiry.model is self.inquiry.seen  # else what is stored is not what was computed with
         found = bench.features(outcome.edits) if plain and to_judge else None
+        asked = self.asked(method, parameters)
         return Decision(self, asked, outcome, bench.depth(outcome.edits), found)
+
+    def asked(self, method: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Of whom and how, JSON-ready."""
+        own = {"method": method, "parameters": dict(parameters), "composite": self.composite.name}
+        return own | self.inquiry.options.to_json()
 
     @property
     def labelled(self) -> str:

@@ -55,6 +55,43 @@ def test_what_makes_boxes_is_left_as_it_is(edited: Result) -> None:
     assert all(name.startswith("classes.") for name in changed)
 
 
+def test_in_whole_images_layers_before_the_heads_change_and_boxes_stay(folder: Path) -> None:
+    result = unlearn(
+        tiny.trained(),
+        "green",
+        folder,
+        labels=tiny.NAMES,
+        method="erase",
+        parameters={"depth": "deep", "steps": 60, "batch": 4},
+    )
+    changed = {tensor["name"] for tensor in result.report["changes"]["tensors"]}
+    assert any(name.startswith("body.") for name in changed)
+    assert not any(name.startswith("box.") for name in changed)
+    found = result.findings
+    for c in (0, 2):
+        assert found.value(f"places score {c}") == pytest.approx(100, abs=3)
+    assert found.value("places mean") == pytest.approx(found.value("places mean", "original"), abs=4)
+    relearned = {column: found.value("relearn", column) for column in ("mask", "edited")}
+    assert relearned["edited"] is not None
+    assert relearned["mask"] is not None
+    assert relearned["edited"] < relearned["mask"] - 5
+    (details,) = result.report["method"]["details"]["heads"].values()
+    assert (details["depth"], details["steps"]) == ("deep", 60)
+
+
+@pytest.mark.parametrize("parameter", ["share", "layers", "pull"])
+def test_what_means_nothing_in_whole_images_is_refused(parameter: str, folder: Path) -> None:
+    with pytest.raises(InputError, match=rf"erase: {parameter}: .* known with depth=deep: steps"):
+        unlearn(
+            tiny.trained(),
+            "green",
+            folder,
+            labels=tiny.NAMES,
+            method="erase",
+            parameters={"depth": "deep", parameter: 1},
+        )
+
+
 def test_the_report_is_json_and_says_what_was_recognised(edited: Result) -> None:
     report = json.loads(json.dumps(edited.report))
     assert report["places"]["task"] == "detection"

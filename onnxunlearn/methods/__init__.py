@@ -31,6 +31,7 @@ from onnxunlearn.methods import (
     ssd,
     svd,
 )
+from onnxunlearn.methods.erase.erase import check_depth
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.tasks import EMBEDDING
@@ -40,6 +41,7 @@ __all__ = [
     "Outcome",
     "Workbench",
     "auto",
+    "check_depth",
     "check_parameters",
     "damp",
     "erase",

@@ -1,0 +1,91 @@
+"""A detector forgets in whole images: its heads as maps of what is said where, and what must stay."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.arguments import check_number
+from onnxunlearn.choices import DEEP
+from onnxunlearn.detector import Detector, Seen
+from onnxunlearn.detector_heads import NOTHING
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.places import PlaceScores
+from onnxunlearn.judge import say_all
+from onnxunlearn.methods import Outcome
+from onnxunlearn.methods.whole import DOUBT, FORGET, HeadMap, Whole
+from onnxunlearn.probes.places import NOTHING_SAID
+
+#: those of `erase` that hold in whole images, too, and what they are called there
+_PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "slices")} | {"batch": "images"}
+
+
+def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> Outcome:
+    """All layers before the heads are edited. parameters: of `erase`; batch: images of a step, as many again
+    without the class. Raises UnsupportedError where that cannot be done, or the model says more than classes
+    and boxes, which nothing would hold; and InputError for other parameters."""
+    chosen = check_whole(parameters)
+    found, options = detector.found, detector.options
+    outputs = {o.name for o in detector.model.graph.output}
+    if more := outputs - set(found.places.outputs):
+        raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
+    feeds = seen.scenes.probes.feeds
+    said = say_all(detector.model, found, detector.engine, feeds, options.batch_size)
+    whole = Whole(
+        detector.seen,
+        detector.engine,
+        detector.forget,
+        _maps(detector, seen),
+        found.boxes,
+        found.objectness,
+        said.scores.max(axis=2) >= NOTHING,
+        feeds,
+        seed=options.seed,
+        progress=options.progress,
+        **chosen,
+    )
+    edits, how = whole.edits()
+    return Outcome(edits, {"depth": DEEP, **how})
+
+
+def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters of `Whole`. Raises InputError for others of `erase`."""
+    chosen = {name: value for name, value in parameters.items() if name != "depth" and value is not None}
+    for name, value in chosen.items():
+        if name not in _PARAMETERS:
+            raise InputError(
+                f"erase: {name}: a detector's layers before its heads are edited in whole images, where it "
+                f"means nothing; known with depth=deep: {', '.join(_PARAMETERS)}"
+            )
+        whole = name in ("steps", "batch", "slices")
+        check_number(f"erase: {name}", value, 1 if whole else 0, whole=whole)
+    return {_PARAMETERS[name]: value for name, value in chosen.items()}
+
+
+def _maps(detector: Detector, seen: Seen) -> tuple[HeadMap, ...]:
+    """Of each tensor of scores, its anchors together."""
+    anchors: dict[str, list[int]] = {}
+    for number, head in enumerate(detector.heads):
+        anchors.setdefault(head.scores[0], []).append(number)
+    return tuple(_map(detector, seen, numbers) for numbers in anchors.values())
+
+
+def _map(detector: Detector, seen: Seen, numbers: list[int]) -> HeadMap:
+    """A place is of the class that any of its anchors says; to forget where one of them says that."""
+    own = [detector.heads[number] for number in numbers]
+    first = own[0]
+    grids = np.stack([detector.grid(number, seen.scenes, NOTHING) for number in numbers])
+    grids = grids.reshape(len(own), grids.shape[1], -1)
+    thing = ~np.isin(grids, [NOTHING_SAID, -1 if first.background is None else first.background])
+    labels = np.where(thing, grids, -1).max(axis=0)
+    if first.background is not None:
+        labels = np.where((grids == first.background).all(axis=0), first.background, labels)
+    labels = np.where(labels < 0, DOUBT, labels)
+    labels = np.where(np.isin(grids, detector.forget).any(axis=0), FORGET, labels)
+    ways = tuple(_columns(head, detector) for head in own)
+    sigmoid = detector.found.places.normaliser == "Sigmoid"
+    return HeadMap(first.scores[0], first.class_axis, ways, sigmoid, labels, first.background)
+
+
+def _columns(head: PlaceScores, detector: Detector) -> tuple[int, ...]:
+    return head.columns[0] if head.columns else tuple(range(detector.found.places.classes))

@@ -1,0 +1,29 @@
+"""Erase in whole images: what a detector says everywhere else is pinned, so that all its layers may change.
+
+The heads of a detector read features of a trunk that boxes and the other heads are made of, too. Let φ_h be
+what head h reads at a place (`spots`), F_h the places at which the original says a class to forget, G_h those
+at which it says another, B_h background. Over the weights of the layers before the heads minimise
+
+    Σ_h [ mean |H(φ'_h − φ_h)|² + ε·mean |(1 − H)(φ'_h − φ_h)|²           of places of G_h, and as many of B_h
+          + κ/|G_h|·Σ KL(p_h ‖ p'_h)                                       of all places but F_h
+          + β·SW(φ'_h(F_h), φ_h(N_h))/SW₀ ]
+    + γ·mean |b' − b|²                                                     of places where there is something
+
+H, ε and SW as in `erase`; p: probabilities of the retained classes; N_h: for each place of F_h one of the
+class that the original says next there, drawn anew; b: boxes and objectness, in units of a tenth of their
+deviation. A step looks at some images that show the class, and at fewer others.
+
+spots  what a head reads at its places
+heads  the loss at one head
+beside the loss of what is said besides
+fit    the descent
+
+Source: this project.
+
+May import edits, engines, errors, graph, methods, numerics and reverse.
+"""
+
+from onnxunlearn.methods.whole.fit import Whole
+from onnxunlearn.methods.whole.heads import DOUBT, FORGET, HeadMap
+
+__all__ = ["DOUBT", "FORGET", "HeadMap", "Whole"]

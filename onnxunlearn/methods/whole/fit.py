@@ -1,0 +1,234 @@
+"""The descent: layers, what enters them, steps of Adam on a few images at a time."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, count_of
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Logits, Model, find_head, find_layers
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.layers import PRODUCTS
+from onnxunlearn.graph.places import Part
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.entering import Recorder
+from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights
+from onnxunlearn.methods.kept import JOINED, joined
+from onnxunlearn.methods.whole.beside import Beside
+from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
+from onnxunlearn.methods.whole.spots import Spots
+from onnxunlearn.reverse import own_layers
+from onnxunlearn.reverse.bottlenecks import block_start
+from onnxunlearn.reverse.differentiate import Differentiator, Weights
+from onnxunlearn.reverse.passes import Passes
+
+#: images that are looked at in one go before the first step
+_AT_ONCE = 16
+#: layers that change at least, where there are as many
+_LAYERS = 4
+#: of images in a step that show the class, so many times as many as of others: these are pinned in both
+_FEWER = 3
+#: multiplications that all steps may take, and how often a step runs the layers: the original, forward, and
+#: twice as long back. Where they would take more there are fewer images, then fewer steps, but these
+_WORK, _PASSES = 4e12, 4
+_LEAST, _FEWEST = 4, 60
+Values = Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """model: in plain float ops. forget: classes, as columns. heads: where it says what. boxes, objectness:
+    what it says besides. there: where there is something, bool [N, places], in the order of the boxes. feeds:
+    the images. beta: how much the distance counts; kappa: the retained classes' probabilities; gamma: boxes.
+    images: that show
+    the class, in a step. rate: the first step, as a share of a weight's own size."""
+
+    model: Model
+    engine: Engine
+    forget: tuple[int, ...]
+    heads: tuple[HeadMap, ...]
+    boxes: tuple[Part, ...]
+    objectness: tuple[Part, ...]
+    there: np.ndarray
+    feeds: Feeds = field(repr=False)
+    seed: int = 0
+    beta: float = 1.5
+    kappa: float = 0.6
+    gamma: float = 1.0
+    steps: int = 300
+    images: int = 12
+    rate: float = 0.1
+    slices: int = 64
+    progress: Callable[[str], None] = lambda _: None
+
+    def edits(self) -> tuple[Edits, dict[str, Any]]:
+        """The edits; and for reports the layers that they are of, steps, images and beta.
+
+        Raises UnsupportedError where nothing but heads could change, and for ops without a gradient.
+        """
+        readers = {told.scores: find_head(self.model, self._logits(told)) for told in self.heads}
+        layers = self._layers(readers)
+        descent = _Descent.of(self, readers, layers)
+        taken = descent.whole
+        how = {"steps": taken.steps, "images": taken.images, "beta": taken.beta}
+        return descent.run(), {"layers": [layer.name for layer in layers], **how}
+
+    def _logits(self, told: HeadMap) -> Logits:
+        return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)
+
+    def _layers(self, readers: Mapping[str, Layer]) -> list[Layer]:
+        """Those between the heads and the last tensor that all of them read, at least _LAYERS."""
+        products = [layer for layer in find_layers(self.model) if layer.kind in PRODUCTS]
+        heads = {layer.key for layer in readers.values()}
+        keys = {la.key for t in readers for la in own_layers(self.model, products, t)} - heads
+        found = [layer for layer in products if layer.key in keys]
+        if not found:
+            raise UnsupportedError("no layer before the heads has a stored weight of its own")
+        first, *others = self.heads
+        together = joined(self.model, self._logits(first), [told.scores for told in others])
+        last = sorted(layer.node.index for layer in found)[-_LAYERS:]
+        start = block_start(together, JOINED, last)
+        return [layer for layer in found if layer.node.index >= start]
+
+
+def _affordable(each: int, steps: int, images: int) -> dict[str, int]:
+    """Steps and images of one: fewer where the layers take many multiplications, `each` for an image."""
+    possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / _FEWER)
+    if steps * images > possible:
+        images = min(images, max(_LEAST, int(images * possible / (steps * images))))
+        steps = min(steps, max(_FEWEST, int(possible / images)))
+    return {"steps": steps, "images": images}
+
+
+@dataclass(eq=False)
+class _Descent:
+    """sizes: numbers that each tensor of what is said has, by name, in the order in which they are joined."""
+
+    whole: Whole
+    layers: list[Layer]
+    start: Weights
+    passes: Passes
+    entered: Feeds
+    shapes: Mapping[str, tuple[int, ...]]
+    rng: np.random.Generator
+    heads: list[HeadLoss] = field(default_factory=list)
+    beside: list[Beside] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, whole: Whole, readers: Mapping[str, Layer], layers: list[Layer]) -> "_Descent":
+        """Record what the loss needs of the original."""
+        said = list(dict.fromkeys([*readers, *(p.tensor for p in (*whole.boxes, *whole.objectness))]))
+        first = whole._logits(whole.heads[0])
+        model = joined(whole.model, first, [name for name in said if name != first.tensor])
+        read = list(dict.fromkeys(layer.input for layer in readers.values()))
+        tail = tail_of(model, layers, [JOINED, *read], shape_arithmetic(model))
+        passes = Passes(Differentiator(tail, [JOINED, *read], whole.engine), whole.model.batch_size)
+        some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
+        own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
+        each = sum(own[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
+        whole = replace(whole, **_affordable(each, whole.steps, whole.images))
+        entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
+        start = stored_weights(Edits(whole.model), layers)
+        shapes = {name: own[name].shape[1:] for name in said}
+        made = cls(whole, layers, start, passes, entered, shapes, np.random.default_rng(whole.seed))
+        made._look(readers)
+        return made
+
+    def _look(self, readers: Mapping[str, Layer]) -> None:
+        """What the original reads and says at the places of things."""
+        whole, total = self.whole, count_of(self.entered)
+        rows: dict[str, list[np.ndarray]] = {told.scores: [] for told in whole.heads}
+        near: dict[str, list[np.ndarray]] = {told.scores: [] for told in whole.heads}
+        some: dict[str, np.ndarray] = {}
+        for begin in range(0, total, _AT_ONCE):
+            chosen = np.arange(begin, min(begin + _AT_ONCE, total))
+            values = self._values(chosen)
+            some = some or dict(values)
+            for told in whole.heads:
+                spots, (image, place) = Spots.of(readers[told.scores]), things(told)
+                here = (image >= begin) & (image < begin + len(chosen))
+                at = image[here] - begin, place[here]
+                rows[told.scores].append(spots.rows(values[spots.tensor], at))
+                near[told.scores].append(told.next_best(values[told.scores], whole.forget))
+        edits = Edits(whole.model)
+        for told in whole.heads:
+            reader = readers[told.scores]
+            features, best = (np.concatenate(each[told.scores]) for each in (rows, near))
+            weight = edits.weight(reader)
+            self.heads.append(
+                HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
+            )
+        self.beside.append(Beside.of(whole.boxes, 4, whole.there, some))
+        if whole.objectness:
+            everywhere = np.ones_like(whole.there)
+            self.beside.append(Beside.of(whole.objectness, 1, everywhere, some))
+
+    def run(self) -> Edits:
+        """The edits that the descent ends at."""
+        edits, whole = Edits(self.whole.model), self.whole
+        course = Course(whole.steps, whole.rate)
+        fitted, _ = descend(self, edits, tuple(self.layers), course, None, guarded=True)
+        for layer in self.layers:
+            weight, bias = fitted[layer.name]
+            edits.set_weight(layer, weight)
+            if bias is not None:
+                edits.set_bias(layer, bias)
+        return edits
+
+    def begin(self) -> None:
+        """Nothing is kept of earlier steps."""
+
+    def follow(self, step: Step, said: str) -> None:
+        self.whole.progress(f"erase: {said}, distance {step.distance:.3f}")
+
+    def loss_and_gradients(self, weights: Weights) -> Step:
+        """Of images drawn anew."""
+        whole, chosen = self.whole, self._drawn()
+        before = self._values(chosen)
+        forward = self.passes.forward({n: v[chosen] for n, v in self.entered.items()}, weights)
+        values = self._parted(forward.values)
+        signals = {name: np.zeros_like(value) for name, value in values.items()}
+        pins, left = 0.0, []
+        for head in self.heads:
+            scores, read = head.told.scores, head.spots.tensor
+            found = head(
+                chosen, values[read], values[scores], before[read], before[scores], whole.beta, whole.kappa
+            )
+            signals[read] += found.at_features
+            signals[scores] += found.at_scores
+            pins += found.pins
+            left.append(found.distance)
+        for beside in self.beside:
+            pins += beside(chosen, values, before, whole.gamma, signals)
+        rows = [signals[name].reshape(len(chosen), -1) for name in self.shapes]
+        own = {JOINED: np.concatenate(rows, axis=1)}
+        own |= {name: signals[name] for name in self.passes.network.targets if name != JOINED}
+        gradients = self.passes.backward(forward, own)
+        return Step(pins + whole.beta * sum(left), float(np.mean(left)), gradients)
+
+    def _drawn(self) -> np.ndarray:
+        """Images of a step: some that show the class, and fewer others, if there are any."""
+        showing = np.any([(told.labels == FORGET).any(axis=1) for told in self.whole.heads], axis=0)
+        found, size = [], self.whole.images
+        for side, count in ((np.flatnonzero(showing), size), (np.flatnonzero(~showing), -(-size // _FEWER))):
+            if len(side):
+                found.append(self.rng.choice(side, count, replace=len(side) < count))
+        return np.concatenate(found)
+
+    def _values(self, chosen: np.ndarray) -> Values:
+        """What the original reads and says in these images."""
+        return self._parted(self.passes.values({n: v[chosen] for n, v in self.entered.items()}, self.start))
+
+    def _parted(self, values: Values) -> Values:
+        """What is joined, by tensor; and what the heads read."""
+        found, begin = {n: v for n, v in values.items() if n != JOINED}, 0
+        for name, shape in self.shapes.items():
+            end = begin + int(np.prod(shape))
+            found[name] = values[JOINED][:, begin:end].reshape(-1, *shape)
+            begin = end
+        return found

@@ -1,0 +1,203 @@
+"""The loss at one head of a detector: the class's places become like those of others, these stay."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+
+from onnxunlearn.graph import Layer
+from onnxunlearn.methods.erase.readout import felt, read_directions
+from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
+from onnxunlearn.methods.whole.spots import Spots, Where
+from onnxunlearn.numerics import log_softmax
+
+#: what is known of a place besides its class: a class to forget is said there; it is in doubt what is
+FORGET, DOUBT = -2, -1
+#: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
+_LEAST_UNIT = 0.1
+#: the least that counts as a class's distance from the others, and from how many draws it is taken
+_LEAST_DISTANCE, _DRAWS = 0.1, 8
+
+
+@dataclass(frozen=True, eq=False)
+class HeadMap:
+    """Where a head says what. scores: its tensor, classes along `axis`. ways: of each anchor its columns,
+    class by class. sigmoid: whether each class decides for itself. labels: what the original says at each
+    place of each image, int [N, places], places row by row: a class, FORGET or DOUBT. background: the class
+    that is none; it may be no column."""
+
+    scores: str
+    axis: int
+    ways: tuple[tuple[int, ...], ...]
+    sigmoid: bool
+    labels: np.ndarray
+    background: int | None
+
+    def rows(self, scores: np.ndarray) -> np.ndarray:
+        """Scores as [N, places, columns]."""
+        last = np.moveaxis(scores, self.axis, -1)
+        return last.reshape(len(last), -1, last.shape[-1])
+
+    def back(self, rows: np.ndarray, like: np.ndarray) -> np.ndarray:
+        """The gradient at the scores from that at their rows."""
+        shape = np.moveaxis(like, self.axis, -1).shape
+        return np.moveaxis(rows.reshape(shape), -1, self.axis)
+
+    def next_best(self, scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
+        """The class of things that is said most but for those to forget, int [N, places]."""
+        rows = self.rows(scores)
+        found = []
+        for columns in self.ways:
+            own = rows[..., list(columns)].copy()
+            left_out = [*forget, *([] if self.background is None else [self.background])]
+            own[..., [c for c in left_out if c < own.shape[-1]]] = -np.inf
+            found.append(own)
+        return np.asarray(np.max(found, axis=0).argmax(axis=-1))
+
+
+class Terms(NamedTuple):
+    """The loss in its parts: pins (of features and scores), and how much of the distance is left; its
+    gradients at features and scores, the distance's weighed."""
+
+    pins: float
+    distance: float
+    at_features: np.ndarray
+    at_scores: np.ndarray
+
+
+@dataclass(eq=False)
+class HeadLoss:
+    """unit: what each number that is read counts in. read: what the head's retained rows read of it, a basis.
+    near: by place to forget the class that it is to be like, int [N, places]. pool: features of the retained
+    classes by class, [n, numbers] in units. start: the distance of the original."""
+
+    told: HeadMap
+    spots: Spots
+    forget: tuple[int, ...]
+    unit: np.ndarray
+    read: np.ndarray
+    near: np.ndarray
+    pool: dict[int, np.ndarray]
+    slices: int
+    rng: np.random.Generator
+    start: float = field(default=1.0, init=False)
+
+    @classmethod
+    def of(
+        cls,
+        told: HeadMap,
+        head: Layer,
+        weight: np.ndarray,
+        forget: tuple[int, ...],
+        features: np.ndarray,
+        near: np.ndarray,
+        slices: int,
+        rng: np.random.Generator,
+    ) -> "HeadLoss":
+        """features: what the head reads at the places of `things`, in their order. weight: its own."""
+        spots = Spots.of(head)
+        where = things(told)
+        unit = features.std(axis=0) if len(features) else np.ones(features.shape[1], np.float32)
+        unit = unit + _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
+        labels = told.labels[where]
+        pool = {int(c): features[labels == c] / unit for c in np.unique(labels[labels >= 0])}
+        known = np.array(sorted(pool))
+        if len(known):  # of a class that is nowhere nothing is known; any other is nearer
+            near = np.where(np.isin(near, known), near, known[0])
+        kept = [columns[c] for columns in told.ways for c in range(len(columns)) if c not in forget]
+        read = read_directions(weight[kept].reshape(len(kept), -1), unit, shared=False)
+        made = cls(told, spots, forget, unit, read, near, pool, slices, rng)
+        own = labels == FORGET
+        if own.any():
+            at = (where[0][own], where[1][own])
+            drawn = [made._distance(features[own] / unit, near[at])[0] for _ in range(_DRAWS)]
+            made.start = max(float(np.mean(drawn)), _LEAST_DISTANCE)
+        return made
+
+    def __call__(
+        self,
+        images: np.ndarray,
+        features: np.ndarray,
+        scores: np.ndarray,
+        features_before: np.ndarray,
+        scores_before: np.ndarray,
+        beta: float,
+        kappa: float,
+    ) -> Terms:
+        """images: which they are, int [n]; the others: what is read and said in them, and what was."""
+        labels = self.told.labels[images]
+        at_features = np.zeros_like(features)
+        distance = 0.0
+        forgotten = _where(labels == FORGET)
+        if len(forgotten[0]) and self.pool:
+            rows = self.spots.rows(features, forgotten) / self.unit
+            distance, slope = self._distance(rows, self.near[images][forgotten])
+            self.spots.add(at_features, forgotten, beta * slope / self.unit)
+        pinned = self._pinned(labels)
+        moved = self.spots.rows(features, pinned) - self.spots.rows(features_before, pinned)
+        weighted = felt(moved / self.unit, self.read)
+        self.spots.add(at_features, pinned, 2 / max(moved.size, 1) * weighted / self.unit)
+        of_features = float(np.sum(moved / self.unit * weighted)) / max(moved.size, 1)
+        divergence, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
+        at_scores = self.told.back(kappa * at_rows, scores)
+        return Terms(of_features + kappa * divergence, distance, at_features, at_scores)
+
+    def _pinned(self, labels: np.ndarray) -> Where:
+        """Places whose features are pinned: of things retained, and as many of background."""
+        ground = -3 if self.told.background is None else self.told.background
+        here, empty = _where((labels >= 0) & (labels != ground)), _where(labels == ground)
+        count = min(len(empty[0]), max(len(here[0]), 1))
+        chosen = self.rng.choice(len(empty[0]), count, replace=False) if count else np.empty(0, int)
+        return np.concatenate([here[0], empty[0][chosen]]), np.concatenate([here[1], empty[1][chosen]])
+
+    def _distance(self, rows: np.ndarray, near: np.ndarray) -> tuple[float, np.ndarray]:
+        """SW/SW₀ and its gradient, of all rows together: of one class there are few in a step, whose distance
+        is chance. near: of each row the class that it is to be like, from which its example is drawn."""
+        directions = random_directions(rows.shape[1], self.slices, self.rng)
+        examples = np.empty_like(rows)
+        for c in np.unique(near):
+            own, pool = np.flatnonzero(near == c), self.pool[int(c)]
+            examples[own] = pool[self.rng.choice(len(pool), len(own), replace=len(own) > len(pool))]
+        distance, slope = sliced_wasserstein(rows, examples, directions)
+        return distance / self.start, slope / self.start
+
+    def _divergence(
+        self, scores: np.ndarray, before: np.ndarray, labels: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """Σ KL of the retained classes' probabilities at all places where none to forget is said, by the
+        number of things retained, and its gradient. scores, before: [n, places, columns]."""
+        ground = self.told.background
+        count = max(int(((labels >= 0) & (labels != ground)).sum()), 1)
+        kept = (labels != FORGET)[..., None]
+        gradient, total = np.zeros(scores.shape), 0.0
+        for columns in self.told.ways:
+            own = [column for c, column in enumerate(columns) if c not in self.forget]
+            was, now = (each[..., own].astype(np.float64) for each in (before, scores))
+            if self.told.sigmoid:
+                p, q = _log_chances(was), _log_chances(now)
+                terms = sum(np.exp(a) * (a - b) for a, b in zip(p, q, strict=True))
+                gradient[..., own] += kept * (np.exp(q[0]) - np.exp(p[0])) / count
+            else:
+                a, b = log_softmax(was), log_softmax(now)
+                terms = np.exp(a) * (a - b)
+                gradient[..., own] += kept * (np.exp(b) - np.exp(a)) / count
+            total += float((kept * terms).sum()) / count
+        return total, gradient.astype(np.float32)
+
+
+def things(told: HeadMap) -> Where:
+    """Places at which something is said that is no background."""
+    ground = -3 if told.background is None else told.background
+    return _where((told.labels != DOUBT) & (told.labels != ground))
+
+
+def _where(which: np.ndarray) -> Where:
+    """bool [N, places]."""
+    sample, place = np.nonzero(which)
+    return sample, place
+
+
+def _log_chances(scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Logarithms of the probability of a class that decides for itself, and of its absence."""
+    return -np.logaddexp(0, -scores), -np.logaddexp(0, scores)
