@@ -110,10 +110,14 @@ class Embedder:
         assert probes.shared is not None
         assert probes.y is not None
         if (count := int(probes.shared.sum())) < _OWN:
-            raise InputError(f"{having.source}: {count} samples of the identity; at least {_OWN} are needed")
+            raise InputError(
+                f"{having.source}: samples of the identity: {count}; at least {_OWN} are needed, 6 that "
+                "differ for a run"
+            )
         counts = np.unique(probes.y[~probes.shared], return_counts=True)[1]
         if (counts > 1).sum() < 2:
-            raise InputError(f"{probes.source}: two samples each of two others are needed at least; {_NEED}")
+            given = " and ".join(part.source for part in others if part is not None)
+            raise InputError(f"{given}: two samples each of two others are needed at least; {_NEED}")
         return probes, names, notes
 
     def parts(self, probes: Probes) -> tuple[Probes, Probes, int]:

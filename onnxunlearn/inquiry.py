@@ -212,7 +212,7 @@ class Inquiry:
         if cure is not None and given and cure.certain and not self.options.as_they_are:
             raise InputError(
                 f"{probes.source}: probably not what the model was trained with: {cure}; correct it, or "
-                "insist with --as-they-are"
+                f"insist with --as-they-are{self._or_embedding}"
             )
         found = [] if cure is None else [cure_warning(cure)]
         if declared is not None:
@@ -229,6 +229,12 @@ class Inquiry:
             log.warning("%s", line)
             doubts = (*doubts, line)
         return replace(self, suspicions=(*self.suspicions, *lines), doubts=doubts)
+
+    @property
+    def _or_embedding(self) -> str:
+        """What else may be wrong where samples are to be forgotten that are of no class."""
+        may_be = not self.forget and self.logits.normaliser is None
+        return "; if its output is an embedding and no class scores: --task embedding" if may_be else ""
 
     def _run(self, feeds: Mapping[str, np.ndarray]) -> np.ndarray:
         """The original's scores, which are not kept."""

@@ -25,6 +25,7 @@ from onnxunlearn.graph import (
     every_logits,
     find_embedding,
     find_layers,
+    find_logits,
     find_scores,
     in_training,
     load,
@@ -33,7 +34,7 @@ from onnxunlearn.graph import (
 from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.places import Detection, PlaceScores
+from onnxunlearn.graph.places import Detection, PlaceScores, summed_over_places
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.one_run import hindrance, may_not_end, one_sample, too_many
@@ -47,7 +48,7 @@ from onnxunlearn.tasks import AUTO, EMBEDDING
 #: why no rules are shown where it is not said which output is meant
 SEVERAL = "several outputs could hold class scores; choose one with --output-name"
 #: the same where classes are said at places
-AT_PLACES = "classes are said at places, of which relevance is not covered"
+OF_DETECTOR = "what speaks for the boxes of a detector is not covered"
 _QUANTISED = (
     "QuantizeLinear",
     "DequantizeLinear",
@@ -175,7 +176,8 @@ def inspect(
     several = output_name is None and len(heads) > 1
     found: Logits | EmbeddingOutput
     if placed is not None:
-        found, obstacle = _at_places(placed), obstacle or AT_PLACES
+        found = _at_places(placed)
+        obstacle = obstacle or (None if detection is None else OF_DETECTOR)
     else:
         found = given or (heads[0] if several else find_scores(seen, output_name))
     embedding = None if isinstance(found, Logits) else found
@@ -198,7 +200,7 @@ def inspect(
     editable = {layer.node.name for layer in layers}
     rules: tuple[RuleCount, ...] = ()
     if obstacle is None:
-        rules, obstacle = _rules(model, seen, logits, rules_for, engine)
+        rules, obstacle = _rules(model, seen, logits, placed, rules_for, engine)
     return Inspection(
         path=None if model.path is None else model.path.name,
         sha256=sha256(model.data),
@@ -311,14 +313,23 @@ def _stored_as(seen: Model, layer: Layer) -> str:
 
 
 def _rules(
-    model: Model, seen: Model, logits: Logits, composite: Composite, engine: str
+    model: Model,
+    seen: Model,
+    logits: Logits,
+    places: PlaceScores | None,
+    composite: Composite,
+    engine: str,
 ) -> tuple[tuple[RuleCount, ...], str | None]:
-    """Which rule goes where, or why relevance cannot be compiled."""
+    """Which rule goes where, or why relevance cannot be compiled; where classes are said at places, of their
+    sums over these."""
     if not (ends := sources(seen)):
         return (), "no input is float, and none looks anything up in an embedding"
     if (why_not := too_many(seen) or may_not_end(seen)) is not None:
         return (), why_not
     try:
+        if places is not None:
+            seen = summed_over_places(seen, places)
+            logits = find_logits(seen)
         propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(one_sample(model)).rules
     except OnnxUnlearnError as error:

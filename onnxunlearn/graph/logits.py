@@ -187,11 +187,16 @@ def find_embedding(model: Model, output_name: str | None = None) -> EmbeddingOut
         size = count_classes(model, output.name)
         if size is not None and kind in FLOATS | {onnx.TensorProto.UNDEFINED}:
             reading = reader.read(output.name)
+            if (traced := _trace(model, reader, output)) is not None and traced.normaliser is not None:
+                continue  # probabilities are no embedding
             scaled = reading.by if isinstance(reading, Embedding) else ""
             found.append(EmbeddingOutput(output.name, size, scaled))
     found = [each for each in found if each.by] or found
     if not found:
-        raise InputError(f"no embedding: none of the outputs {', '.join(outputs)} is float [N, numbers]")
+        raise InputError(
+            f"no embedding: none of the outputs {', '.join(outputs)} is float [N, numbers], of numbers that "
+            "are no probabilities"
+        )
     if len(found) > 1:
         names = ", ".join(each.output for each in found)
         raise InputError(f"several outputs could be an embedding: {names}; choose one with --output-name")

@@ -33,12 +33,11 @@ def of_identity(bench: Workbench) -> Outcome:
             reasons.append(f"scatter: {error}")
             break
         lost = before - _verified(bench, outcome.edits, held)
-        chosen = "scatter" if beta == _BETAS[0] else f"scatter of beta {beta:g}"
         if not math.isfinite(lost) or lost <= bench.budget / 2:
-            details = {"chosen": chosen, "why": "; ".join(reasons), **outcome.details}
+            details = {"chosen": "scatter", "why": "; ".join(reasons), **outcome.details}
             expected = {"lost": round(lost, 4)} if math.isfinite(lost) else {}
             return Outcome(outcome.edits, details | {"expected cost": expected})
-        reasons.append(f"{chosen} would cost {lost:.2f} points ({bench.budget:g} may be lost)")
+        reasons.append(f"beta {beta:g} would cost {lost:.2f} points ({bench.budget:g} may be lost)")
         bench.progress(reasons[-1])
     outcome = project(bench)
     return Outcome(outcome.edits, {"chosen": "project", "why": "; ".join(reasons), **outcome.details})

@@ -95,7 +95,7 @@ def read_images(
 
 def read_image(path: Path, preprocess: Preprocessor) -> np.ndarray:
     """One image, as `read_images` does it."""
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     if not os.path.lexists(path):
         raise InputError(f"{path}: is gone; let nothing change the folder while it is read")
@@ -117,6 +117,8 @@ def read_image(path: Path, preprocess: Preprocessor) -> np.ndarray:
         raise InputError(
             f"{path}: larger than {limit}, perhaps a decompression bomb; shrink or remove it"
         ) from None
+    except UnidentifiedImageError:  # which names an open file
+        raise InputError(f"{path}: not a readable image; convert or remove it") from None
     except Exception as error:  # what Pillow's decoders raise on damaged files is not one family
         raise InputError(f"{path}: not a readable image ({one_line(error)}); convert or remove it") from None
 
