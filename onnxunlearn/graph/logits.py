@@ -187,7 +187,8 @@ def find_embedding(model: Model, output_name: str | None = None) -> EmbeddingOut
         size = count_classes(model, output.name)
         if size is not None and kind in FLOATS | {onnx.TensorProto.UNDEFINED}:
             reading = reader.read(output.name)
-            if (traced := _trace(model, reader, output)) is not None and traced.normaliser is not None:
+            traced = _trace(model, reader, output)
+            if isinstance(traced, Logits) and traced.normaliser is not None:
                 continue  # probabilities are no embedding
             scaled = reading.by if isinstance(reading, Embedding) else ""
             found.append(EmbeddingOutput(output.name, size, scaled))
