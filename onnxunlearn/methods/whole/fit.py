@@ -96,13 +96,13 @@ class Whole:
         return [layer for layer in found if layer.node.index >= start]
 
 
-def _affordable(each: int, steps: int, images: int) -> dict[str, int]:
+def _affordable(each: int, steps: int, images: int) -> tuple[int, int]:
     """Steps and images of one: fewer where the layers take many multiplications, `each` for an image."""
     possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / _FEWER)
     if steps * images > possible:
         images = min(images, max(_LEAST, int(images * possible / (steps * images))))
         steps = min(steps, max(_FEWEST, int(possible / images)))
-    return {"steps": steps, "images": images}
+    return steps, images
 
 
 @dataclass(eq=False)
@@ -131,7 +131,8 @@ class _Descent:
         some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
         own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
         each = sum(own[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
-        whole = replace(whole, **_affordable(each, whole.steps, whole.images))
+        steps, images = _affordable(each, whole.steps, whole.images)
+        whole = replace(whole, steps=steps, images=images)
         entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
         start = stored_weights(Edits(whole.model), layers)
         shapes = {name: own[name].shape[1:] for name in said}
