@@ -1,6 +1,6 @@
 """Detectors that forget a class, beside one that never saw it; and a picture of what they find.
 
-    (cd benchmarks && python -m trained.detectors yolo && python -m trained.detectors yolo --without 7)
+    (cd benchmarks && python -m trained.detectors && python -m trained.detectors --without 7)
     python benchmarks/tasks.py --only yolo-5
     python benchmarks/detected.py docs/pictures/detector.png
 
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
 #: boxes that are drawn
 _DRAWN = 0.5
-MODELS = {"yolo-5": ("yolo", 7)}
+MODELS = {"yolo-5": ("yolo", 7), "yolo-sneaker": ("yolo", 2), "ssd-5": ("ssd", 7), "detr-5": ("detr", 7)}
 METHODS = ("auto",)
 #: row of the findings -> heading
 FIGURES = {

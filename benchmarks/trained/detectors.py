@@ -2,13 +2,13 @@
 
     python -m trained.detectors [--data DIR] [-o DIR] [--without CLASS ...] [NAME ...]
 
-In benchmarks/; ten minutes a model on one slow core. Boxes come out in pixels.
+In benchmarks/; five minutes a model on one slow core. Boxes come out in pixels.
 
 yolo  sigmoid classes by 1×1 convolutions at two scales, boxes decoded, as YOLOv8 has them:
       [N, 4 + C, places], centre, size and classes
 ssd   softmax with ground first, three priors a cell: scores [N, places, 1 + C], boxes [N, places, 4], corners
-detr  24 queries, softmax with "no object" last: logits [N, 24, C + 1], boxes [N, 24, 4], centre and size from
-      0 to 1
+detr  25 queries, softmax with "no object" last: logits [N, 25, C + 1], boxes [N, 25, 4], centre and size from
+      0 to 1; it converges slowly, and begins with the backbone of the ssd that was trained on the same scenes
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "sample_models"))
 
 from trained import scenes
 
-SIZE, BATCH, COUNT, EPOCHS = 96, 16, 5000, 12
-STRIDES = (8, 16)
+SIZE, BATCH, COUNT, EPOCHS = 96, 16, 2000, 12
+STRIDES, WIDTHS = (8, 16), (48, 64)
 C = len(scenes.CLASSES)
 Targets = list[tuple[Tensor, Tensor]]  # of each scene its boxes [n, 4] and classes [n]
 
@@ -55,20 +55,20 @@ class Residual(nn.Module):
 
 
 class Backbone(nn.Module):
-    """Features at strides 8 and 16, 64 and 96 wide; the coarse ones are mixed into the fine ones."""
+    """Features at strides 8 and 16, of WIDTHS; the coarse ones are mixed into the fine ones."""
 
     def __init__(self, activation: type[nn.Module]) -> None:
         super().__init__()
+        fine, coarse = WIDTHS
         self.early = nn.Sequential(
-            conv(3, 16, 2, activation),
-            conv(16, 32, 2, activation),
-            Residual(32, activation),
-            conv(32, 64, 2, activation),
-            Residual(64, activation),
+            conv(3, 12, 2, activation),
+            conv(12, 24, 2, activation),
+            conv(24, fine, 2, activation),
+            Residual(fine, activation),
         )
-        self.late = nn.Sequential(conv(64, 96, 2, activation), Residual(96, activation))
-        self.up = nn.Sequential(nn.Conv2d(96, 64, 1), nn.Upsample(scale_factor=2))
-        self.mix = conv(64, 64, 1, activation)
+        self.late = nn.Sequential(conv(fine, coarse, 2, activation), Residual(coarse, activation))
+        self.up = nn.Sequential(nn.Conv2d(coarse, fine, 1), nn.Upsample(scale_factor=2))
+        self.mix = conv(fine, fine, 1, activation)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         early = self.early(x)
@@ -96,9 +96,8 @@ class Yolo(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone(nn.SiLU)
-        widths = (64, 96)
-        self.box = nn.ModuleList(nn.Sequential(conv(w, 48), nn.Conv2d(48, 4, 1)) for w in widths)
-        self.classes = nn.ModuleList(nn.Sequential(conv(w, 64), nn.Conv2d(64, C, 1)) for w in widths)
+        self.box = nn.ModuleList(nn.Sequential(conv(w, 32), nn.Conv2d(32, 4, 1)) for w in WIDTHS)
+        self.classes = nn.ModuleList(nn.Sequential(conv(w, 48), nn.Conv2d(48, C, 1)) for w in WIDTHS)
         for branch in self.classes:
             nn.init.constant_(branch[1].bias, -4.0)  # type: ignore[index]
         centres, strides = grid()
@@ -156,10 +155,10 @@ class Ssd(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone(nn.ReLU)
-        each, widths = len(self.SHAPES), (64, 96)
-        self.extra = nn.ModuleList(conv(w, 64, 1, nn.ReLU) for w in widths)
-        self.box = nn.ModuleList(nn.Conv2d(64, each * 4, 3, padding=1) for _ in widths)
-        self.classes = nn.ModuleList(nn.Conv2d(64, each * (1 + C), 3, padding=1) for _ in widths)
+        each = len(self.SHAPES)
+        self.extra = nn.ModuleList(conv(w, 48, 1, nn.ReLU) for w in WIDTHS)
+        self.box = nn.ModuleList(nn.Conv2d(48, each * 4, 3, padding=1) for _ in WIDTHS)
+        self.classes = nn.ModuleList(nn.Conv2d(48, each * (1 + C), 3, padding=1) for _ in WIDTHS)
         centres, strides = grid()
         fine, coarse = (torch.tensor(side) for side in self.SIDES)
         side: Tensor = torch.where(strides == STRIDES[0], fine, coarse)
@@ -216,18 +215,20 @@ class Ssd(nn.Module):
 
 
 class Detr(nn.Module):
-    """Queries that look at the features, softmax with "no object" last; each starts at a point of its own."""
+    """Queries that look at the features, softmax with "no object" last; each starts at a point of its own, of
+    a lattice, and looks there first: with points at random it takes several times as long to learn."""
 
-    QUERIES, WIDTH = 24, 96
+    ALONG, WIDTH = 5, 64
+    QUERIES = ALONG**2
 
     def __init__(self) -> None:
         super().__init__()
         self.backbone = Backbone(nn.ReLU)
-        self.enter = nn.Conv2d(64, self.WIDTH, 1)
-        self.position = nn.Parameter(torch.randn(1, (SIZE // STRIDES[0]) ** 2, self.WIDTH) * 0.1)
-        self.queries = nn.Parameter(torch.randn(1, self.QUERIES, self.WIDTH) * 0.1)
-        points = torch.rand(1, self.QUERIES, 2) * 0.8 + 0.1
-        self.points = nn.Parameter(torch.cat([points, torch.full_like(points, 0.25)], 2).logit())
+        self.enter = nn.Conv2d(WIDTHS[0], self.WIDTH, 1)
+        points, cells = (lattice(n) for n in (self.ALONG, SIZE // STRIDES[0]))
+        self.position, self.queries = (nn.Parameter(waves(p, self.WIDTH)[None]) for p in (cells, points))
+        sizes = torch.full_like(points, 0.25)
+        self.points = nn.Parameter(torch.cat([points, sizes], 1)[None].logit())
         self.layers = nn.ModuleList(Decoder(self.WIDTH) for _ in range(3))
         self.classes = nn.Linear(self.WIDTH, C + 1)
         self.box = nn.Sequential(nn.Linear(self.WIDTH, 64), nn.ReLU(), nn.Linear(64, 4))
@@ -235,7 +236,7 @@ class Detr(nn.Module):
     def stages(self, x: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Logits and boxes after each layer of the decoder."""
         memory = self.enter(self.backbone(x)[0]).flatten(2).transpose(1, 2)
-        found, said = self.queries.expand(x.shape[0], -1, -1), []
+        found, said = torch.zeros_like(self.queries).expand(x.shape[0], -1, -1), []
         for layer in self.layers:
             found = layer(found, memory, self.position, self.queries)
             said.append((self.classes(found), (self.points + self.box(found)).sigmoid()))
@@ -246,27 +247,49 @@ class Detr(nn.Module):
 
     def loss(self, x: Tensor, targets: Targets) -> Tensor:
         """Of the cheapest matching (Hungarian), after each layer."""
-        total = torch.zeros(())
-        weight = torch.ones(C + 1)
+        total, weight = torch.zeros(()), torch.ones(C + 1)
         weight[C] = 0.2
+        whole, classes = (torch.cat(each) for each in zip(*targets, strict=True))
+        true = torch.cat([(whole[:, :2] + whole[:, 2:]) / 2, whole[:, 2:] - whole[:, :2]], 1) / SIZE
+        ends = np.cumsum([0, *(len(own) for own, _ in targets)])
         for logits, boxes in self.stages(x):
-            wanted = torch.full(logits.shape[:2], C)
-            pull, count = torch.zeros(()), 0
-            for i, (whole, classes) in enumerate(targets):
-                true = torch.cat([(whole[:, :2] + whole[:, 2:]) / 2, whole[:, 2:] - whole[:, :2]], 1) / SIZE
-                corners = torch.cat(
-                    [boxes[i, :, :2] - boxes[i, :, 2:] / 2, boxes[i, :, :2] + boxes[i, :, 2:] / 2], 1
+            corners = torch.cat([boxes[..., :2] - boxes[..., 2:] / 2, boxes[..., :2] + boxes[..., 2:] / 2], 2)
+            with torch.no_grad():
+                flat = boxes.flatten(0, 1)
+                match = overlap(corners.flatten(0, 1), whole / SIZE)
+                cost = (
+                    5 * torch.cdist(flat, true, p=1)
+                    - 2 * match
+                    - logits.softmax(2)[..., classes].flatten(0, 1)
                 )
-                match = overlap(corners, whole / SIZE)
-                cost = 5 * torch.cdist(boxes[i], true, p=1) - 2 * match - logits[i].softmax(1)[:, classes]
-                query, owner = linear_sum_assignment(cost.detach().numpy())
-                wanted[i, query] = classes[owner]
-                pull = pull + 5 * (boxes[i, query] - true[owner]).abs().sum()
-                pull = pull + 2 * (1 - match[query, owner]).sum()
-                count += len(query)
+                cost = cost.unflatten(0, boxes.shape[:2])
+            chosen = [
+                linear_sum_assignment(own[:, begin:end])
+                for own, begin, end in zip(cost.numpy(), ends, ends[1:], strict=False)
+            ]
+            image = torch.arange(len(x)).repeat_interleave(torch.tensor([len(q) for q, _ in chosen]))
+            query = torch.from_numpy(np.concatenate([q for q, _ in chosen]))
+            owner = torch.from_numpy(np.concatenate([o + b for (_, o), b in zip(chosen, ends, strict=False)]))
+            wanted = torch.full(logits.shape[:2], C)
+            wanted[image, query] = classes[owner]
+            pull = 5 * (boxes[image, query] - true[owner]).abs().sum()
+            pull = pull + 2 * (1 - overlap(corners[image, query], whole[owner] / SIZE, paired=True)).sum()
             spoken = nn.functional.cross_entropy(logits.transpose(1, 2), wanted, weight)
-            total = total + 2 * spoken + pull / max(count, 1)
+            total = total + 2 * spoken + pull / len(owner)
         return total
+
+
+def lattice(along: int) -> Tensor:
+    """Points of a square of side 1, row by row, x and y, [along², 2]."""
+    at = (torch.arange(along) + 0.5) / along
+    return torch.stack(torch.meshgrid(at, at, indexing="xy"), -1).flatten(0, 1)
+
+
+def waves(points: Tensor, width: int) -> Tensor:
+    """Sines and cosines of both coordinates, [points, width]: what is near is alike."""
+    turns = torch.pi * 2 ** torch.linspace(0, 3, width // 4)
+    angles = points[:, :, None] * turns
+    return torch.cat([angles.sin(), angles.cos()], 2).flatten(1)
 
 
 class Decoder(nn.Module):
@@ -292,6 +315,7 @@ class Attention(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()
         self.q, self.k, self.v, self.out = (nn.Linear(width, width) for _ in range(4))
+        self.k.load_state_dict(self.q.state_dict())  # what is alike is looked at
 
     def forward(self, queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
         q, k, v = (
@@ -322,7 +346,7 @@ def overlap(one: Tensor, other: Tensor, *, paired: bool = False) -> Tensor:
 DETECTORS: dict[str, tuple[Callable[[], Any], int, float, tuple[str, ...]]] = {
     "yolo": (Yolo, EPOCHS, 4e-3, ("output0",)),
     "ssd": (Ssd, EPOCHS, 3e-3, ("scores", "boxes")),
-    "detr": (Detr, 2 * EPOCHS, 1e-3, ("logits", "pred_boxes")),
+    "detr": (Detr, EPOCHS, 1e-3, ("logits", "pred_boxes")),
 }
 
 
@@ -384,6 +408,12 @@ def export(model: nn.Module, path: Path, outputs: tuple[str, ...]) -> None:
     onnx.save(proto, path)
 
 
+def _backbone(path: Path) -> dict[str, Tensor]:
+    """That of a trained detector."""
+    stem = "backbone."
+    return {k.removeprefix(stem): v for k, v in torch.load(path).items() if k.startswith(stem)}
+
+
 def main() -> None:
     """Train what is named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
@@ -399,8 +429,8 @@ def main() -> None:
     for without in options.without or [None]:
         shown = scenes.make(options.data, "train", options.count, SIZE, without=without)
         for name in options.names:
-            model = train(name, shown, seed=0)
             suffix = "" if without is None else f".without{without}"
+            model = train(name, shown, 0, _backbone(output / f"ssd{suffix}.pt") if name == "detr" else None)
             torch.save(model.state_dict(), output / f"{name}{suffix}.pt")
             export(model, output / f"{name}{suffix}.onnx", DETECTORS[name][3])
             print(f"{name}{suffix}: {np.sum([p.numel() for p in model.parameters()])} weights", flush=True)
