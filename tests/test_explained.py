@@ -3,13 +3,17 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn import InputError, UnsupportedError, explain, load
 from onnxunlearn.engines import create_engine
 from onnxunlearn.explained import NOWHERE, Explained
-from onnxunlearn.graph import Edited
+from onnxunlearn.graph import Edited, expose
+from onnxunlearn.graph.places import summed_over_places
+from onnxunlearn.lowering import lower
 from onnxunlearn.pictures import draw, heatmaps
+from onnxunlearn.placing import places_of
 from onnxunlearn.probes import Labels
 
 from . import tiny_detector
@@ -59,6 +63,29 @@ def test_other_ends(end: heads.MakeEnd) -> None:
     (found,) = explain(model.SerializeToString(), {given.name: x}, 1).values()
     assert found.shape == x.shape
     assert np.abs(found).sum() > 0
+
+
+@pytest.mark.parametrize("end", [heads.plain, heads.sigmoid])
+def test_what_is_summed(end: heads.MakeEnd) -> None:
+    """Where each class decides for itself, a place at which none is above one half counts for none."""
+    model = heads.segmenter(end)
+    (bias,) = (tensor for tensor in model.graph.initializer if tensor.name == "b")
+    lowered = onnx.numpy_helper.to_array(bias) - np.float32(1.5)
+    bias.CopyFrom(onnx.numpy_helper.from_array(lowered, "b"))
+    seen = lower(load(model.SerializeToString()))
+    found = places_of(seen)
+    assert found is not None
+    (given,) = model.graph.input
+    shape = [d.dim_value or 6 for d in given.type.tensor_type.shape.dim]
+    x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+    (tensor,) = found.scores
+    scores = create_engine().session(expose(seen, [tensor])).run({given.name: x})[tensor]
+    said = scores.argmax(axis=1)[:, None] == np.arange(found.classes)[:, None, None]
+    if found.independent:
+        assert (said & (scores < 0)).any()
+        said &= scores > 0
+    (summed,) = create_engine().session(summed_over_places(seen, found).proto).run({given.name: x}).values()
+    np.testing.assert_allclose(summed, (scores * said).sum(axis=(2, 3)), rtol=1e-4, atol=1e-4)
 
 
 def test_integers(arrays: dict[str, np.ndarray]) -> None:

@@ -14,7 +14,8 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.places.scores import PlaceScores
 from onnxunlearn.graph.view import Model
 
-#: the output: the sum of each class's scores at the places where it is the largest, [N, classes]
+#: the output: the sum of each class's scores at the places where it is said: where it is the largest, and
+#: above one half if each decides for itself; [N, classes]
 SUMMED = "class scores summed over their places"
 #: opset from which on ReduceSum takes its axes as an input
 _OPSET = 13
@@ -52,6 +53,8 @@ def summed_over_places(model: Model, found: PlaceScores) -> Model:
     nothing = constant("nothing", 0, np.float32)
     axes = constant("axes", found.place_axes, np.int64)
     said = op("Equal", op("ArgMax", scores, axis=axis, keepdims=1), numbers)
+    if found.independent:  # where each class decides for itself, often none is said
+        said = op("And", said, op("Greater", scores, nothing))
     there = op("Where", said, scores, nothing)
     op("ReduceSum", there, axes, keepdims=0)
     del graph.output[:]
