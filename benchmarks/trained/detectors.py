@@ -262,7 +262,7 @@ class Detr(nn.Module):
                     - 2 * match
                     - logits.softmax(2)[..., classes].flatten(0, 1)
                 )
-                cost = cost.unflatten(0, boxes.shape[:2])
+                cost = cost.reshape(*boxes.shape[:2], -1)
             chosen = [
                 linear_sum_assignment(own[:, begin:end])
                 for own, begin, end in zip(cost.numpy(), ends, ends[1:], strict=False)
