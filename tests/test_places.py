@@ -158,7 +158,8 @@ def test_inspect_says_what_it_says_where() -> None:
     found = inspect(MODEL)
     assert found.places is not None
     assert (found.places["task"], found.places["heads"]) == ("segmentation", ("/6/Conv",))
-    assert (found.classes, found.logits, found.rules) == (5, "scores", ())
+    assert (found.classes, found.logits, found.obstacle) == (5, "scores", None)
+    assert sum(rule.nodes for rule in found.rules if rule.op == "Conv") == 4
     json.dumps(found.to_json())
     assert inspect(CNN).places is None
 

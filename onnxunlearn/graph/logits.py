@@ -131,7 +131,7 @@ def find_logits(model: Model, output_name: str | None = None) -> Logits:
         return found
     raise InputError(
         f"output {found.output!r} is an embedding, not class scores: its {found.size} numbers a sample are "
-        f"scaled to length 1 by {found.by}; an identity is forgotten by --forget-samples"
+        f"scaled to length 1 by {found.by}; give a classifier, or forget an identity with --forget-samples"
     )
 
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -19,7 +20,8 @@ def test_it_does_the_main_job(folder: Path) -> None:
     np.savez(folder / "probes.npz", **probes(12))  # type: ignore[arg-type]
     command = [str(SCRIPT), "run", "m.onnx", "--forget", "3", "--data", "probes.npz", "--json"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert (done.returncode, done.stderr) == (0, "")  # progress is for terminals
+    told = [line for line in done.stderr.splitlines() if not re.match(r"onnxunlearn: \d+ s: ", line)]
+    assert (done.returncode, told) == (0, [])  # on a slow machine a line every ten seconds
     report = json.loads(done.stdout)
     assert report == json.loads((folder / "m.unlearned.report.json").read_text())
     assert set(contents(folder)) == {

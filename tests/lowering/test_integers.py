@@ -8,6 +8,7 @@ import pytest
 from onnxunlearn.graph import Logits, load
 from onnxunlearn.graph.flow import sources
 from onnxunlearn.lowering import dequantise, lower
+from tests.exact_integers import needs_exact_integers
 from tests.lowering.fused_networks import TEXT, Bert, exported, fused_by_session, ort, torch
 from tests.lowering.lowered import (
     ENGINES,
@@ -88,6 +89,7 @@ INTEGER: list[Case] = [
 ]
 
 
+@needs_exact_integers
 @pytest.mark.parametrize("case", INTEGER, ids=named)
 def test_quantised_node(case: Case) -> None:
     """Integers within one step; floats within what rounding the activations leaves open."""
@@ -108,6 +110,7 @@ class Calibration:
 KINDS = ["QDQ", "QDQ per channel", "QOperator", "QOperator per channel", "QOperator channels last", "dynamic"]
 
 
+@needs_exact_integers
 @pytest.mark.parametrize("kind", KINDS)
 def test_quantised_network(kind: str, tmp_path: Path) -> None:
     """Relevance of a quantised file is nearly that of the float model it was made from."""

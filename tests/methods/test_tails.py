@@ -58,7 +58,7 @@ def test_the_class_is_never_given_and_all_other_decisions_stay(name: str, by: st
     assert_only_that_class_is_gone(TAILS[name], before, after, forget)
 
 
-@pytest.mark.parametrize("name", sorted(method))
+@pytest.mark.parametrize("name", sorted(set(method) - {"scatter"}))  # which is for embeddings
 def test_no_method_sees_a_difference(name: str) -> None:
     """The same network, its classes in another order and its head negated, and that undone behind it."""
     away, back = np.argsort(ORDER), proto(Way("n = Neg(z); y = Gather <axis = 1> (n, order)", None))
