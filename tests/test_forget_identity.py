@@ -79,7 +79,7 @@ def x_of(who: int, count: int = 12) -> np.ndarray:
 @pytest.mark.parametrize(
     ("forget", "options", "said"),
     [
-        (3, {}, "an identity is forgotten by --forget-samples"),
+        (3, {}, "forget an identity with --forget-samples"),
         (3, {"task": "embedding"}, "give samples of the identity with --forget-samples"),
         (SharedBy({"x": x_of(0)}), {}, "no samples of others"),
         (SharedBy({"x": x_of(0)}, {"x": x_of(1)}), {}, "does not say who is who"),
