@@ -18,13 +18,10 @@ probe could (`leace`).
 Source: this project; the distance is that of sorted numbers, as in Rabin et al. 2011.
 """
 
-import math
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.adam import Adam
 from onnxunlearn.arguments import check_number
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
@@ -33,13 +30,14 @@ from onnxunlearn.graph import Layer
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import Boundary, record_boundary
+from onnxunlearn.methods.erase.descent import Course, Fitted, Step, descend, stored_weights, write
 from onnxunlearn.methods.erase.scope import scope
 from onnxunlearn.methods.leace import scrub
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import unit_rows
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
-from onnxunlearn.reverse.passes import AT_ONCE, Gradients, Passes
+from onnxunlearn.reverse.passes import AT_ONCE, Passes
 from onnxunlearn.streams import drawn
 
 #: copies of each image, itself included
@@ -50,8 +48,6 @@ _AMONG, _MIXED = 3.0, 0.5
 _PAIRED = 2000
 #: weights that may change at most; those with the largest gradients
 _MOST = 1 << 22
-#: inputs of a neuron from which on steps are made smaller
-_MANY_INPUTS = 512
 
 
 @method("scatter")
@@ -97,18 +93,8 @@ def scattered(
     edits = scrub(bench, Edits(bench.model), 0).edits
     fitted = problem.descend(edits, steps, rate)
     for layer in chosen:
-        weight, bias = fitted[layer.name]
-        edits.set_weight(layer, weight)
-        if bias is not None:
-            edits.set_bias(layer, bias)
+        write(edits, layer, *fitted[layer.name])
     return Outcome(edits, {"layers": [la.name for la in chosen], "steps": steps, "beta": beta})
-
-
-class Step(NamedTuple):
-    """loss: all of it. gradients: of the loss, in weight and bias by layer name."""
-
-    loss: float
-    gradients: Gradients
 
 
 @dataclass(eq=False)
@@ -141,7 +127,7 @@ class Scattering:
         passes = Passes(Differentiator(tail, [top], bench.engine), model.batch_size)
         entered = bench.recorded(tail.boundary).boundary
         boundary = record_boundary(bench, tail, entered, _VARIANTS, rng, pinned)
-        weights = _stored(Edits(model), layers)
+        weights = stored_weights(Edits(model), layers)
         pool = boundary.retain
         places = np.split(np.arange(len(pool)), range(AT_ONCE, len(pool), AT_ONCE))
         of_pool = np.concatenate([_embedded(passes, pool.take(some), weights) for some in places])
@@ -153,28 +139,17 @@ class Scattering:
             bench, passes, boundary, of_pool, own, strangers(given, boundary.y, bench.seed), beta, batch, rng
         )
 
-    def descend(
-        self, edits: Edits, steps: int, rate: float
-    ) -> dict[str, tuple[np.ndarray, np.ndarray | None]]:
-        """Adam with a rate that falls to zero; the weights it ends at, by layer name."""
+    def descend(self, edits: Edits, steps: int, rate: float) -> Fitted:
+        """The weights that Adam ends at, by layer name."""
         layers = self.passes.network.tail.layers
-        start = _stored(edits, layers)
-        values, sizes = {}, {}
-        for layer in layers:
-            weight, bias = start[layer.name]
-            values[(layer.name, "weight")], sizes[(layer.name, "weight")] = weight, _step_size(weight)
-            if bias is not None and layer.bias is not None and not layer.bias.shared:
-                values[(layer.name, "bias")], sizes[(layer.name, "bias")] = bias, _step_size(weight)
-        adam = Adam(values, sizes, places=self._places(start))
-        v = adam.values
-        current = {n: (v[(n, "weight")], v.get((n, "bias"), b)) for n, (_, b) in start.items()}
-        for step in range(steps):
-            found = self.loss_and_gradients(current)
-            flat = {(n, "weight"): w for n, (w, _) in found.gradients.items()}
-            flat |= {(n, "bias"): b for n, (_, b) in found.gradients.items() if b is not None}
-            adam.step({key: flat[key] for key in v}, rate * (1 - step / steps))
-            self.bench.progress(f"scatter: step {step + 1}/{steps}, loss {found.loss:.3f}")
-        return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
+        places = self._places(stored_weights(edits, layers))
+        return descend(self, edits, layers, Course(steps, rate), places, guarded=False)[0]
+
+    def begin(self) -> None:
+        """Nothing is kept of earlier steps."""
+
+    def follow(self, _: Step, said: str) -> None:
+        self.bench.progress(f"scatter: {said}")
 
     def _places(self, start: Weights) -> dict[tuple[str, str], np.ndarray] | None:
         """Of more than _MOST weights those that the loss depends on most."""
@@ -203,7 +178,7 @@ class Scattering:
         at_rows = (at - e * (at * e).sum(axis=1, keepdims=True)) / length
         signal = at_rows.astype(np.float32).reshape(forward.values[top].shape)
         loss = float(np.mean(moved**2)) / self.variance + self.beta * near
-        return Step(loss, self.passes.backward(forward, {top: signal}))
+        return Step(loss, near, self.passes.backward(forward, {top: signal}))
 
     def _drawn(self) -> tuple[np.ndarray, Feeds]:
         """Which samples to forget, each once, and some copy of each as it enters the tail."""
@@ -274,12 +249,3 @@ def _embedded(passes: Passes, feeds: Feeds, weights: Weights) -> np.ndarray:
     (top,) = passes.network.targets
     values = passes.values(feeds, weights)[top]
     return unit_rows(values.reshape(len(values), -1))
-
-
-def _stored(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
-    return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
-
-
-def _step_size(weight: np.ndarray) -> float:
-    """As in `erase`."""
-    return float(np.sqrt(np.mean(weight**2)) * min(1.0, math.sqrt(_MANY_INPUTS / weight[0].size)))

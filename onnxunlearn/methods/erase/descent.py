@@ -1,4 +1,4 @@
-"""Adam down the loss of `erase`, in the weights of some layers, from where they are stored.
+"""Adam down a loss, in the weights of some layers, from where they are stored.
 
 Its first steps move every weight by the whole rate, all of them one way. What a dozen layers, one behind the
 other, do with that may be hundreds of times the loss it began with, and no later step finds back. Where every
@@ -30,8 +30,8 @@ Places = Mapping[tuple[str, str], np.ndarray]
 
 
 class Step(NamedTuple):
-    """loss. distance: of the class from its neighbours, in units of the original's. gradients: of the loss,
-    in weight and bias by layer name."""
+    """loss. distance: of what is to be forgotten from what it is to be like, in the loss's own units.
+    gradients: of the loss, in weight and bias by layer name."""
 
     loss: float
     distance: float
@@ -138,3 +138,10 @@ def _named(pair: tuple[np.ndarray, np.ndarray | None]) -> Iterator[tuple[str, np
 def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Weights:
     """Weight and bias of each layer as they stand."""
     return {la.name: (edits.weight(la).astype(np.float32, copy=False), edits.bias(la)) for la in layers}
+
+
+def write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
+    """What was fitted into the edits. bias: None where it stays."""
+    edits.set_weight(layer, weight)
+    if bias is not None:
+        edits.set_bias(layer, bias)

@@ -47,8 +47,7 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP, DEPTHS, LAST_BLOCK
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph import Layer
-from onnxunlearn.methods.erase.descent import Course, stored_weights
+from onnxunlearn.methods.erase.descent import Course, stored_weights, write
 from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.neighbours import believed
 from onnxunlearn.methods.erase.scope import affordable, cuts, held, scope, sparing
@@ -157,15 +156,9 @@ class Erasure:
             details |= {"unprotected": unprotected} if unprotected else {}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:
-                _write(edits, layer, *fitted.pop(layer.name))
+                write(edits, layer, *fitted.pop(layer.name))
         return Outcome(edits, details | ({"reach": bench.trial(edits).noted} if tried else {}))
 
     def _far(self, classes: Sequence[int]) -> bool:
         """Whether the samples to forget, the forgotten classes left out, are hardly like any of these."""
         return bool(believed(self.bench).mean(axis=0)[list(classes)].max() < self.near)
-
-
-def _write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
-    edits.set_weight(layer, weight)
-    if bias is not None:
-        edits.set_bias(layer, bias)

@@ -17,7 +17,7 @@ from onnxunlearn.graph.layers import PRODUCTS
 from onnxunlearn.graph.places import Part
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.entering import Recorder
-from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights
+from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights, write
 from onnxunlearn.methods.kept import JOINED, joined
 from onnxunlearn.methods.whole.beside import Beside
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
@@ -175,10 +175,7 @@ class _Descent:
         course = Course(whole.steps, whole.rate)
         fitted, _ = descend(self, edits, tuple(self.layers), course, None, guarded=True)
         for layer in self.layers:
-            weight, bias = fitted[layer.name]
-            edits.set_weight(layer, weight)
-            if bias is not None:
-                edits.set_bias(layer, bias)
+            write(edits, layer, *fitted[layer.name])
         return edits
 
     def begin(self) -> None:
