@@ -179,9 +179,9 @@ class Detector:
         scenes = replace(read_scenes(source, self.model, self.labels, self.options.preprocess), truth=None)
         feeds = scenes.probes.feeds
         size = _size(next(iter(feeds.values())))
-        objects = self._annotated(source)
-        if objects is not None:
-            scenes = replace(scenes, probes=_with_origin(scenes.probes, source))
+        objects, files = self._annotated(source)
+        if files:
+            scenes = replace(scenes, probes=with_annotations(scenes.probes, files))
         said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
         there = None if objects is None else [_in_pixels(each, size) for each in objects]
         form = box_form(said, size, None if there is None else [each.boxes for each in there])
@@ -211,11 +211,13 @@ class Detector:
                     "look whether names, boxes and preprocessing are right"
                 )
 
-    def _annotated(self, source: Source) -> list[Objects] | None:
+    def _annotated(self, source: Source) -> tuple[list[Objects] | None, list[Path]]:
+        """What is in each image, None where nothing says it; and the files that say it."""
         if not isinstance(source, str | os.PathLike) or not Path(source).is_dir():
-            return None
+            return None, []
         folder = Path(source)
-        found = read_annotations(folder, image_files(folder)[0], self.objects)
+        images = image_files(folder)[0]
+        found = read_annotations(folder, images, self.objects)
         if found is not None:
             preprocess = self.options.preprocess
             preprocess = preprocess_beside(self.model.path) if preprocess is None else preprocess
@@ -225,7 +227,7 @@ class Detector:
                     f"{folder}: its images are cut to the model's size, so that it is not known where boxes "
                     "are then; give a preprocessing that resizes to one height and width alone"
                 )
-        return found
+        return found, [] if found is None else annotation_files(folder, images)
 
     def drawn(self, head: int, seen: "Seen", *, judge: bool) -> Probes | None:
         """Places of one head as samples; None where the class is at none."""
@@ -313,11 +315,6 @@ def nowhere(seen: Seen) -> InputError:
         f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border; "
         "give more images that show it"
     )
-
-
-def _with_origin(probes: Probes, folder: Source) -> Probes:
-    assert isinstance(folder, str | os.PathLike)
-    return with_annotations(probes, annotation_files(Path(folder), image_files(Path(folder))[0]))
 
 
 def _size(images: np.ndarray) -> tuple[int, int]:
