@@ -94,6 +94,12 @@ def free_port() -> int:
         return int(server.getsockname()[1])
 
 
+def answers(port: int) -> bool:
+    with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+        return True
+    return False
+
+
 def wait_until(true: Callable[[], object], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
@@ -127,10 +133,12 @@ def test_workers_are_lost_and_every_request_ends_once(
     requests: list[Request], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(scheduler, "CONNECT", 120.0)  # the workers begin to be imported when the client asks
     out, port = tmp_path / "out", free_port()
     address = f"tcp://127.0.0.1:{port}"
     with ExitStack() as stack:
         heart = stack.enter_context(program("scheduler", "--host", "127.0.0.1", "--port", str(port)))
+        wait_until(lambda: answers(port))  # its imports alone take longer than a client waits, on a busy machine
         proxy = Proxy(port)
         killed = stack.enter_context(worker(port, tmp_path))
         stack.enter_context(worker(proxy.port, tmp_path))
