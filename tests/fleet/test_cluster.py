@@ -138,7 +138,7 @@ def test_workers_are_lost_and_every_request_ends_once(
     address = f"tcp://127.0.0.1:{port}"
     with ExitStack() as stack:
         heart = stack.enter_context(program("scheduler", "--host", "127.0.0.1", "--port", str(port)))
-        wait_until(lambda: answers(port))  # its imports alone take longer than a client waits, on a busy machine
+        wait_until(lambda: answers(port))  # its imports alone may take longer than a client waits
         proxy = Proxy(port)
         killed = stack.enter_context(worker(port, tmp_path))
         stack.enter_context(worker(proxy.port, tmp_path))
