@@ -14,7 +14,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
-from onnxunlearn.methods.cost import Cost, Estimate, cost
+from onnxunlearn.methods.cost import Cost, Estimate, cost, given_back
 from onnxunlearn.methods.erase.erase import Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
@@ -172,15 +172,19 @@ def _cost(bench: Workbench, after: np.ndarray, held: np.ndarray) -> Cost | None:
     """after: the edited model's scores of all probes."""
     retained = ~bench.forgotten & ~bench.made
     several = independent(bench.logits)
-    return cost(bench.before[retained], after[retained], bench.forget, held[retained], several=several)
+    found = cost(bench.before[retained], after[retained], bench.forget, held[retained], several=several)
+    if found is None or several:  # each output decides for itself: without one nothing is said otherwise
+        return found
+    return found._replace(gained=given_back(bench.before[retained], bench.y[retained], bench.forget))
 
 
 def _told(found: Cost | None) -> dict[str, Any]:
     """For the report."""
     if found is None:
         return {}
-    lost, turned = ({"points": round(e.points, 4), "deviation": round(e.deviation, 4)} for e in found[:2])
-    return {"expected cost": {"lost": lost, "turned": turned, "probes": found.samples}}
+    told = {"lost": found.lost, "turned": found.turned, "gained": found.gained}
+    figures = {k: {"points": round(e.points, 4), "deviation": round(e.deviation, 4)} for k, e in told.items()}
+    return {"expected cost": {**figures, "probes": found.samples}}
 
 
 def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = None) -> str | None:
@@ -189,8 +193,8 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
         return f"{name} does not bring the class out of reach"
     if bench.made.any():
         return None if bench.affordable(trial) else f"{name} costs the made probes too much"
-    if found is not None and _beyond(found.lost, bench.budget):
-        points, deviation = found.lost
+    if found is not None and _beyond(found.against_original, bench.budget):
+        points, deviation = found.against_original
         return f"{name} would cost {points:.2f} ± {deviation:.2f} points ({bench.budget:g} may be lost)"
     figures, counts = (bench.original.figures, trial.figures), bench.probes.counts(bench.logits.classes)
     dearest = dearest_class(*figures, counts, bench.forget, CLASS_SAMPLES, deviations=2)

@@ -32,11 +32,34 @@ class Estimate(NamedTuple):
 
 class Cost(NamedTuple):
     """lost: expected points of accuracy. turned: points of samples that change class. samples: how many
-    moves these rest on."""
+    moves these rest on. gained: points that no edit can take from the original, see `given_back`."""
 
     lost: Estimate
     turned: Estimate
     samples: int
+    gained: Estimate = Estimate(0.0, 0.0)
+
+    @property
+    def against_original(self) -> Estimate:
+        """What accuracy falls by from the original's, which is what a user allows: `lost` is from that of the
+        original without the classes to forget. Of what is gained a deviation is left out, for it is to be
+        spent."""
+        sure = max(0.0, self.gained.points - self.gained.deviation)
+        return Estimate(self.lost.points - sure, math.hypot(self.lost.deviation, self.gained.deviation))
+
+
+def given_back(before: np.ndarray, y: np.ndarray, forget: tuple[int, ...]) -> Estimate:
+    """Points of retained samples that the original takes for a class to forget, and gets right as soon as
+    that is no answer: shirts hidden, T-shirts are known better.
+
+    before: logits [N, classes] of retained probes; y: their classes [N].
+    """
+    said = before.argmax(axis=1)
+    hidden = before.copy()
+    hidden[:, list(forget)] = -np.inf
+    back = np.isin(said, forget) & (hidden.argmax(axis=1) == y)
+    share = float(back.mean()) if len(back) else 0.0
+    return Estimate(100 * share, 100 * math.sqrt(share * (1 - share) / max(1, len(back))))
 
 
 def cost(

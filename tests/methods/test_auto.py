@@ -15,7 +15,7 @@ from onnxunlearn.graph import find_logits, load
 from onnxunlearn.methods import Workbench
 from onnxunlearn.methods import auto as policy
 from onnxunlearn.methods.auto import auto, deciding
-from onnxunlearn.methods.cost import Estimate
+from onnxunlearn.methods.cost import Cost, Estimate
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.methods.head import head
 from onnxunlearn.probes import Labels, Probes
@@ -178,6 +178,24 @@ def test_the_report_tells_what_was_chosen_and_what_it_costs() -> None:
 def test_an_edit_is_refused_where_it_costs_too_much_by_more_than_chance() -> None:
     for points, deviation, refused in ((0.49, 0.1, False), (0.76, 0.8, False), (0.73, 0.33, True)):
         assert policy._beyond(Estimate(points, deviation), 0.5) is refused
+
+
+def test_what_hiding_the_class_gives_back_may_be_spent(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The budget is from the original's accuracy, and that took a tenth of the others for the class."""
+    made = bench(MLP)
+    dear = Cost(Estimate(2.0, 0.3), Estimate(4.0, 1.0), 36)
+    monkeypatch.setattr(policy, "cost", lambda *_, **__: dear)
+    refused = policy._cost(made, made.before, deciding(made))
+    assert refused is not None
+    assert policy._beyond(refused.against_original, 0.5)  # digits: hardly any is taken for another
+    taken = np.flatnonzero(~made.forgotten)[::10]
+    before = made.before.copy()
+    before[taken, 3] = 99.0
+    monkeypatch.setitem(vars(made), "before", before)
+    found = policy._cost(made, before, deciding(made))
+    assert found is not None
+    assert 8 < found.gained.points < 12
+    assert not policy._beyond(found.against_original, 0.5)
 
 
 def test_why_names_classes_by_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
