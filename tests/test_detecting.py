@@ -127,6 +127,19 @@ def test_without_annotations_the_model_says_what_is_there(folder: Path) -> None:
     assert np.mean(right) > 0.9
 
 
+def test_boxes_that_are_chosen_in_the_graph(folder: Path) -> None:
+    """What is said of all places is then no output of the file."""
+    model = tiny.exported(tiny.Choosing(tiny.network()))
+    result = unlearn(
+        model, "green", folder, labels=tiny.NAMES, method="erase", parameters={"depth": "deep", "steps": 30}
+    )
+    plain = unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, method="mask").findings
+    for row in ("places score", "places recall", "places mean"):
+        found = result.findings.value(row, "original")
+        assert found == pytest.approx(plain.value(row, "original"), abs=0.5)
+    assert result.findings.value("places recall") == 0
+
+
 def _refused(model: bytes | Model, data: object) -> str:
     with pytest.raises(InputError) as raised:
         unlearn(model, GREEN, data, method="mask")  # type: ignore[arg-type]

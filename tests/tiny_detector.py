@@ -86,9 +86,29 @@ class Tiny(nn.Module):
         return torch.cat([corners, logits.sigmoid()], 1)
 
 
-@cache
+class Choosing(nn.Module):
+    """The detector with its best five boxes chosen in the graph, as RT-DETR of ultralytics has them: [N, 5,
+    4 + 1 + 1], box, score and class."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        boxes, scores = self.detector(x).transpose(1, 2).split((4, len(NAMES)), 2)
+        best, place = scores.flatten(1).topk(5)
+        chosen = boxes.gather(1, (place // len(NAMES))[..., None].expand(-1, -1, 4))
+        return torch.cat([chosen, best[..., None], (place % len(NAMES))[..., None].float()], 2)
+
+
 def trained() -> bytes:
     """The detector's file."""
+    return exported(network())
+
+
+@cache
+def network() -> Tiny:
+    """Trained."""
     torch.manual_seed(0)
     images, boxes, classes = squares(400, 0)
     x, model = torch.from_numpy(as_inputs(images)), Tiny()
@@ -109,10 +129,16 @@ def trained() -> bytes:
         optimizer.zero_grad()
         (30 * spoken + off).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    return model.eval()
+
+
+@cache
+def exported(model: nn.Module) -> bytes:
+    """As a file."""
     buffer = BytesIO()
     torch.onnx.export(
-        model.eval(),
-        (x[:2],),
+        model,
+        (torch.zeros(2, 3, SIZE, SIZE),),
         buffer,  # type: ignore[arg-type]
         input_names=["images"],
         output_names=["output0"],
