@@ -11,7 +11,7 @@ from onnxunlearn.detector import Detector, Seen
 from onnxunlearn.detector_heads import NOTHING
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge import say_all
+from onnxunlearn.judge import made_from, say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.whole import DOUBT, FORGET, HeadMap, Whole
 from onnxunlearn.probes.places import NOTHING_SAID
@@ -26,8 +26,7 @@ def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, A
     and boxes, which nothing would hold; and InputError for other parameters."""
     chosen = check_whole(parameters)
     found, options = detector.found, detector.options
-    outputs = {o.name for o in detector.model.graph.output}
-    if more := outputs - set(found.places.outputs):
+    if more := _others(detector):
         raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
     feeds = seen.scenes.probes.feeds
     said = say_all(detector.model, found, detector.engine, feeds, options.batch_size)
@@ -46,6 +45,15 @@ def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, A
     )
     edits, how = whole.edits()
     return Outcome(edits, {"depth": DEEP, **how})
+
+
+def _others(detector: Detector) -> set[str]:
+    """Outputs that are made of something else than the class scores and boxes, too, which are pinned."""
+    seen, found = detector.seen, detector.found
+    inputs = {i.name for i in seen.inputs}
+    names = {o.name for o in seen.graph.output} - set(found.places.outputs)
+    pinned = {*found.tensors, *found.places.scores}
+    return {name for name in names if made_from(seen, name, pinned) & inputs}
 
 
 def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:

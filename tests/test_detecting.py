@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.api import fit
 from onnxunlearn.detector import loaded_detector
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inspection import inspect
 from onnxunlearn.options import Options
@@ -125,6 +126,43 @@ def test_without_annotations_the_model_says_what_is_there(folder: Path) -> None:
     assert not seen.scenes.given
     right = [set(t.classes) == set(c) for t, c in zip(seen.truth, classes, strict=True)]
     assert np.mean(right) > 0.9
+
+
+@pytest.mark.parametrize("way", ["TopK", "NonMaxSuppression"])
+def test_boxes_that_are_chosen_in_the_graph(way: str, folder: Path) -> None:
+    """What is said of all places is then no output of the file; what is chosen of it is made of nothing
+    else, so that whole images may be edited."""
+    model = tiny.exported(tiny.Choosing(tiny.network())) if way == "TopK" else tiny.suppressing()
+    result = unlearn(
+        model, "green", folder, labels=tiny.NAMES, method="erase", parameters={"depth": "deep", "steps": 30}
+    )
+    plain = unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, method="mask").findings
+    for row in ("places score", "places recall", "places mean"):
+        found = result.findings.value(row, "original")
+        assert found == pytest.approx(plain.value(row, "original"), abs=0.5)
+    assert result.findings.value("places recall") == 0
+
+
+def test_outputs_that_nothing_would_pin_are_not_edited_in_whole_images(folder: Path) -> None:
+    proto = onnx.load_from_string(tiny.trained())
+    (body,) = (n.output[0] for n in proto.graph.node if n.name == "/body/body.5/Relu")
+    proto.graph.output.append(onnx.helper.make_tensor_value_info(body, onnx.TensorProto.FLOAT, None))
+    with pytest.raises(UnsupportedError, match=r"outputs '/body/.*' would not be kept"):
+        unlearn(
+            proto.SerializeToString(), "green", folder, labels=tiny.NAMES, method="erase",
+            parameters={"depth": "deep"},
+        )  # fmt: skip
+
+
+def test_nodes_that_a_converter_to_float16_puts_last(folder: Path, tmp_path: Path) -> None:
+    converter = pytest.importorskip("onnxruntime.transformers.float16")
+    half = converter.convert_float_to_float16(onnx.load_from_string(tiny.trained()), keep_io_types=True)
+    with pytest.raises(onnx.checker.ValidationError):
+        onnx.checker.check_model(half)
+    result = unlearn(half.SerializeToString(), "green", folder, labels=tiny.NAMES, method="mask")
+    assert result.findings.value("places recall") == 0
+    result.save(tmp_path / "half.onnx")
+    assert [n.name for n in onnx.load(tmp_path / "half.onnx").graph.node] == [n.name for n in half.graph.node]
 
 
 def _refused(model: bytes | Model, data: object) -> str:

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
+from onnx import helper
 from PIL import Image
 from torch import nn
 
@@ -86,9 +88,53 @@ class Tiny(nn.Module):
         return torch.cat([corners, logits.sigmoid()], 1)
 
 
-@cache
+class Choosing(nn.Module):
+    """The detector with its best five boxes chosen in the graph, as RT-DETR of ultralytics has them: [N, 5,
+    4 + 1 + 1], box, score and class."""
+
+    def __init__(self, detector: nn.Module) -> None:
+        super().__init__()
+        self.detector = detector
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        boxes, scores = self.detector(x).transpose(1, 2).split((4, len(NAMES)), 2)
+        best, place = scores.flatten(1).topk(5)
+        chosen = boxes.gather(1, (place // len(NAMES))[..., None].expand(-1, -1, 4))
+        return torch.cat([chosen, best[..., None], (place % len(NAMES))[..., None].float()], 2)
+
+
+def suppressing() -> bytes:
+    """The detector with boxes and scores as outputs of their own, and those that NonMaxSuppression keeps."""
+    proto = onnx.load_from_string(trained())
+    graph, said = proto.graph, proto.graph.output[0].name
+    numbers: dict[str, Any] = {"parts": np.array([4, 3]), "most": np.array([10])}
+    numbers |= {name: np.array([v], np.float32) for name, v in (("overlap", 0.6), ("least", 0.25))}
+    graph.initializer.extend(onnx.numpy_helper.from_array(v, name) for name, v in numbers.items())
+    chosen = ["boxes", "scores", "most", "overlap", "least"]
+    graph.node.extend(
+        [
+            helper.make_node("Split", [said, "parts"], ["sides", "scores"], axis=1),
+            helper.make_node("Transpose", ["sides"], ["boxes"], perm=[0, 2, 1]),
+            helper.make_node("NonMaxSuppression", chosen, ["selected"]),
+        ]
+    )
+    del graph.output[:]
+    shapes = {"boxes": ["batch", 64, 4], "scores": ["batch", 3, 64]}
+    floats = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in shapes.items()]
+    graph.output.extend(
+        [*floats, helper.make_tensor_value_info("selected", onnx.TensorProto.INT64, [None, 3])]
+    )
+    return proto.SerializeToString()
+
+
 def trained() -> bytes:
     """The detector's file."""
+    return exported(network())
+
+
+@cache
+def network() -> Tiny:
+    """Trained."""
     torch.manual_seed(0)
     images, boxes, classes = squares(400, 0)
     x, model = torch.from_numpy(as_inputs(images)), Tiny()
@@ -109,10 +155,16 @@ def trained() -> bytes:
         optimizer.zero_grad()
         (30 * spoken + off).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
+    return model.eval()
+
+
+@cache
+def exported(model: nn.Module) -> bytes:
+    """As a file."""
     buffer = BytesIO()
     torch.onnx.export(
-        model.eval(),
-        (x[:2],),
+        model,
+        (torch.zeros(2, 3, SIZE, SIZE),),
         buffer,  # type: ignore[arg-type]
         input_names=["images"],
         output_names=["output0"],

@@ -14,6 +14,7 @@ from onnxunlearn.graph.atomic import permissions_of, replacing
 from onnxunlearn.graph.data_copies import copy_names, copy_patched, patches_of
 from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.external import data_file, lend
+from onnxunlearn.graph.order import put_in_order
 from onnxunlearn.graph.outputs import NOTHING, Inputs, check_outputs
 from onnxunlearn.graph.save import patch, relocated
 from onnxunlearn.graph.snapshot import Snapshot
@@ -49,6 +50,7 @@ class Edited:
         them."""
         proto = onnx.load_model_from_string(self.data)
         free_sizes(proto)
+        put_in_order(proto.graph)
         made = Model(self.data, proto, self.original.path, lent=self.outside)
         for name, values in self.outside.items():
             lend(made.stored[name], values)

@@ -23,8 +23,8 @@ from onnxunlearn.graph.wire import FieldPath
 @dataclass(eq=False)
 class ModelFile:
     """data: the file's bytes, exactly. proto: the same, parsed, with sizes of −1 or 0 left open (see
-    `dimensions`); external tensors stay on disk, in `folder`. lent: kept for external tensors that stand for
-    something else than the file holds, see `external.lend`.
+    `dimensions`) and nodes in order (see `order`); external tensors stay on disk, in `folder`. lent: kept for
+    external tensors that stand for something else than the file holds, see `external.lend`.
     """
 
     data: bytes = field(repr=False)

@@ -13,6 +13,7 @@ from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.dimensions import free_sizes
 from onnxunlearn.graph.growth import check_growth
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.order import put_in_order
 from onnxunlearn.graph.runtime_ops import checkable
 from onnxunlearn.graph.scales import check_scales
 from onnxunlearn.graph.structure import check_structure
@@ -110,6 +111,7 @@ def _is_new(path: Path | None) -> bool:
 def _checked(model: Model) -> Model:
     name = str(model.path) if model.path else "the model"
     check_structure(model.proto, name)
+    moved = put_in_order(model.graph)
     check_growth(model.proto, name)
     for tensor in messages(model.proto, onnx.TensorProto):
         check_tensor(tensor, name, model.folder)
@@ -125,7 +127,8 @@ def _checked(model: Model) -> Model:
         if has_external:
             name.encode()  # the checker and ONNX Runtime take no other paths
         fused = checkable(model.proto)  # ONNX Runtime's optimiser writes ops that the checker does not know
-        onnx.checker.check_model(fused or (str(model.path) if has_external else model.data))
+        own = model.proto if moved else model.data
+        onnx.checker.check_model(fused or (str(model.path) if has_external else own))
     except UnicodeEncodeError:  # bytes of a file name
         raise InputError(
             f"{name}: ONNX finds data files beside paths in UTF-8 alone; rename or copy the model"

@@ -86,12 +86,13 @@ def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[int, bytes]:
 
 
 def _path(model: Model, name: str) -> FieldPath:
-    """Where the TensorProto called `name` lies in the ModelProto."""
+    """Where the TensorProto called `name` lies in the file, whose nodes may be in another order."""
     for index, tensor in enumerate(model.graph.initializer):
         if tensor.name == name:
             return ((_MODEL_GRAPH, 0), (_GRAPH_INITIALIZER, index))
     if name in model.function_constants:
         return model.function_constants[name][0]
-    node = model.producer[name]
-    attribute = next(i for i, a in enumerate(node.proto.attribute) if a.name == "value")
-    return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, node.index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))
+    nodes = onnx.ModelProto.FromString(model.data).graph.node
+    index, node = next((i, node) for i, node in enumerate(nodes) if name in node.output)
+    attribute = next(i for i, a in enumerate(node.attribute) if a.name == "value")
+    return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))

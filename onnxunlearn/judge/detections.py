@@ -12,6 +12,7 @@ from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import Detection, Part
 from onnxunlearn.judge.running import session_of
+from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import softmax
 
 #: boxes kept of an image, the score they need at least, and the overlap beyond which one of a class goes
@@ -64,9 +65,12 @@ class SaidAtPlaces:
 
 
 def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: int) -> SaidAtPlaces:
-    """Run a detector, as it is in its file. found: with boxes that are decoded."""
+    """Run a detector, as it is in its file. found: with boxes that are decoded; where boxes are chosen in the
+    graph, what is said of all of them before."""
     tensors = list(found.tensors)
-    session = session_of(model, tensors, engine, whole=True)
+    whole = set(tensors) <= {output.name for output in model.graph.output}
+    seen = model if whole or all(name in model.producer for name in tensors) else lower(model)
+    session = session_of(seen, tensors, engine, whole=whole)
     scores, boxes = [], []
     for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
         said = {name: v[: batch.count] for name, v in session.run(batch.feeds, tensors).items()}

@@ -6,7 +6,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of
+from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of, unknown_name
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.text import parse_json
 
@@ -37,8 +37,10 @@ def read_coco(path: Path, images: Sequence[Path], labels: Labels) -> list[Object
         if (place := own.get(_of(entry, "image_id", path))) is None:
             continue
         number = _of(entry, "category_id", path)
-        if number not in columns:
+        if number not in names:
             raise InputError(f"{path}: an annotation is of category {number!r}, which is not listed; list it")
+        if number not in columns:
+            raise unknown_name(names[number], labels, str(path))
         parts[place].append((_corners(entry, path), columns[number], bool(entry.get("iscrowd", 0))))
     found = []
     for place, image in enumerate(images):

@@ -54,28 +54,28 @@ class Objects:
 
 
 def columns_of(names: Mapping[int, str], labels: Labels, source: str) -> dict[int, int]:
-    """Which column of the scores a number of the annotations stands for.
+    """Which column of the scores a number of the annotations stands for; none for a name that no class has.
 
     names: what these call their classes; none: the numbers are what the model's are. By name where both have
-    names, else in the order of the numbers. Raises InputError for a name that no class has.
+    names, else in the order of the numbers. Raises InputError for more names than there are classes.
     """
-    if not names:
-        return {}
     if labels:
         by_name = {name.strip().casefold(): c for c, name in reversed(list(enumerate(labels.names)))}
-        unknown = [name for name in names.values() if name.strip().casefold() not in by_name]
-        if unknown:
-            raise InputError(
-                f"{source}: calls a class {unknown[0]!r}, and none of the model's is called so; "
-                f"{labels.hint(unknown[0])}"
-            )
-        return {number: by_name[name.strip().casefold()] for number, name in names.items()}
+        found = {number: by_name.get(name.strip().casefold()) for number, name in names.items()}
+        return {number: column for number, column in found.items() if column is not None}
     if len(names) > labels.classes:
         raise InputError(
             f"{source}: names {len(names)} classes, the model has {labels.classes}; to tell which is which "
             "give the names of the model's (--labels FILE)"
         )
     return {number: column for column, number in enumerate(sorted(names))}
+
+
+def unknown_name(name: str, labels: Labels, source: str) -> InputError:
+    """Of an object whose class the model does not have. A data set may name classes that nothing is of."""
+    return InputError(
+        f"{source}: calls a class {name!r}, and none of the model's is called so; {labels.hint(name)}"
+    )
 
 
 def size_of(path: Path) -> tuple[int, int]:

@@ -4,12 +4,13 @@ The names of classes are in a data.yaml (`names`, a list or number: name) or a c
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of
+from onnxunlearn.probes.annotations.objects import Objects, columns_of, size_of, unknown_name
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.places.masks import IMAGES
 from onnxunlearn.text import parse_yaml, read_text
@@ -34,16 +35,39 @@ def read_yolo(folder: Path, texts: Path, images: Sequence[Path], labels: Labels)
                 f"{path}: is of another image, {stem!r} is not among these; give it or leave it out"
             )
     names, source = _names(folder)
-    columns = columns_of(names, labels, source)
+    named = _Named(names, columns_of(names, labels, source), labels, source)
     return [
-        _objects(files[image.stem], image, columns, labels)
+        _objects(files[image.stem], image, named)
         if image.stem in files
         else Objects.of([], [], [], size_of(image), str(image))
         for image in images
     ]
 
 
-def _objects(path: Path, image: Path, columns: Mapping[int, int], labels: Labels) -> Objects:
+@dataclass(frozen=True)
+class _Named:
+    """names: of numbers, by `source`; none: a number is what the model's is. columns: of names that the model
+    has."""
+
+    names: Mapping[int, str]
+    columns: Mapping[int, int]
+    labels: Labels
+    source: str
+
+    def column(self, number: int, where: str) -> int:
+        """Raises InputError for a class that there is not."""
+        if number in self.columns:
+            return self.columns[number]
+        if number in self.names:
+            raise unknown_name(self.names[number], self.labels, self.source)
+        found = -1 if self.names else int(self.labels.columns(np.array([number]))[0])
+        if found < 0:
+            expected = f"one of {len(self.names)} that are named" if self.names else self.labels.expected
+            raise InputError(f"{where}: class {number}, expected {expected}; correct it")
+        return found
+
+
+def _objects(path: Path, image: Path, named: _Named) -> Objects:
     size = size_of(image)
     boxes, classes = [], []
     for number, line in enumerate(read_text(path).splitlines(), 1):
@@ -51,8 +75,8 @@ def _objects(path: Path, image: Path, columns: Mapping[int, int], labels: Labels
             continue
         words = line.split()
         try:
-            label, values = int(words[0]), np.array(words[1:], float)
-        except ValueError:
+            label, values = _whole(words[0]), np.array(words[1:], float)
+        except (ValueError, OverflowError):
             raise InputError(f"{path}, line {number}: {line.strip()!r}; expected {_ROW}") from None
         if len(values) > 4 and len(values) % 2 == 0:  # an outline: its box
             points = values.reshape(-1, 2)
@@ -61,27 +85,28 @@ def _objects(path: Path, image: Path, columns: Mapping[int, int], labels: Labels
             corners = np.concatenate([values[:2] - values[2:] / 2, values[:2] + values[2:] / 2])
         else:
             raise InputError(f"{path}, line {number}: {line.strip()!r}; expected {_ROW}")
-        classes.append(_column(label, columns, labels, f"{path}, line {number}"))
+        classes.append(named.column(label, f"{path}, line {number}"))
         boxes.append((corners * [*size, *size]).tolist())
     return Objects.of(boxes, classes, [False] * len(boxes), size, str(path))
 
 
-def _column(label: int, columns: Mapping[int, int], labels: Labels, source: str) -> int:
-    found = columns.get(label, -1) if columns else int(labels.columns(np.array([label]))[0])
-    if found < 0:
-        expected = f"one of {len(columns)} that are named" if columns else labels.expected
-        raise InputError(f"{source}: class {label}, expected {expected}; correct it")
-    return found
+def _whole(word: str) -> int:
+    """Some tools write 1 as 1.0. Raises ValueError and OverflowError for what is no whole number."""
+    value = float(word)
+    if value != int(value):
+        raise ValueError(word)
+    return int(value)
 
 
 def _names(folder: Path) -> tuple[dict[int, str], str]:
     """What the numbers are called, and where that is said; nothing where it is not. Lists above a folder that
     is not called `images` may be of anything, as of the model's names."""
-    for place in (folder, folder.parent):
+    inside = folder.parent.name == IMAGES  # images/val of a data set
+    for place in (folder, folder.parent, *([folder.parent.parent] if inside else [])):
         for name in _YAML:
             if (path := place / name).is_file():
                 return _from_yaml(path), str(path)
-        for name in _LISTS if place == folder or folder.name == IMAGES else ():
+        for name in _LISTS if place == folder or folder.name == IMAGES or inside else ():
             if (path := place / name).is_file():
                 lines = [line.strip() for line in read_text(path).splitlines()]
                 return dict(enumerate(line for line in lines if line)), str(path)

@@ -25,9 +25,10 @@ def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
         masks = {path.stem: path for path in images if path.suffix.lower() == ".png" and path.stem in others}
         images = [path for path in images if path not in set(masks.values())]
     if not images:
-        raise InputError(
-            f"{inside if inside.is_dir() else folder}: no images; put them there, masks in masks/"
-        )
+        place = inside if inside.is_dir() else folder
+        deeper = next((p.parent for p in sorted(place.glob("*/**/*")) if _is_picture(p)), None)
+        hint = "put them there, masks in masks/" if deeper is None else f"there are some in {deeper}: give it"
+        raise InputError(f"{place}: no images; {hint}")
     if not masks:
         return images, []
     without = [path for path in images if path.stem not in masks]
@@ -67,4 +68,8 @@ def _pictures(folder: Path) -> list[Path]:
         names = sorted(os.listdir(folder))
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}); check its permissions") from None
-    return [folder / name for name in names if Path(name).suffix.lower() in _SUFFIXES and name[0] != "."]
+    return [folder / name for name in names if _is_picture(Path(name))]
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in _SUFFIXES and not path.name.startswith(".")

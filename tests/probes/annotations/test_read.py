@@ -120,6 +120,60 @@ def test_nothing_is_said(folder: Path) -> None:
     assert read_annotations(folder, images(folder), NAMED) is None
 
 
+def test_a_report_of_ours_beside_the_folder_is_no_annotation(folder: Path) -> None:
+    """It has keys that are called as COCO's lists."""
+    report = {"probes": {"annotations": {"path": "labels"}}, "model": {"images": ["batch", 3, 8, 8]}}
+    (folder.parent / "model.unlearned.report.json").write_text(json.dumps(report))
+    assert read_annotations(folder, images(folder), NAMED) is None
+
+
+def test_of_several_files_that_which_says_most_of_the_images(folder: Path) -> None:
+    """A data set's folder has those of other images, and captions."""
+    place = folder / "annotations"
+    place.mkdir()
+    (place / "captions.json").write_text(json.dumps(coco(categories=0)))
+    (place / "instances_train.json").write_text(json.dumps(coco(images=[{"id": 5, "file_name": "z.png"}])))
+    (place / "instances_val.json").write_text(json.dumps(coco()))
+    for asked in (folder, folder / "images"):
+        found = read_annotations(asked, images(folder), NAMED)
+        assert found is not None
+        assert found[0].classes.tolist() == [2]
+    (place / "instances_val.json").unlink()
+    with pytest.raises(InputError, match=r"says nothing of|not annotations in COCO's form"):
+        read_annotations(folder, images(folder), NAMED)
+
+
+@pytest.mark.parametrize("below", [True, False])
+def test_parts_of_a_data_set(folder: Path, *, below: bool) -> None:
+    """images/val and labels/val, or val/images and val/labels; names are above."""
+    image, text = ("images/val", "labels/val") if below else ("val/images", "val/labels")
+    for each in (image, text):
+        (folder / each).mkdir(parents=True)
+    Image.new("RGB", (100, 50)).save(folder / image / "c.png")
+    (folder / text / "c.txt").write_text("0.0 0.5 0.5 0.2 0.4\n")
+    (folder / "data.yaml").write_text("names: [dog, bird]\n")
+    asked = folder / image if below else folder / "val"
+    found = read_annotations(asked, [folder / image / "c.png"], NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [1]
+
+
+def test_names_that_nothing_is_of_may_be_unknown(folder: Path) -> None:
+    """Some tools list one class more, above all others."""
+    more = [*coco()["categories"], {"id": 0, "name": "things"}]
+    write_coco(folder, categories=more)
+    assert read_annotations(folder, images(folder), NAMED) is not None
+    (folder / "instances.json").unlink()
+    (folder / "classes.txt").write_text("things\nbird\n")
+    write_yolo(folder, "1 0.5 0.5 0.2 0.4\n")
+    found = read_annotations(folder, images(folder), NAMED)
+    assert found is not None
+    assert found[0].classes.tolist() == [2]
+    write_yolo(folder, "0 0.5 0.5 0.2 0.4\n")
+    with pytest.raises(InputError, match=r"classes\.txt: calls a class 'things'"):
+        read_annotations(folder, images(folder), NAMED)
+
+
 def _entry(**changes: Any) -> list[dict[str, Any]]:
     return [{"image_id": 5, "category_id": 7, "bbox": [10, 20, 30, 10]} | changes]
 
@@ -170,6 +224,8 @@ def test_names_above_are_of_this_folder_only_where_it_holds_the_images(folder: P
         ("1 0.9 0.5 0.4 0.4", "outside its image"),
         ("1 0.9 0.5 0.4", "line 1: .*expected class, x, y"),
         ("cat 0.5 0.5 0.4 0.4", "line 1: .*expected class, x, y"),
+        ("1.5 0.5 0.5 0.4 0.4", "line 1: .*expected class, x, y"),
+        ("inf 0.5 0.5 0.4 0.4", "line 1: .*expected class, x, y"),
         ("7 0.5 0.5 0.4 0.4", r"line 1: class 7, expected an index 0\.\.2"),
         ("1 0.5 nan 0.4 0.4", "is empty"),
     ],
