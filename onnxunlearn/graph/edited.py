@@ -67,7 +67,7 @@ class Edited:
         """
         path = check_outputs(self.original, out, overwrite, inputs)
         names = copy_names(self.original, path.name)
-        data = relocated(self.data, onnx.ModelProto.FromString(self.data), names)
+        data = relocated(self.data, names)
         self.began.check()
         with ExitStack() as stack:
             # Left in reverse order: the model, which makes the files a whole, takes its place last.

@@ -1,6 +1,7 @@
 """Write an edited model: the original's bytes with only the selected tensors' bytes replaced."""
 
 from collections.abc import Mapping
+from functools import cached_property
 
 import numpy as np
 import onnx
@@ -25,6 +26,7 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
     UnsupportedError for a tensor that is stored in a way that cannot be patched.
     """
     payloads: dict[FieldPath, bytes] = {}
+    written_in = _Paths(model)
     for name, values in edits.items():
         tensor = model.stored[name]
         expected = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
@@ -33,7 +35,7 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             raise ValueError(f"edit of {name!r}, which is not in the model's file")
         field, payload = _payload(tensor, values)
-        payloads[(*_path(model, name), (field, 0))] = payload
+        payloads[(*written_in.path(name), (field, 0))] = payload
     if not payloads:
         return model.data
     try:
@@ -51,10 +53,12 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
     return patched
 
 
-def relocated(data: bytes, proto: onnx.ModelProto, names: Mapping[str, str]) -> bytes:
-    """`data`, the bytes of `proto`, with the locations of external data replaced as `names` says."""
+def relocated(data: bytes, names: Mapping[str, str]) -> bytes:
+    """A model's bytes, with the locations of external data replaced as `names` says."""
     payloads: dict[FieldPath, bytes] = {}
-    for path, tensor in located(proto, onnx.TensorProto):
+    if all(before == after for before, after in names.items()):
+        return data
+    for path, tensor in located(onnx.ModelProto.FromString(data), onnx.TensorProto):
         for index, entry in enumerate(tensor.external_data):
             if entry.key == "location" and names.get(entry.value, entry.value) != entry.value:
                 where = (*path, (_TENSOR_EXTERNAL, index), (_ENTRY_VALUE, 0))
@@ -85,14 +89,29 @@ def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[int, bytes]:
     raise UnsupportedError(f"tensor {tensor.name!r} holds no values that can be edited")
 
 
-def _path(model: Model, name: str) -> FieldPath:
-    """Where the TensorProto called `name` lies in the file, whose nodes may be in another order."""
-    for index, tensor in enumerate(model.graph.initializer):
-        if tensor.name == name:
-            return ((_MODEL_GRAPH, 0), (_GRAPH_INITIALIZER, index))
-    if name in model.function_constants:
-        return model.function_constants[name][0]
-    nodes = onnx.ModelProto.FromString(model.data).graph.node
-    index, node = next((i, node) for i, node in enumerate(nodes) if name in node.output)
-    attribute = next(i for i, a in enumerate(node.attribute) if a.name == "value")
-    return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))
+class _Paths:
+    """Where TensorProtos lie in a model's file, whose nodes may be in another order than the model's."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+
+    def path(self, name: str) -> FieldPath:
+        """Of an initializer, a Constant node's value, or one in a local function."""
+        for index, tensor in enumerate(self._model.graph.initializer):
+            if tensor.name == name:
+                return ((_MODEL_GRAPH, 0), (_GRAPH_INITIALIZER, index))
+        if name in self._model.function_constants:
+            return self._model.function_constants[name][0]
+        index, attribute = self._constants[name]
+        return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))
+
+    @cached_property
+    def _constants(self) -> dict[str, tuple[int, int]]:
+        """By output the node and the attribute that holds it."""
+        nodes = onnx.ModelProto.FromString(self._model.data).graph.node
+        return {
+            node.output[0]: (index, attribute)
+            for index, node in enumerate(nodes)
+            for attribute, held in enumerate(node.attribute)
+            if node.op_type == "Constant" and held.name == "value" and node.output
+        }

@@ -73,8 +73,8 @@ def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
                 else:
                     changed[name] = after
     names = moved(original, edited)
-    explained = relocated(_written(original, changed), original.proto, names)
-    moved_only = relocated(original.data, original.proto, names)
+    explained = relocated(_written(original, changed), names)
+    moved_only = relocated(original.data, names)
     others = [] if explained == edited.data else _other_differences(explained, edited)
     others += data_files_differ(original, edited, [t.name for t in tensors])
     sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
