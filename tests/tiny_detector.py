@@ -119,7 +119,7 @@ def suppressing() -> bytes:
         ]
     )
     del graph.output[:]
-    shapes = {"boxes": ["batch", 64, 4], "scores": ["batch", 3, 64]}
+    shapes: dict[str, list[str | int | None]] = {"boxes": ["batch", 64, 4], "scores": ["batch", 3, 64]}
     floats = [helper.make_tensor_value_info(n, onnx.TensorProto.FLOAT, s) for n, s in shapes.items()]
     graph.output.extend(
         [*floats, helper.make_tensor_value_info("selected", onnx.TensorProto.INT64, [None, 3])]

@@ -10,7 +10,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Edited, load
 from onnxunlearn.graph.order import put_in_order
 
-SHAPE = ["N", 4]
+SHAPE: list[str | int | None] = ["N", 4]
 
 
 def unsorted(count: int = 1) -> onnx.ModelProto:
