@@ -1,22 +1,29 @@
-"""What attackers bring back of a class, step by step: original, mask, methods, ours, a reference.
+"""What attackers bring back of a class, step by step: hidden logit, a reference, methods, ours.
 
-    python benchmarks/attacks.py [--model mnist_cnn:3] [--method auto] [--method deep] [-o FOLDER]
-        [--grid] [--samples 5,20]
+    python benchmarks/references.py --classes 5         # once: models, and references without the class
+    python benchmarks/attacks.py [--model fashion_vit:5] [--method deep] [--grid] [--samples 5,20] [--again]
 
 `deep` is `auto` with `--depth deep`. --grid fine-tunes from 5, 20 and 100 samples a class, or from as many as
 --samples says, at two rates, everything and the last block alone: six times as long. Each model is a name of
-benchmarks/references.py (which trains it, and a reference without the class) with the class. Writes
-attacks.json and attacks.png, and prints the tables of docs/results.md. `mask` is fine-tuned from the original
-without the head's row, as every attacked model is. Models of sample_models come from there.
+benchmarks/references.py with the class; those of sample_models come from there, those not yet trained are
+left out. `mask` is fine-tuned from the original without the head's row, as every attacked model is.
+
+Rows are kept in attacks.json (with --grid attacks_grid.json) of benchmarks/results, in the repository, so
+that a run goes on where the last one stopped. Each says on which day it was taken, at which commit of the
+package and of which file of the original: what is of another file is measured anew, what is of another commit
+with --again. All rows that are kept make the tables of docs/results.md, which are printed, and the picture.
 """
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hashlib
 import json
+import subprocess
 import time
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +37,15 @@ from onnxunlearn.judge.attacks import fine_tune_grid
 from onnxunlearn.judge.attacks.fine_tune_grid import RATES, SCOPES
 from onnxunlearn.judge.attacks.fine_tune_grid import SAMPLES as COUNTS
 
-SAMPLES = Path(__file__).parents[1] / "sample_models"
+ROOT = Path(__file__).parents[1]
+SAMPLES = ROOT / "sample_models"
+RESULTS = ROOT / "benchmarks" / "results"
+#: model and class; the last is looked at last
+CASES = (
+    *("mnist_cnn:3", "fashion_lenet:5", "mnist_resnet:3", "mnist_mlp:5", "fashion_vit:5", "udhr_text:5"),
+    *("fashion_resnet8:5", "fashion_mobile:5"),
+)
+METHODS = ("auto", "deep", "lra-npp")
 STEPS = (20, 30, 100)
 #: row of the findings -> heading
 OTHERS = {
@@ -68,39 +83,52 @@ def path_of(model: str, without: int | None = None) -> Path:
     return own if own.exists() and (SAMPLES / f"{model}.onnx").exists() else trained_path(model, without)
 
 
-def measured(model: str, forget: int, methods: Sequence[str], seed: int, grid: bool) -> list[Row]:
-    """A row for each method; what is the same in all, reference and mask, too."""
+def digest(model: str) -> str:
+    """Of the original's file, its beginning."""
+    return hashlib.sha256(path_of(model).read_bytes()).hexdigest()[:12]
+
+
+def taken() -> str:
+    """The day, and the last commit that changed the package; + where more was changed since."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(ROOT), *words, "--", "onnxunlearn"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    return f"{date.today()} {git('log', '-1', '--format=%h')}{'+' if git('status', '--porcelain') else ''}"
+
+
+def measured(model: str, forget: int, names: Sequence[str], seed: int, grid: bool) -> list[Row]:
+    """A row for each name, and one for `mask`, all attacked with the same samples in the same order. Two at a
+    time: beside the one that is examined the next stands as a reference does, which halves the masks."""
     arrays = samples(next(t for t in TRAINED if t.name == model).data)
-    original, reference = path_of(model), path_of(model, forget)
     probes = {"x": arrays["probes_x"], "y": arrays["probes_y"]}
     unseen = {"x": arrays["test_x"], "y": arrays["test_y"]}
-    found: list[Row] = []
-    for method in methods:
+    files: dict[str, bytes] = {}
+    spent: dict[str, float] = {}
+    for name in names:
+        if name == "reference":
+            files[name] = path_of(model, forget).read_bytes()
+            continue
         started = time.process_time()
-        by, parameters = ("auto", {"depth": "deep"}) if method == "deep" else (method, {})
-        edited = unlearn(original, forget, data=probes, method=by, parameters=parameters, seed=seed)
-        spent = time.process_time() - started
-        findings = examine(
-            original,
-            edited.model_bytes,
-            forget,
-            unseen,
-            reference=reference if reference.exists() and not found else None,
-            attacks=[*ATTACKS, *(["fine-tune-grid"] if grid else [])],
-            seed=seed,
-        )
-        columns = {"edited": method} | ({} if found else {"mask": "mask", "reference": "reference"})
-        for column, name in columns.items():
-            if column == "reference" and not reference.exists():
-                continue
-            curves = {**CURVES, **(GRID if grid else {})}
-            figures = {f"{c} {n}": findings.value(f"{c} {n}", column) for c in curves for n in STEPS}
-            figures |= {row: findings.value(row, column) for row in OTHERS}
-            cost = {"retain lost": findings.value("lost", column), "forget": findings.value("forget", column)}
-            found.append({"model": model, "class": forget, "name": name, **cost, **figures})
-        found[0]["cpu seconds"] = spent
-        click.echo(f"{model} {forget} {method}: {spent:.0f} s of CPU", err=True)
-    return found
+        by, parameters = ("auto", {"depth": "deep"}) if name == "deep" else (name, {})
+        edited = unlearn(path_of(model), forget, data=probes, method=by, parameters=parameters, seed=seed)
+        files[name], spent[name] = edited.model_bytes, time.process_time() - started
+        click.echo(f"{model} {forget} {name}: {spent[name]:.0f} s of CPU", err=True)
+    asked = [*ATTACKS, *(["fine-tune-grid"] if grid else [])]
+    curves = [f"{c} {n}" for c in {**CURVES, **(GRID if grid else {})} for n in STEPS]
+    found: dict[str, Row] = {}
+    for pair in (list(files)[i : i + 2] for i in range(0, len(files), 2)):
+        first, second = files[pair[0]], files[pair[1]] if pair[1:] else None
+        findings = examine(path_of(model), first, forget, unseen, reference=second, attacks=asked, seed=seed)
+        columns = ["edited", *(["reference"] if second else []), "mask"]
+        for name, column in zip([*pair, "mask"], columns, strict=True):
+            row = {"model": model, "class": forget, "name": name, "taken": taken(), "original": digest(model)}
+            row |= {"retain lost": findings.value("lost", column), "forget": findings.value("forget", column)}
+            row |= {figure: findings.value(figure, column) for figure in [*curves, *OTHERS]}
+            found[name] = row | ({"cpu seconds": spent[name]} if name in spent else {})
+    return list(found.values())
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -169,28 +197,79 @@ def picture(rows: Sequence[Row], path: Path) -> None:
     figure.savefig(path, dpi=120)
 
 
+def sorted_rows(rows: Sequence[Row]) -> list[Row]:
+    """As models stand in CASES; in each first what edits are held against, then ours."""
+    names = ["mask", "reference", *METHODS]
+    cases = [tuple(case.split(":")) for case in CASES]
+
+    def place(row: Row) -> tuple[int, int]:
+        case, name = (row["model"], str(row["class"])), row["name"]
+        return (
+            cases.index(case) if case in cases else len(cases),
+            names.index(name) if name in names else len(names),
+        )
+
+    return sorted(rows, key=place)
+
+
+def sources(rows: Sequence[Row]) -> list[str]:
+    """A line a day and commit: which rows were taken then."""
+    days: dict[str, dict[str, list[str]]] = {}
+    for row in rows:
+        own = days.setdefault(row["taken"], {})
+        own.setdefault(f"{row['model']} {row['class']}", []).append(row["name"])
+    return [
+        f"{day}: " + "; ".join(f"{case} ({', '.join(names)})" for case, names in own.items())
+        for day, own in days.items()
+    ]
+
+
 @click.command()
-@click.option(
-    "--model", "models", multiple=True, default=("mnist_cnn:3", "mnist_resnet:3"), show_default=True
-)
-@click.option("--method", "methods", multiple=True, default=("auto", "lra-npp"), show_default=True)
+@click.option("--model", "models", multiple=True, default=CASES, show_default=True)
+@click.option("--method", "methods", multiple=True, default=METHODS, show_default=True)
 @click.option("--grid", is_flag=True, help="Fine-tune in every way.")
 @click.option("--samples", "counts", default=",".join(map(str, COUNTS)), show_default=True, help="Of --grid.")
+@click.option("--again", is_flag=True, help="Measure rows that are there already, too.")
 @click.option("--seed", default=0, show_default=True)
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path(".data"))
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=RESULTS)
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw all rows into this file.")
 def main(
-    models: tuple[str, ...], methods: tuple[str, ...], grid: bool, counts: str, seed: int, output: Path
+    models: tuple[str, ...],
+    methods: tuple[str, ...],
+    grid: bool,
+    counts: str,
+    again: bool,
+    seed: int,
+    output: Path,
+    plot: Path | None,
 ) -> None:
-    """Measure, write both files, print the tables."""
+    """Measure what is missing, print the tables of all rows."""
     output.mkdir(parents=True, exist_ok=True)
     fine_tune_grid.SAMPLES = tuple(int(count) for count in counts.split(","))
-    rows: list[Row] = []
-    for name in models:
-        model, _, forget = name.partition(":")
-        rows += measured(model, int(forget), methods, seed, grid)
-        (output / "attacks.json").write_text(json.dumps(rows, indent=1) + "\n")
-    picture(rows, output / "attacks.png")
-    click.echo("\n".join([*table(rows), "", *curves_table(rows)]))
+    file = output / ("attacks_grid.json" if grid else "attacks.json")
+    rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+    for case in models:
+        model, _, forget = case.partition(":")
+        if not path_of(model).exists():
+            click.echo(f"{model}: not trained yet: benchmarks/references.py", err=True)
+            continue
+        key = {"model": model, "class": int(forget)}
+        rows = [row for row in rows if not row.items() >= key.items() or row.get("original") == digest(model)]
+        known = [row["name"] for row in rows if row.items() >= key.items()]
+        wanted = ["reference", *methods] if path_of(model, int(forget)).exists() else list(methods)
+        names = [name for name in wanted if again or name not in known]
+        if not names:
+            continue
+        found = measured(model, int(forget), names, seed, grid)
+        if not again:
+            found = [row for row in found if row["name"] not in known]
+        fresh = [row["name"] for row in found]
+        rows = [row for row in rows if not (row.items() >= key.items() and row["name"] in fresh)]
+        rows = sorted_rows([*rows, *found])
+        file.write_text(json.dumps(rows, indent=1) + "\n")
+    if plot:
+        picture(rows, plot)
+    click.echo("\n".join([*table(rows), "", *curves_table(rows), "", *sources(rows)]))
 
 
 if __name__ == "__main__":
