@@ -22,19 +22,18 @@ import hashlib
 import json
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
 
 import click
+from curves import CURVES, GRID, OTHERS, STEPS, Row, curves_table, excess_table, picture, table
 from judge import samples
 from references import trained_path
 from trained.recipes import TRAINED
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.judge.attacks import fine_tune_grid
-from onnxunlearn.judge.attacks.fine_tune_grid import RATES, SCOPES
 from onnxunlearn.judge.attacks.fine_tune_grid import SAMPLES as COUNTS
 
 ROOT = Path(__file__).parents[1]
@@ -46,15 +45,6 @@ CASES = (
     *("fashion_resnet8:5", "fashion_mobile:5"),
 )
 METHODS = ("auto", "deep", "lra-npp")
-STEPS = (20, 30, 100)
-#: row of the findings -> heading
-OTHERS = {
-    "relearn": "head, 20 a class",
-    "small-network": "network, 20",
-    "nearest": "nearest, 20",
-    "prototypes": "mean of 5",
-    "full-probe": "linear, all",
-}
 ATTACKS = [
     "fine-tune",
     "fine-tune-block",
@@ -64,16 +54,6 @@ ATTACKS = [
     "prototypes",
     "full-probe",
 ]
-#: how fine-tuning's rows begin -> heading
-CURVES = {"fine-tune": "all weights, 20 a class", "fine-tune-block": "last block, 20 a class"}
-GRID = {
-    f"fine-tune-grid {scope.removeprefix('the ')} {n} {rate:g}": f"{scope}, {n} a class, rate {rate:g}"
-    for scope in SCOPES
-    for n in COUNTS
-    for rate in RATES
-}
-
-Row = dict[str, Any]
 
 
 def path_of(model: str, without: int | None = None) -> Path:
@@ -129,72 +109,6 @@ def measured(model: str, forget: int, names: Sequence[str], seed: int, grid: boo
             row |= {figure: findings.value(figure, column) for figure in [*curves, *OTHERS]}
             found[name] = row | ({"cpu seconds": spent[name]} if name in spent else {})
     return list(found.values())
-
-
-def table(rows: Sequence[Row]) -> list[str]:
-    """A line a model and method."""
-    heads = ["points lost", *(f"{n} steps" for n in STEPS), *OTHERS.values()]
-    lines = ["| model, class | | " + " | ".join(heads) + " |", "|---|---|" + "--:|" * len(heads)]
-    for row in rows:
-        lost = "" if row["retain lost"] is None else f"{row['retain lost']:.2f}"
-        cells = [lost, *(_percent(row[f"fine-tune {n}"]) for n in STEPS), *(_percent(row[o]) for o in OTHERS)]
-        lines.append(f"| `{row['model']}`, {row['class']} | {row['name']} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def curves_table(rows: Sequence[Row]) -> list[str]:
-    """A line a model and way of fine-tuning, a column a method: the class after each number of steps."""
-    names = list(dict.fromkeys(row["name"] for row in rows))
-    steps = " / ".join(map(str, STEPS))
-    lines = [f"| model, class | fine-tuned, {steps} steps | " + " | ".join(names) + " |"]
-    lines.append("|---|---|" + "--:|" * len(names))
-    for model, forget in dict.fromkeys((row["model"], row["class"]) for row in rows):
-        own = {row["name"]: row for row in rows if (row["model"], row["class"]) == (model, forget)}
-        for curve, title in {**CURVES, **GRID}.items():
-            told = {name: [row.get(f"{curve} {n}") for n in STEPS] for name, row in own.items()}
-            if all(None in values for values in told.values()):
-                continue
-            cells = [" / ".join(map(_percent, told.get(name, []))) for name in names]
-            lines.append(f"| `{model}`, {forget} | {title} | " + " | ".join(cells) + " |")
-    return lines
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{value:.0f}"
-
-
-def picture(rows: Sequence[Row], path: Path) -> None:
-    """A panel for each model and class; a curve for each method over the steps of fine-tuning."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    cases = list(dict.fromkeys((row["model"], row["class"]) for row in rows))
-    figure, axes = plt.subplots(1, len(cases), figsize=(3.4 * len(cases), 3.2), sharey=True, squeeze=False)
-    styles: Mapping[str, Row] = {
-        "mask": {"color": "0.5", "linestyle": ":"},
-        "reference": {"color": "0.1", "linestyle": "--"},
-        "auto": {"color": "tab:blue", "linewidth": 2.5},
-    }
-    others = [name for name in dict.fromkeys(row["name"] for row in rows) if name not in styles]
-    styles = {**styles, **{name: {"color": f"C{i}"} for i, name in enumerate(others, 1)}}
-    for axis, (model, forget) in zip(axes[0], cases, strict=True):
-        for row in (row for row in rows if (row["model"], row["class"]) == (model, forget)):
-            values = [row[f"fine-tune {n}"] for n in STEPS]
-            if None not in values:
-                axis.plot(STEPS, values, marker="o", label=row["name"], **styles[row["name"]])
-        axis.set_xscale("log")
-        axis.set_xticks(STEPS, [str(n) for n in STEPS], minor=False)
-        axis.minorticks_off()
-        axis.set_title(f"{model}, class {forget}", fontsize=9)
-        axis.set_xlabel("steps of fine-tuning, 20 samples a class")
-        axis.set_ylim(0, 101)
-        axis.grid(alpha=0.3)
-    axes[0][0].set_ylabel("samples given the class again, %")
-    axes[0][-1].legend(fontsize=8)
-    figure.tight_layout()
-    figure.savefig(path, dpi=120)
 
 
 def sorted_rows(rows: Sequence[Row]) -> list[Row]:
@@ -269,7 +183,9 @@ def main(
         file.write_text(json.dumps(rows, indent=1) + "\n")
     if plot:
         picture(rows, plot)
-    click.echo("\n".join([*table(rows), "", *curves_table(rows), "", *sources(rows)]))
+    click.echo(
+        "\n".join([*table(rows), "", *curves_table(rows), "", *excess_table(rows), "", *sources(rows)])
+    )
 
 
 if __name__ == "__main__":
