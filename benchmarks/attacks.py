@@ -27,7 +27,7 @@ from datetime import date
 from pathlib import Path
 
 import click
-from curves import CURVES, GRID, OTHERS, STEPS, Row, curves_table, excess_table, picture, table
+from curves import CURVES, GRID, OTHERS, REFERENCE, STEPS, Row, curves_table, excess_table, picture, table
 from judge import samples
 from references import trained_path
 from trained.recipes import TRAINED
@@ -44,6 +44,8 @@ CASES = (
     *("mnist_cnn:3", "fashion_lenet:5", "mnist_resnet:3", "mnist_mlp:5", "fashion_vit:5", "udhr_text:5"),
     *("fashion_resnet8:5", "fashion_mobile:5"),
 )
+#: seeds of references that are looked for
+_SEEDS = 10
 METHODS = ("auto", "deep", "lra-npp")
 ATTACKS = [
     "fine-tune",
@@ -56,11 +58,18 @@ ATTACKS = [
 ]
 
 
-def path_of(model: str, without: int | None = None) -> Path:
+def path_of(model: str, without: int | None = None, seed: int = 0) -> Path:
     """Of sample_models where it is, else what was trained."""
-    suffix = "" if without is None else f".without{without}"
-    own = SAMPLES / f"{model}{suffix}.onnx"
-    return own if own.exists() and (SAMPLES / f"{model}.onnx").exists() else trained_path(model, without)
+    trained = trained_path(model, without, seed)
+    own = SAMPLES / trained.name
+    return own if own.exists() and (SAMPLES / f"{model}.onnx").exists() else trained
+
+
+def references_of(model: str, forget: int) -> dict[str, Path]:
+    """By name: "reference", "reference seed 1" …, as many as were trained."""
+    paths = (path_of(model, forget, seed) for seed in range(_SEEDS))
+    named = {f"{REFERENCE} seed {seed}" if seed else REFERENCE: path for seed, path in enumerate(paths)}
+    return {name: path for name, path in named.items() if path.exists()}
 
 
 def digest(model: str) -> str:
@@ -85,11 +94,12 @@ def measured(model: str, forget: int, names: Sequence[str], seed: int, grid: boo
     arrays = samples(next(t for t in TRAINED if t.name == model).data)
     probes = {"x": arrays["probes_x"], "y": arrays["probes_y"]}
     unseen = {"x": arrays["test_x"], "y": arrays["test_y"]}
+    references = references_of(model, forget)
     files: dict[str, bytes] = {}
     spent: dict[str, float] = {}
     for name in names:
-        if name == "reference":
-            files[name] = path_of(model, forget).read_bytes()
+        if name in references:
+            files[name] = references[name].read_bytes()
             continue
         started = time.process_time()
         by, parameters = ("auto", {"depth": "deep"}) if name == "deep" else (name, {})
@@ -113,7 +123,7 @@ def measured(model: str, forget: int, names: Sequence[str], seed: int, grid: boo
 
 def sorted_rows(rows: Sequence[Row]) -> list[Row]:
     """As models stand in CASES; in each first what edits are held against, then ours."""
-    names = ["mask", "reference", *METHODS]
+    names = ["mask", *(f"{REFERENCE} seed {seed}" if seed else REFERENCE for seed in range(_SEEDS)), *METHODS]
     cases = [tuple(case.split(":")) for case in CASES]
 
     def place(row: Row) -> tuple[int, int]:
@@ -170,7 +180,7 @@ def main(
         key = {"model": model, "class": int(forget)}
         rows = [row for row in rows if not row.items() >= key.items() or row.get("original") == digest(model)]
         known = [row["name"] for row in rows if row.items() >= key.items()]
-        wanted = ["reference", *methods] if path_of(model, int(forget)).exists() else list(methods)
+        wanted = [*references_of(model, int(forget)), *methods]
         names = [name for name in wanted if again or name not in known]
         if not names:
             continue

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from onnxunlearn.judge.attacks.fine_tune_grid import RATES, SCOPES
@@ -10,6 +11,8 @@ from onnxunlearn.judge.attacks.fine_tune_grid import SAMPLES as COUNTS
 Row = dict[str, Any]
 
 STEPS = (20, 30, 100)
+#: the name of a network retrained without the class; others of them begin with it
+REFERENCE = "reference"
 #: points above the reference that an edit may be; of a refitted head so many
 _ABOVE, _ABOVE_REFIT = 5.0, 3.0
 #: panels side by side
@@ -61,26 +64,36 @@ def curves_table(rows: Sequence[Row]) -> list[str]:
 
 
 def excess_table(rows: Sequence[Row]) -> list[str]:
-    """A line a model and edit: points above the reference, bold where they are more than may be."""
+    """A line a model and edit: points above the reference, bold where they are more than may be. Of several
+    references above their mean, and how many of their standard deviations that is."""
     steps = " / ".join(map(str, STEPS))
     shown = {**{f"{title}, {steps} steps": [f"{c} {n}" for n in STEPS] for c, title in CURVES.items()}}
     shown |= {OTHERS[probe]: [probe] for probe in ("relearn", "full-probe")}
     lines = ["| model, class | | " + " | ".join(shown) + " |", "|---|---|" + "--:|" * len(shown)]
-    references = {(row["model"], row["class"]): row for row in rows if row["name"] == "reference"}
     for row in rows:
-        reference = references.get((row["model"], row["class"]))
-        if reference is None or row["name"] in ("mask", "reference"):
+        case = (row["model"], row["class"])
+        if row["name"] == "mask" or row["name"].startswith(REFERENCE):
             continue
-        cells = [" / ".join(_above(f, row[f], reference[f]) for f in figures) for figures in shown.values()]
+        theirs = [r for r in rows if (r["model"], r["class"]) == case and r["name"].startswith(REFERENCE)]
+        if not theirs:
+            continue
+        cells = [
+            " / ".join(_above(f, row[f], [r[f] for r in theirs]) for f in figures)
+            for figures in shown.values()
+        ]
         lines.append(f"| `{row['model']}`, {row['class']} | {row['name']} | " + " | ".join(cells) + " |")
     return lines
 
 
-def _above(figure: str, value: float | None, reference: float | None) -> str:
-    if value is None or reference is None:
+def _above(figure: str, value: float | None, references: Sequence[float | None]) -> str:
+    known = [reference for reference in references if reference is not None]
+    if value is None or len(known) < len(references):
         return ""
-    above = value - reference
-    told = f"{round(above):+d}".replace("-", "−") if round(above) else "0"
+    above = value - mean(known)
+    told = f"{round(above):+d}" if round(above) else "0"
+    if len(known) > 1 and (deviation := stdev(known)) > 0:
+        told += f" ({above / deviation:+.1f} σ)"
+    told = told.replace("-", "−")
     return f"**{told}**" if above > (_ABOVE_REFIT if figure == "relearn" else _ABOVE) else told
 
 
@@ -101,9 +114,11 @@ def picture(rows: Sequence[Row], path: Path) -> None:
     lines = -(-len(cases) // columns)
     size = (2.6 * columns, 2.5 * lines + 0.3)
     figure, axes = plt.subplots(lines, columns, figsize=size, sharex=True, sharey=True, squeeze=False)
+    again = {row["name"] for row in rows if row["name"].startswith(REFERENCE)} - {REFERENCE}
     styles: Mapping[str, Row] = {
         "mask": {"color": "0.6", "linestyle": ":"},
-        "reference": {"color": "0.1", "linestyle": "--"},
+        REFERENCE: {"color": "0.1", "linestyle": "--"},
+        **{name: {"color": "0.1", "linestyle": "--", "linewidth": 0.8} for name in again},
         "auto": {"color": "tab:blue", "linewidth": 2.2},
         "deep": {"color": "tab:orange", "linewidth": 2.2},
     }
@@ -125,7 +140,7 @@ def picture(rows: Sequence[Row], path: Path) -> None:
         axis.set_visible(False)
     figure.supxlabel("steps of fine-tuning, 20 samples a class", fontsize=10)
     figure.supylabel("samples given the class again, %", fontsize=10)
-    names = [name for name in styles if name in drawn]
+    names = [name for name in styles if name in drawn and name not in again]
     handles = [drawn[name] for name in names]
     figure.legend(handles, names, ncols=len(names), loc="upper center", frameon=False, fontsize=10)
     figure.tight_layout(rect=(0, 0, 1, 1 - 0.28 / size[1]))
