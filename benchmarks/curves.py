@@ -40,7 +40,7 @@ def table(rows: Sequence[Row]) -> list[str]:
     heads = ["points lost", *(f"{n} steps" for n in STEPS), *OTHERS.values()]
     lines = ["| model, class | | " + " | ".join(heads) + " |", "|---|---|" + "--:|" * len(heads)]
     for row in rows:
-        lost = "" if row["retain lost"] is None else f"{row['retain lost']:.2f}"
+        lost = "" if row["retain lost"] is None else f"{row['retain lost']:.2f}".replace("-", "−")
         cells = [lost, *(_percent(row[f"fine-tune {n}"]) for n in STEPS), *(_percent(row[o]) for o in OTHERS)]
         lines.append(f"| `{row['model']}`, {row['class']} | {row['name']} | " + " | ".join(cells) + " |")
     return lines
