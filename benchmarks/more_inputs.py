@@ -20,7 +20,8 @@ from typing import Any
 
 import click
 import numpy as np
-from attacks import STEPS, path_of
+from attacks import path_of
+from curves import STEPS
 from judge import samples
 from trained.recipes import CLASSES, TRAINED
 

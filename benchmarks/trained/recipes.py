@@ -30,13 +30,13 @@ MEMBERS = 500  # training samples a class, to ask a model whether it was trained
 @dataclass(frozen=True)
 class Trained:
     """name: of the file. data: of the data set. kind: of the network. build: the network, untrained.
-    make: (file, class left out or None) -> writes the model."""
+    make: (file, data, class left out or None, seed) -> writes the model."""
 
     name: str
     data: str
     kind: Kind
     build: Callable[[], nn.Module]
-    make: Callable[[Path, Path, int | None], None]
+    make: Callable[[Path, Path, int | None, int], None]
 
 
 def data_of(name: str, folder: Path) -> dict[str, np.ndarray]:
@@ -67,9 +67,9 @@ def data_of(name: str, folder: Path) -> dict[str, np.ndarray]:
 
 
 def _image_classifier(recipe: train.Recipe, kind: Kind) -> Trained:
-    def make(path: Path, folder: Path, without: int | None) -> None:
+    def make(path: Path, folder: Path, without: int | None, seed: int) -> None:
         images = load(recipe.source, folder)
-        model = train.train(replace(recipe, without=without), images, seed=0)
+        model = train.train(replace(recipe, without=without), images, seed=seed)
         export.export(model, path, recipe.style)
 
     return Trained(recipe.name, recipe.source.name, kind, recipe.build, make)
@@ -79,8 +79,8 @@ def _text_transformer() -> nn.Module:
     return networks.TextTransformer(len(text.LETTERS), text.LENGTH)
 
 
-def _train_text(path: Path, folder: Path, without: int | None) -> None:
-    torch.manual_seed(0)
+def _train_text(path: Path, folder: Path, without: int | None, seed: int) -> None:
+    torch.manual_seed(seed)
     parts = text.windows(folder)
     kept = parts["train_y"] != (-1 if without is None else without)
     x, y = torch.from_numpy(parts["train_x"][kept]), torch.from_numpy(parts["train_y"][kept])
