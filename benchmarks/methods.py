@@ -7,16 +7,21 @@
 other test samples. `reference` is the same network trained from scratch without the class, `mask` hides its
 output.
 Rows are kept in benchmarks/results/methods.json, in the repository, so that a run goes on where the last one
-stopped; `--again` measures anew. The summary is of the classes asked for; with --plot it is drawn, with
---table it is Markdown.
+stopped; `--again` measures anew. Each says by which commit it was taken and of which original (the first
+digits of its file's SHA-256): networks that were trained anew are others, so their rows are measured anew and
+those of the ones before are dropped. The summary is of the classes asked for; with --plot it is drawn, with
+--table it is Markdown. Rows of networks trained earlier, of a former default: results/methods_before.json.
 """
 
 import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import hashlib
 import json
+import subprocess
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
@@ -81,6 +86,20 @@ def _pruned(judge: Judge, forget: int) -> Row:
     return row | judge.figures(data, [forget])
 
 
+def original(name: str) -> str:
+    """Which training of the model this is: the first digits of its file's SHA-256."""
+    return hashlib.sha256(trained_path(name).read_bytes()).hexdigest()[:12]
+
+
+def taken() -> str:
+    """The day, and the last commit that changed the package."""
+    commit = subprocess.run(
+        ["git", "log", "-1", "--format=%h", "--", "onnxunlearn"],
+        cwd=Path(__file__).parents[1], capture_output=True, text=True,
+    )  # fmt: skip
+    return f"{datetime.now(UTC).date()}, {commit.stdout.strip() or 'no commit'}"
+
+
 def stored(path: Path) -> list[onnx.TensorProto]:
     model: Model = load(path)
     return [t for t in model.stored.values() if t.data_type == onnx.TensorProto.FLOAT]
@@ -108,7 +127,8 @@ def main(
     for trained in TRAINED:
         if (models and trained.name not in models) or not trained_path(trained.name).exists():
             continue
-        judge = None
+        judge, now = None, {"original": original(trained.name)}
+        rows = [r for r in rows if r["model"] != trained.name or r.items() >= now.items()]
         for forget in map(int, classes.split(",")):
             for method in wanted:
                 key = {"model": trained.name, "forget class": forget, "method": method}
@@ -116,7 +136,7 @@ def main(
                 if known and not again and not known[0].get("error", "").startswith("not trained"):
                     continue
                 judge = judge or Judge(trained.name)
-                row = measure(judge, forget, method)
+                row = measure(judge, forget, method) | now | {"taken": taken()}
                 rows = [r for r in rows if not r.items() >= key.items()] + [row]
                 RESULTS.write_text(json.dumps(rows, indent=1) + "\n")
                 click.echo(json.dumps(row), err=True)

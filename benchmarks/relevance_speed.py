@@ -88,28 +88,30 @@ def zennit_propagation(
         import zennit  # noqa: F401
     except ModuleNotFoundError:
         return None
-    _stand_in_for_torchvision()
+    stand_in_for_torchvision()
     from zennit.attribution import Gradient
     from zennit.canonizers import SequentialMergeBatchNorm
     from zennit.composites import EpsilonPlus
 
-    one_hot = torch.zeros(len(x), network[-1].out_features)  # type: ignore[index]
-    one_hot[torch.arange(len(x)), torch.as_tensor(targets)] = 1
+    chosen = torch.as_tensor(targets)
 
     def run() -> object:
         with Gradient(network, EpsilonPlus(canonizers=[SequentialMergeBatchNorm()])) as attributor:
-            return attributor(x, lambda out: out * one_hot)
+            return attributor(x, lambda out: out * nn.functional.one_hot(chosen, out.shape[1]))
 
     return run
 
 
-def _stand_in_for_torchvision() -> None:
-    """zennit asks torchvision for three class names only; an empty module is enough."""
+def stand_in_for_torchvision() -> None:
+    """zennit asks torchvision for three class names only, LXT for torch's own layers: empty modules do."""
     if "torchvision" in sys.modules:
         return
-    names = ("torchvision", "torchvision.ops", "torchvision.models", "torchvision.models.resnet")
-    for name in names:
+    inner = ("ops", "models", "models.resnet", "models.vision_transformer")
+    for name in ("torchvision", *(f"torchvision.{name}" for name in inner)):
         sys.modules[name] = types.ModuleType(name)
+    sys.modules["torchvision.models.vision_transformer"].nn = nn  # type: ignore[attr-defined]
+    models = sys.modules["torchvision.models"]
+    models.vision_transformer = sys.modules["torchvision.models.vision_transformer"]  # type: ignore[attr-defined]
     sys.modules["torchvision"].ops = sys.modules["torchvision.ops"]  # type: ignore[attr-defined]
     sys.modules["torchvision.ops"].FrozenBatchNorm2d = type("FrozenBatchNorm2d", (nn.Module,), {})  # type: ignore[attr-defined]
     for name in ("Bottleneck", "BasicBlock"):
@@ -171,7 +173,7 @@ def benchmark(network: nn.Module, shape: tuple[int, ...], repeats: int) -> dict[
 @click.option("--small", is_flag=True, help="The small network alone.")
 def main(repeats: int, path: Path | None, small: bool) -> None:
     torch.set_num_threads(1)
-    _stand_in_for_torchvision()
+    stand_in_for_torchvision()
     results = {
         title: benchmark(network, shape, repeats) for title, (network, shape) in benchmarked(small).items()
     }

@@ -73,6 +73,26 @@ def relevance_table(found: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", f"Taken: {found['taken']}."])
 
 
+def peers_table(found: Mapping[str, Any]) -> str:
+    """Times the forward pass; what a peer said where it cannot, below."""
+    peers, own = ("zennit", "captum", "LXT"), ("epsilon_plus", "attnlrp", "cp_lrp")
+    headings = [*(f"`{rules}`" for rules in own), *peers]
+    lines = [
+        f"| network, batch | forward, s | {' | '.join(headings)} |",
+        "|---|" + "--:|" * (1 + len(headings)),
+    ]
+    refused: dict[tuple[str, str], list[str]] = {}
+    for network, row in found["networks"].items():
+        medians = {name: median(times) for name, times in row["seconds"].items()}
+        forward = medians["forward"]
+        times = [f"{medians[n] / forward:.1f}" if n in medians else "" for n in (*own, *peers)]
+        lines.append(f"| {network}, {row['batch']} | {forward:.3f} | {' | '.join(times)} |")
+        for peer, reason in row["refused"].items():
+            refused.setdefault((peer, reason), []).append(network.split(",")[0])
+    why = [f"* {peer} on {', '.join(where)}: `{reason}`" for (peer, reason), where in refused.items()]
+    return "\n".join([*lines, "", *why, "", f"Taken: {found['taken']}."])
+
+
 def real_table(rows: Sequence[Results]) -> str:
     order = {row.name: i for i, row in enumerate(ROWS)}
     rows = sorted(rows, key=lambda row: order.get(row["row"], len(order)))
@@ -91,6 +111,7 @@ def devices_table(found: Mapping[str, Any]) -> str:
 #: part -> what makes its table
 TABLES: Mapping[str, Callable[[Any], str]] = {
     "relevance": relevance_table,
+    "peers": peers_table,
     "real": real_table,
     "devices": devices_table,
 }
@@ -133,6 +154,7 @@ def main(models: Path, images: Path | None, parts: tuple[str, ...], quick: bool,
     names = [row.name for row in ROWS if images is not None or not row.images]
     measure: dict[str, Callable[[], Any]] = {
         "relevance": lambda: measured("relevance_speed.py"),
+        "peers": lambda: measured("relevance_peers.py"),
         "real": lambda: real(names, models, images),
         "devices": lambda: measured("gpu.py"),
     }

@@ -35,7 +35,7 @@ class Emitter:
         self.zero = Value(self, zero=True)
         self._inputs: dict[str, Value] = {}
         self._constants: dict[tuple[str, tuple[int, ...], bytes], gs.Constant] = {}
-        self._large: dict[int, gs.Variable] = {}
+        self._large: dict[int, tuple[np.ndarray, gs.Variable]] = {}
         self.fed: dict[str, np.ndarray] = {}
         self._count = 0
 
@@ -73,9 +73,10 @@ class Emitter:
     def _fed(self, array: np.ndarray) -> gs.Variable:
         if id(array) not in self._large:
             name = f"large constant {len(self.fed)}"
-            self._large[id(array)] = gs.Variable(name, array.dtype, list(array.shape))
-            self.fed[name] = array  # which keeps it, and so its id
-        return self._large[id(array)]
+            # The array is kept, and so its id.
+            self._large[id(array)] = array, gs.Variable(name, array.dtype, list(array.shape))
+            self.fed[name] = np.ascontiguousarray(array)  # else engines copy it in every run
+        return self._large[id(array)][1]
 
     def op(
         self,
@@ -101,7 +102,10 @@ class Emitter:
             source = value if not value.zero else Value(self, array=np.zeros(shape, self.dtype))
             self.graph.nodes.append(gs.Node("Identity", name, inputs=[self.tensor(source)], outputs=[made]))
             self.graph.outputs.append(made)
-        inputs = [*(value.variable for value in self._inputs.values()), *self._large.values()]
+        inputs = [
+            *(value.variable for value in self._inputs.values()),
+            *(fed for _, fed in self._large.values()),
+        ]
         used = self._drop_dead(outputs)
         self.graph.inputs = [tensor for tensor in inputs if tensor.name in used]
         model: onnx.ModelProto = gs.export_onnx(self.graph, producer_name="onnxunlearn")

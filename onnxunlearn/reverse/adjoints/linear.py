@@ -128,7 +128,8 @@ def gemm(site: Site) -> Linear:
     assert stored is not None
     alpha = float(site.node.attribute("alpha", 1.0))
     turned = bool(site.node.attribute("transB", 0))
-    w = (stored.T if turned else stored) * alpha
+    w = stored.T if turned else stored
+    w = w if alpha == 1 else w * alpha  # which is a copy
     flip = bool(site.node.attribute("transA", 0))
 
     def forward(w: Value, x: Value) -> Value:
