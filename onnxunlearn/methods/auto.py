@@ -132,7 +132,7 @@ def _parts(bench: Workbench, depth: str, unseen: list[int], reasons: list[str]) 
         if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)
-            trial = bench.judged(scores)
+            trial = bench.judged(scores, silenced=True)
             name = what if share == 1 else f"{share:.0%} of {what}"
             found = _cost(bench, scores, held)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}

@@ -15,12 +15,14 @@ _MANY = 300
 class Trial:
     """What the choosing probes say of an edit.
 
-    figures, margins (one for each forget probe), confidence: see `tasks.Task`.
+    figures, margins (one for each forget probe), confidence: see `tasks.Task`. silenced: whether the head is
+    made so that the class is never chosen (`head.silence`).
     """
 
     figures: Figures
     margins: np.ndarray
     confidence: float | None
+    silenced: bool = False
 
     @property
     def reach(self) -> float:
@@ -29,12 +31,16 @@ class Trial:
 
         Accuracy on a few probes is 0 long before the class is out of reach on unseen images. Margins of −∞,
         of a hidden class, are out of reach; where one is no number the class is taken to be in reach: ∞.
+        Of a silenced class the largest that was seen: margins pressed against 0 from below are anything but
+        normal, and none can be above it.
         """
         margins = self.margins[self.margins != -np.inf]
         if not len(margins):
             return -math.inf
         if not np.isfinite(margins).all():
             return math.inf
+        if self.silenced:
+            return float(margins.max())
         if len(margins) >= _MANY:
             return float(np.quantile(margins, 0.99))
         return float(margins.mean() + 2.33 * margins.std())

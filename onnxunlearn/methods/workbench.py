@@ -272,16 +272,16 @@ class Workbench:
 
         return self.engine.sessions.get((self.model, *names), make)
 
-    def trial(self, edits: Edits) -> Trial:
-        """What the choosing probes say of trial edits."""
-        return self.judged(self.scores(edits))
+    def trial(self, edits: Edits, *, silenced: bool = False) -> Trial:
+        """What the choosing probes say of trial edits. silenced: see `Trial`."""
+        return self.judged(self.scores(edits), silenced=silenced)
 
-    def judged(self, scores: np.ndarray) -> Trial:
+    def judged(self, scores: np.ndarray, *, silenced: bool = False) -> Trial:
         """Likewise, once an edited model's scores of them are known, [N, classes]."""
         scores, task = scores.astype(np.float64), self.task
         truth = task.truth(self.probes)
         figures = task.figures(scores, truth, raw=True, believed=self.believed)
-        return Trial(figures, task.margins(scores, truth), task.confidence(scores, truth))
+        return Trial(figures, task.margins(scores, truth), task.confidence(scores, truth), silenced)
 
     @cached_property
     def believed(self) -> np.ndarray | None:

@@ -157,7 +157,11 @@ class Erasure:
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:
                 write(edits, layer, *fitted.pop(layer.name))
-        return Outcome(edits, details | ({"reach": bench.trial(edits).noted} if tried else {}))
+        return Outcome(edits, details | (self._told(edits) if tried else {}))
+
+    def _told(self, edits: Edits) -> dict[str, Any]:
+        """How much of the class is left."""
+        return {"reach": self.bench.trial(edits, silenced=bool(self.bench.forget)).noted}
 
     def _far(self, classes: Sequence[int]) -> bool:
         """Whether the samples to forget, the forgotten classes left out, are hardly like any of these."""
