@@ -51,6 +51,12 @@ def logits_of(places: PlaceScores, classes: int) -> Logits:
     return Logits(places.scores[0], places.outputs[0], classes, places.normaliser)
 
 
+def least_of(places: PlaceScores) -> float:
+    """The score, before a Sigmoid, from which on a class is said at a place: of segmenters that of one
+    half."""
+    return float(np.log(SURE / (1 - SURE))) if places.task == "detection" else 0.0
+
+
 def heads_of(places: PlaceScores) -> list[PlaceScores]:
     """Each tensor and each anchor by itself, all with a background."""
     found = []
@@ -67,14 +73,13 @@ def heads_of(places: PlaceScores) -> list[PlaceScores]:
                 output_axis=places.class_axis,
             )
             if places.normaliser == "Sigmoid":
-                ground = float(np.log(SURE / (1 - SURE)))
                 own_classes = places.classes
                 one = replace(
                     one,
                     classes=own_classes + 1,
                     background=own_classes,
                     normaliser="Softmax",
-                    ground=ground,
+                    ground=least_of(places),
                 )
             found.append(one)
     return found

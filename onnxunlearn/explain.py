@@ -58,7 +58,7 @@ def explain(
     data that the model does not know, or would clearly know better if it were prepared otherwise.
     """
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
-    explained = Explained.of(load(model), output_name, head)
+    explained = Explained.of(load(model), output_name, head, labels)
     explained.check_target(target)
     model, seen, logits = explained.model, explained.seen, explained.logits
     rules = parse_composite(composite)

@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxunlearn.detector_heads import detection_of
-from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.detector_heads import detection_of, least_of
+from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, check_inference, find_logits
 from onnxunlearn.graph.places import PlaceScores, summed_over_places
 from onnxunlearn.lowering import lower
@@ -23,33 +23,36 @@ NOWHERE = -1
 class Explained:
     """file: as it was loaded. model: as it is run, with `logits`. seen: the same in plain float ops. places:
     where it says classes, if not of whole inputs: each logit is then the sum of the class's scores at the
-    places where they are the largest, and 0 where there is none."""
+    places where they are the largest, and 0 where there is none. labels: the names by which it was told."""
 
     file: Model
     model: Model
     seen: Model
     logits: Logits
     places: PlaceScores | None = None
+    labels: Sequence[str] | None = None
 
     @classmethod
     def of(
-        cls, file: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
+        cls,
+        file: Model,
+        output_name: str | None = None,
+        head: str | os.PathLike[str] | None = None,
+        labels: Sequence[str] | None = None,
     ) -> "Explained":
-        """As `places_of`. Raises InputError where no class scores can be told, and UnsupportedError for a
-        model that cannot be worked on, as for a detector."""
-        seen = lower(file)
-        try:
-            places = places_of(seen, output_name, head)
-        except InputError:
-            if head is None and detection_of(file, None, output_name) is not None:
-                raise UnsupportedError("a detector: what speaks for its boxes is not covered") from None
-            raise
+        """As `places_of`; of a detector its classes, whatever it says of boxes, told as `detection_of` does.
+        Raises InputError where no
+        class scores can be told, and UnsupportedError for a model that cannot be worked on."""
+        seen, detector = lower(file), None
+        if head is None and (detector := detection_of(file, labels or None, output_name)) is not None:
+            seen = detector[0]
+        places = places_of(seen, output_name, head) if detector is None else detector[1].places
         model = file
         if places is not None:
-            model = seen = summed_over_places(seen, places)
+            model = seen = summed_over_places(seen, places, least_of(places))
         logits = find_logits(seen, output_name if places is None else None)
         check_inference(seen, logits)
-        return cls(file, model, seen, logits, places)
+        return cls(file, model, seen, logits, places, labels)
 
     @property
     def output(self) -> str:
@@ -70,10 +73,20 @@ class Explained:
         if self.places is None:
             return load_probes(source, self.file, self.logits.classes, preprocess=preprocess, labels=labels)
         names = labels if isinstance(labels, Labels) else Labels.of(self.file, self.logits, labels or None)
-        several = self.places.independent
-        if several and names.classes == self.logits.classes:
+        detector = self.places.task == "detection"
+        several = self.places.independent and not detector
+        if (several or detector) and names.classes == self.logits.classes:
             names = with_nothing(names)
         return read_scenes(source, self.file, names, preprocess, several=several).probes
+
+    def as_objects(self, column: int, labels: Labels) -> tuple[int, Labels]:
+        """A class of a report, and what its columns are called, as they are here: of a detector without the
+        column for nothing."""
+        if self.places is None or self.places.task != "detection" or labels.classes == self.logits.classes:
+            return column, labels
+        ground = labels.classes - 1 if self.places.background is None else self.places.background
+        names = (*labels.names[:ground], *labels.names[ground + 1 :])
+        return column - (column > ground), replace(labels, classes=self.logits.classes, names=names)
 
     def check_target(self, target: int | str | np.ndarray) -> None:
         """Raises InputError for classes of whole inputs that are none."""

@@ -3,13 +3,13 @@
 import os
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import onnx
 
 from onnxunlearn import judge
-from onnxunlearn.detector_heads import detection_of
+from onnxunlearn.detector_heads import detection_of, least_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
@@ -47,8 +47,6 @@ from onnxunlearn.tasks import AUTO, EMBEDDING
 
 #: why no rules are shown where it is not said which output is meant
 SEVERAL = "several outputs could hold class scores; choose one with --output-name"
-#: the same where classes are said at places
-OF_DETECTOR = "what speaks for the boxes of a detector is not covered"
 _QUANTISED = (
     "QuantizeLinear",
     "DequantizeLinear",
@@ -177,13 +175,13 @@ def inspect(
     found: Logits | EmbeddingOutput
     if placed is not None:
         found = _at_places(placed)
-        obstacle = obstacle or (None if detection is None else OF_DETECTOR)
     else:
         found = given or (heads[0] if several else find_scores(seen, output_name))
     embedding = None if isinstance(found, Logits) else found
     logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
     meant = not (embedding or several)  # whether it is known which scores are
-    labels = Labels.of(model, logits) if meant else Labels(0)
+    things = logits if detection is None else replace(logits, classes=len(detection[1].places.objects))
+    labels = Labels.of(model, things) if meant else Labels(0)
     doubts: list[str] = []
     if several:
         obstacle = obstacle or SEVERAL
@@ -328,7 +326,7 @@ def _rules(
         return (), why_not
     try:
         if places is not None:
-            seen = summed_over_places(seen, places)
+            seen = summed_over_places(seen, places, least_of(places))
             logits = find_logits(seen)
         propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(one_sample(model)).rules

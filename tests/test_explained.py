@@ -6,18 +6,18 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxunlearn import InputError, UnsupportedError, explain, load
+from onnxunlearn import InputError, explain, load
 from onnxunlearn.engines import create_engine
 from onnxunlearn.explained import NOWHERE, Explained
-from onnxunlearn.graph import Edited, expose
-from onnxunlearn.graph.places import summed_over_places
+from onnxunlearn.graph import Edited, expose, find_logits
+from onnxunlearn.graph.places import find_detection, summed_over_places
 from onnxunlearn.lowering import lower
 from onnxunlearn.pictures import draw, heatmaps
 from onnxunlearn.placing import places_of
 from onnxunlearn.probes import Labels
 
 from . import tiny_detector
-from .graph.places import heads
+from .graph.places import detectors, heads
 from .patterns import MODEL, NAMES, scenes
 from .sample_paths import MLP
 from .test_places import quantised
@@ -123,9 +123,72 @@ def test_inputs_have_no_class_of_their_own(target: str, arrays: dict[str, np.nda
         explain(MODEL, arrays, target)
 
 
-def test_a_detector_is_refused_by_name() -> None:
-    with pytest.raises(UnsupportedError, match="a detector: what speaks for its boxes"):
-        Explained.of(load(tiny_detector.trained()))
+def test_of_a_detector_relevance_lies_in_boxes_of_the_class() -> None:
+    images, boxes, classes = tiny_detector.squares(20, 5)
+    given = {"images": tiny_detector.as_inputs(images)}
+    (found,) = explain(tiny_detector.trained(), given, "green", labels=tiny_detector.NAMES).values()
+    relevance = np.abs(found).sum(axis=1)
+    inside = np.zeros(relevance.shape, bool)
+    for image, own, labels in zip(inside, boxes, classes, strict=True):
+        for left, top, right, bottom in own[labels == 1].astype(int):
+            image[max(top - 3, 0) : bottom + 3, max(left - 3, 0) : right + 3] = True
+    shown = inside.any(axis=(1, 2))
+    assert 5 < shown.sum() < 15
+    shares = (relevance * inside).sum(axis=(1, 2))[shown] / relevance.sum(axis=(1, 2))[shown]
+    assert shares.min() > 0.8
+    assert relevance[~shown].sum() < 0.01 * relevance.sum()
+
+
+@pytest.mark.parametrize("family", detectors.FAMILIES)
+def test_what_is_summed_of_a_detector(family: str) -> None:
+    """At all heads and anchors, of things alone."""
+    model = load(detectors.FAMILIES[family]().SerializeToString())
+    seen = lower(model)
+    detection = find_detection(seen, (detectors.C,))
+    assert detection is not None
+    found, least = detection.places, -0.5
+    (given,) = seen.inputs
+    x = {given.name: np.random.default_rng(0).normal(size=(2, 3, detectors.SIZE, detectors.SIZE))}
+    x = {name: value.astype(np.float32) for name, value in x.items()}
+    tensors = list(dict.fromkeys([*found.scores, *(part.tensor for part in found.objectness)]))
+    said = create_engine().session(expose(seen, tensors)).run(x)
+    last = {name: np.moveaxis(value, found.class_axis, -1) for name, value in said.items()}
+    wanted = np.zeros((2, found.classes))
+    for head, tensor in enumerate(found.scores):
+        for way, columns in enumerate(found.columns or (tuple(range(found.classes)),)):
+            scores = last[tensor][..., list(columns)].reshape(2, -1, found.classes)
+            here = scores.argmax(axis=2)[..., None] == np.arange(found.classes)
+            if found.independent:
+                here &= scores > least
+            if len(found.objectness) == len(found.scores):
+                part = found.objectness[head]
+                own = last[part.tensor][..., (part.columns or (0,))[way]].reshape(2, -1, 1)
+                here &= own > least
+            wanted += (scores * here).sum(axis=1)
+    summed = summed_over_places(seen, found, least)
+    (result,) = create_engine().session(summed.proto).run(x).values()
+    np.testing.assert_allclose(result, wanted[:, list(found.objects)], rtol=1e-4, atol=1e-3)
+    assert find_logits(summed).classes == len(found.objects)
+
+
+def test_the_page_of_a_detector_has_pictures(tmp_path: Path) -> None:
+    """Whose report counts a column for nothing."""
+    folder = tiny_detector.write(tmp_path / "data", 8, 1)
+    model = load(tiny_detector.trained())
+    with_ground = Labels(4, (*tiny_detector.NAMES, "background"))
+    found = heatmaps(model, model, folder, (1,), with_ground)
+    assert found.why_not == ""
+    assert len(found.samples) > 1
+    assert all("original: green, score" in sample.said for sample in found.samples)
+
+
+def test_classes_of_a_report_as_they_are_explained() -> None:
+    ssd = Explained.of(load(detectors.ssd().SerializeToString()))
+    assert ssd.logits.classes == detectors.C
+    names = tuple("abcdefghijkl"[: detectors.C])
+    column, labels = ssd.as_objects(2, Labels(detectors.C + 1, ("background", *names)))
+    assert (column, labels.names) == (1, names)
+    assert Explained.of(load(MODEL)).as_objects(2, Labels(5, NAMES)) == (2, Labels(5, NAMES))
 
 
 def test_a_model_of_neither_kind() -> None:

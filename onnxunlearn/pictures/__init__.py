@@ -1,7 +1,7 @@
 """Pictures of relevance: heatmaps of inputs, top neurons of layers, before and after an edit.
 
-May import arguments, digests, engines, errors, explain, explained, graph, judge, neurons, probes,
-relevance, render, reverse, sources, templates and text.
+May import arguments, detector_heads, digests, engines, errors, explain, explained, graph, judge, neurons,
+probes, relevance, render, reverse, sources, templates and text.
 """
 
 from onnxunlearn.pictures.drawing import Drawing, draw

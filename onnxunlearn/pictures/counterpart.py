@@ -26,7 +26,7 @@ def counterpart(
     if _takes(edited) != _takes(original.file):
         raise InputError(f"{what}: its inputs differ; give an edited copy of the same model")
     try:
-        other = Explained.of(edited, original.output, head)
+        other = Explained.of(edited, original.output, head, original.labels)
     except InputError as error:
         raise InputError(f"{what}: {error}") from None
     if other.logits.classes != original.logits.classes:

@@ -81,7 +81,7 @@ def draw(
     check_number("samples", samples, 1, whole=True, optional=False)
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
     progress("loading")
-    explained = Explained.of(load(model), output_name, head)
+    explained = Explained.of(load(model), output_name, head, labels)
     explained.check_target(target)
     model, logits = explained.file, explained.logits
     seen = logits.within(explained.seen)

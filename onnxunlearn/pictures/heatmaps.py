@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import judge
+from onnxunlearn.detector_heads import GROUND
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 from onnxunlearn.explained import Explained
@@ -81,7 +82,10 @@ def _drawn(
     preprocess: str | os.PathLike[str] | None = None,
     batch_size: int = 32,
 ) -> Relevance:
-    explained = Explained.of(model, output_name, head)
+    called = [name for name in labels.names if name != GROUND]  # a detector's column for nothing has no name
+    explained = Explained.of(model, output_name, head, called)
+    if target is not None:
+        target, labels = explained.as_objects(target, labels)
     logits = explained.logits
     seen = logits.within(explained.seen)
     subject = find_subject(seen, logits)
