@@ -72,7 +72,7 @@ ROWS = (
         )
         for what, sized in (
             ("ResNet-18's size", random_weights.Sized("resnet18")),
-            ("ResNet-50's size", random_weights.Sized("resnet50")),
+            ("ResNet-50's size", random_weights.Sized("resnet50", each=12)),
             ("ViT-B/16's size", random_weights.Sized("vit_b16", each=12)),
             ("the size of ResNet-20 for CIFAR", random_weights.Sized("resnet20", 28)),
             ("the size of ResNet-56 for CIFAR", random_weights.Sized("resnet56", 28)),
