@@ -234,8 +234,23 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
     details = auto(bench(MLP), depth="deep").details
-    assert details["why"] == "deep erase; 75% of deep erase; 50% of deep erase"
+    assert details["why"] == "deep erase at pull 5; deep erase; 75% of deep erase; 50% of deep erase"
     assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
+
+
+def test_deep_pulls_softly_where_to_pull_hard_costs_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    for refused, why, pull in (("", "", 5.0), ("deep erase at pull 5", "deep erase at pull 5", 1.0)):
+        monkeypatch.setattr(
+            policy, "_against", lambda _, __, name, ___, no=refused: name if name == no else None
+        )
+        details = auto(bench(MLP), depth="deep").details
+        assert (details["why"], details["pull"], details["share"], details["depth"]) == (
+            why,
+            pull,
+            1.0,
+            "deep",
+        )
 
 
 def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.MonkeyPatch) -> None:
