@@ -72,7 +72,10 @@ def _unlearned(judge: Judge, forget: int, method: str) -> Row:
     row["bytes changed"] = sum(tensor["bytes"] for tensor in changed)
     row["weights"] = sum(int(np.prod(t.dims)) for t in stored(path))
     row["exit"] = 0 if result.met else 1
-    row["chosen"] = result.report["method"]["details"].get("chosen", method)
+    details = result.report["method"]["details"]
+    row["chosen"] = details.get("chosen", method)
+    if "share" in details:  # of the way of `erase`
+        row["share"] = details["share"]
     return row | judge.figures(result.model_bytes, [forget])
 
 
