@@ -143,7 +143,7 @@ def sources(rows: Sequence[Row]) -> list[str]:
         own = days.setdefault(row["taken"], {})
         own.setdefault(f"{row['model']} {row['class']}", []).append(row["name"])
     return [
-        f"{day}: " + "; ".join(f"{case} ({', '.join(names)})" for case, names in own.items())
+        f"* {day}: " + "; ".join(f"{case} ({', '.join(names)})" for case, names in own.items())
         for day, own in days.items()
     ]
 
