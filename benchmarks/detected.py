@@ -27,7 +27,13 @@ ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
 #: boxes that are drawn
 _DRAWN = 0.5
-MODELS = {"yolo-5": ("yolo", 7), "yolo-sneaker": ("yolo", 2), "ssd-5": ("ssd", 7), "detr-5": ("detr", 7)}
+MODELS = {
+    "yolo-5": ("yolo", 7),
+    "yolo-sneaker": ("yolo", 2),
+    "ssd-5": ("ssd", 7),
+    "ssd-sneaker": ("ssd", 2),
+    "detr-5": ("detr", 7),
+}
 METHODS = ("auto",)
 #: row of the findings -> heading
 FIGURES = {
