@@ -33,7 +33,7 @@ from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.tasks import AUTO, Task, hidden, independent, task_of
-from onnxunlearn.tasks.budget import UNNAMED_TURNED
+from onnxunlearn.tasks.budget import unnamed_turned
 
 log = logging.getLogger(__name__)
 
@@ -256,7 +256,7 @@ class Inquiry:
             options.progress,
             self.posed,
             self.labels,
-            100.0 if options.retain is None else UNNAMED_TURNED,
+            100.0 if options.retain is None else unnamed_turned(options.max_retain_drop),
             self.others,
         )
 

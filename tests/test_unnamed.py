@@ -13,7 +13,10 @@ from PIL import Image
 
 from onnxunlearn import InputError, examine, load, unlearn
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.run_report import read_run_report
+from onnxunlearn.judge.targets import _of_unnamed
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.options import Options
@@ -178,6 +181,38 @@ def test_several_classes_a_sample() -> None:
     np.testing.assert_array_equal(joined.labels, [[1, 1], [1, 0], [1, 0], [0, 1]])
     np.testing.assert_array_equal(joined.y, [1, 0, 0, 1])
     np.testing.assert_array_equal(joined.feeds["x"], X[:4])
+
+
+def test_answers_that_nobody_knows_count_by_what_the_original_believed() -> None:
+    """Beside probes whose classes are known: of these none is half right."""
+    named = bench(MLP)
+    others = Probes({"x": X[:40]}, said(X[:40]), "b", by_model=True)
+    joined = beside(named.probes, others)
+    assert joined.y is not None
+    assert joined.guessed is not None
+    assert joined.guessed.sum() == 40
+    np.testing.assert_array_equal(joined.select(joined.guessed).feeds["x"], X[:40])
+    made = replace(named, probes=joined)
+    assert made.believed is not None
+    known = ~joined.guessed
+    np.testing.assert_array_equal(made.believed[known].argmax(axis=1), joined.y[known])
+    assert set(np.unique(made.believed[known])) == {0.0, 1.0}
+    assert not made.believed[joined.guessed, 3].any()
+    np.testing.assert_allclose(made.believed.sum(axis=1), 1)
+    assert beside(others, others).guessed is None  # `by_model` says it of all
+
+
+@pytest.mark.parametrize(
+    ("retrained", "drop", "limit"), [(None, 0.5, 99.0), (99.5, 0, 99.0), (88.0, 0.5, 88.0), (None, 6, 88.0)]
+)
+def test_no_more_agreement_is_asked_for_than_a_retrained_model_shows(
+    retrained: float | None, drop: float, limit: float
+) -> None:
+    values = {"edited": Measured(95.0, 94.0, 96.0)}
+    values |= {} if retrained is None else {"reference": Measured(retrained)}
+    (target,) = _of_unnamed({"unnamed": Row("unnamed", "", "percent", values)}, drop)
+    assert target.limit == limit
+    assert target.status == ("passed" if limit < 90 else "missed")
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
 from onnxunlearn.judge.target import Status, Target, against, urgency
-from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, UNNAMED_TURNED
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, unnamed_turned
 
 #: percent of the forgotten classes' samples that may still be given their class
 FORGET_TARGET = 1.0
@@ -64,7 +64,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need="probes of other classes to judge by",
         ),
         *of_every_class(evidence),
-        *_of_unnamed(by_name),
+        *_of_unnamed(by_name, max_retain_drop),
         *of_outputs(rows),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
@@ -159,10 +159,13 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
 
 
-def _of_unnamed(rows: Mapping[str, Row]) -> Iterator[Target]:
-    """How often the edited model agrees on inputs that nobody named, where some were given."""
+def _of_unnamed(rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
+    """How often the edited model agrees on inputs that nobody named, where some were given. A retrained one
+    agrees less where the original is unsure of them, and no more than that is asked for."""
     if (row := rows.get(UNNAMED)) is not None:
-        limit = 100 - UNNAMED_TURNED
+        limit = 100 - unnamed_turned(max_retain_drop)
+        retrained = row.values.get("reference", UNKNOWN).value
+        limit = limit if retrained is None else min(limit, retrained)
         yield against("agreement on inputs nobody named", row.values["edited"], limit, at_least=True)
 
 

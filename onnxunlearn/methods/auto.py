@@ -210,7 +210,10 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
     dearest = dearest_class(*figures, counts, bench.forget, CLASS_SAMPLES, deviations=2)
     if dearest is not None and dearest.beyond > 0:
         return f"{name} costs {bench.labels.shown(dearest.which)} {dearest.lost:.1f} points"
-    return f"{name} costs too much" if exceeds(*figures, bench.budget, deviations=1) else None
+    if not exceeds(*figures, bench.budget, deviations=1):
+        return None
+    before, after = (100.0 if f.retain is None else f.retain for f in figures)
+    return f"{name} costs {before - after:.1f} points on all that choose ({bench.budget:g} may be lost)"
 
 
 def _beyond(lost: Estimate, budget: float) -> bool:

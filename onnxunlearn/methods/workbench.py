@@ -286,10 +286,12 @@ class Workbench:
     @cached_property
     def believed(self) -> np.ndarray | None:
         """How likely each retained class is for each choosing probe, [N, classes], where the original alone
-        says what they are; None where somebody knows."""
-        if not self.probes.by_model or self.probes.labels is not None or independent(self.logits):
+        says what they are; None where somebody knows of all."""
+        guessed = np.ones(len(self.y), bool) if self.probes.by_model else self.probes.guessed
+        if guessed is None or self.probes.labels is not None or independent(self.logits):
             return None
-        found = beliefs(self.before, self.forget)
+        known = np.arange(self.logits.classes) == self.y[:, None]
+        found = np.where(guessed[:, None], beliefs(self.before, self.forget), known)
         return found if np.isfinite(found).all() else None
 
     @cached_property

@@ -24,7 +24,8 @@ class Probes:
     `focused`. by_model: whether the classes are what the model says. made: bool [N], which samples no user
     gave but were made from the model (`probes.made`); None: no sample. shared: bool [N], which samples have
     what is to be forgotten where that is no class (`probes.shared`); y is then −1 where no class is known.
-    pair: int [N], the same for two samples that differ in that alone, −1 for one without a partner, OTHER for
+    guessed: bool [N], which classes are but what the model says, where those of others are known. pair: int
+    [N], the same for two samples that differ in that alone, −1 for one without a partner, OTHER for
     one that is no example of what lacks it, but is to be retained.
     """
 
@@ -37,6 +38,7 @@ class Probes:
     by_model: bool = False
     shared: np.ndarray | None = None
     pair: np.ndarray | None = None
+    guessed: np.ndarray | None = None
 
     def __len__(self) -> int:
         """The number of samples, N."""
@@ -61,9 +63,10 @@ class Probes:
         if not index.size:
             index = index.astype(np.intp)  # an empty list is float to numpy
         feeds = {name: array[index] for name, array in self.feeds.items()}
-        marks = (self.y, self.labels, self.made, self.shared, self.pair)
-        y, labels, made, shared, pair = (None if a is None else a[index] for a in marks)
-        return replace(self, feeds=feeds, y=y, labels=labels, made=made, shared=shared, pair=pair)
+        marks = (self.y, self.labels, self.made, self.shared, self.pair, self.guessed)
+        y, labels, made, shared, pair, guessed = (None if a is None else a[index] for a in marks)
+        kept = replace(self, feeds=feeds, y=y, labels=labels, made=made)
+        return replace(kept, shared=shared, pair=pair, guessed=guessed)
 
     @property
     def strata(self) -> np.ndarray:
@@ -116,4 +119,8 @@ def beside(first: Probes, others: Probes) -> Probes:
         labels = np.concatenate(list(rows))
     if first.made is not None:
         made = np.concatenate([first.made, np.zeros(len(others), bool)])
-    return replace(first, feeds=feeds, y=np.concatenate([first.y, others.y]), labels=labels, made=made)
+    guessed = None
+    if others.by_model and not first.by_model:
+        guessed = np.arange(len(first) + len(others)) >= len(first)
+    y = np.concatenate([first.y, others.y])
+    return replace(first, feeds=feeds, y=y, labels=labels, made=made, guessed=guessed)

@@ -12,8 +12,8 @@ from onnxunlearn.tasks.accuracies import Figures, lost_by_class
 CLASS_DROP = 2.0
 #: the number of samples of which one weighs no more than that
 CLASS_SAMPLES = math.ceil(100 / CLASS_DROP)
-#: percent of the inputs that nobody named of which the model may say something else
-UNNAMED_TURNED = 1.0
+#: percent of the inputs that nobody named of which the model may say something else, at least
+_UNNAMED_TURNED = 1.0
 
 
 class Dearest(NamedTuple):
@@ -24,6 +24,12 @@ class Dearest(NamedTuple):
     lost: float
     limit: float
     beyond: float
+
+
+def unnamed_turned(budget: float) -> float:
+    """Percent of the inputs that nobody named of which the model may say something else: twice the points
+    that accuracy may fall by, for an answer that turns was right or becomes so about as often."""
+    return max(_UNNAMED_TURNED, 2 * budget)
 
 
 def tolerance(budget: float, retained: int) -> float:
