@@ -185,7 +185,7 @@ def measured(images: Data, forget: int, names: Sequence[str], seeds: int, known:
         cpu = time.process_time()
         result = unlearn(original, forget, images.probes, method=method, **options)
         details = result.report["method"]["details"]
-        chosen = {key: details[key] for key in ("chosen", "share", "depth", "why") if key in details}
+        chosen = {key: details[key] for key in ("chosen", "share", "depth", "pull", "why") if key in details}
         row = {"class": forget, "name": name, **chosen, "cpu seconds": time.process_time() - cpu}
         yield row | figures(result.model_bytes, images, forget, before)
 
