@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from onnxunlearn.judge.evidence import Evidence
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.target import Target
 
 #: points that the other classes may gain: where an edit makes far more of them right, the original hardly
@@ -46,8 +46,8 @@ def _doubt(evidence: Evidence, lost: Measured) -> str:
     if evidence.suspicions:
         return "on suspicious probes, see the warnings"
     if lost.high is not None and lost.high < -RISE:
-        gained = -(lost.value or 0.0)
-        return f"the other classes gained {gained:.2f} points: the original hardly knows these probes"
+        gained = written(-(lost.value or 0.0), "points")
+        return f"the other classes gained {gained} points: the original hardly knows these probes"
     return ""
 
 

@@ -66,13 +66,17 @@ class Measured:
 
 
 UNKNOWN = Measured(None)
+#: digits behind the point that reports hold
+KEPT = 4
 _DIGITS = {"percent": 2, "points": 2}
 
 
 def written(value: float, unit: str) -> str:
-    """12.30 %, -0.05, 0.330: a figure with as many digits as its unit has, the same wherever it is shown."""
+    """12.30 %, -0.05, 0.330: a figure with as many digits as its unit has, the same wherever it is shown: a
+    report holds KEPT digits, and what is shown of the figure itself is rounded to these first, too."""
     digits = _DIGITS.get(unit, 3)
-    return f"{round(value, digits) + 0.0:.{digits}f}{' %' if unit == 'percent' else ''}"  # + 0.0: no -0.00
+    shown = round(round(float(value), KEPT), digits) + 0.0  # + 0.0: no -0.00
+    return f"{shown:.{digits}f}{' %' if unit == 'percent' else ''}"
 
 
 def share(hits: float, count: int, confidence: float = CONFIDENCE) -> Measured:
