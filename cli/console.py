@@ -105,7 +105,9 @@ def coloured(text: str, colour: str) -> Text:
 
 
 def percent(value: float | None) -> str:
-    return "not measured" if value is None else f"{value:.2f} %"
+    from onnxunlearn.judge import written
+
+    return "not measured" if value is None else written(value, "percent")
 
 
 def shape(dims: Sequence[int | str]) -> str:
@@ -113,10 +115,10 @@ def shape(dims: Sequence[int | str]) -> str:
 
 
 def number(count: int) -> str:
-    """1 234 567."""
-    return f"{count:,}".replace(",", " ")
+    """1,234,567, as in notes, errors and on pages."""
+    return f"{count:,}"
 
 
 def size(count: int) -> str:
-    """1 234 567 bytes."""
+    """1,234,567 bytes."""
     return f"{number(count)} byte{'' if count == 1 else 's'}"

@@ -57,10 +57,29 @@ def test_hiding_passes_by_accuracy_and_is_missed_for_what_it_is() -> None:
     target = next(t for t in found.targets if t.name == "relearned accuracy")
     assert target.limit == pytest.approx((relearned.values["reference"].value or 0) + 3)
     assert target.reached.value == pytest.approx(relearned.values["original"].value)
+    assert target.reached.low != pytest.approx(relearned.values["original"].low)  # of pairs, and it says so
+    assert target.note == "bounds: of the difference from the reference, on the same samples"
     assert found.target("membership").note == (
-        "needs samples of the training: --training; "
-        "of the attacks these alone were asked: head-refit, layer-probes"
+        "needs samples of the training: --training; the attack membership was not asked for"
     )
+
+
+def test_what_is_unknown_names_the_attack_that_was_not_asked_for_and_what_was_not_given() -> None:
+    """`needs a model retrained without the class` was said beside --reference."""
+    few = some(12)
+    beside = examine(CNN, hidden(), 3, few, reference=REFERENCE, attacks=["constant"])
+    notes = {target.name: target.note for target in beside.targets if target.status == "unknown"}
+    assert notes == {
+        "relearned accuracy below that of hiding the logit": "the attack head-refit was not asked for",
+        "relearned accuracy": "the attack head-refit was not asked for",
+        "membership inference against the reference": "needs samples of the training: --training; the attack "
+        "membership was not asked for",
+    }
+    alone = examine(CNN, hidden(), 3, few, attacks=["constant"])
+    told = {target.name: target.note for target in alone.targets}
+    needs = "needs a model retrained without the class: onnxunlearn audit --reference"
+    assert told["relearned accuracy"] == f"{needs}; the attack head-refit was not asked for"
+    assert told["redistribution against the reference"] == needs
 
 
 def test_the_reference_itself_meets_every_target() -> None:

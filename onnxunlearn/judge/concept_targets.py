@@ -4,11 +4,12 @@ users."""
 from collections.abc import Iterator, Sequence
 
 from onnxunlearn.judge.attacks.attackers.sides import CHANCE
+from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import CONCEPT, Row
 from onnxunlearn.judge.target import Target, against, urgency
-from onnxunlearn.judge.targets import PROBE_MARGIN, doubted, of_every_class, of_outputs
+from onnxunlearn.judge.targets import PROBE_MARGIN, of_every_class, of_outputs
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: percent of the samples with a trigger that may still be given its class
@@ -41,7 +42,7 @@ def concept_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: fl
                 "points",
                 need="samples of the class without it",
             ),
-            *_relearned(by_name),
+            *_relearned(by_name, evidence.reference is not None),
         ]
     else:
         targets = [
@@ -67,8 +68,9 @@ def concept_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: fl
     return doubted(evidence, found("lost"), targets)
 
 
-def _relearned(rows: dict[str, Row]) -> Iterator[Target]:
-    """After the steps at which the edited model is furthest above the reference."""
+def _relearned(rows: dict[str, Row], given: bool) -> Iterator[Target]:
+    """After the steps at which the edited model is furthest above the reference. given: whether there is
+    one."""
     name, judged = "relearned attack success", []
     for row in rows.values():
         if row.name.startswith(f"{CONCEPT}relearned"):
@@ -78,4 +80,5 @@ def _relearned(rows: dict[str, Row]) -> Iterator[Target]:
                 judged.append(
                     against(f"{name}, {row.title}", ours, limit, need="a model that can be trained")
                 )
-    yield min(judged, key=urgency) if judged else against(name, UNKNOWN, 0.0, need=_REFERENCE)
+    need = "models that can be trained" if given else _REFERENCE
+    yield min(judged, key=urgency) if judged else against(name, UNKNOWN, 0.0, need=need)

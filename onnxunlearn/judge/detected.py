@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from onnxunlearn.judge.detections import Boxed, overlaps
-from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled, share
+from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, resampled, share
 from onnxunlearn.judge.precision import Precision, Truth
 
 #: of a box and what is there, so that it counts as found
@@ -56,16 +56,23 @@ class Detected:
 
     def measured_ap(self, name: str, classes: Sequence[int], *, half: bool) -> Measured:
         drawn = self.found_in if set(classes) <= set(self.forget) else self.drawn
-        return drawn(partial(self.ap, name, list(classes), half=half))
+        return drawn(partial(self.ap, name, list(classes), half=half), within=IN_PERCENT)
 
-    def drawn(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
+    def drawn(
+        self,
+        statistic: Callable[[np.ndarray], float],
+        confidence: float = CONFIDENCE,
+        within: tuple[float, float] = ANYWHERE,
+    ) -> Measured:
         """A figure with its bounds: whole images are drawn anew."""
-        return resampled(statistic, len(self.truth), self.seed, confidence, most=_DRAWN)
+        return resampled(statistic, len(self.truth), self.seed, confidence, most=_DRAWN, within=within)
 
-    def found_in(self, statistic: Callable[[np.ndarray], float]) -> Measured:
+    def found_in(
+        self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
+    ) -> Measured:
         """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
         finds nothing either: then it may be in as many images as none of those that show them tells."""
-        measured = self.drawn(statistic)
+        measured = self.drawn(statistic, within=within)
         if measured.value != 0:
             return measured
         shown = (np.isin(each.classes[~each.crowds], self.forget).any() for each in self.truth)

@@ -14,6 +14,8 @@ CONFIDENCE = 0.95
 #: beyond this many samples nobody is told to go
 _MOST = 10_000_000
 _RESAMPLES = 1000
+#: where figures of some kinds lie
+ANYWHERE, NO_LESS_THAN_0, IN_PERCENT = (-math.inf, math.inf), (0.0, math.inf), (0.0, 100.0)
 #: of the draws so many have to give a number: of a rare class some hold no sample
 _KNOWN = 0.5
 
@@ -64,13 +66,17 @@ class Measured:
 
 
 UNKNOWN = Measured(None)
+#: digits behind the point that reports hold
+KEPT = 4
 _DIGITS = {"percent": 2, "points": 2}
 
 
 def written(value: float, unit: str) -> str:
-    """12.30 %, -0.05, 0.330: a figure with as many digits as its unit has, the same wherever it is shown."""
+    """12.30 %, -0.05, 0.330: a figure with as many digits as its unit has, the same wherever it is shown: a
+    report holds KEPT digits, and what is shown of the figure itself is rounded to these first, too."""
     digits = _DIGITS.get(unit, 3)
-    return f"{round(value, digits) + 0.0:.{digits}f}{' %' if unit == 'percent' else ''}"  # + 0.0: no -0.00
+    shown = round(round(float(value), KEPT), digits) + 0.0  # + 0.0: no -0.00
+    return f"{shown:.{digits}f}{' %' if unit == 'percent' else ''}"
 
 
 def share(hits: float, count: int, confidence: float = CONFIDENCE) -> Measured:
@@ -113,14 +119,17 @@ def resampled(
     seed: int,
     confidence: float = CONFIDENCE,
     most: int = _RESAMPLES,
+    within: tuple[float, float] = ANYWHERE,
 ) -> Measured:
     """A statistic of how often each of `count` samples is taken (int [count]; ones: as measured), with bounds
     by drawing samples anew, with replacement. What gives no number in half of the draws is not known. most:
-    draws.
+    draws. within: where the statistic can lie at all.
 
     The bounds lie on the other side of the figure than what was drawn does ("basic" bootstrap), as a figure
     that few samples push up is pushed up again by drawing from these. Source: Davison and Hinkley, "Bootstrap
-    methods and their application", 1997.
+    methods and their application", 1997. Turned around they may leave the range of the statistic, and of one
+    that chance can only push up, such as a sum of distances, they may leave out the figure itself: they are
+    cut to `within`, which loses nothing, and reach to the figure at least, which only widens them.
     """
     if not count:
         return Measured(None, samples=0)
@@ -134,7 +143,8 @@ def resampled(
     far, near = np.quantile(known, [confidence, 1 - confidence])
 
     def widened(more: float) -> tuple[float, float]:
-        return value - (far - value) / math.sqrt(more), value + (value - near) / math.sqrt(more)
+        low, high = value - (far - value) / math.sqrt(more), value + (value - near) / math.sqrt(more)
+        return min(max(low, within[0]), value), max(min(high, within[1]), value)
 
     return Measured(value, *widened(1), count, widened=widened)
 

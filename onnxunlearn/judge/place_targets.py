@@ -5,13 +5,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from onnxunlearn.judge.detected import Detected
+from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import boxes, overlap
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 from onnxunlearn.judge.target import Target, against, urgency
-from onnxunlearn.judge.targets import FORGET_TARGET, PROBE_MARGIN, depth, doubted, shifted
+from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, paired, shifted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: points of the class's places that may come back as another class, more than in the reference
@@ -82,7 +83,7 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
         *_worst(evidence, judged),
         _absorbed(judged, found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
-        *_found_again(by_name),
+        *_found_again(by_name, evidence.reference is not None),
     ]
     return doubted(evidence, lost, targets)
 
@@ -113,17 +114,21 @@ def _absorbed(judged: _Judged, ours: Measured, theirs: Measured) -> Target:
     return against(name, ours, limit, need=f"{judged.things} of the class")
 
 
-def _found_again(rows: dict[str, Row]) -> Iterator[Target]:
-    """What heads fitted anew find at places, few-shot and of all; the one that says worst of the edit."""
+def _found_again(rows: dict[str, Row], given: bool) -> Iterator[Target]:
+    """What heads fitted anew find at places, few-shot and of all; the one that says worst of the edit. given:
+    whether there is a reference."""
     judged = []
     for name, row in rows.items():
         below = rows.get(f"{name}-below")
         if below is None:
             continue
-        theirs = row.values.get("reference", UNKNOWN)
+        theirs, under = (r.values.get("reference", UNKNOWN) for r in (row, below))
         if theirs.value is not None:
-            ours = shifted(below.values.get("reference", UNKNOWN), theirs.value)
             limit = min(theirs.value + PROBE_MARGIN, 100.0)
-            judged.append(against(row.title, ours, limit, need="features that are finite"))
+            judged.append(paired(against(row.title, shifted(under, theirs.value), limit, need=FINITE)))
+        elif "reference" in below.values:
+            unknown = against(row.title, UNKNOWN, PROBE_MARGIN, need=FINITE)
+            judged.append(replace(unknown, note=below.note or unknown.note))
     name = "found again at places"
-    yield min(judged, key=urgency) if judged else against(name, UNKNOWN, PROBE_MARGIN, need=_REFERENCE)
+    need = "an attack that fits heads anew, of those asked for" if given else _REFERENCE
+    yield min(judged, key=urgency) if judged else against(name, UNKNOWN, PROBE_MARGIN, need=need)

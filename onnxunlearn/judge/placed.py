@@ -12,7 +12,7 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge.intervals import CONFIDENCE, Measured, resampled, share
+from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, resampled, share
 from onnxunlearn.judge.running import session_of
 
 
@@ -127,14 +127,21 @@ class Placed:
         there = self.counted["original"].there.sum(axis=0)
         return [c for c in range(self.found.classes) if there[c] and c not in self.forget]
 
-    def measured(self, statistic: Callable[[np.ndarray], float], confidence: float = CONFIDENCE) -> Measured:
+    def measured(
+        self,
+        statistic: Callable[[np.ndarray], float],
+        confidence: float = CONFIDENCE,
+        within: tuple[float, float] = ANYWHERE,
+    ) -> Measured:
         """A figure with its bounds: whole inputs are drawn anew, as their places are alike."""
-        return resampled(statistic, len(self.truth), self.seed, confidence)
+        return resampled(statistic, len(self.truth), self.seed, confidence, within=within)
 
-    def found_in(self, statistic: Callable[[np.ndarray], float]) -> Measured:
+    def found_in(
+        self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
+    ) -> Measured:
         """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
         finds nothing either: then it may be in as many inputs as none of those that show them tells."""
-        measured = self.measured(statistic)
+        measured = self.measured(statistic, within=within)
         if measured.value != 0:
             return measured
         showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)

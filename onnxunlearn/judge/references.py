@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.row import BELOW, Row
 from onnxunlearn.judge.subject import REFERENCE
 
@@ -30,10 +30,10 @@ def over_forgotten(rows: Sequence[Row]) -> Iterator[str]:
         if row.name.removeprefix(_AWAY) not in attacked:  # where else samples go is no measure of depth
             continue
         if row.name.startswith(_AWAY) and (away := row.values["away"].value) is not None and away < -OVER:
-            edited, mean = (row.values[name].value for name in ("edited", "mean"))
+            edited, mean = (written(row.values[n].value or 0.0, "percent") for n in ("edited", "mean"))
             yield (
-                f"more than forgotten: {row.title}: {edited:.2f} %, the references {mean:.2f} on the mean, "
-                f"{-away:.1f} of their standard deviations above"
+                f"more than forgotten: {row.title}: {edited}, the references {mean.removesuffix(' %')} "
+                f"on the mean, {-away:.1f} of their standard deviations above"
             )
 
 

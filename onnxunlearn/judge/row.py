@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from onnxunlearn.frozen import freeze
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import KEPT, Measured
 
 if TYPE_CHECKING:
     from onnxunlearn.judge.evidence import Evidence
@@ -67,7 +67,7 @@ class Row:
 def measured_json(measured: Measured) -> dict[str, Any]:
     """A figure with its bounds and samples; its unit if it is not that of the row."""
     found: dict[str, Any] = {
-        name: None if (value := getattr(measured, name)) is None else round(float(value), 4)
+        name: None if (value := getattr(measured, name)) is None else round(float(value), KEPT)
         for name in ("value", "low", "high")
     }
     return found | {"samples": measured.samples} | ({"unit": measured.unit} if measured.unit else {})

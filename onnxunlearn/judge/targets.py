@@ -10,6 +10,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
@@ -39,12 +40,13 @@ OUTPUT_AGREEMENT = 99.0
 #: percent of its own deviation that an output of other numbers may move: 1 % of its variance
 OUTPUT_DRIFT = 10.0
 
-#: points that the other classes may gain: where an edit makes far more of them right, the original hardly
-#: knew them
-RISE = 5.0
-
 _RELEARNED = "relearned accuracy"
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
+FINITE = "features that are finite, and enough samples of each class"
+_HEAD = "a head that can be found, and enough samples of each class to fit another on"
+#: a figure of the edited model that is held against a reference's stands elsewhere as a share, with a share's
+#: bounds
+PAIRED = "bounds: of the difference from the reference, on the same samples"
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -67,45 +69,17 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
         *_of_unnamed(by_name, max_retain_drop),
         *of_outputs(rows),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
-        _relearned(found("relearn", "reference"), found("relearn-below", "reference")),
+        _relearned(
+            found("relearn", "reference"),
+            found("relearn-below", "reference"),
+            need=_REFERENCE if evidence.reference is None else _HEAD,
+        ),
         *_probes(evidence, by_name),
         *_brought_back(by_name),
         _redistribution(evidence, found("redistribution", "forget")),
         _membership(evidence, found("membership-over", "reference")),
     ]
     return doubted(evidence, found("lost"), targets)
-
-
-def doubted(evidence: Evidence, lost: Measured, targets: Sequence[Target]) -> tuple[Target, ...]:
-    """The same, where something says that they may not pass on what the model is for. lost: points that what
-    is retained lost."""
-    doubt = _doubt(evidence, lost)
-    return tuple(_doubted(_unasked(evidence, target), doubt) for target in targets)
-
-
-def _unasked(evidence: Evidence, target: Target) -> Target:
-    """Says of what is unknown that not every attack was asked for."""
-    if target.status != "unknown" or evidence.attacks is None:
-        return target
-    asked = ", ".join(sorted(evidence.attacks)) or "none"
-    return replace(target, note=f"{target.note}; of the attacks these alone were asked: {asked}")
-
-
-def _doubt(evidence: Evidence, lost: Measured) -> str:
-    """Why what passes on these samples may not pass on those that the model is for; empty if nothing says
-    so. lost: points that the other classes lost."""
-    if evidence.made:
-        return "on made probes"
-    if evidence.suspicions:
-        return "on suspicious probes, see the warnings"
-    if lost.high is not None and lost.high < -RISE:
-        gained = -(lost.value or 0.0)
-        return f"the other classes gained {gained:.2f} points: the original hardly knows these probes"
-    return ""
-
-
-def _doubted(target: Target, doubt: str) -> Target:
-    return replace(target, status="undecided", note=doubt) if doubt and target.status == "passed" else target
 
 
 def of_every_class(evidence: Evidence) -> Iterator[Target]:
@@ -190,7 +164,7 @@ def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELE
     name = f"{what} below that of hiding the logit"
     margin = DEPTH_MARGIN if what == _RELEARNED else PROBE_DEPTH_MARGIN
     chance = 100 / max(len(np.unique(evidence.y)), 1)
-    need = "a head that can be found, and enough samples of each class to fit another on"
+    need = _HEAD
     if evidence.fitting.made is not None or evidence.made:
         need = "probes that were not made from the model"
     elif mask.value is not None and mask.value <= chance + DEPTH_MARGIN:
@@ -212,11 +186,13 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             deep.append(depth(evidence, probe.values["mask"], row.values["mask"], probe.title))
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
-            what = row.title.removesuffix(", points below")
-            close.append(_relearned(probe.values["reference"], row.values["reference"], what))
-    for judged in (deep, bent, close):
-        if judged:
-            yield min(judged, key=urgency)
+            what, theirs = row.title.removesuffix(", points below"), probe.values["reference"]
+            judged = _relearned(theirs, row.values["reference"], what, need=FINITE)
+            unknown = row.note and judged.status == "unknown"
+            close.append(replace(judged, note=row.note) if unknown else judged)
+    for targets in (deep, bent, close):
+        if targets:
+            yield min(targets, key=urgency)
 
 
 def _bent(probe: Row, linear: Mapping[str, Measured]) -> Target:
@@ -249,13 +225,18 @@ def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
         yield min(judged, key=urgency)
 
 
-def _relearned(theirs: Measured, below: Measured, what: str = "") -> Target:
-    """what: a probe other than the new head."""
+def _relearned(theirs: Measured, below: Measured, what: str = "", *, need: str) -> Target:
+    """what: a probe other than the new head. need: what it takes to know the reference's figure."""
     name, margin = (f"{what}, against the reference", PROBE_MARGIN) if what else (_RELEARNED, RELEARN_MARGIN)
     if theirs.value is None:
-        return against(name, UNKNOWN, margin, need=_REFERENCE)
+        return against(name, UNKNOWN, margin, need=need)
     limit = min(theirs.value + margin, 100.0)
-    return against(name, shifted(below, theirs.value), limit, need="features that are finite")
+    return paired(against(name, shifted(below, theirs.value), limit, need=FINITE))
+
+
+def paired(target: Target) -> Target:
+    """Says whose the bounds are, where there are any."""
+    return target if target.reached.low is None else replace(target, note=PAIRED)
 
 
 def shifted(below: Measured, start: float) -> Measured:

@@ -11,6 +11,7 @@ from onnxunlearn.judge import Findings, Measured
 from onnxunlearn.judge.row import MODELS
 from onnxunlearn.render.held import section
 from onnxunlearn.render.sentences import dangers, plainly, sentences, tradeoffs
+from onnxunlearn.render.tables import verdict
 from onnxunlearn.render.words import class_name, plain
 
 #: what a reader is told beside what an attacker finds
@@ -46,7 +47,7 @@ def model_card(findings: Findings) -> dict[str, Any]:
 def limits(findings: Findings) -> list[str]:
     """What one must not take the result for, each a sentence or a line."""
     unproven = [
-        f"{target.status}: {plainly(target)}{f' ({target.note})' if target.note else ''}"
+        f"{target.status}: {plainly(target)}{f' ({why})' if (why := verdict(target).why) else ''}"
         for target in findings.targets
         if target.status != "passed"
     ]

@@ -14,7 +14,7 @@ from onnxunlearn.render.identity_sentences import (
     identity_tradeoffs,
 )
 from onnxunlearn.render.place_sentences import place_dangers, place_sentences, place_tradeoffs
-from onnxunlearn.render.words import about, bounds, count, forgotten, isolated, many, shortened
+from onnxunlearn.render.words import UNCOUNTED, about, bounds, count, forgotten, isolated, many, shortened
 
 #: classes that samples went to, and a sentence names
 _NAMED = 3
@@ -75,7 +75,9 @@ def headline(findings: Findings) -> str:
     beyond = sum(t.met is False for t in findings.targets if t.status != "missed")
     parts = []
     if found["undecided"]:
-        parts.append(f"{found['undecided']} undecided for lack of samples")
+        few = sum(bool(t.beyond) and t.met is None for t in findings.targets if t.status == "undecided")
+        which = f" ({few} beyond the limit{UNCOUNTED})" if few else ""
+        parts.append(f"{found['undecided']} undecided for lack of samples{which}")
     if found["unknown"]:
         parts.append(f"{found['unknown']} not measured")
     rest = f"; {' and '.join(parts)}" if parts else ""

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from onnxunlearn.judge import Findings, Measured, Row, Target
 from onnxunlearn.judge.row import MODELS
 from onnxunlearn.render.pictures import shown_classes, summary
-from onnxunlearn.render.words import NOT_MEASURED, TITLES, between, class_name, count, number
+from onnxunlearn.render.words import NOT_MEASURED, TITLES, UNCOUNTED, between, class_name, count, number
 
 #: that a page's width holds
 _COLUMNS = 5
@@ -62,9 +62,9 @@ def verdict(target: Target) -> Verdict:
     points = " points" if unit == "points" else ""
     sense = "at least" if target.at_least else "at most"
     reasons = []
-    if target.status == "undecided":
-        if target.met is False:
-            reasons.append("the figure itself is beyond")
+    if target.status == "undecided" and target.beyond:
+        reasons.append(f"the figure itself is beyond{'' if target.met is False else UNCOUNTED}")
+    if target.short:
         told = f"some {count(target.needed)}" if target.needed else "many more"
         reasons.append(f"told by {told} samples, not by {count(target.reached.samples or 0)}")
     if target.note:

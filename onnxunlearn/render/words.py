@@ -18,6 +18,8 @@ TITLES = {
 #: columns that have a look of their own
 _LOOKS = ("original", "edited", "mask", "reference")
 NOT_MEASURED = "not measured"
+#: of a figure beyond its limit that leaves the exit code as it is
+UNCOUNTED = ", but of too few samples to count"
 #: control characters and lone surrogates, which no page may hold; and what turns the order of letters
 #: around, by which a name could rearrange what stands behind it
 _NO_TEXT = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")

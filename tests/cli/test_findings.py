@@ -1,8 +1,9 @@
-"""What the terminal says of a target."""
+"""What the terminal says of a target, and the page and the card with it."""
 
 import pytest
 
 from cli.findings import _limit
+from onnxunlearn.render.tables import verdict
 
 from ..judge.test_targets import found, turned
 
@@ -26,3 +27,4 @@ def test_a_figure_beyond_its_limit_is_marked_whether_it_counts_or_not(
     target = found(turned(each, c4=lost), 100).target("worst retained class")
     assert target.status == "undecided"
     assert _limit(target).startswith(expected)
+    assert verdict(target).why == _limit(target).removeprefix("target: at most 2.00; ")

@@ -16,7 +16,7 @@ def test_what_it_says(folder: Path) -> None:
     assert (ran.code, ran.err) == (0, "")
     lines = [line.rstrip() for line in ran.out.splitlines()]
     assert lines[:4] == [
-        "m.onnx: 438 290 bytes, IR 8, opset ai.onnx 17",
+        "m.onnx: 438,290 bytes, IR 8, opset ai.onnx 17",
         "input    x: float, batch × 1 × 28 × 28",
         "logits   logits: 10 classes (output logits)",
         "tensors  6 float",

@@ -8,7 +8,8 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binom, multinomial
 
-from onnxunlearn.judge.intervals import Measured, difference, resampled, share
+from onnxunlearn.judge.intervals import IN_PERCENT, Measured, difference, resampled, share, written
+from onnxunlearn.judge.row import measured_json
 
 
 def test_none_of_so_many_is_the_rule_of_three() -> None:
@@ -128,3 +129,32 @@ def test_samples_drawn_anew_for_a_mean() -> None:
 
 def test_what_is_not_finite_is_not_known() -> None:
     assert resampled(lambda _: math.nan, 5, 0).value is None
+
+
+def test_a_figure_lies_within_its_bounds_and_these_where_it_can() -> None:
+    """A calibration error of 4.89 % was said to be between -1.36 and 4.26."""
+    apart = np.random.default_rng(0).normal(size=(50, 4))
+    apart -= apart.mean(axis=0)  # right on the mean, in each of four bins: chance alone makes an error
+
+    def error(times: np.ndarray) -> float:
+        return 100 * float(np.abs(times @ apart / 50 + 0.001).mean())
+
+    free = resampled(error, 50, seed=1)
+    found = resampled(error, 50, seed=1, within=IN_PERCENT)
+    assert found.value is not None
+    for bounds in [(found.low, found.high), *(found.widened(t) for t in (2.0, 9.0) if found.widened)]:
+        low, high = bounds
+        assert low is not None
+        assert high is not None
+        assert 0 <= low <= found.value <= high <= 100
+    assert free.low is not None
+    assert free.high is not None
+    assert free.low < 0
+    assert free.high == found.value  # turned around it was below
+
+
+def test_a_figure_is_rounded_alike_before_and_after_a_report() -> None:
+    """96.45502 was 96.46 on the terminal and 96.45 on the page."""
+    for value in (96.45502, 96.455, 0.00499, 12.34497):
+        kept = measured_json(Measured(value))["value"]
+        assert written(value, "percent") == written(kept, "percent")

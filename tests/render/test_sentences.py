@@ -112,16 +112,22 @@ def test_training_samples_that_look_like_it() -> None:
             "1 figure beyond the limit, though too few samples tell; 1 passed; 1 undecided for lack of "
             "samples.",
         ),
+        (
+            ["uncounted", "undecided", "passed"],
+            "No target missed, 1 passed; 2 undecided for lack of samples (1 beyond the limit, but of too few "
+            "samples to count).",
+        ),
     ],
 )
 def test_the_headline_counts_what_is_missed_first(statuses: list[str], expected: str) -> None:
     written = report()
     told = {"passed": (0, 0, 0), "missed": (50, 40, 60), "undecided": (0, 0, 9), "beyond": (9, 0, 20)}
+    told["uncounted"] = told["beyond"]
     written["targets"] = [
         {
             **written["targets"][0],
-            "status": "undecided" if status == "beyond" else status,
-            "met": {"beyond": False, "missed": False, "unknown": None}.get(status, True),
+            "status": "undecided" if status in ("beyond", "uncounted") else status,
+            "met": {"beyond": False, "missed": False, "unknown": None, "uncounted": None}.get(status, True),
             **dict(zip(("reached", "low", "high"), told.get(status, (None,) * 3), strict=True)),
         }
         for status in statuses

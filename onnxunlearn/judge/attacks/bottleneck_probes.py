@@ -4,15 +4,16 @@ The mean over places or tokens, which `layer_probes` asks, hides what lies where
 digit classifier shows 34 % of a class on the mean, its flattened output 93 %.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 
 import numpy as np
 
 from onnxunlearn.engines.batching import record
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import find_layers
+from onnxunlearn.graph import Layer, find_layers
 from onnxunlearn.judge.attacks import attack
+from onnxunlearn.judge.attacks.attackers.counterparts import counterparts, not_compared
 from onnxunlearn.judge.attacks.attackers.probing import compared, opponents, relearn
 from onnxunlearn.judge.attacks.attackers.tuning import not_run
 from onnxunlearn.judge.evidence import Evidence
@@ -35,7 +36,8 @@ _TABLE = "linear probe for the class, by what is read"
 @attack("bottleneck-probes")
 def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
     """Accuracy on the forgotten classes of a linear probe at every tensor through which all goes and that a
-    layer stands behind, in original, edited model and references that have it."""
+    layer stands behind, in original, edited model and references: by name where they have all these tensors,
+    else by order of the layers that read them, see `counterparts`."""
     if not evidence.thorough or not evidence.forget:
         return
     original = evidence.subjects["original"]
@@ -43,7 +45,7 @@ def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
     if features is None:
         return
     try:
-        places = reading_places(original)
+        places = _some(reading_places(original))
     except UnsupportedError as error:
         yield not_run("bottleneck-probes", str(error))
         return
@@ -52,39 +54,47 @@ def bottleneck_probes(evidence: Evidence) -> Iterator[Row]:
     some = evidence.probes.select(_looked_at(evidence, against))
     assert some.y is not None
     subjects = {n: evidence.subjects[n] for n in ("original", "edited", *evidence.references)}
-    for tensor, layer in places:
+    called, missing = counterparts(subjects, places, reading_places, lambda subject: subject.lowered.producer)
+    if "edited" in missing:
+        yield not_run("bottleneck-probes", not_compared(missing))
+    for tensor in called["edited"]:
         told = {
             name: relearn(
-                _read(subject, tensor, some, evidence.seed),
+                _read(subject, called[name][tensor], some, evidence.seed),
                 some.y,
                 evidence.forget,
                 draws=_DRAWS,
                 seed=evidence.seed,
                 against=against,
             )
+            if tensor in called[name]
+            else None
             for name, subject in subjects.items()
-            if tensor in subject.lowered.producer
         }
-        if "edited" in told:
-            name, title = f"bottleneck {tensor}", f"linear probe for what {layer} reads"
-            yield from compared(told, name, title, False, _TABLE)
+        name, title = f"bottleneck {tensor}", f"linear probe for what {places[tensor].name} reads"
+        yield from compared(told, name, title, False, _TABLE, not_compared(missing))
 
 
-def reading_places(subject: Subject) -> list[tuple[str, str]]:
-    """The last tensor before each layer through which all goes, with the layer's name; in graph order, no
-    tensor twice, the inputs left out. Of many some, evenly. Raises UnsupportedError where the way from the
-    inputs to the logits cannot be seen."""
+def reading_places(subject: Subject) -> dict[str, Layer]:
+    """The last tensor before each layer through which all goes, with the layer; in graph order, no tensor
+    twice, the inputs left out. Raises UnsupportedError where the way from the inputs to the logits cannot be
+    seen."""
     model = subject.logits.within(subject.lowered)
     cuts = [(n, at) for n, at in bottlenecks(model, subject.logits.tensor) if n in model.producer]
-    found: dict[str, str] = {}
+    found: dict[str, Layer] = {}
     for layer in own_layers(model, find_layers(model), subject.logits.tensor):
         before = [name for name, at in cuts if at <= layer.node.index]
         if before:
-            found.setdefault(before[-1], layer.name)
-    places = list(found.items())
-    if len(places) <= _PLACES:
-        return places
-    return [places[i] for i in np.linspace(0, len(places) - 1, _PLACES).round().astype(int)]
+            found.setdefault(before[-1], layer)
+    return found
+
+
+def _some(places: Mapping[str, Layer]) -> dict[str, Layer]:
+    """Of many some, evenly."""
+    chosen = list(places.items())
+    if len(chosen) <= _PLACES:
+        return dict(chosen)
+    return dict(chosen[i] for i in np.linspace(0, len(chosen) - 1, _PLACES).round().astype(int))
 
 
 def _looked_at(evidence: Evidence, against: Sequence[int]) -> np.ndarray:

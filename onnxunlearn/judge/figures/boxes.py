@@ -8,7 +8,7 @@ import numpy as np
 from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import IN_PERCENT, NO_LESS_THAN_0, Measured
 from onnxunlearn.judge.row import PLACES, Row
 
 
@@ -37,7 +37,7 @@ def boxes(evidence: Evidence) -> Iterator[Row]:
         yield row(
             "quality",
             "all others: overlap of boxes",
-            {n: detected.drawn(partial(detected.quality, n)) for n in names},
+            {n: detected.drawn(partial(detected.quality, n), within=IN_PERCENT) for n in names},
         )
     for c in sorted([*own, *others]):
         values = {n: detected.measured_ap(n, [c], half=True) for n in names}
@@ -59,7 +59,7 @@ def _lost(detected: Detected) -> Iterator[Row]:
         "score left": (ap, "AP50 of the class, of the original's"),
     }
     for name, (quantity, title) in quantities.items():
-        left = detected.found_in(partial(_left, quantity))
+        left = detected.found_in(partial(_left, quantity), within=NO_LESS_THAN_0)
         yield Row(PLACES + name, title, "percent", {"edited": left}, table="")
     if detected.present:
         names = [name for name in detected.said if name != "original"]

@@ -6,7 +6,7 @@ import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import Measured, resampled
+from onnxunlearn.judge.intervals import IN_PERCENT, Measured, resampled
 from onnxunlearn.judge.row import Row
 from onnxunlearn.probes import each
 from onnxunlearn.tasks import SingleLabel
@@ -61,4 +61,4 @@ def expected_calibration_error(
         sums = np.add.reduceat(apart * times[owner], starts)
         return 100 * float(np.abs(sums).sum()) / len(order)
 
-    return resampled(error, len(whom), seed)
+    return resampled(error, len(whom), seed, within=IN_PERCENT)

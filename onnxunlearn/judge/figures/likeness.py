@@ -69,7 +69,7 @@ def _redistribution(evidence: Evidence, first: np.ndarray, second: np.ndarray) -
 
     if not len(which):
         return UNKNOWN
-    found = resampled(spread, len(which), evidence.seed)
+    found = resampled(spread, len(which), evidence.seed, within=(0.0, 1.0))
     return _opened(found, len(which))
 
 
@@ -82,6 +82,6 @@ def _opened(found: Measured, count: int) -> Measured:
     def both(times: float) -> tuple[float, float]:
         low, high = widened(times)
         none = share(0, max(round(count * times), 1)).high or 0.0
-        return max(low, 0.0), min(max(high, value + none / 100), 1.0)
+        return low, min(max(high, value + none / 100), 1.0)
 
     return Measured(value, *both(1), count, widened=both)

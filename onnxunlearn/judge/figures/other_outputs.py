@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import Measured, resampled, share
+from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured, resampled, share
 from onnxunlearn.judge.row import AGREEMENT, DRIFT, Row
 from onnxunlearn.judge.running import made_from
 
@@ -84,4 +84,4 @@ def drift(before: np.ndarray, after: np.ndarray, seed: int) -> Measured:
     def share_moved(times: np.ndarray) -> float:
         return 100 * float(np.sqrt((moved @ times) / (spread @ times + least)))
 
-    return resampled(share_moved, len(a), seed)
+    return resampled(share_moved, len(a), seed, within=NO_LESS_THAN_0)

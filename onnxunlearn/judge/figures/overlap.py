@@ -7,7 +7,7 @@ import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import Measured
+from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 
@@ -53,7 +53,9 @@ def _lost(placed: Placed) -> Iterator[Row]:
     own = list(placed.forget)
 
     def of(quantity: Callable[[str, np.ndarray], float]) -> Measured:
-        return placed.found_in(lambda t: 100 * quantity("edited", t) / quantity("original", t))
+        return placed.found_in(
+            lambda t: 100 * quantity("edited", t) / quantity("original", t), NO_LESS_THAN_0
+        )
 
     left = {
         "recall left": (of(placed.recall), "recall of the class, of the original's"),

@@ -12,7 +12,7 @@ import numpy as np
 from onnxunlearn.errors import OnnxUnlearnError
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import Measured, resampled
+from onnxunlearn.judge.intervals import IN_PERCENT, Measured, resampled
 from onnxunlearn.judge.row import CONCEPT, Row
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import Propagator, parse_composite
@@ -81,4 +81,7 @@ def _share(
 
 
 def _mean(shares: np.ndarray, seed: int) -> Measured:
-    return resampled(lambda times: 100 * float(np.average(shares, weights=times)), len(shares), seed)
+    def percent(times: np.ndarray) -> float:
+        return 100 * float(np.average(shares, weights=times))
+
+    return resampled(percent, len(shares), seed, within=IN_PERCENT)

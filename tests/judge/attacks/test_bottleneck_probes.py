@@ -25,11 +25,12 @@ def asked(thorough: bool = True) -> Asked:
 
 def test_places_are_what_layers_read_and_all_passes_through() -> None:
     found = reading_places(asked().subjects["original"])
-    assert [layer for _, layer in found] == ["/3/Conv", "/7/Gemm", "/9/Gemm"]
-    assert found[1][0] == "/6/Flatten_output_0"
+    assert [layer.name for layer in found.values()] == ["/3/Conv", "/7/Gemm", "/9/Gemm"]
+    assert list(found)[1] == "/6/Flatten_output_0"
     resnet = evidence_of({"original": load(RESNET), "edited": load(RESNET)}, SOME, (3,))
-    layers = [layer for _, layer in reading_places(resnet.subjects["original"])]
-    assert len(layers) == 4  # three blocks and the head; inside a block the shortcut passes by
+    assert (
+        len(reading_places(resnet.subjects["original"])) == 4
+    )  # three blocks and the head; inside a block the shortcut passes by
 
 
 def test_what_a_mean_hides_is_found_and_held_against_the_reference() -> None:

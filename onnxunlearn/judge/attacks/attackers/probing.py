@@ -84,19 +84,23 @@ def compared(
     title: str,
     mask: bool = True,
     table: str = ATTACKS,
+    note: str = "",
 ) -> Iterator[Row]:
     """What an attack found in each model, and how much less that is in the edited one than in the mask and
     in references: rows `name` and `name-below`. found: by model; None where nothing could be told. mask:
-    whether that is to be compared with."""
+    whether that is to be compared with. note: why something is missing. A reference of which nothing could be
+    told is unknown in both rows, never left out: a target hangs on it."""
     values = {n: UNKNOWN if r is None else share(_hits(r), r.judged) for n, r in found.items()}
-    yield Row(name, title, "percent", values, table)
-    ours = found["edited"]
-    if ours is None:
-        return
-    others = [n for n in found if n.startswith(REFERENCE) or (mask and n == "mask")]
-    below = {n: _below(ours, r) for n in others if (r := found[n]) is not None}
+    yield Row(name, title, "percent", values, table, note)
+    ours, below = found["edited"], {}
+    for other, theirs in found.items():
+        if ours is not None and theirs is not None:
+            if other.startswith(REFERENCE) or (mask and other == "mask"):
+                below[other] = _below(ours, theirs)
+        elif other.startswith(REFERENCE):
+            below[other] = UNKNOWN
     if below:
-        yield Row(name + BELOW, f"{title}, points below", "points", below, table="")
+        yield Row(name + BELOW, f"{title}, points below", "points", below, table="", note=note)
 
 
 def relearn(
