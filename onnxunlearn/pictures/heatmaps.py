@@ -113,7 +113,7 @@ def _drawn(
         gatherer.gather(explained, subject, chosen),
         gatherer.gather(*counterpart(edited, explained, subject, head), chosen),
     )
-    images = displayed(as_images(chosen.probes.feeds[subject.input]))
+    images = displayed(as_images(own.feeds[subject.input]), own.prepared)
     names = [labels.short(int(c)) for c in targets]
     of, name = ("with it", "the original's answer") if target is None else (f"of {names[0]}", names[0])
     return Relevance(

@@ -8,6 +8,7 @@ from onnxunlearn.probes.cures import Cure, Shown, cures, may_be_cured
 from onnxunlearn.probes.labels import Labels, read_labels
 from onnxunlearn.probes.load import Readers, Source, load_probes, load_unnamed, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
+from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
 from onnxunlearn.probes.probes import Probes, beside
 from onnxunlearn.probes.relabelled import relabelled
@@ -23,6 +24,7 @@ __all__ = [
     "Cure",
     "Labels",
     "Maker",
+    "Preprocess",
     "Preprocessing",
     "Probes",
     "Readers",

@@ -124,7 +124,7 @@ def _loaded(
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
         checked = checked_probes(source.feeds, y, inputs, _columns(labels), source.source)
-        return from_memory(replace(checked, origin=source.origin))
+        return from_memory(replace(checked, origin=source.origin, prepared=source.prepared))
     if isinstance(source, Mapping):
         return from_memory(named_probes(source, inputs, labels, "arrays in memory"))
     if isinstance(source, np.ndarray):
@@ -181,6 +181,7 @@ def _from_folder(
         paths, y = [path for path, _ in files], np.array([label for _, label in files])
     samples = readers.images(paths, steps)
     checked = checked_probes({model_input.name: samples}, y, inputs, _columns(labels), source)
+    checked = replace(checked, prepared=steps if isinstance(steps, Preprocess) else None)
     given = preprocess.path if isinstance(preprocess, Settings) else preprocess
     return from_folder(checked, folder, paths, None if given is None else Path(given))
 

@@ -19,6 +19,7 @@ from onnxunlearn.probes.load import Source, load_probes
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.places.masks import image_files, read_mask
 from onnxunlearn.probes.places.scenes import Scenes, as_truth, one_of_several
+from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
@@ -122,6 +123,7 @@ def _from_folder(folder: Path, model: Model, labels: Labels, preprocess: Preproc
     checked = checked_probes(feeds, None, inputs, Labels(labels.classes), str(folder))
     given = preprocess.path if isinstance(preprocess, Settings) else preprocess
     files = [*images, *masks]
+    checked = replace(checked, prepared=steps if isinstance(steps, Preprocess) else None)
     probes = from_folder(checked, folder, files, None if given is None else Path(given))
     if not masks:
         return Scenes(probes, None, False)
