@@ -27,10 +27,9 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
     files are equal, and with 1 if anything differs.
     """
     from onnxunlearn.judge import diff as compare
-    from onnxunlearn.lowering import lower
 
     before, after = (options.read_model(path, ()) for path in (original, edited))
-    found = compare(before, after, lower(before))
+    found = compare(before, after)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

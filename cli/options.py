@@ -126,8 +126,8 @@ def asked(forget: str | None, samples: str | None, like: str | None, paired: boo
     return forget
 
 
-def data_options(required: bool) -> Callable[[F], F]:
-    """--data, --labels, --preprocess."""
+def data_options(required: bool, without: str = "they are made from the model") -> Callable[[F], F]:
+    """--data, --labels, --preprocess. without: what follows where --data is left out."""
 
     def add(function: F) -> F:
         for option in (
@@ -150,7 +150,7 @@ def data_options(required: bool) -> Callable[[F], F]:
                 metavar="PATH",
                 required=required,
                 help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function"
-                + ("." if required else "; without, they are made from the model."),
+                + ("." if required else f"; without, {without}."),
             ),
         ):
             function = option(function)

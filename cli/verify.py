@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 )
 @click.option("--identity", metavar="ADDRESS", help="or, of a Sigstore signature, who signed,")
 @click.option("--issuer", metavar="URL", help="and who says so.")
-@options.data_options(required=False)
+@options.data_options(required=False, without="and without --forget-samples, nothing is measured")
 @options.samples_options
 @options.head_option
 @options.json_option

@@ -66,7 +66,7 @@ class Detector:
         cannot be worked on."""
         if options.head is not None:
             return None
-        found = detection_of(model, options.labels, options.output_name)
+        found = detection_of(model, options.names, options.output_name)
         if found is None:
             return None
         seen, detection = found
@@ -83,7 +83,7 @@ class Detector:
             raise InputError("--retain: inputs of no known class are not covered for detection; leave it out")
         require_pycocotools()
         places = detection.places
-        objects = Labels.of(model, logits_of(places, len(places.objects)), options.labels).warned()
+        objects = Labels.of(model, logits_of(places, len(places.objects)), options.names).warned()
         names = list(objects.names)
         if names:
             names.insert(len(names) if places.background is None else places.background, GROUND)
@@ -108,7 +108,7 @@ class Detector:
     def like(self, model: Model, name: str) -> Detection:
         """What another model says where. Raises InputError unless it is a detector of as many classes."""
         where = f"the {name} model" if model.path is None else str(model.path)
-        other = detection_of(model, self.options.labels)
+        other = detection_of(model, self.options.names)
         if other is None or not (other[1].boxes and other[1].decoded):
             raise InputError(f"{where}: is no detector with boxes, as the original is; give one")
         places, own = other[1].places, self.found.places

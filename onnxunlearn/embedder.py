@@ -72,7 +72,7 @@ class Embedder:
         found = _embedding(seen, options)
         if found is None:
             return None
-        for name, given in (("retain", options.retain), ("labels", options.labels), ("head", options.head)):
+        for name, given in (("retain", options.retain), ("labels", options.names), ("head", options.head)):
             if given is not None:
                 raise InputError(f"--{name}: is not covered for embeddings; leave it out")
         if forget.paired:

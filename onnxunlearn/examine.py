@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Unpack
 
+from onnx.helper import tensor_dtype_to_np_dtype
+
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_names
 from onnxunlearn.begun import read_shared
@@ -14,6 +16,7 @@ from onnxunlearn.embedder import Embedder
 from onnxunlearn.errors import InputError
 from onnxunlearn.forget_identity import audit_identity
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
+from onnxunlearn.graph.input_types import float_inputs, with_float_inputs
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
@@ -78,14 +81,15 @@ def examine(
         check_inputs(every)
         told = partial(_doubts, every)
         return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=told)
-    seen = {name: lower(model) for name, model in models.items()}
+    fed, notes = _fed(models, inquiry.model)
+    seen = {name: lower(model) for name, model in fed.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
     for name, model in seen.items():
         check_inference(model, logits[name])
     models, logits = {"original": inquiry.model, **models}, {"original": inquiry.logits, **logits}
-    check_alike(models, logits)
+    fed = {"original": inquiry.model, **fed}
+    check_alike(fed, logits)
     classes, progress = inquiry.forget, chosen.progress
-    notes: list[str] = []
     trained = None if training is None else inquiry.read(training, UNHELD)
     if trained is not None and not trained.labelled:
         raise InputError(f"{trained.source}: training samples have no y; give each one's class")
@@ -108,7 +112,7 @@ def examine(
         probes = probes.select(once)
     unnamed = None if data is None else Unnamed.of(inquiry, data, probes, choose=False, judge=True)
     mask, said = inquiry.mask(probes)
-    subjects = {name: inquiry.subject(model, logits[name]) for name, model in models.items()}
+    subjects = {name: inquiry.subject(model, logits[name]) for name, model in fed.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
     evidence = judge.Evidence(
@@ -189,6 +193,22 @@ def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tupl
     return inquiry.known(probes, given=given), probes, given
 
 
+def _fed(models: Mapping[str, Model], original: Model) -> tuple[dict[str, Model], list[str]]:
+    """The models as they take the original's probes, in another float type than theirs where they have one;
+    and notes that say so."""
+    found, notes = {}, []
+    for name, model in models.items():
+        types = float_inputs(model, original)
+        found[name] = with_float_inputs(model, types)
+        for own, given in sorted(set(types.values())):
+            kinds = [str(tensor_dtype_to_np_dtype(kind)) for kind in (own, given)]
+            notes.append(
+                f"{_called(name, model)} takes {kinds[0]} where the original takes {kinds[1]}: samples are "
+                "cast for it"
+            )
+    return found, notes
+
+
 def _references(given: ModelSource | Sequence[ModelSource] | None) -> dict[str, Model]:
     """By name: "reference", "reference 2" …"""
     several: Sequence[ModelSource] = () if given is None else [given]  # type: ignore[list-item]
@@ -225,6 +245,22 @@ def check_inputs(models: Mapping[str, Model]) -> None:
                 f"{_called(name, model)}: its inputs are {', '.join(sorted(found))}, the original's are "
                 f"{', '.join(sorted(wanted))}; give models that take the same inputs"
             )
+        for i in model.inputs:
+            kinds = [
+                tensor_dtype_to_np_dtype(k)
+                for k in (_kind(model, i.name), _kind(models["original"], i.name))
+                if k
+            ]
+            if len({*kinds}) > 1:
+                raise InputError(
+                    f"{_called(name, model)}: takes {i.name!r} as {kinds[0]}, the original as {kinds[1]}; "
+                    "convert one of the models to the type of the other"
+                )
+
+
+def _kind(model: Model, name: str) -> int:
+    """The declared element type of an input, as ONNX numbers them."""
+    return next(int(i.type.tensor_type.elem_type) for i in model.inputs if i.name == name)
 
 
 def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:

@@ -16,7 +16,7 @@ from onnxunlearn.explained import Explained
 from onnxunlearn.familiarity import unfamiliar
 from onnxunlearn.graph import Model, ModelSource, load
 from onnxunlearn.graph.flow import carriers, sources
-from onnxunlearn.probes import Labels, Probes, Source
+from onnxunlearn.probes import Labels, Naming, Preprocessing, Probes, Source, in_order
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.starts import given
 from onnxunlearn.relevance.starts import start as starts
@@ -38,8 +38,8 @@ def explain(
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
     head: str | os.PathLike[str] | None = None,
-    labels: Sequence[str] | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
+    labels: Naming | None = None,
+    preprocess: Preprocessing | None = None,
     batch_size: int = 32,
     progress: Callable[[str], None] = lambda _: None,
 ) -> dict[str, np.ndarray]:
@@ -58,6 +58,7 @@ def explain(
     data that the model does not know, or would clearly know better if it were prepared otherwise.
     """
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
+    labels = in_order(labels)
     explained = Explained.of(load(model), output_name, head, labels)
     explained.check_target(target)
     model, seen, logits = explained.model, explained.seen, explained.logits

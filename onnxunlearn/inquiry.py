@@ -80,9 +80,9 @@ class Inquiry:
             seen, logits = placing.view.model, placing.view.logits
         check_inference(seen, logits)
         if placing is None:
-            labels = Labels.of(loaded, logits, options.labels).warned()
+            labels = Labels.of(loaded, logits, options.names).warned()
         else:
-            labels = placing.labels(loaded, options.labels).warned()
+            labels = placing.labels(loaded, options.names).warned()
         classes = chosen_classes(forget, labels)
         engine = create_engine(options.engine, options.providers)
         original = Subject(loaded, logits, engine, options.batch_size)

@@ -1,13 +1,13 @@
 """What is asked, and how: what `unlearn` and `examine` both take."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
 from onnxunlearn.arguments import check_kind, check_names, check_number
-from onnxunlearn.probes import Preprocessing, SharedBy, Source, read_settings
+from onnxunlearn.probes import Naming, Preprocessing, SharedBy, Source, file_of, in_order, read_settings
 from onnxunlearn.probes.settings import Settings
 from onnxunlearn.tasks import AUTO, task
 
@@ -24,7 +24,7 @@ class Shared(TypedDict, total=False):
     max_retain_drop: float
     output_name: str | None
     head: str | os.PathLike[str] | None
-    labels: Sequence[str] | None
+    labels: Naming | None
     preprocess: Preprocessing | None
     retain: Source | None
     batch_size: int
@@ -39,8 +39,9 @@ class Options:
 
     task: a name of the registry `tasks.task`, or "auto". max_retain_drop: points of retain accuracy that may
     be lost. output_name: the output with the class scores, where several could be. head: a file that says
-    where classes are said at places, see `graph.places.read_head`. labels: a name for each class. preprocess:
-    how images become inputs, see `probes.preprocess_file`. retain: more inputs, of whatever, on which the
+    where classes are said at places, see `graph.places.read_head`. labels: a name for each class, in
+    order or by index, or a file of them, see `probes.read_labels`. preprocess: how images become inputs, a
+    file or a mapping, see `probes.preprocess_file`. retain: more inputs, of whatever, on which the
     model is to stay as it is; see `unnamed`. as_they_are: take probes of which the original would know far
     more if they were prepared otherwise. progress: called with a line on what is being done.
 
@@ -53,7 +54,7 @@ class Options:
     max_retain_drop: float = 0.5
     output_name: str | None = None
     head: str | os.PathLike[str] | None = None
-    labels: Sequence[str] | None = None
+    labels: Naming | None = None
     preprocess: Preprocessing | None = None
     retain: Source | None = field(default=None, repr=False)
     batch_size: int = 32
@@ -68,11 +69,12 @@ class Options:
         for name in ("engine", "task"):
             check_kind(name, getattr(self, name), str, "a name")
         check_names("providers", self.providers)
+        object.__setattr__(self, "labels", in_order(self.labels))
         if self.labels is not None:
             check_names("labels", self.labels)
         if self.preprocess is not None:
-            kinds = (str, os.PathLike, Settings)
-            check_kind("preprocess", self.preprocess, kinds, "the path of a file, or what was read from one")
+            kinds = (str, os.PathLike, Mapping, Settings)
+            check_kind("preprocess", self.preprocess, kinds, "the path of a file, or a mapping")
         if self.head is not None:
             check_kind("head", self.head, (str, os.PathLike), "the path of a file")
         check_kind("as_they_are", self.as_they_are, bool, "True or False")
@@ -85,19 +87,27 @@ class Options:
         the names of the forgotten classes."""
         elsewhere = ("engine", "providers", "labels", "retain", "progress")
         found = {name: value for name, value in vars(self).items() if name not in elsewhere}
-        for name, path in (("preprocess", self.preprocess_path), ("head", self.head)):
-            found[name] = None if path is None else Path(path).name
+        found["head"] = None if self.head is None else Path(self.head).name
+        path = self.preprocess_path
+        given = self.preprocess if path is None else path.name
+        found["preprocess"] = given.path.name if isinstance(given, Settings) else given
         return found
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The labels, in the order of the columns."""
+        return in_order(self.labels)
 
     @property
     def preprocess_path(self) -> Path | None:
         """The file that says how images become inputs."""
-        given = self.preprocess
-        return None if given is None else Path(given.path if isinstance(given, Settings) else given)
+        return file_of(self.preprocess)
 
     def with_pipe_read(self) -> "Options":
         """The same with preprocessing that comes through a pipe in memory: a pipe can be read only once."""
         given = self.preprocess
+        if isinstance(given, Mapping):
+            return replace(self, preprocess=read_settings(given))
         if given is None or isinstance(given, Settings) or not os.path.exists(given) or os.path.isfile(given):
             return self
         return replace(self, preprocess=read_settings(given))

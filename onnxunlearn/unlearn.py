@@ -37,6 +37,17 @@ class Result:
     def __post_init__(self) -> None:
         freeze(self, "inputs")
 
+    def __repr__(self) -> str:
+        """What was forgotten, by which method, and what became of the targets; met as the property says."""
+        found = self.findings
+        what = self.labels.listed(found.forget) if found.forget else "what the samples share"
+        used = found.about["method"]
+        chosen = used["details"].get("chosen")
+        how = used["name"] if chosen is None else f"{used['name']} ({chosen})"
+        counts = found.statuses
+        told = [f"{counts[kind]} {kind}" for kind in counts if counts[kind]]
+        return f"<Result: {what} forgotten by {how}; targets: {', '.join(told)}; met={self.met}>"
+
     @property
     def report(self) -> dict[str, Any]:
         """What judging found and how it all came about, JSON-ready; see `judge.schema`. A new copy each time:

@@ -265,3 +265,38 @@ def test_pixels_beyond_what_the_declared_preprocessing_makes_are_named(
     assert re.match(
         "arrays in memory: scale.*: values .*, where the declared preprocessing makes", audited[0]
     )
+
+
+def in_type(numbers: type[np.generic]) -> bytes:
+    """mnist_mlp with its input and all its weights in another type."""
+    proto = mlp()
+    kind = onnx.helper.np_dtype_to_tensor_dtype(np.dtype(numbers))
+    for tensor in proto.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(numbers), tensor.name))
+    for info in (*proto.graph.input, *proto.graph.output):
+        info.type.tensor_type.elem_type = kind
+    del proto.graph.value_info[:]
+    return proto.SerializeToString()
+
+
+def test_a_model_of_another_float_type_is_given_the_same_samples(caplog: pytest.LogCaptureFixture) -> None:
+    found = examine(MLP, in_type(np.float16), 3, some(), by_layer=False)
+    assert found.notes[0] == (
+        "the edited model takes float16 where the original takes float32: samples are cast for it"
+    )
+    before, after = (found.accuracies[name].to_json() for name in ("original", "edited"))
+    assert after["retain"] == pytest.approx(before["retain"], abs=1)
+    assert not caplog.messages  # of the Cast in front of it there is nothing to say
+    other = examine(in_type(np.float16), MLP, 3, some(), by_layer=False)
+    assert "takes float32 where the original takes float16" in other.notes[0]
+
+
+def test_a_model_of_another_kind_of_input_is_named() -> None:
+    proto = mlp()
+    proto.graph.node.insert(0, onnx.helper.make_node("Cast", ["x"], ["x as float"], to=1))
+    proto.graph.input[0].type.tensor_type.elem_type = onnx.TensorProto.UINT8
+    next(n for n in proto.graph.node[1:] if "x" in n.input).input[0] = "x as float"
+    with pytest.raises(
+        InputError, match="the edited model: takes 'x' as uint8, the original as float32; conv"
+    ):
+        examine(MLP, proto.SerializeToString(), 3, some())

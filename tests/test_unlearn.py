@@ -18,7 +18,7 @@ from onnxunlearn.graph import find_logits
 from onnxunlearn.judge import Subject
 from onnxunlearn.probes import Probes, read_labels
 
-from .sample_paths import FASHION_LABELS, MLP, MOBILE, images, mlp, probes
+from .sample_paths import CNN, FASHION_LABELS, MLP, MOBILE, images, mlp, probes
 
 WEIGHTS = ("1.weight", "3.weight", "5.weight")
 
@@ -73,6 +73,34 @@ def test_labels_must_fit_the_model() -> None:
         unlearn(MLP, 0, probes(), labels=["a", "b", "c"])
     with pytest.raises(InputError, match="unknown class 'three'"):
         unlearn(MLP, "three", probes(), labels=read_labels(FASHION_LABELS))
+
+
+def test_labels_and_preprocessing_as_files_or_in_memory(tmp_path: Path) -> None:
+    from PIL import Image
+
+    names = dict(enumerate(read_labels(FASHION_LABELS)))
+    x, y = probes()["x"], probes()["y"]
+    for i in range(len(y)):
+        folder = tmp_path / "photos" / str(y[i])
+        folder.mkdir(parents=True, exist_ok=True)
+        pixels = 255 * (x[i, 0] * 0.3081 + 0.1307)
+        Image.fromarray(pixels.round().astype(np.uint8)).save(folder / f"{i}.png")
+    steps = tmp_path / "steps.json"
+    steps.write_text('{"mean": [0.1307], "std": [0.3081]}')
+    asked: dict[str, Any] = {"data": tmp_path / "photos", "method": "mask"}
+    one = unlearn(CNN, "sandal", labels=FASHION_LABELS, preprocess=steps, **asked)
+    other = unlearn(CNN, "sandal", labels=names, preprocess={"mean": (0.1307,), "std": (0.3081,)}, **asked)
+    assert one.report["figures"] == other.report["figures"]
+    assert [r.report["options"]["preprocess"] for r in (one, other)] == ["steps.json", "preprocess"]
+    with pytest.raises(InputError, match=r"^preprocess: 'mean' is"):
+        unlearn(CNN, 1, preprocess={"mean": "much"}, **asked)
+    with pytest.raises(InputError, match=r"^preprocess: .*as in JSON$"):
+        unlearn(CNN, 1, preprocess={"mean": {1}}, **asked)
+
+
+def test_a_result_says_what_it_is(plain: Result) -> None:
+    assert repr(plain).startswith("<Result: class 3 forgotten by lra-npp; targets: ")
+    assert repr(plain).endswith(f"; met={plain.met}>")
 
 
 def test_the_class_must_be_among_the_probes_twice() -> None:

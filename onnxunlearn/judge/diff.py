@@ -9,10 +9,11 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph import Layer, Model, ModelSource, find_layers, load, patch
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.save import relocated
 from onnxunlearn.judge.data_files import data_files_differ, data_size, moved
+from onnxunlearn.lowering import lower
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,14 @@ class Diff:
         return asdict(self)
 
 
-def diff(original: Model, edited: Model, seen: Model | None = None) -> Diff:
-    """Compare two models. `others` is empty only if writing the differing tensors into the original gives
-    the edited file and its data files, byte for byte but for the data files' names. seen: the original
-    lowered, in which quantised layers are found too."""
-    seen = seen or original
+def diff(original: ModelSource, edited: ModelSource, seen: Model | None = None) -> Diff:
+    """Compare two models, each a path, bytes or loaded. `others` is empty only if writing the differing
+    tensors into the original gives the edited file and its data files, byte for byte but for the data files'
+    names. seen: the original lowered, in which quantised layers are found too.
+
+    Raises InputError if one cannot be read, UnsupportedError if the original cannot be lowered."""
+    original, edited = load(original), load(edited)
+    seen = seen or lower(original)
     layers = find_layers(seen, EVERY_KIND)
     changed: dict[str, np.ndarray] = {}
     tensors = []

@@ -75,7 +75,7 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     for name, attempt in _attempts(bench, depth, reasons):
         try:
             for outcome, refused in attempt():  # lazily: it may be here that a model turns out unsupported
-                details = {"chosen": name, "why": "; ".join(dict.fromkeys(reasons)), **outcome.details}
+                details = {"chosen": name, "why": _once(reasons), **outcome.details}
                 last = Outcome(outcome.edits, details)
                 if refused is None:
                     return last
@@ -88,6 +88,18 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
         assert error is not None
         raise error
     return last
+
+
+def _once(reasons: Sequence[str]) -> str:
+    """Each reason once; one that holds for parts of the same edit, too, with these parts."""
+    parts: dict[str, list[str]] = {}
+    for reason in reasons:
+        share, _, whole = reason.partition(" of ")
+        if share.endswith("%") and whole in parts:
+            parts[whole] += [] if share in parts[whole] else [share]
+        else:
+            parts.setdefault(reason, [])
+    return "; ".join(why + (f" (likewise {', '.join(of)} of it)" if of else "") for why, of in parts.items())
 
 
 #: edits, each with what speaks against it, if anything does

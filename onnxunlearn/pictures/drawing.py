@@ -23,7 +23,7 @@ from onnxunlearn.pictures.evidence import Gatherer, compare_layers
 from onnxunlearn.pictures.folder import check_folder, write_folder
 from onnxunlearn.pictures.subject import find_subject, starts_with_conv
 from onnxunlearn.pictures.vocabulary import read_vocabulary
-from onnxunlearn.probes import Labels, Source
+from onnxunlearn.probes import Labels, Naming, Preprocessing, Source, file_of, in_order
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.sources import files_read, model_files
@@ -58,8 +58,8 @@ def draw(
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
     head: str | os.PathLike[str] | None = None,
-    labels: Sequence[str] | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
+    labels: Naming | None = None,
+    preprocess: Preprocessing | None = None,
     batch_size: int = 32,
     keep: Inputs | None = None,
     progress: Callable[[str], None] = lambda _: None,
@@ -81,13 +81,18 @@ def draw(
     check_number("samples", samples, 1, whole=True, optional=False)
     check_number("batch_size", batch_size, 1, whole=True, optional=False)
     progress("loading")
+    labels = in_order(labels)
     explained = Explained.of(load(model), output_name, head, labels)
     explained.check_target(target)
     model, logits = explained.file, explained.logits
     seen = logits.within(explained.seen)
     subject = find_subject(seen, logits, input_name)
     edited = None if compare is None else counterpart(compare, explained, subject, head)
-    inputs = {**(keep or {}), **files_read(data, preprocess, composite, vocabulary), **model_files(model)}
+    inputs = {
+        **(keep or {}),
+        **files_read(data, file_of(preprocess), composite, vocabulary),
+        **model_files(model),
+    }
     if edited is not None:
         inputs |= model_files(edited[0].file)
     folder = check_folder(directory, overwrite, inputs)

@@ -23,7 +23,7 @@ from onnxunlearn.pictures.counterpart import counterpart
 from onnxunlearn.pictures.evidence import Evidence, Gatherer
 from onnxunlearn.pictures.pixels import displayed, limit_of
 from onnxunlearn.pictures.subject import as_images, find_subject, starts_with_conv
-from onnxunlearn.probes import Labels, Probes, Source, source_files
+from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, source_files
 from onnxunlearn.relevance import parse_composite
 from onnxunlearn.relevance.starts import start as starts
 from onnxunlearn.render import Picture, Relevance, Sample
@@ -79,7 +79,7 @@ def _drawn(
     providers: Sequence[str] = ("cpu",),
     output_name: str | None = None,
     head: str | os.PathLike[str] | None = None,
-    preprocess: str | os.PathLike[str] | None = None,
+    preprocess: Preprocessing | None = None,
     batch_size: int = 32,
 ) -> Relevance:
     called = [name for name in labels.names if name != GROUND]  # a detector's column for nothing has no name
@@ -113,7 +113,7 @@ def _drawn(
         gatherer.gather(explained, subject, chosen),
         gatherer.gather(*counterpart(edited, explained, subject, head), chosen),
     )
-    images = displayed(as_images(chosen.probes.feeds[subject.input]))
+    images = displayed(as_images(own.feeds[subject.input]), own.prepared)
     names = [labels.short(int(c)) for c in targets]
     of, name = ("with it", "the original's answer") if target is None else (f"of {names[0]}", names[0])
     return Relevance(

@@ -2,21 +2,27 @@
 
 import numpy as np
 
+from onnxunlearn.probes import Preprocess
 
-def displayed(images: np.ndarray) -> np.ndarray:
+
+def displayed(images: np.ndarray, prepared: Preprocess | None = None) -> np.ndarray:
     """Preprocessed images [N, H, W, C] as RGB [N, H, W, 3] in [0, 1].
 
-    0..1 and 0..255 stay as they are; else each channel's range over all images becomes 0..1, which undoes
-    any mean and deviation. Other channel counts than 1 and 3 become grey.
+    prepared: what made them, which is undone. Where it is not known, 0..1 and 0..255 stay as they are; else
+    the range of all channels together becomes 0..1: the range of each would make a red picture grey. Other
+    channel counts than 1 and 3 become grey.
     """
+    if prepared is not None:
+        pixels = np.clip(prepared.undone(images) / 255, 0, 1)
+        return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
     pixels = images.astype(np.float64)
     if pixels.shape[-1] not in (1, 3):
         pixels = pixels.mean(axis=-1, keepdims=True)
     if pixels.min() >= 0 and pixels.max() <= 255:
         pixels = pixels if pixels.max() <= 1 else pixels / 255
     else:
-        low, high = pixels.min(axis=(0, 1, 2)), pixels.max(axis=(0, 1, 2))
-        pixels = (pixels - low) / np.maximum(high - low, 1e-12)
+        low, high = pixels.min(), pixels.max()
+        pixels = (pixels - low) / max(high - low, 1e-12)
     return np.broadcast_to(pixels, (*pixels.shape[:3], 3))
 
 

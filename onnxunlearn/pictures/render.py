@@ -69,9 +69,10 @@ def render(story: Story, progress: Callable[[str], None]) -> dict[str, bytes]:
 
 def _values(story: Story) -> np.ndarray:
     """The drawn input, fit for the kind's drawing: see `draw_images`, `draw_bars`, `draw_series`."""
-    array = story.chosen.probes.feeds[story.subject.input]
+    probes = story.chosen.probes
+    array = probes.feeds[story.subject.input]
     if story.subject.kind == "image":
-        return displayed(as_images(array))
+        return displayed(as_images(array), probes.prepared)
     if story.subject.kind == "series":
         return as_series(array.astype(np.float64))
     if story.subject.kind == "tokens":

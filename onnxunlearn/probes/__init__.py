@@ -5,10 +5,11 @@ May import adam, digests, engines, errors, graph, numerics, registry, relevance 
 
 from onnxunlearn.probes.copies import copies_among, copy_groups, distinct, one_of_each
 from onnxunlearn.probes.cures import Cure, Shown, cures, may_be_cured
-from onnxunlearn.probes.labels import Labels, read_labels
+from onnxunlearn.probes.labels import Labels, Naming, in_order, read_labels
 from onnxunlearn.probes.load import Readers, Source, load_probes, load_unnamed, source_files
 from onnxunlearn.probes.made import MADE, Maker, lacks_retained, with_made
-from onnxunlearn.probes.preprocess_file import Preprocessing, read_settings
+from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.preprocess_file import Preprocessing, file_of, read_settings
 from onnxunlearn.probes.probes import Probes, beside
 from onnxunlearn.probes.relabelled import relabelled
 from onnxunlearn.probes.shared import SharedBy, check_shapes, join, pair_groups
@@ -23,6 +24,8 @@ __all__ = [
     "Cure",
     "Labels",
     "Maker",
+    "Naming",
+    "Preprocess",
     "Preprocessing",
     "Probes",
     "Readers",
@@ -41,6 +44,8 @@ __all__ = [
     "distinct",
     "each",
     "expected_values",
+    "file_of",
+    "in_order",
     "is_unread",
     "join",
     "lacks_retained",

@@ -139,17 +139,18 @@ def _class_indices(value: Any, count: int, labels: Labels, source: str) -> np.nd
             names = ", ".join(map(repr, labels.names[:_NAMED])) + (", …" if len(labels) > _NAMED else "")
             expected, todo = f"a name from {labels.source} ({names})", labels.hint(found)
         else:
-            expected, todo = _expected(labels), _other_start(y, labels) or "correct y"
+            expected, todo = _expected(labels), other_start(y, labels, "y") or "correct y"
         raise InputError(f"{source}: y is {found!r} in sample {sample}, expected {expected}; {todo}")
     return columns
 
 
-def _other_start(y: np.ndarray, labels: Labels) -> str:
-    """What to do where y counts the classes from one more or less than the model; empty if it doesn't."""
+def other_start(y: np.ndarray, labels: Labels, what: str) -> str:
+    """What to do where y counts the classes from one more or less than the model; empty if it doesn't.
+    what: is to be changed then."""
     first = min(labels.numbers or (0,))
     for step in (-1, 1):
         if y.min() >= 0 and (labels.columns(y.astype(np.float64) + step) >= 0).all():
-            todo = "add 1 to y" if step > 0 else "subtract 1 from y"
+            todo = f"add 1 to {what}" if step > 0 else f"subtract 1 from {what}"
             return f"it seems to start at {first - step}, where the model starts at {first}; {todo}"
     return ""
 

@@ -70,7 +70,7 @@ def hugging_face_steps(settings: Settings, base: Preprocess, *, library: bool = 
     """
     nested = settings.values.get("image_processor")  # in a processor_config.json
     if isinstance(nested, dict):
-        settings = Settings(nested, settings.path)
+        settings = Settings(nested, settings.file)
     name = _class_name(settings)
     found = library_processor(name, settings, base) if library else None
     if found is not None:
@@ -107,8 +107,7 @@ def _class_name(settings: Settings) -> str:
 
 def _model_type(settings: Settings) -> Any:
     """What the config.json beside the file says, None if there is none."""
-    config = settings.path.with_name("config.json")
-    if not config.is_file():
+    if settings.file is None or not (config := settings.file.with_name("config.json")).is_file():
         return None
     values = parse_json(read_text(config), config)
     return values.get("model_type") if isinstance(values, dict) else None

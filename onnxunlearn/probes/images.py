@@ -1,17 +1,21 @@
 """A folder with one subfolder of images a class, read with Pillow (an optional dependency)."""
 
+import logging
 import os
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.probes.check import other_start
 from onnxunlearn.probes.labels import Labels
 from onnxunlearn.probes.preprocess import Preprocessor
+
+log = logging.getLogger(__name__)
 
 #: what may be opened: everyday pictures, and none of Pillow's formats that start other programs
 _FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
@@ -24,9 +28,10 @@ def labelled_files(folder: Path, labels: Labels) -> list[tuple[Path, int]]:
 
     A subfolder is named by a label, or the number that stands for a class; `_` stands for what a label has
     but a folder's name cannot (`t-shirt_top` for `t-shirt/top`). Raises InputError if a name is neither, or
-    if there are no subfolders or no images.
+    if there are no subfolders or no images; of subfolders without any a line is logged.
     """
     found: list[tuple[Path, int]] = []
+    empty: list[str] = []
     subfolders = [p for p in _visible(folder) if p.is_dir()]
     if not subfolders:
         raise InputError(
@@ -38,11 +43,24 @@ def labelled_files(folder: Path, labels: Labels) -> list[tuple[Path, int]]:
         try:
             label = labels.column(subfolder.name)
         except InputError as error:
-            raise InputError(f"{subfolder}: {error}") from None
-        found += [(path, label) for path in _visible(subfolder)]
+            raise InputError(f"{subfolder}: {error}{_shifted(there, labels)}") from None
+        images = [(path, label) for path in _visible(subfolder)]
+        found += images
+        if not images:
+            empty.append(subfolder.name)
     if not found:
         raise InputError(f"{folder}: no images in its subfolders; put the images of each class into one")
+    if empty:
+        log.warning("%s: no images in %s", folder, ", ".join(empty))
     return found
+
+
+def _shifted(names: Collection[str], labels: Labels) -> str:
+    """Where subfolders are numbers that count the classes from elsewhere than the model: what to do."""
+    if not all(name.isascii() and name.isdigit() and len(name) < 10 for name in names):
+        return ""
+    todo = other_start(np.array([int(name) for name in names]), labels, "the names of all")
+    return f"; {todo}" if todo else ""
 
 
 def image_files(folder: Path) -> list[Path]:

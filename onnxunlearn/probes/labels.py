@@ -5,7 +5,7 @@ import logging
 import os
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 _NUMBER = re.compile(r"-?[0-9]{1,18}")
 #: so many labels stand in a message
 _SHOWN = 6
+
+
+#: names in order, by index, or a file of them, see `read_labels`
+Naming = Sequence[str] | Mapping[int, str] | str | os.PathLike[str]
 
 
 @dataclass(frozen=True)
@@ -43,12 +47,13 @@ class Labels(Sequence[str]):
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, model: Model, logits: Logits, given: Sequence[str] | None = None) -> "Labels":
+    def of(cls, model: Model, logits: Logits, given: Naming | None = None) -> "Labels":
         """Those given, which win; else those that the file declares. Raises InputError if the number of those
         given is not that of the classes."""
         if isinstance(given, Labels):
             check_labels(given or range(given.classes), logits.classes)
             return given
+        given = in_order(given)
         declared, lines = class_labels(model, logits)
         found: list[tuple[tuple[str | int, ...], str]] = [(each.labels, each.source) for each in declared]
         if given is not None:
@@ -215,6 +220,16 @@ class Labels(Sequence[str]):
         return lines
 
 
+def in_order(given: Naming | None) -> Sequence[str] | None:
+    """Class names in the order of their indices, however they are given. Raises InputError as `read_labels`
+    does."""
+    if isinstance(given, str | os.PathLike):
+        return read_labels(given)
+    if isinstance(given, Mapping):
+        return _named(_by_index(given, "labels"), "labels")
+    return given
+
+
 def read_labels(path: str | os.PathLike[str]) -> list[str]:
     """The class names in a file, in the order of their indices.
 
@@ -228,6 +243,11 @@ def read_labels(path: str | os.PathLike[str]) -> list[str]:
         if text.lstrip()[:1] in ("[", "{")
         else text.rstrip().split("\n")
     )
+    return _named(names, path)
+
+
+def _named(names: Sequence[Any], path: Path | str) -> list[str]:
+    """Raises InputError unless each has one."""
     labels = [name.strip() if isinstance(name, str) else "" for name in names]
     if labels == [""]:
         raise InputError(f"{path}: holds no class names; give one a line, or a JSON list")
@@ -263,7 +283,10 @@ def _few(numbers: Sequence[int]) -> str:
 def _from_json(value: Any, path: Path) -> list[Any]:
     if isinstance(value, list):
         return value or [""]
-    names = value.get("id2label", value)
+    return _by_index(value.get("id2label", value), path)
+
+
+def _by_index(names: Any, path: Path | str) -> list[Any]:
     try:
         by_index = {int(index): name for index, name in names.items()}
     except (AttributeError, ValueError):

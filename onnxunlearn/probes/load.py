@@ -22,13 +22,18 @@ from onnxunlearn.probes.check import (
 )
 from onnxunlearn.probes.images import image_files, labelled_files, read_images, require_pillow
 from onnxunlearn.probes.inputs import Input, declared_inputs
-from onnxunlearn.probes.labels import Labels
+from onnxunlearn.probes.labels import Labels, Naming
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.preprocess import Preprocess, Preprocessor
-from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
+from onnxunlearn.probes.preprocess_file import (
+    Preprocessing,
+    file_of,
+    preprocess_beside,
+    read_preprocess,
+    read_settings,
+)
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
-from onnxunlearn.probes.settings import Settings
 
 Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
 
@@ -54,7 +59,7 @@ def load_probes(
     classes: int,
     *,
     preprocess: Preprocessing | None = None,
-    labels: Sequence[str] | None = None,
+    labels: Naming | None = None,
     several: bool = False,
     readers: Readers = WHOLE,
 ) -> Probes:
@@ -67,9 +72,10 @@ def load_probes(
     one-hot [N, classes]; of `Probes` it is columns. Floats, and integers for a float input, are cast to the
     model's dtype.
     several: whether a sample may have several classes, or none: then y may hold several ones in a row.
-    preprocess: JSON for image folders, see `read_preprocess`; without, what lies beside the model, see
-    `preprocess_beside`, else what its input declares. labels: class names, which subfolders may bear;
-    by default those that the model declares for its only output of scores. readers: how files are read.
+    preprocess: for image folders a JSON file, or a mapping of what it would hold, see `read_preprocess`;
+    without, what lies beside the model, see `preprocess_beside`, else what its input declares. labels: class
+    names, which subfolders may bear, in order or by index, or a file of them, see `read_labels`; by default
+    those that the model declares for its only output of scores. readers: how files are read.
     Raises InputError in one line for whatever does not fit, UnsupportedError if the model's inputs are not
     plain tensors.
     """
@@ -87,7 +93,7 @@ def load_unnamed(
     return _loaded(source, model, None, preprocess, readers)
 
 
-def _labels(model: Model, classes: int, given: Sequence[str] | None) -> Labels:
+def _labels(model: Model, classes: int, given: Naming | None) -> Labels:
     """Those given, or those of the model; of a model with several outputs that could hold scores none."""
     if isinstance(given, Labels):
         return given
@@ -109,6 +115,7 @@ def _loaded(
 ) -> Probes:
     """labels: None: what the samples are is not looked at."""
     inputs = declared_inputs(model)
+    preprocess = read_settings(preprocess) if isinstance(preprocess, Mapping) else preprocess
     text = os.fspath(source) if isinstance(source, str | os.PathLike) else None
     if text is not None and os.path.isdir(text):
         if preprocess is None and (beside := preprocess_beside(model.path)) is not None:
@@ -124,7 +131,7 @@ def _loaded(
     if isinstance(source, Probes):
         y = source.y if source.labels is None else source.labels
         checked = checked_probes(source.feeds, y, inputs, _columns(labels), source.source)
-        return from_memory(replace(checked, origin=source.origin))
+        return from_memory(replace(checked, origin=source.origin, prepared=source.prepared))
     if isinstance(source, Mapping):
         return from_memory(named_probes(source, inputs, labels, "arrays in memory"))
     if isinstance(source, np.ndarray):
@@ -181,8 +188,8 @@ def _from_folder(
         paths, y = [path for path, _ in files], np.array([label for _, label in files])
     samples = readers.images(paths, steps)
     checked = checked_probes({model_input.name: samples}, y, inputs, _columns(labels), source)
-    given = preprocess.path if isinstance(preprocess, Settings) else preprocess
-    return from_folder(checked, folder, paths, None if given is None else Path(given))
+    checked = replace(checked, prepared=steps if isinstance(steps, Preprocess) else None)
+    return from_folder(checked, folder, paths, file_of(preprocess))
 
 
 def source_files(source: Source | None) -> list[Path]:

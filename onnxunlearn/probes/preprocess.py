@@ -70,6 +70,12 @@ class Preprocess:
             pixels = (pixels.astype(np.float32) * np.float32(self.scale) - mean) / std
         return pixels.transpose(2, 0, 1) if self.layout == "NCHW" else pixels
 
+    def undone(self, values: np.ndarray) -> np.ndarray:
+        """The pixels 0..255 that such values [..., channels] were made of, float64, red first."""
+        mean, std = np.array(self.mean), np.array(self.std)
+        pixels = (values.astype(np.float64) * std + mean) / self.scale
+        return pixels[..., ::-1] if self.channels == "BGR" else pixels
+
     def _target(self, image: "Image") -> tuple[int, int]:
         """The (width, height) to resize to; the longer side is rounded down, as the training libraries do."""
         if isinstance(self.resize, tuple):

@@ -1,10 +1,13 @@
 """Preprocessing described in a JSON file: Hugging Face's, timm's, or our own small format."""
 
+import json
 import os
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from onnxunlearn.errors import InputError
+from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.probes.hugging_face import hugging_face_steps, is_hugging_face
 from onnxunlearn.probes.implied import check_sensible
 from onnxunlearn.probes.inputs import Input
@@ -40,14 +43,28 @@ _PUBLISHED = {
 }
 
 
-#: a JSON file, or what `read_settings` has read from it
-Preprocessing = str | os.PathLike[str] | Settings
+#: a JSON file, what such a file would hold, or what `read_settings` has made of either
+Preprocessing = str | os.PathLike[str] | Mapping[str, Any] | Settings
+
+
+def file_of(source: Preprocessing | None) -> Path | None:
+    """The file that settings are in; None for those given in memory."""
+    if isinstance(source, Settings):
+        return source.file
+    return None if source is None or isinstance(source, Mapping) else Path(source)
 
 
 def read_settings(source: Preprocessing) -> Settings:
-    """The settings in a JSON file, or pipe. Raises InputError if it holds none."""
+    """The settings in a JSON file, pipe or mapping. Raises InputError if it holds none."""
     if isinstance(source, Settings):
         return source
+    if isinstance(source, Mapping):
+        try:
+            return Settings(json.loads(json.dumps(dict(source))), None)
+        except (TypeError, ValueError) as error:
+            raise InputError(
+                f"preprocess: {one_line(error)}; give texts, numbers and lists, as in JSON"
+            ) from None
     path = Path(source)
     values = parse_json(read_text(path), path)
     if not isinstance(values, dict):

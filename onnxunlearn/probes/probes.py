@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from onnxunlearn.probes.preprocess import Preprocess
+
 #: in `Probes.pair`
 OTHER = -2
 #: beyond any class
@@ -26,7 +28,8 @@ class Probes:
     what is to be forgotten where that is no class (`probes.shared`); y is then −1 where no class is known.
     guessed: bool [N], which classes are but what the model says, where those of others are known. pair: int
     [N], the same for two samples that differ in that alone, −1 for one without a partner, OTHER for
-    one that is no example of what lacks it, but is to be retained.
+    one that is no example of what lacks it, but is to be retained. prepared: what made them of pictures, if
+    it was done here and can be undone.
     """
 
     feeds: dict[str, np.ndarray]
@@ -39,6 +42,7 @@ class Probes:
     shared: np.ndarray | None = None
     pair: np.ndarray | None = None
     guessed: np.ndarray | None = None
+    prepared: Preprocess | None = None
 
     def __len__(self) -> int:
         """The number of samples, N."""

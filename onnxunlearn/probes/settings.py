@@ -13,11 +13,15 @@ LONGEST_SIDE = (
 
 
 class Settings:
-    """The readers give their default for a missing or null key, and raise InputError for an unfit value."""
+    """The readers give their default for a missing or null key, and raise InputError for an unfit value.
 
-    def __init__(self, values: Mapping[str, Any], path: Path) -> None:
+    file: that they are from; None: they were given in memory. path: what messages call them.
+    """
+
+    def __init__(self, values: Mapping[str, Any], file: Path | None) -> None:
         self.values = values
-        self.path = path
+        self.file = file
+        self.path = Path("preprocess") if file is None else file
 
     def __str__(self) -> str:
         return str(self.path)
@@ -32,7 +36,7 @@ class Settings:
 
     def filled(self, defaults: Mapping[str, Any]) -> "Settings":
         """With the defaults for keys that are missing; null stays."""
-        return Settings({**defaults, **self.values}, self.path)
+        return Settings({**defaults, **self.values}, self.file)
 
     def need(self, key: str, what: str) -> None:
         """Raises InputError if the key is missing or null."""

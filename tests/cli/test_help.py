@@ -40,3 +40,9 @@ def test_a_start_that_is_not_known(command: str) -> None:
     ran = onnxunlearn(command, "m.onnx", "--data", "x", "--target", 3, "-o", "out", "--start", "nowhere")
     assert ran.code == 2
     assert "'nowhere' is not one of 'logit', 'contrast', 'contrast-mean'" in ran.err
+
+
+def test_verify_says_that_without_samples_nothing_is_measured() -> None:
+    told = " ".join(onnxunlearn("verify", "--help").out.split())
+    assert "without, and without --forget-samples, nothing is measured" in told
+    assert "made from the model" not in told

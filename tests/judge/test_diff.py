@@ -29,6 +29,12 @@ def test_equal_files() -> None:
     assert found.sizes == (438_290, 438_290)
 
 
+def test_models_may_be_paths_or_bytes() -> None:
+    found = diff(MLP, MLP.read_bytes())
+    assert found.equal
+    assert diff(str(MLP), load(MLP)) == found
+
+
 def test_an_edit_down_to_elements_rows_and_bytes() -> None:
     values = load(MLP).array("5.weight").copy()
     values[3, [1, 2]] *= -1  # the sign: one byte each

@@ -234,7 +234,7 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
     details = auto(bench(MLP), depth="deep").details
-    assert details["why"] == "deep erase at pull 5; deep erase; 75% of deep erase; 50% of deep erase"
+    assert details["why"] == "deep erase at pull 5; deep erase (likewise 75%, 50% of it)"
     assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
 
 

@@ -88,3 +88,13 @@ def test_without_pillow_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
     room = sys.modules["onnxunlearn.pictures.heatmaps"]
     monkeypatch.setattr(room, "find_spec", lambda name: None if name == "PIL" else find_spec(name))
     assert "pip install 'onnxunlearn[images]'" in drawn().why_not
+
+
+def test_images_from_a_folder_have_the_colours_of_their_files(tmp_path: Path) -> None:
+    (tmp_path / "photos" / "3").mkdir(parents=True)
+    given = np.random.default_rng(0).integers(40, 90, (28, 28), dtype=np.uint8)
+    Image.fromarray(given).save(tmp_path / "photos" / "3" / "a.png")
+    steps = tmp_path / "steps.json"
+    steps.write_text('{"mean": 0.5, "std": 0.25}')
+    found = drawn(CNN, tmp_path / "photos", preprocess=steps)
+    np.testing.assert_array_equal(pixels(found.samples[0].pictures[0].png)[..., 0], given)

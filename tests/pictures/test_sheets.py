@@ -17,6 +17,7 @@ from onnxunlearn.pictures.pixels import displayed
 from onnxunlearn.pictures.rows import draw_bars, draw_series
 from onnxunlearn.pictures.sheet import DIFFERENCE, EDITED, ORIGINAL, Prediction, Sample, Sheet
 from onnxunlearn.pictures.tokens import spans, without_padding
+from onnxunlearn.probes import Preprocess
 
 #: letters are not quite grey
 INK = 25
@@ -143,11 +144,20 @@ def test_displayed_images_are_rgb(low: float, high: float, channels: int) -> Non
     assert found.max() <= 1
 
 
-def test_mean_and_deviation_are_undone() -> None:
+@pytest.mark.parametrize("channels", ["RGB", "BGR"])
+def test_mean_and_deviation_are_undone(channels: str) -> None:
+    mean, std = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+    steps = Preprocess(channels, "NHWC", scale=1 / 255, mean=mean, std=std)
+    reddish = np.random.default_rng(0).uniform(0, [255, 100, 30], (8, 8, 3)).astype(np.uint8)
+    made = steps.apply(PIL.Image.fromarray(reddish))
+    np.testing.assert_allclose(displayed(made[None], steps)[0], reddish / 255, atol=1e-6)
+
+
+def test_what_made_them_is_not_known_colours_stay_apart() -> None:
     raw = np.random.default_rng(0).uniform(0, 1, (3, 8, 8, 3))
     raw[0, 0, 0], raw[0, 0, 1] = 0, 1
-    standardised = (raw - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
-    np.testing.assert_allclose(displayed(standardised), raw, atol=1e-12)
+    raw[..., 2] /= 4
+    np.testing.assert_allclose(displayed((raw - 0.5) / 0.25), raw, atol=1e-12)
     np.testing.assert_allclose(displayed(raw), raw)
     np.testing.assert_allclose(displayed(np.round(raw * 255).astype(np.uint8)), np.round(raw * 255) / 255)
 

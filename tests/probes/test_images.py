@@ -36,6 +36,31 @@ def test_files_are_sorted_and_litter_is_left_out(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize("labels", [Labels(3), Labels(3, ("cat", "dog", "fish"))])
+def test_folders_that_count_from_elsewhere(tmp_path: Path, labels: Labels) -> None:
+    for name in "123":
+        put(tmp_path / name / "a.png")
+    expected = (
+        r"3: unknown class '3', .*; it seems to start at 1, where the model starts at 0; subtract 1 from"
+    )
+    with pytest.raises(InputError, match=expected):
+        labelled_files(tmp_path, labels)
+    put(tmp_path / "0" / "a.png")
+    with pytest.raises(InputError) as refused:
+        labelled_files(tmp_path, labels)
+    assert "start" not in str(refused.value)
+
+
+def test_folders_without_images_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    put(tmp_path / "0" / "a.png")
+    assert len(labelled_files(tmp_path, Labels(3))) == 1
+    assert not caplog.messages
+    for name in "12":
+        (tmp_path / name).mkdir()
+    assert len(labelled_files(tmp_path, Labels(3))) == 1
+    assert caplog.messages == [f"{tmp_path}: no images in 1, 2"]
+
+
 def test_a_label_that_no_folder_can_bear(tmp_path: Path) -> None:
     for name in ("t-shirt_top", "a:b", "c_d"):
         put(tmp_path / name / "0.png")

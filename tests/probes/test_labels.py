@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import find_logits
-from onnxunlearn.probes import Labels, read_labels
+from onnxunlearn.probes import Labels, Naming, in_order, read_labels
 from tests.small_network import loaded, network, zip_map
 
 from .tiny_models import assert_one_line
@@ -60,6 +60,15 @@ def test_read_labels_refuses(tmp_path: Path, content: bytes, message: str) -> No
         read_labels(path)
     assert str(raised.value).startswith(f"{path}: ")
     assert "\n" not in str(raised.value)
+
+
+def test_names_however_they_are_given(tmp_path: Path) -> None:
+    file = tmp_path / "labels.txt"
+    file.write_text("cat\ndog\n")
+    given: list[Naming] = [["cat", "dog"], {1: "dog", 0: "cat"}, file, str(file)]
+    assert [in_order(each) for each in given] == [["cat", "dog"]] * 4
+    with pytest.raises(InputError, match=r"^labels: class 1 has no name there"):
+        in_order({0: "cat", 2: "dog"})
 
 
 def test_read_labels_missing(tmp_path: Path) -> None:

@@ -19,10 +19,10 @@ from onnxunlearn.probes.load import Source, load_probes
 from onnxunlearn.probes.origin import from_file, from_folder, from_memory, from_script
 from onnxunlearn.probes.places.masks import image_files, read_mask
 from onnxunlearn.probes.places.scenes import Scenes, as_truth, one_of_several
-from onnxunlearn.probes.preprocess_file import Preprocessing, preprocess_beside, read_preprocess
+from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.preprocess_file import Preprocessing, file_of, preprocess_beside, read_preprocess
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.script import run_script, script_parts
-from onnxunlearn.probes.settings import Settings
 
 #: what the maps may be called among arrays
 _MAPS = ("y", "masks", "labels")
@@ -120,9 +120,9 @@ def _from_folder(folder: Path, model: Model, labels: Labels, preprocess: Preproc
     images, masks = image_files(folder)
     feeds = {model_input.name: read_images(images, steps)}
     checked = checked_probes(feeds, None, inputs, Labels(labels.classes), str(folder))
-    given = preprocess.path if isinstance(preprocess, Settings) else preprocess
     files = [*images, *masks]
-    probes = from_folder(checked, folder, files, None if given is None else Path(given))
+    checked = replace(checked, prepared=steps if isinstance(steps, Preprocess) else None)
+    probes = from_folder(checked, folder, files, file_of(preprocess))
     if not masks:
         return Scenes(probes, None, False)
     maps = [as_truth(read_mask(path), labels, str(path)) for path in masks]
