@@ -2,7 +2,7 @@
 
 What a command needs of the package is imported where it runs, so that --help need not wait for it.
 
-May import choices, errors, examine, explain, fleet, graph, inspection, judge, lowering, methods, options,
+May import choices, errors, examine, explain, fleet, graph, inspection, judge, methods, options,
 patches, pictures, probes, relevance, render, replay, signing, sources, text, unlearn and verify.
 """
 
