@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @options.model_argument("edited")
 @options.shapes_option
 @options.forget_options
-@options.data_options(required=False)
+@options.data_options(required=False, without="--forget-samples are needed")
 @options.retain_option
 @click.option(
     "--reference",
