@@ -78,11 +78,17 @@ def resnet56() -> nn.Module:
 
 
 def _vit(width: int, heads: int, depth: int, patches: Patches) -> nn.Module:
-    layer = nn.TransformerEncoderLayer(
-        width, heads, 4 * width, batch_first=True, norm_first=True, activation="gelu"
-    )
-    encoder = nn.TransformerEncoder(layer, depth, enable_nested_tensor=False)
-    return nn.Sequential(patches, encoder, nn.LayerNorm(width), First())
+    def layer() -> nn.Module:
+        made = nn.TransformerEncoderLayer(
+            width, heads, 4 * width, batch_first=True, norm_first=True, activation="gelu"
+        )
+        with torch.no_grad():  # what is alike in two layers an exporter stores once, and nobody may edit
+            for parameter in made.parameters():
+                parameter += 0.01 * torch.randn(parameter.shape)
+        return made
+
+    layers = [layer() for _ in range(depth)]  # nn.TransformerEncoder would copy one
+    return nn.Sequential(patches, *layers, nn.LayerNorm(width), First())
 
 
 def vit_b16() -> nn.Module:
