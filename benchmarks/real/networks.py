@@ -84,7 +84,7 @@ def _vit(width: int, heads: int, depth: int, patches: Patches) -> nn.Module:
         )
         with torch.no_grad():  # what is alike in two layers an exporter stores once, and nobody may edit
             for parameter in made.parameters():
-                parameter += 0.01 * torch.randn(parameter.shape)
+                parameter.add_(0.01 * torch.randn(parameter.shape))
         return made
 
     layers = [layer() for _ in range(depth)]  # nn.TransformerEncoder would copy one
