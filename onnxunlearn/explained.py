@@ -41,8 +41,8 @@ class Explained:
         labels: Sequence[str] | None = None,
     ) -> "Explained":
         """As `places_of`; of a detector its classes, whatever it says of boxes, told as `detection_of` does.
-        Raises InputError where no
-        class scores can be told, and UnsupportedError for a model that cannot be worked on."""
+        Raises InputError where no class scores can be told, and UnsupportedError for a model that cannot be
+        worked on."""
         seen, detector = lower(file), None
         if head is None and (detector := detection_of(file, labels or None, output_name)) is not None:
             seen = detector[0]

@@ -7,7 +7,7 @@ from functools import cached_property, partial
 import numpy as np
 
 from onnxunlearn.judge.detections import Boxed, overlaps
-from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, resampled, share
+from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
 from onnxunlearn.judge.precision import Precision, Truth
 
 #: of a box and what is there, so that it counts as found
@@ -70,13 +70,9 @@ class Detected:
     def found_in(
         self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
     ) -> Measured:
-        """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
-        finds nothing either: then it may be in as many images as none of those that show them tells."""
-        measured = self.drawn(statistic, within=within)
-        if measured.value != 0:
-            return measured
+        """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
         shown = (np.isin(each.classes[~each.crowds], self.forget).any() for each in self.truth)
-        return share(0, sum(map(bool, shown)))
+        return or_not_found(self.drawn(statistic, within=within), sum(map(bool, shown)))
 
     @cached_property
     def _matches(self) -> dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:

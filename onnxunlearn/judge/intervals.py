@@ -113,6 +113,12 @@ def difference(lost: float, gained: float, count: float, confidence: float = CON
     return Measured(100 * (lost - gained) / count, *widened(1), round(count), widened=widened)
 
 
+def or_not_found(measured: Measured, shown: int) -> Measured:
+    """Of what is found, in percent, by drawing anew. Where that is nothing, drawing anew finds nothing, too:
+    then it may be in as many samples as none of the `shown` ones, in which it could be found, tells."""
+    return share(0, shown) if measured.value == 0 else measured
+
+
 def resampled(
     statistic: Callable[[np.ndarray], float],
     count: int,

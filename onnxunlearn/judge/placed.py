@@ -12,7 +12,7 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, resampled, share
+from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
 from onnxunlearn.judge.running import session_of
 
 
@@ -139,13 +139,9 @@ class Placed:
     def found_in(
         self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
     ) -> Measured:
-        """The same of what is found of the classes to forget, in percent. Where that is nothing, drawing anew
-        finds nothing either: then it may be in as many inputs as none of those that show them tells."""
-        measured = self.measured(statistic, within=within)
-        if measured.value != 0:
-            return measured
+        """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
         showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)
-        return share(0, int(showing.sum()))
+        return or_not_found(self.measured(statistic, within=within), int(showing.sum()))
 
     def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> float:
         """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where

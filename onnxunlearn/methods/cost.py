@@ -21,6 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from onnxunlearn.numerics import logsumexp
+from onnxunlearn.tasks import hidden
 
 
 class Estimate(NamedTuple):
@@ -32,7 +33,7 @@ class Estimate(NamedTuple):
 
 class Cost(NamedTuple):
     """lost: expected points of accuracy. turned: points of samples that change class. samples: how many
-    moves these rest on. gained: points that no edit can take from the original, see `given_back`."""
+    moves these rest on. gained: points that the others win as the classes are no answer, see `given_back`."""
 
     lost: Estimate
     turned: Estimate
@@ -54,10 +55,7 @@ def given_back(before: np.ndarray, y: np.ndarray, forget: tuple[int, ...]) -> Es
 
     before: logits [N, classes] of retained probes; y: their classes [N].
     """
-    said = before.argmax(axis=1)
-    hidden = before.copy()
-    hidden[:, list(forget)] = -np.inf
-    back = np.isin(said, forget) & (hidden.argmax(axis=1) == y)
+    back = np.isin(before.argmax(axis=1), forget) & (hidden(before, forget).argmax(axis=1) == y)
     share = float(back.mean()) if len(back) else 0.0
     return Estimate(100 * share, 100 * math.sqrt(share * (1 - share) / max(1, len(back))))
 
