@@ -19,9 +19,9 @@ from PIL import Image, ImageDraw
 from task_rows import COLUMNS, head, line, measured
 
 from onnxunlearn import examine, unlearn
-from onnxunlearn.detector import loaded_detector
+from onnxunlearn.detectors import loaded_detector
 from onnxunlearn.graph import load
-from onnxunlearn.options import Options
+from onnxunlearn.inquiry import Options
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"

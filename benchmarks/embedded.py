@@ -18,10 +18,10 @@ import numpy as np
 from task_rows import COLUMNS, head, line, measured
 
 from onnxunlearn import SharedBy, examine, unlearn
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.embedders import Embedder
 from onnxunlearn.graph import load
+from onnxunlearn.inquiry import Options
 from onnxunlearn.judge.pairs import Faces, Verifier
-from onnxunlearn.options import Options
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"

@@ -18,8 +18,8 @@ from torch import nn
 
 from onnxunlearn.graph import class_rows, load
 from onnxunlearn.graph.places import at_places
+from onnxunlearn.inquiry.placing import places_of
 from onnxunlearn.lowering import lower
-from onnxunlearn.placing import places_of
 
 
 class Logits(nn.Module):

@@ -14,7 +14,7 @@ from .command import command
 from .report import DRAWN_WITH, show
 
 if TYPE_CHECKING:
-    from onnxunlearn.options import Forget
+    from onnxunlearn.inquiry import Forget
 
 
 @command()

@@ -20,7 +20,7 @@ from . import console, reading
 
 if TYPE_CHECKING:
     from onnxunlearn.graph import Model
-    from onnxunlearn.options import Forget
+    from onnxunlearn.inquiry import Forget
 
 F = TypeVar("F", bound=Callable[..., Any])
 

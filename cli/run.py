@@ -19,7 +19,7 @@ from .command import command
 from .report import DRAWN_WITH, show
 
 if TYPE_CHECKING:
-    from onnxunlearn.options import Forget
+    from onnxunlearn.inquiry import Forget
     from onnxunlearn.probes import Labels
     from onnxunlearn.render import Relevance
     from onnxunlearn.unlearn import Result

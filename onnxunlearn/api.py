@@ -15,14 +15,14 @@ from collections.abc import Mapping
 from typing import Any, Unpack
 
 from onnxunlearn.arguments import check_kind
-from onnxunlearn.detector import loaded_detector
+from onnxunlearn.detectors import loaded_detector
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.examine import examine as judge
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, ModelSource, Snapshot, load
+from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge import Findings
-from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.probes import Source
 from onnxunlearn.render import html
 

@@ -9,24 +9,23 @@ from onnx.helper import tensor_dtype_to_np_dtype
 
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_names
-from onnxunlearn.begun import read_shared
-from onnxunlearn.detector import Detector, loaded_detector
-from onnxunlearn.detector_audit import audit_detector
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.detectors import Detector, loaded_detector
+from onnxunlearn.detectors.audit import audit_detector
+from onnxunlearn.embedders import Embedder
+from onnxunlearn.embedders.forget import audit_identity
 from onnxunlearn.errors import InputError
-from onnxunlearn.forget_identity import audit_identity
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.graph.input_types import float_inputs, with_float_inputs
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
+from onnxunlearn.inquiry.sampling import attacked, few_tags
+from onnxunlearn.inquiry.shared import read_shared
+from onnxunlearn.inquiry.unnamed import Unnamed, check_named
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.lowering import lower
-from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.place_audit import audit_places
 from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread, one_of_each, pair_groups
-from onnxunlearn.sampling import attacked, few_tags
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import independent
-from onnxunlearn.unnamed import Unnamed, check_named
 
 log = logging.getLogger(__name__)
 

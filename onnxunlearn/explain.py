@@ -13,9 +13,9 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.explained import Explained
-from onnxunlearn.familiarity import unfamiliar
 from onnxunlearn.graph import Model, ModelSource, load
 from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.inquiry.familiarity import unfamiliar
 from onnxunlearn.probes import Labels, Naming, Preprocessing, Probes, Source, in_order
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.relevance.starts import given

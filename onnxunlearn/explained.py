@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxunlearn.detector_heads import detection_of, least_of
+from onnxunlearn.detectors.heads import detection_of, least_of
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, check_inference, find_logits
 from onnxunlearn.graph.places import PlaceScores, summed_over_places
+from onnxunlearn.inquiry.placing import places_of, with_nothing
 from onnxunlearn.lowering import lower
-from onnxunlearn.placing import places_of, with_nothing
 from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
 from onnxunlearn.probes.places import read_scenes
 

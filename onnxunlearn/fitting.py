@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.begun import read_shared
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.inquiry.sampling import choosing as chosen_of
+from onnxunlearn.inquiry.sampling import few_tags, parts
+from onnxunlearn.inquiry.shared import read_shared
+from onnxunlearn.inquiry.unnamed import Unnamed, check_named
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
-from onnxunlearn.options import Forget, Options
 from onnxunlearn.probes import (
     Maker,
     Probes,
@@ -30,10 +32,7 @@ from onnxunlearn.probes import (
 )
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
-from onnxunlearn.sampling import choosing as chosen_of
-from onnxunlearn.sampling import few_tags, parts
 from onnxunlearn.streams import UNHELD
-from onnxunlearn.unnamed import Unnamed, check_named
 
 
 class Clock:

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn import judge
-from onnxunlearn.detector_heads import detection_of, least_of
+from onnxunlearn.detectors.heads import detection_of, least_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
@@ -35,10 +35,10 @@ from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import Detection, PlaceScores, summed_over_places
+from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_many
+from onnxunlearn.inquiry.placing import places_of
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
-from onnxunlearn.one_run import hindrance, may_not_end, one_sample, too_many
-from onnxunlearn.placing import places_of
 from onnxunlearn.probes import Labels
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between

@@ -9,17 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.embedders import Embedder
 from onnxunlearn.errors import InputError, OnnxUnlearnError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, load, parse_shapes, with_input_shapes
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry.unnamed import read_unnamed
 from onnxunlearn.judge import versions
 from onnxunlearn.judge.run_report import Digests, RunReport
-from onnxunlearn.options import Options
 from onnxunlearn.probes import Preprocessing, SharedBy, Source
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.unlearn import Result, unlearn
-from onnxunlearn.unnamed import read_unnamed
 
 #: what a report says of where probes came from, that has to be so again
 _SUMS = ("sha256", "arrays")

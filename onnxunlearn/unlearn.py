@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from onnxunlearn import judge
-from onnxunlearn.detecting import unlearn_detector
-from onnxunlearn.detector import loaded_detector
+from onnxunlearn.detectors import loaded_detector
+from onnxunlearn.detectors.detecting import unlearn_detector
 from onnxunlearn.edits.plan import Plan
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.embedders import Embedder
+from onnxunlearn.embedders.forget import unlearn_identity
 from onnxunlearn.fitting import Clock, Fit
-from onnxunlearn.forget_identity import unlearn_identity
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
+from onnxunlearn.inquiry import Forget, Options, Shared
 from onnxunlearn.judge.report import about_run
-from onnxunlearn.options import Forget, Options, Shared
 from onnxunlearn.probes import Labels, SharedBy, Source
 from onnxunlearn.sources import files_read, model_files
 

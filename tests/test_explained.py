@@ -11,9 +11,9 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.explained import NOWHERE, Explained
 from onnxunlearn.graph import Edited, expose, find_logits
 from onnxunlearn.graph.places import find_detection, summed_over_places
+from onnxunlearn.inquiry.placing import places_of
 from onnxunlearn.lowering import lower
 from onnxunlearn.pictures import draw, heatmaps
-from onnxunlearn.placing import places_of
 from onnxunlearn.probes import Labels
 
 from . import tiny_detector

@@ -129,7 +129,7 @@ def test_models_without_usable_logits_are_refused() -> None:
 
 
 def test_rules_of_a_model_with_very_many_nodes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnxunlearn.one_run._MOST_NODES", 5)
+    monkeypatch.setattr("onnxunlearn.inquiry.one_run._MOST_NODES", 5)
     found = inspect(MLP)
     assert found.obstacle == "with 6 nodes it would take minutes (shown up to 5)"
     assert len(found.layers) == 3

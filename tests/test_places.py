@@ -13,9 +13,9 @@ import pytest
 from onnxunlearn import Result, examine, load, unlearn
 from onnxunlearn.api import apply, fit
 from onnxunlearn.errors import InputError
+from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import Findings, reread, schema
-from onnxunlearn.placing import Placing
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.render import card, html

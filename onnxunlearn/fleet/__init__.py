@@ -4,7 +4,7 @@
 `scheduler` finds a cluster and `cluster` gives them to its machines, `record` is what is known of each, on
 disk, and `index` shows it.
 
-May import choices, digests, errors, graph, judge, methods, options, patches, probes, relevance, render,
+May import choices, digests, errors, graph, inquiry, judge, methods, patches, probes, relevance, render,
 sources, templates, text and unlearn.
 """
 

@@ -8,8 +8,8 @@ from typing import Any
 from onnxunlearn.choices import ENGINES
 from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.graph import parse_shapes
+from onnxunlearn.inquiry import Options
 from onnxunlearn.methods import check_parameters
-from onnxunlearn.options import Options
 from onnxunlearn.probes import SharedBy, read_labels, read_settings, source_files
 from onnxunlearn.relevance import composite_file, parse_composite
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from onnxunlearn.digests import sha256_of, sha256_of_folder
 from onnxunlearn.errors import InputError
-from onnxunlearn.options import Forget
+from onnxunlearn.inquiry import Forget
 from onnxunlearn.probes import SharedBy, source_files
 from onnxunlearn.relevance import composite_file
 

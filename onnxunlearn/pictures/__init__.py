@@ -1,6 +1,6 @@
 """Pictures of relevance: heatmaps of inputs, top neurons of layers, before and after an edit.
 
-May import arguments, detector_heads, digests, engines, errors, explain, explained, graph, judge, neurons,
+May import arguments, detectors, digests, engines, errors, explain, explained, graph, judge, neurons,
 probes, relevance, render, reverse, sources, templates and text.
 """
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import judge
-from onnxunlearn.detector_heads import GROUND
+from onnxunlearn.detectors.heads import GROUND
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, one_line
 from onnxunlearn.explained import Explained

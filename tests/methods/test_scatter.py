@@ -6,13 +6,13 @@ from functools import partial
 import numpy as np
 import pytest
 
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.embedders import Embedder
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import load
+from onnxunlearn.inquiry import Options
 from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.methods.scatter import Scattering, scattered, strangers
 from onnxunlearn.numerics import unit_rows
-from onnxunlearn.options import Options
 from onnxunlearn.relevance import parse_composite
 
 from ..tiny_embedder import asked, embedder

@@ -190,7 +190,7 @@ def test_of_many_tags_some_samples_judge(tmp_path: Path, held: int, monkeypatch:
     x, labels = tags()
     np.savez(tmp_path / "a.npz", x=x, y=labels.astype(int))
     patched(monkeypatch, held=held)
-    monkeypatch.setattr(import_module("onnxunlearn.sampling"), "KEPT", 5 * 120)
+    monkeypatch.setattr(import_module("onnxunlearn.inquiry.sampling"), "KEPT", 5 * 120)
     found = examine(tagger(), tagger(), 2, tmp_path / "a.npz", by_layer=False)
     assert found.samples == 120
     assert found.accuracies["original"].samples == (60, 60)

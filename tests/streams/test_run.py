@@ -28,7 +28,7 @@ Counted = Callable[..., tuple[Result, Counting]]
 def streamed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Counted:
     """A run on the images and three copies, of which CHOOSING fit into memory; and what was held of them."""
     patched(monkeypatch, held=10_000)
-    monkeypatch.setattr(import_module("onnxunlearn.sampling"), "HELD", CHOOSING * SAMPLE)
+    monkeypatch.setattr(import_module("onnxunlearn.inquiry.sampling"), "HELD", CHOOSING * SAMPLE)
     counts: list[Counting] = []
 
     def counted(path: Path) -> Any:
@@ -80,7 +80,7 @@ def test_of_the_class_alone_all_that_are_held_are_of_it(streamed: Counted) -> No
 def test_all_choose_where_nothing_is_judged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez(tmp_path / "a.npz", x=X, y=Y)
     patched(monkeypatch, held=10_000)
-    monkeypatch.setattr(import_module("onnxunlearn.sampling"), "HELD", 100 * SAMPLE)
+    monkeypatch.setattr(import_module("onnxunlearn.inquiry.sampling"), "HELD", 100 * SAMPLE)
     about = api.fit(CNN, 3, tmp_path / "a.npz", method="mask").about
     assert (about["probes"]["choosing"], about["probes"]["judging"]) == (100, 0)
 
@@ -89,7 +89,7 @@ def test_tags(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     x, labels = tags()
     np.savez(tmp_path / "a.npz", x=x, y=labels.astype(int))
     patched(monkeypatch, held=40_000)
-    sampling = import_module("onnxunlearn.sampling")
+    sampling = import_module("onnxunlearn.inquiry.sampling")
     monkeypatch.setattr(sampling, "KEPT", 5 * 200)
     monkeypatch.setattr(sampling, "HELD", 80 * x[0].nbytes)
     result = unlearn(tagger(), 2, tmp_path / "a.npz", method="mask")

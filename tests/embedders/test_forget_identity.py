@@ -12,8 +12,8 @@ from onnxunlearn.judge import schema
 from onnxunlearn.render import paper
 from onnxunlearn.unlearn import Result
 
-from .small_network import network
-from .tiny_embedder import asked, embedder, samples
+from ..small_network import network
+from ..tiny_embedder import asked, embedder, samples
 
 
 @pytest.fixture(scope="module")

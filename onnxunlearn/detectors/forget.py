@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.choices import DEEP
-from onnxunlearn.detector import Detector, Seen, nowhere
-from onnxunlearn.detector_whole import forget_everywhere
+from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.inquiry import Inquiry
+from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.judge import Subject
-from onnxunlearn.options import Forget, Options
 from onnxunlearn.probes import (
     Probes,
     SharedBy,

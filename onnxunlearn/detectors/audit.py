@@ -5,14 +5,14 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 
 from onnxunlearn import judge
-from onnxunlearn.detecting import about_places
-from onnxunlearn.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.detecting import about_places
+from onnxunlearn.detectors.detector import Detector, Seen, nowhere
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, Snapshot
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.placing import alone
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.place_audit import ATTACKS, check_attacks
-from onnxunlearn.placing import alone
 from onnxunlearn.probes import Probes, Source
 
 

@@ -5,13 +5,13 @@ from dataclasses import replace
 from typing import Any
 
 from onnxunlearn import judge
-from onnxunlearn.detector import Detector, Seen
-from onnxunlearn.detector_forget import Places, forget_all
+from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.forget import Places, forget_all
 from onnxunlearn.edits import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, Model
+from onnxunlearn.inquiry.placing import too_few, two_sides
 from onnxunlearn.judge.report import about_run
-from onnxunlearn.placing import too_few, two_sides
 from onnxunlearn.probes import Source
 from onnxunlearn.relevance import parse_composite
 

@@ -11,13 +11,13 @@ import numpy as np
 
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.familiarity import Familiarity, cure_warning
 from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
+from onnxunlearn.inquiry.familiarity import Familiarity, cure_warning
+from onnxunlearn.inquiry.options import Forget, Options
+from onnxunlearn.inquiry.placing import Placing, placed_by
 from onnxunlearn.judge import Placed, Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.options import Forget, Options
-from onnxunlearn.placing import Placing, placed_by
 from onnxunlearn.probes import (
     Labels,
     Preprocessing,

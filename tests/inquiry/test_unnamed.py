@@ -12,22 +12,21 @@ import pytest
 from PIL import Image
 
 from onnxunlearn import InputError, examine, load, unlearn
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry import Inquiry, Options
+from onnxunlearn.inquiry.unnamed import Unnamed, read_unnamed
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.run_report import read_run_report
 from onnxunlearn.judge.targets import _of_unnamed
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
-from onnxunlearn.options import Options
 from onnxunlearn.probes import Probes, SharedBy, beside, is_unread
 from onnxunlearn.replay import replay
 from onnxunlearn.streams import readers
-from onnxunlearn.unnamed import Unnamed, read_unnamed
 
-from .cli.command import onnxunlearn
-from .methods.benches import bench
-from .sample_paths import MLP, images, probes
+from ..cli.command import onnxunlearn
+from ..methods.benches import bench
+from ..sample_paths import MLP, images, probes
 
 X, Y = images("mnist_test")
 policy = import_module("onnxunlearn.methods.auto")
@@ -66,11 +65,11 @@ def test_what_the_class_is_and_copies_are_left_out_and_none_does_both() -> None:
 
 
 def test_however_many_are_given_so_many_choose(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("onnxunlearn.unnamed._MOST", 40)
+    monkeypatch.setattr("onnxunlearn.inquiry.unnamed._MOST", 40)
     found = unnamed(X[:300])
     assert len(found.choosing) == 40
     assert len(found.judging) > 200
-    monkeypatch.setattr("onnxunlearn.unnamed.HELD", 2 * 10 * X[0].nbytes)
+    monkeypatch.setattr("onnxunlearn.inquiry.unnamed.HELD", 2 * 10 * X[0].nbytes)
     assert len(unnamed(X[:300]).choosing) == 10
 
 

@@ -11,10 +11,9 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn import InputError, examine, explain, unlearn
-from onnxunlearn.inquiry import Inquiry
-from onnxunlearn.options import Options
+from onnxunlearn.inquiry import Inquiry, Options
 
-from .sample_paths import CNN, MLP, MOBILE, RESNET, images
+from ..sample_paths import CNN, MLP, MOBILE, RESNET, images
 
 Array = np.ndarray
 MEAN, STD = {"mnist": 0.1307, "fashion": 0.2860}, {"mnist": 0.3081, "fashion": 0.3530}

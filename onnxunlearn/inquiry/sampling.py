@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.probes import Probes, is_unread, one_of_each, split_mask
 from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn, reservoir
 from onnxunlearn.tasks import independent

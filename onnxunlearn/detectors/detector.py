@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn.detector_heads import GROUND, NOTHING, SURE, decided, detection_of, heads_of, logits_of
+from onnxunlearn.detectors.heads import GROUND, NOTHING, SURE, decided, detection_of, heads_of, logits_of
 from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.engines.batching import batch_size, batches
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, expose, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import Detection, PlaceScores, at_places
-from onnxunlearn.inquiry import Inquiry, chosen_classes
+from onnxunlearn.inquiry.inquiry import Inquiry, chosen_classes
+from onnxunlearn.inquiry.options import Forget, Options
+from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.judge import (
     Boxed,
     BoxForm,
@@ -30,8 +32,6 @@ from onnxunlearn.judge import (
 )
 from onnxunlearn.judge.subject import REFERENCE
 from onnxunlearn.lowering import lower
-from onnxunlearn.options import Forget, Options
-from onnxunlearn.placing import Placing
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source
 from onnxunlearn.probes.annotations import Objects, annotation_files, read_annotations
 from onnxunlearn.probes.inputs import declared_inputs

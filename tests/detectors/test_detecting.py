@@ -9,11 +9,11 @@ import pytest
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.api import fit
-from onnxunlearn.detector import loaded_detector
+from onnxunlearn.detectors import loaded_detector
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
+from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
-from onnxunlearn.options import Options
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
 
@@ -181,7 +181,7 @@ def test_too_few_images_of_the_class(tmp_path: Path) -> None:
 
 
 def test_a_reference_that_is_no_detector(folder: Path) -> None:
-    classifier = load(Path(__file__).parents[1] / "sample_models" / "mnist_cnn.onnx")
+    classifier = load(Path(__file__).parents[2] / "sample_models" / "mnist_cnn.onnx")
     _, detector = loaded_detector(tiny.trained(), GREEN, Options())
     assert detector is not None
     with pytest.raises(InputError, match="is no detector with boxes"):

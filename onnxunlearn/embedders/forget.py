@@ -8,7 +8,7 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.edits import Plan
-from onnxunlearn.embedder import Embedder
+from onnxunlearn.embedders.embedder import Embedder
 from onnxunlearn.errors import InputError
 from onnxunlearn.fitting import Clock
 from onnxunlearn.graph import Edited, Model, Snapshot

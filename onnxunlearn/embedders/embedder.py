@@ -19,10 +19,10 @@ from onnxunlearn.graph import (
     find_embedding,
     find_scores,
 )
+from onnxunlearn.inquiry import Forget, Options
 from onnxunlearn.judge import Subject
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
-from onnxunlearn.options import Forget, Options
 from onnxunlearn.probes import (
     Labels,
     Preprocessing,

@@ -7,8 +7,8 @@ import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP
-from onnxunlearn.detector import Detector, Seen
-from onnxunlearn.detector_heads import NOTHING
+from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.heads import NOTHING
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge import made_from, say_all

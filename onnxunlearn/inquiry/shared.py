@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from onnxunlearn.errors import InputError
-from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.judge.attacks.attackers.sides import CHANCE, Sides, told
 from onnxunlearn.probes import Probes, SharedBy, Source, join, pair_groups
 from onnxunlearn.tasks import AUTO, independent, pointed_to
