@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.choices import LAST_BLOCK
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
 from onnxunlearn.methods.cost import Cost, Estimate, cost, given_back
-from onnxunlearn.methods.erase.erase import Erasure, check_depth
+from onnxunlearn.methods.erase.erase import RESISTS, Erasure, check_depth
 from onnxunlearn.methods.erase.matching import Settings
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
@@ -32,9 +32,6 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 _SHARES = (1.0, 0.75, 0.5, 0.25)
 #: of deep at least so much: a quarter of it was shallower than three quarters of the last block
 _DEEP = 0.5
-#: how hard deep pulls at each depth, tried one after another: a part of its way costs more than the whole, a
-#: softer pull less. Of all but the last it is the whole or nothing
-_PULLS = {LAST_BLOCK: (1.0,), DEEP: (5.0, 1.0)}
 #: how far it may go at most where classes have no probe, where none are left to tell what it costs, and where
 #: no other class has a real one: half of the way cost one of them 9 points, with nobody to notice
 _UNSEEN, _UNTOLD, _ALONE = 0.75, 0.5, 0.25
@@ -61,8 +58,8 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
     The outcome's details say what was chosen, and `why` nothing deeper.
 
-    depth: of erase, last-block or deep, pulled hard, then softly; where half of deep is not affordable, the
-    last block is tried.
+    depth: of erase, last-block or deep, against an attacker who trains along, then without; where half of
+    deep is not affordable, the last block is tried.
     """
     check_depth("auto", depth)
     if bench.posed == EMBEDDING:
@@ -118,15 +115,15 @@ def _attempts(
         reasons.append("no probe is of the class")
     else:
         for reach in dict.fromkeys((depth, LAST_BLOCK)):
-            for pull in _PULLS[reach]:
-                yield "erase", partial(_parts, bench, reach, pull, unseen, reasons)
+            for resist in dict.fromkeys((RESISTS[reach], 0.0)):
+                yield "erase", partial(_parts, bench, reach, resist, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
     yield "head", lambda: [(head(bench), None)]
     yield "mask", lambda: [(mask(bench), None)]
 
 
-def _parts(bench: Workbench, depth: str, pull: float, unseen: list[int], reasons: list[str]) -> _Offers:
+def _parts(bench: Workbench, depth: str, resist: float, unseen: list[int], reasons: list[str]) -> _Offers:
     """Erase, and weaker versions of it."""
     held = deciding(bench)
     most, turned = 1.0, bench.turned
@@ -138,18 +135,17 @@ def _parts(bench: Workbench, depth: str, pull: float, unseen: list[int], reasons
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
-    softest = pull == _PULLS[depth][-1]
-    if most < 1 and not softest:
-        return
     several = len(np.unique(bench.y[held])) >= _SEVERAL
-    erasure = Erasure(bench, depth=depth, settings=Settings(pull=pull), near=_NEAR if several else 0.0)
+    erasure = Erasure(bench, depth=depth, settings=Settings(resist=resist), near=_NEAR if several else 0.0)
+    if resist and (most < 1 or not erasure.resists()):
+        return
     whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):
         but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
         reasons[reasons.index(pinned)] += but
-    what = "erase" if depth == LAST_BLOCK else f"{depth} erase" + ("" if softest else f" at pull {pull:g}")
+    what = "erase" if depth == LAST_BLOCK else f"{depth} erase" + (" against an attacker" if resist else "")
     others = kept_tensors(bench, bench.trainable)
-    for share in _SHARES if softest else _SHARES[:1]:
+    for share in _SHARES[:1] if resist else _SHARES:  # a part of deep's way costs more than the whole
         if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)
@@ -157,7 +153,6 @@ def _parts(bench: Workbench, depth: str, pull: float, unseen: list[int], reasons
             name = what if share == 1 else f"{share:.0%} of {what}"
             found = _cost(bench, scores, held)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
-            details |= {"pull": pull} if depth == DEEP else {}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
             if refused is None and found and found.turned.points > turned:
                 refused = f"{name} would turn {found.turned.points:.2f} % of others ({turned:g} may)"

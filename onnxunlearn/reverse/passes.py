@@ -72,7 +72,7 @@ class Passes:
         total: Gradients = {}
         for part, own in self._shared_out(forward, signals):
             found = self.network.gradients(part.feeds, part.recorded, own)
-            total = {name: _sum(total[name], pair) for name, pair in found.items()} if total else found
+            total = added(total, found) if total else found
         return total
 
     def _shared_out(
@@ -88,6 +88,11 @@ class Passes:
                 own[name] = share
             start += part.count
             yield part, own
+
+
+def added(a: Gradients, b: Gradients) -> Gradients:
+    """The sum of gradients of the same layers."""
+    return {name: _sum(pair, b[name]) for name, pair in a.items()}
 
 
 def _sum(

@@ -234,23 +234,19 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
     details = auto(bench(MLP), depth="deep").details
-    assert details["why"] == "deep erase at pull 5; deep erase (likewise 75%, 50% of it)"
+    assert details["why"] == "deep erase against an attacker; deep erase (likewise 75%, 50% of it)"
     assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
 
 
-def test_deep_pulls_softly_where_to_pull_hard_costs_too_much(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("refused", ["", "deep erase against an attacker"])
+def test_deep_goes_on_without_an_attacker_where_it_costs_too_much(
+    refused: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
-    for refused, why, pull in (("", "", 5.0), ("deep erase at pull 5", "deep erase at pull 5", 1.0)):
-        monkeypatch.setattr(
-            policy, "_against", lambda _, __, name, ___, no=refused: name if name == no else None
-        )
-        details = auto(bench(MLP), depth="deep").details
-        assert (details["why"], details["pull"], details["share"], details["depth"]) == (
-            why,
-            pull,
-            1.0,
-            "deep",
-        )
+    monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if name == refused else None)
+    details = auto(bench(MLP), depth="deep").details
+    assert (details["why"], details["share"], details["depth"]) == (refused, 1.0, "deep")
+    assert details.get("resist") == (None if refused else 0.5)
 
 
 def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -82,6 +82,13 @@ class Boundary:
         classes = [int(c) for c in np.unique(self.stood_in)]
         return {"stand-ins": classes} if classes else {}
 
+    def copies_of(self, variants: np.ndarray, probes: np.ndarray) -> Feeds:
+        """What enters the tail for these variants of these probes to forget, int [n] each."""
+        return {
+            n: np.stack([self.forget[v][n][i] for v, i in zip(variants, probes, strict=True)])
+            for n in self.forget[0]
+        }
+
     def given(self) -> Feeds:
         """Of the probes as they were given, the retained ones first."""
         own = {n: v[: len(self.y)] for n, v in self.retain.feeds.items()}

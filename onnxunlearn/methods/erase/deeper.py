@@ -60,20 +60,35 @@ class Deeper:
         values: of the samples to forget, of as many examples for them, of further retained ones. retained:
         what enters the tail for all but the first. members: see `Groups.draw`.
         """
-        total, signals, n = 0.0, {}, sum(map(len, members))
+        n = sum(map(len, members))
+        total, of_distance = self.drawn(values, groups, members)
         # The original is asked anew: what it makes of a whole pool at several depths is too much to keep.
         before = passes.values(retained, self.start, tuple(self.units)) if self.units else {}
+        signals = {}
         for name, unit in self.units.items():
-            rows = values[name].reshape(len(values[name]), -1) / unit
-            moved = rows[n:] - before[name].reshape(len(rows) - n, -1) / unit
-            fold = Fold(len(unit), groups.rng)
-            distance, of_distance = groups.distance(fold(rows[:n]), fold(rows[n : 2 * n]), members)
-            scale = self.pull * groups.start  # which `distance` divides by
-            total += _PINNED * float(np.mean(moved**2)) + scale * distance
-            at_pins = 2 * _PINNED / moved.size * moved
-            at_rows = np.concatenate([scale * fold.back(of_distance), at_pins]) / unit
+            rows = values[name][n:].reshape(len(values[name]) - n, -1) / unit
+            moved = rows - before[name].reshape(rows.shape) / unit
+            total += _PINNED * float(np.mean(moved**2))
+            at_rows = np.concatenate([of_distance[name], 2 * _PINNED / moved.size * moved / unit])
             signals[name] = at_rows.astype(np.float32).reshape(values[name].shape)
         return total, signals
+
+    def drawn(
+        self, values: Mapping[str, np.ndarray], groups: Groups, members: Sequence[np.ndarray]
+    ) -> tuple[float, dict[str, np.ndarray]]:
+        """The distances alone, and their gradient at the samples to forget, [n, numbers] by tensor.
+
+        values: of the samples to forget, of as many examples for them, and of more, which do not count.
+        """
+        total, found, n = 0.0, {}, sum(map(len, members))
+        for name, unit in self.units.items():
+            rows = values[name][: 2 * n].reshape(2 * n, -1) / unit
+            fold = Fold(len(unit), groups.rng)
+            distance, of_distance = groups.distance(fold(rows[:n]), fold(rows[n:]), members)
+            scale = self.pull * groups.start  # which `distance` divides by
+            total += scale * distance
+            found[name] = scale * fold.back(of_distance) / unit
+        return total, found
 
 
 class Fold:

@@ -47,19 +47,25 @@ from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP, DEPTHS, LAST_BLOCK
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
+from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.descent import Course, stored_weights, write
 from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.neighbours import believed
+from onnxunlearn.methods.erase.resistance import beside
 from onnxunlearn.methods.erase.scope import affordable, cuts, held, scope, sparing
 from onnxunlearn.methods.erase.unfelt import unfelt
 from onnxunlearn.methods.head import silence
+from onnxunlearn.methods.kept import Kept
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.tasks import independent
 
 #: parts that the layers are cut into where the class is matched at several depths
 _BLOCKS = 3
 #: first step by depth: what changed little in every layer, a few steps of training undo; and steps at most
 _RATES, _STEPS = {LAST_BLOCK: 0.05, DEEP: 0.14}, {LAST_BLOCK: 500, DEEP: 250}
+#: how much it counts what an attacker would bring back, by depth; probes of a class that can be parted
+RESISTS, _PARTED = {LAST_BLOCK: 0.0, DEEP: 0.5}, 4
 
 
 @method("erase")
@@ -76,6 +82,7 @@ def erase(
     batch: int = 40,
     slices: int = 64,
     pull: float = 1.0,
+    resist: float | None = None,
 ) -> Outcome:
     """Gives the forgotten class the features of its neighbours, in distribution.
 
@@ -87,7 +94,8 @@ def erase(
     share half of what it counts beside the pins. kappa: of the retained probabilities. rate: first step, as
     a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
     most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
-    pull: how much the distance counts at each further depth.
+    pull: how much the distance counts at each further depth. resist: how much it counts what an attacker who
+    trains along would bring back, by default 0, deep 0.5; 0 where that is more work than an edit may take.
 
     Source: this project (docs/method.md).
     """
@@ -95,9 +103,10 @@ def erase(
     for name, value in (("layers", layers), ("steps", steps), ("batch", batch), ("slices", slices)):
         check_number(f"erase: {name}", value, 1, whole=True)
     check_number("erase: share", share, 0.001, 1)
-    for name, number in (("beta", beta), ("kappa", kappa), ("rate", rate), ("pull", pull)):
+    counts = {"beta": beta, "kappa": kappa, "rate": rate, "pull": pull, "resist": resist}
+    for name, number in counts.items():
         check_number(f"erase: {name}", number, 0)
-    settings = Settings(beta, kappa, batch, slices, pull)
+    settings = Settings(beta, kappa, batch, slices, pull, RESISTS[depth] if resist is None else resist)
     return Erasure(bench, layers, share, steps, rate, settings, depth).outcome(~bench.forgotten)
 
 
@@ -126,10 +135,8 @@ class Erasure:
         without probes: raises UnsupportedError unless there is a stand-in for each of them that is near.
         tried: whether the outcome says how much of the class is left."""
         bench = self.bench
-        deep = self.depth == DEEP
-        deeper = cuts(bench, _BLOCKS) if deep else []
-        wanted = scope(bench, len(bench.trainable)) if deep else held(bench, self.layers)
-        chosen, kept = sparing(bench, wanted)
+        wanted, chosen, kept = self._layers()
+        deeper = cuts(bench, _BLOCKS) if self.depth == DEEP else []
         edits = Edits(bench.model)
         if bench.forget:
             silence(bench, edits)
@@ -138,8 +145,9 @@ class Erasure:
             details["spared"] = [la.name for la in wanted if la not in chosen]
         if chosen:
             rate = _RATES[self.depth] if self.rate is None else self.rate
-            batch, steps = affordable(bench, chosen, self.settings.batch, self.steps, _STEPS[self.depth])
-            settings = replace(self.settings, batch=batch)
+            batch, steps = self._affordable(chosen)
+            resist = self.settings.resist if self._attackable(chosen) else 0.0
+            settings = replace(self.settings, batch=batch, resist=resist)
             rng = np.random.default_rng(bench.seed)
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)
             unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
@@ -152,12 +160,40 @@ class Erasure:
                 before = stored_weights(Edits(bench.model), chosen)
                 fitted = unfelt(bench, problem.boundary, chosen, before, fitted)
             details |= {"matched": deeper} if deeper else {}
+            details |= {"resist": resist} if resist else {}
             details |= {"steps": steps, **problem.boundary.described()}
             details |= {"unprotected": unprotected} if unprotected else {}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
             for layer in chosen:
                 write(edits, layer, *fitted.pop(layer.name))
         return Outcome(edits, details | (self._told(edits) if tried else {}))
+
+    def resists(self) -> bool:
+        """Whether an attacker trains along."""
+        chosen = self._layers()[1]
+        return bool(chosen and self.settings.resist) and self._attackable(chosen)
+
+    def _layers(self) -> tuple[list[Layer], list[Layer], list[Kept]]:
+        """Those that depth and scope ask for, those of them that may change, and what is kept as they do."""
+        bench = self.bench
+        wanted = scope(bench, len(bench.trainable)) if self.depth == DEEP else held(bench, self.layers)
+        return wanted, *sparing(bench, wanted)
+
+    def _affordable(self, layers: Sequence[Layer], more: int = 0) -> tuple[int, int]:
+        """Samples of each kind in a step, and steps. more: samples that a step takes besides."""
+        most = _STEPS[self.depth]
+        return affordable(self.bench, layers, self.settings.batch, self.steps, most, more)
+
+    def _attackable(self, layers: Sequence[Layer]) -> bool:
+        """An attacker trains where a sample has one class, on half of the probes of each, and within the work
+        that an edit may take."""
+        bench = self.bench
+        if not bench.forget or independent(bench.logits):
+            return False
+        if min(int((bench.y == c).sum()) for c in bench.forget) < _PARTED:
+            return False
+        batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
+        return self._affordable(layers, beside(batch)) == (batch, steps)
 
     def _told(self, edits: Edits) -> dict[str, Any]:
         """How much of the class is left."""

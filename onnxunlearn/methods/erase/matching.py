@@ -22,12 +22,13 @@ from onnxunlearn.methods.erase.others import Others
 from onnxunlearn.methods.erase.pull import Groups, Strength
 from onnxunlearn.methods.erase.readout import felt, read_directions
 from onnxunlearn.methods.erase.relevant import relevant_places
+from onnxunlearn.methods.erase.resistance import Resistance
 from onnxunlearn.methods.erase.stand_ins import scarce
 from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
-from onnxunlearn.reverse.passes import AT_ONCE, Passes
+from onnxunlearn.reverse.passes import AT_ONCE, Passes, added
 from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included; more where every layer may change, before which nothing
@@ -44,13 +45,14 @@ _MOST = 1 << 22
 @dataclass(frozen=True)
 class Settings:
     """Those of `erase` that the loss knows. batch: retained samples of a step that pin; of the class so many
-    at most, and as many examples."""
+    at most, and as many examples. resist: how much it counts what an attacker would bring back."""
 
     beta: float = 0.15
     kappa: float = 0.6
     batch: int = 40
     slices: int = 64
     pull: float = 1.0
+    resist: float = 0.0
 
 
 @dataclass(eq=False)
@@ -66,6 +68,7 @@ class Matching:
     scores: np.ndarray  # its logits
     others: Others
     deeper: Deeper
+    resistance: Resistance | None
     unit: np.ndarray
     read: np.ndarray  # what the head reads of features in units of `unit`: an orthonormal basis
     against: np.ndarray  # see `Counterparts`
@@ -127,12 +130,16 @@ class Matching:
         if bench.forget:
             overlap = _overlap(bench, scores[:given, :classes])
             strength = Strength.of(settings.beta, given, overlap, groups.start)
+        deep = Deeper.of(passes, moving, boundary.given(), weights, settings.pull)
+        resistance = None
+        if settings.resist:
+            resistance = Resistance.of(bench, passes, boundary, groups, deep, unit, settings.resist)
         return cls(
             bench, passes, boundary, groups,
             strength,
             features / unit, scores[:, :classes],
             Others.of(scores[:, classes:], np.array(others_f), kept),
-            Deeper.of(passes, moving, boundary.given(), weights, settings.pull),
+            deep, resistance,
             unit, read_directions(rows, unit, shared=not independent(bench.logits)), like.against,
             rng, settings,
         )  # fmt: skip
@@ -152,8 +159,10 @@ class Matching:
         return descend(self, edits, layers, course, places, guarded=bool(self.deeper.units))
 
     def begin(self) -> None:
-        """Forget how hard the class was drawn."""
+        """Forget how hard the class was drawn, and how far an attacker came."""
         self.strength = replace(self.strength)
+        if self.resistance is not None:
+            self.resistance.begin()
 
     def follow(self, step: Step, said: str) -> None:
         """Draw it harder or softer."""
@@ -163,14 +172,9 @@ class Matching:
     def _places(self, start: Weights, count: int) -> dict[tuple[str, str], np.ndarray]:
         size = 2 * min(len(self.groups.classes), self.settings.batch) + self._batch
         variants = len(self.boundary.forget)
-        return relevant_places(self.passes, start, count, self.against, variants, self._copies, size)
-
-    def _copies(self, variant: np.ndarray, probe: np.ndarray) -> Feeds:
-        """What enters the tail for these variants of these probes to forget."""
-        forget = self.boundary.forget
-        return {
-            n: np.stack([forget[v][n][i] for v, i in zip(variant, probe, strict=True)]) for n in forget[0]
-        }
+        return relevant_places(
+            self.passes, start, count, self.against, variants, self.boundary.copies_of, size
+        )
 
     @property
     def _batch(self) -> int:
@@ -181,7 +185,7 @@ class Matching:
         asked = self.groups.draw(self.settings.batch)
         forgotten, classes = len(asked.probes), self.scores.shape[1]
         drawn = np.concatenate([asked.examples, self._pins()])
-        copies = self._copies(asked.variants, asked.probes)
+        copies = self.boundary.copies_of(asked.variants, asked.probes)
         taken = self.boundary.retain.take(drawn)
         forward = self.passes.forward({n: np.concatenate([copies[n], taken[n]]) for n in taken}, weights)
         top, inner, *_ = self.passes.network.targets
@@ -207,6 +211,8 @@ class Matching:
             **at_deeper,
         }
         gradients = self.passes.backward(forward, signals)
+        if self.resistance is not None:
+            gradients = added(gradients, self.resistance.gradients(weights, self.strength.value, self._batch))
         return Step(pinned + self.strength.value * distance, distance, gradients)
 
     def _pins(self) -> np.ndarray:

@@ -106,15 +106,15 @@ class Groups:
         distances = [self.distance(features, pool[d.examples], d.groups)[0] for d in drawn]
         self.start = max(sum(distances) / _DRAWS, _LEAST_DISTANCE)
 
-    def draw(self, most: int, variants: int | None = None) -> Drawn:
+    def draw(self, most: int, variants: int | None = None, among: np.ndarray | None = None) -> Drawn:
         """All probes to forget, or `most` of them, each in one of its first `variants` (by default all
-        there are); with examples for them."""
-        total = len(self.classes)
-        variant = self.rng.integers(variants or len(self.neighbours), size=total)
-        probes = np.arange(total)
-        if total > most:
-            probes = np.sort(self.rng.choice(total, most, replace=False))
-            variant = variant[probes]
+        there are); with examples for them. among: those that are drawn from, by default all, int [k]."""
+        among = np.arange(len(self.classes)) if among is None else among
+        variant = self.rng.integers(variants or len(self.neighbours), size=len(among))
+        places = np.arange(len(among))
+        if len(among) > most:
+            places = np.sort(self.rng.choice(len(among), most, replace=False))
+        probes, variant = among[places], variant[places]
         classes, near = self.classes[probes], self.neighbours[variant, probes]
         examples, groups = np.empty(len(probes), int), []
         for own, other in np.unique(np.stack([classes, near]), axis=1).T:

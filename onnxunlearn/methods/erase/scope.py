@@ -87,17 +87,19 @@ def sparing(bench: Workbench, layers: Sequence[Layer]) -> tuple[list[Layer], lis
 
 
 def affordable(
-    bench: Workbench, layers: Sequence[Layer], batch: int, steps: int | None, most: int
+    bench: Workbench, layers: Sequence[Layer], batch: int, steps: int | None, most: int, beside: int = 0
 ) -> tuple[int, int]:
     """Samples of each kind in a step (see `Settings.batch`), and steps: fewer for large networks.
 
-    batch: the most. steps: given; then they all have as many samples. most: steps otherwise.
+    batch: the most. steps: given; then they all have as many samples. most: steps otherwise. beside: samples
+    that a step takes besides.
     """
     weights = sum(math.prod(la.weight.shape) for la in layers)
     each, forgotten = multiplications(bench, layers), int(bench.forgotten.sum())
 
     def possible(size: int) -> float:
-        return _WORK / (each * (2 * min(forgotten, size) + size) + _MOVED * weights)
+        samples = 2 * min(forgotten, size) + size + beside
+        return _WORK / (each * samples + _MOVED * weights)
 
     if steps is not None:
         return batch, steps
