@@ -8,6 +8,7 @@ from scipy.special import log_softmax, softmax
 
 from onnxunlearn import examine
 from onnxunlearn.graph import patch
+from onnxunlearn.judge.attacks.attackers import tuning
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.attacker import Attacker
 from onnxunlearn.methods.erase.erase import Erasure, erase
@@ -93,7 +94,9 @@ def test_the_scores_of_a_forgotten_class_are_its_rows() -> None:
     assert made.probabilities(scores, features)[:, 3] == pytest.approx([1, 1])
 
 
-def test_a_class_that_was_attacked_on_the_way_comes_back_later() -> None:
+def test_a_class_that_was_attacked_on_the_way_comes_back_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "STEPS", (30,))
+    monkeypatch.setattr(tuning, "DRAWS", 1)
     made = bench(CNN)
     edits = [erase(made, depth="deep", steps=60, resist=resist).edits for resist in (0.5, 0.0)]
     attacked, plain = (patch(e.model, e.arrays) for e in edits)
