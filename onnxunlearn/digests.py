@@ -7,8 +7,12 @@ from pathlib import Path
 import numpy as np
 
 
-def sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
+def sha256(*pieces: bytes | memoryview) -> str:
+    """Of these, one behind the other."""
+    found = hashlib.sha256()
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def sha256_of(path: Path) -> str:

@@ -201,8 +201,8 @@ def inspect(
         rules, obstacle = _rules(model, seen, logits, placed, rules_for, engine)
     return Inspection(
         path=None if model.path is None else model.path.name,
-        sha256=sha256(model.data),
-        bytes=len(model.data),
+        sha256=sha256(*model.content.pieces),
+        bytes=len(model.content),
         ir_version=model.proto.ir_version,
         opsets=model.opsets,
         inputs={

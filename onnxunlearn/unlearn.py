@@ -168,7 +168,7 @@ def unlearn(
         files=inquiry.files,
         logits=inquiry.reported,
         labels=inquiry.labels,
-        edited=edited.data,
+        edited=edited.content,
         options=decision.asked,
         engine={"name": inquiry.engine.name, "providers": list(inquiry.engine.providers)},
         probes=fit.described(),

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Edited, Model, find_layers, load
+from onnxunlearn.graph import Edited, FileBytes, Model, find_layers, load
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import diff
 from onnxunlearn.lowering import lower
@@ -90,7 +90,9 @@ def test_such_a_model_forgets() -> None:
     x = np.concatenate([floats(20, 8) + 3 * floats(1, 8) for _ in range(6)])
     result = unlearn(model, 1, {"x": x}, method="erase", parameters={"steps": 20})
     assert "local::dense / 0 / w" in {t["name"] for t in result.report["changes"]["tensors"]}
-    assert Model(result.model_bytes, onnx.load_model_from_string(result.model_bytes)).stored.keys() == {
+    assert Model(
+        FileBytes(result.model_bytes), onnx.load_model_from_string(result.model_bytes)
+    ).stored.keys() == {
         "local::dense / 0 / w",
         "local::dense / 1 / b",
         "head",

@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxunlearn import unlearn
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Edited, Model, find_layers, load
+from onnxunlearn.graph import Edited, FileBytes, Model, find_layers, load
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import diff
 from onnxunlearn.lowering import lower
@@ -99,7 +99,7 @@ def scores(model: onnx.ModelProto, x: np.ndarray, feeds: dict[str, np.ndarray] |
 def test_an_edit_of_one_third_stays_in_its_columns(kind: str, third: int, tmp_path: Path) -> None:
     skip_if_inexact(kind)
     proto = MODELS[kind]()
-    model = Model(proto.SerializeToString(), proto)
+    model = Model(FileBytes(proto.SerializeToString()), proto)
     seen = lower(model)
     layers = find_layers(seen)
     assert [la.name for la in layers] == ["attend (q)", "attend (k)", "attend (v)", "head"]
@@ -131,7 +131,7 @@ def test_an_edit_of_one_third_stays_in_its_columns(kind: str, third: int, tmp_pa
 
 def test_a_scale_that_grows_keeps_the_other_thirds() -> None:
     proto = of_integers(False)
-    seen = lower(Model(proto.SerializeToString(), proto))
+    seen = lower(Model(FileBytes(proto.SerializeToString()), proto))
     layers, edits = find_layers(seen), Edits(seen)
     before = [edits.weight(la) for la in layers[:3]]
     weight = before[0] * 3

@@ -59,7 +59,7 @@ def unlearn_detector(
         files=detector.files,
         logits=fit.inquiry.reported,
         labels=detector.labels,
-        edited=done.edited.data,
+        edited=done.edited.content,
         options=done.asked,
         engine={"name": detector.engine.name, "providers": list(detector.engine.providers)},
         probes=fit.described(),

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.edits.perturbations import Perturbation
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Model, StoredTensor, counts_bytes, may_grow
+from onnxunlearn.graph import FileBytes, Layer, Model, StoredTensor, counts_bytes, may_grow
 
 
 class Edits:
@@ -38,7 +38,7 @@ class Edits:
         """The model with the edits in its own constants; in memory only."""
         proto = onnx.ModelProto()
         proto.CopyFrom(self.model.proto)
-        made = Model(b"", proto, self.model.path, self.model.lent, self.file, self.model.encodings)
+        made = Model(FileBytes(), proto, self.model.path, self.model.lent, self.file, self.model.encodings)
         for name, values in self.feeds.items():
             made.stored[name].CopyFrom(numpy_helper.from_array(values, made.stored[name].name))
         return made

@@ -84,11 +84,11 @@ class Plan:
                 tensor = model.stored[name]
                 values = edits[name].reshape(-1)[places]
                 changes.append(Change(name, _kind(tensor), tuple(tensor.dims), places, values))
-        return cls(sha256(model.data), data, about, tuple(changes))
+        return cls(sha256(*model.content.pieces), data, about, tuple(changes))
 
     def arrays(self, model: Model) -> dict[str, np.ndarray]:
         """Stored tensors -> all their new values. Raises InputError if it is not a plan for this model."""
-        if (found := sha256(model.data)) != self.original:
+        if (found := sha256(*model.content.pieces)) != self.original:
             raise InputError(
                 f"the plan is for the model with sha256 {self.original[:16]}…, this one has {found[:16]}…; "
                 "give the original that it was made from"

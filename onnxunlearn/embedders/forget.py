@@ -74,7 +74,7 @@ def unlearn_identity(
         files=embedder.files,
         logits=embedder.logits,
         labels=Labels(embedder.logits.classes),
-        edited=edited.data,
+        edited=edited.content,
         options=said,
         engine=engine,
         probes=described,

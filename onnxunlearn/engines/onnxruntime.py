@@ -13,6 +13,7 @@ import onnx
 from onnx import external_data_helper
 
 from onnxunlearn.engines import endless
+from onnxunlearn.engines.given_back import give_back
 from onnxunlearn.engines.halves import with_casts
 from onnxunlearn.engines.onnxruntime_forms import runnable, tensor_bytes
 from onnxunlearn.engines.onnxruntime_messages import refused, said
@@ -110,6 +111,7 @@ class OnnxRuntimeEngine:
                 "session.model_external_initializers_file_folder_path", str(folder)
             )
             given, lent = _give_weights(options, model, folder)
+            give_back()  # what sessions before it took
         chosen = [known for known in _PROVIDERS.values() if known[0] in self.providers]
         ordered = sorted(chosen, key=lambda known: self.providers.index(known[0]))
         try:
@@ -117,6 +119,8 @@ class OnnxRuntimeEngine:
             session = ort.InferenceSession(plain.SerializeToString(), options, providers=ordered)
         except Exception as error:  # ONNX Runtime's errors share no base class
             raise refused(model, error) from error
+        if given:
+            give_back()
         loops = any(node.op_type == "Loop" for node in messages(model, onnx.NodeProto))
         shared = [*given, kept] if lent else []  # else copied, now that the session is made
         limit = endless.LONGEST if loops else None

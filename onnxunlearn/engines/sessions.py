@@ -4,6 +4,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
 
+from onnxunlearn.engines.given_back import give_back
+
 if TYPE_CHECKING:
     from onnxunlearn.engines import Session
 
@@ -36,3 +38,4 @@ class Sessions:
     def clear(self) -> None:
         """Keep none."""
         self._kept.clear()
+        give_back()

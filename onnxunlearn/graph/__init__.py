@@ -10,6 +10,7 @@ from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
 from onnxunlearn.graph.class_labels import class_labels
 from onnxunlearn.graph.class_rows import ClassRows
 from onnxunlearn.graph.edited import Edited
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.finite import not_finite
 from onnxunlearn.graph.head import class_rows, find_head, find_heads, pooled, unpooled
 from onnxunlearn.graph.instrument import SHAPE, expose
@@ -44,6 +45,7 @@ __all__ = [
     "Edited",
     "EmbeddingOutput",
     "FakeQuantised",
+    "FileBytes",
     "Inputs",
     "Layer",
     "Logits",

@@ -11,7 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.graph.tensors import element_bits, external_tensors
+from onnxunlearn.graph.tensors import MEMORY, element_bits, external_tensors
 
 #: bytes that a message may have, a quarter of what protobuf can write; and a tensor that need not leave it
 _MESSAGE, _SMALL = 1 << 29, 1 << 16
@@ -83,6 +83,13 @@ def lend(tensor: onnx.TensorProto, values: np.ndarray) -> None:
     _lent[tensor.doc_string] = values
 
 
+def hold(tensor: onnx.TensorProto, values: np.ndarray) -> None:
+    """Let a tensor without values stand for these, as long as they exist."""
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value=MEMORY)
+    lend(tensor, values)
+
+
 def move_out(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, np.ndarray]]:
     """A copy of a message too large to be passed on as one, its large initializers lent, and what must be
     kept for it; any other message itself."""
@@ -95,9 +102,7 @@ def move_out(proto: onnx.ModelProto) -> tuple[onnx.ModelProto, dict[str, np.ndar
         if tensor.HasField("raw_data") and not packed and tensor.ByteSize() > _SMALL:
             moved[tensor.name] = np.asarray(numpy_helper.to_array(tensor))
             tensor.ClearField("raw_data")
-            tensor.data_location = onnx.TensorProto.EXTERNAL
-            tensor.external_data.add(key="location", value=".")  # ONNX Runtime wants something that exists
-            lend(tensor, moved[tensor.name])
+            hold(tensor, moved[tensor.name])
     slim.CopyFrom(copy)  # a message keeps the memory of what is cleared
     return slim, moved
 

@@ -15,22 +15,30 @@ from onnx import numpy_helper
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import is_lent, read
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.node import STANDARD
+from onnxunlearn.graph.tensors import is_outside
 from onnxunlearn.graph.wire import FieldPath
 
 
 @dataclass(eq=False)
 class ModelFile:
-    """data: the file's bytes, exactly. proto: the same, parsed, with sizes of −1 or 0 left open (see
-    `dimensions`) and nodes in order (see `order`); external tensors stay on disk, in `folder`. lent: kept for
-    external tensors that stand for something else than the file holds, see `external.lend`.
+    """content: the file's bytes, exactly. proto: the same, parsed, with sizes of −1 or 0 left open (see
+    `dimensions`) and nodes in order (see `order`); external tensors stay on disk, in `folder`, large ones
+    where the file's bytes are (see `held`). lent: kept for tensors that stand for something that no data
+    file holds, see `external.lend`.
     """
 
-    data: bytes = field(repr=False)
+    content: FileBytes = field(repr=False)
     proto: onnx.ModelProto = field(repr=False)
     path: Path | None = None
     lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    @property
+    def data(self) -> bytes:
+        """The file's bytes as one; of a large model a copy."""
+        return bytes(self.content)
 
     @property
     def folder(self) -> Path | None:
@@ -87,7 +95,7 @@ class ModelFile:
         """
         tensor = self.stored[name]
         try:
-            if tensor.data_location == onnx.TensorProto.EXTERNAL and (self.folder or is_lent(tensor)):
+            if is_outside(tensor) and (self.folder or is_lent(tensor)):
                 return read(tensor, self.folder or Path())
             return np.asarray(numpy_helper.to_array(tensor))
         except (OSError, ValueError) as error:

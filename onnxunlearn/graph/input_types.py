@@ -40,4 +40,4 @@ def with_float_inputs(model: Model, types: Mapping[str, tuple[int, int]]) -> Mod
                 if name == info.name:
                     node.input[i] = inner
         proto.graph.node.insert(0, onnx.helper.make_node("Cast", [info.name], [inner], to=own))
-    return Model(model.data, proto, model.path, lent=model.lent)
+    return Model(model.content, proto, model.path, lent=model.lent)

@@ -11,7 +11,10 @@ from google.protobuf.message import DecodeError
 from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
 from onnxunlearn.graph.dimensions import free_sizes
+from onnxunlearn.graph.external import is_lent
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.growth import check_growth
+from onnxunlearn.graph.held import cut, parsed
 from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.order import put_in_order
 from onnxunlearn.graph.runtime_ops import checkable
@@ -27,7 +30,8 @@ _LARGEST_FILE = 2**31 - 1
 _LARGEST_TENSOR = 2**30
 #: seconds since the last write within which a file may not be complete
 _NEW = 60
-#: what other files begin with
+#: bytes that the kind of a file is told by, and what other files begin with
+_TOLD_BY = 64
 _OTHER_FORMATS = (
     (b"PK", "a zip archive (or a PyTorch file)"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -40,7 +44,7 @@ _OTHER_FORMATS = (
 
 
 #: what a model may be given as; bytes: then without external data
-ModelSource = str | os.PathLike[str] | bytes | Model
+ModelSource = str | os.PathLike[str] | bytes | FileBytes | Model
 
 
 def load(source: ModelSource) -> Model:
@@ -51,8 +55,9 @@ def load(source: ModelSource) -> Model:
     """
     if isinstance(source, Model):
         return source
-    if isinstance(source, bytes):
-        return _checked(Model(source, _parse(source, "the model")))
+    if isinstance(source, bytes | FileBytes):
+        content = FileBytes(source) if isinstance(source, bytes) else source
+        return _checked(_parsed(cut(content), "the model"))
     check_kind("model", source, (str, os.PathLike), "a path, bytes or a loaded model")
     path = Path(source)
     try:
@@ -60,13 +65,13 @@ def load(source: ModelSource) -> Model:
             raise InputError(f"{path}: no such file; give the path of an .onnx file")
         if not path.is_file():
             raise InputError(f"{path}: not a file; give the path of an .onnx file")
-        data = _read(path)
+        content = cut(_read(path))
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check name and permissions") from None
-    return _checked(Model(data, _parse(data, str(path), path), path))
+    return _checked(_parsed(content, str(path), path))
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path) -> FileBytes:
     with path.open("rb") as file:
         before = stamp_of(file.fileno())
         if before.bytes > _LARGEST_FILE:
@@ -77,18 +82,18 @@ def _read(path: Path) -> bytes:
         after = stamp_of(file.fileno())
     if after != (before.modified, len(data)):
         raise changed(path)
-    return data
+    return FileBytes(data)
 
 
-def _parse(data: bytes, name: str, path: Path | None = None) -> onnx.ModelProto:
-    if not data:
+def _parsed(content: FileBytes, name: str, path: Path | None = None) -> Model:
+    if not len(content):
         raise InputError(f"{name}: the file is empty; export the model again")
-    proto = onnx.ModelProto()
     try:
-        proto.ParseFromString(data)
+        proto, held = parsed(content)
     except DecodeError:
+        data = bytes(content.part(0, _TOLD_BY))
         # ir_version, the first field of every exporter
-        looks_like_onnx = data[:1] == b"\x08" and len(data) > 16
+        looks_like_onnx = data[:1] == b"\x08" and len(content) > 16
         if looks_like_onnx:
             reason = "truncated or damaged ONNX" + (", perhaps still being written" if _is_new(path) else "")
         else:
@@ -101,7 +106,7 @@ def _parse(data: bytes, name: str, path: Path | None = None) -> onnx.ModelProto:
             f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file"
         )
     free_sizes(proto)
-    return proto
+    return Model(content, proto, path, held)
 
 
 def _is_new(path: Path | None) -> bool:
@@ -114,7 +119,8 @@ def _checked(model: Model) -> Model:
     moved = put_in_order(model.graph)
     check_growth(model.proto, name)
     for tensor in messages(model.proto, onnx.TensorProto):
-        check_tensor(tensor, name, model.folder)
+        if not is_lent(tensor):  # else it was found to be what it says
+            check_tensor(tensor, name, model.folder)
     for node in model.nodes:
         if node.domain.startswith("com.microsoft.nchwc"):
             raise UnsupportedError(
@@ -126,9 +132,9 @@ def _checked(model: Model) -> Model:
         has_external = model.path is not None and any(external_tensors(model.proto))
         if has_external:
             name.encode()  # the checker and ONNX Runtime take no other paths
-        fused = checkable(model.proto)  # ONNX Runtime's optimiser writes ops that the checker does not know
-        own = model.proto if moved else model.data
-        onnx.checker.check_model(fused or (str(model.path) if has_external else own))
+        # ONNX Runtime's optimiser writes ops that the checker does not know.
+        own = checkable(model.proto) or (model.proto if moved else None)
+        onnx.checker.check_model(own or (str(model.path) if has_external else model.data))
     except UnicodeEncodeError:  # bytes of a file name
         raise InputError(
             f"{name}: ONNX finds data files beside paths in UTF-8 alone; rename or copy the model"

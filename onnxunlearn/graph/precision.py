@@ -1,11 +1,15 @@
 """The same model in double precision, for engines that can run it: what float32 results are measured by."""
 
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxunlearn.graph.external import read
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.tensors import TYPE_ATTRIBUTES
+from onnxunlearn.graph.tensors import TYPE_ATTRIBUTES, is_outside
 from onnxunlearn.graph.view import Model
 
 _FLOAT, _DOUBLE = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE
@@ -20,12 +24,12 @@ def as_float64(model: Model) -> Model:
             declared.elem_type = _DOUBLE
     for tensor in messages(proto, onnx.TensorProto):
         if tensor.data_type == _FLOAT:
-            base = str(model.folder) if model.folder else ""
-            values = numpy_helper.to_array(tensor, base).astype(np.float64)
-            tensor.CopyFrom(numpy_helper.from_array(values, tensor.name))
+            outside = is_outside(tensor)
+            values = read(tensor, model.folder or Path()) if outside else numpy_helper.to_array(tensor)
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float64), tensor.name))
     for node in messages(proto, onnx.NodeProto):
         _widen(node, model.opsets.get("", 1))
-    return Model(proto.SerializeToString(), proto, model.path)
+    return Model(FileBytes(proto.SerializeToString()), proto, model.path)
 
 
 def _widen(node: onnx.NodeProto, opset: int) -> None:

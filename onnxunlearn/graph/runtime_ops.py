@@ -7,6 +7,7 @@ shape or without a type, which it infers.
 import onnx
 
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import in_data_file, is_outside
 
 #: op -> the standard's opset that has it; None for no opset
 _RUNTIME = {
@@ -20,7 +21,7 @@ def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
     """A copy for ONNX's checker: these ops in ONNX Runtime's own domain, all outputs with a type and shape.
     None if the model needs none.
 
-    Tensors that lie in other files are empty in it: what is checked is the graph.
+    Tensors that lie in other files, or are held, are empty in it: what is checked is the graph.
     """
     opset = max((o.version for o in proto.opset_import if o.domain in {"", "ai.onnx"}), default=1)
 
@@ -31,7 +32,8 @@ def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         return since is None or opset < since
 
     foreign = any(is_foreign(node) for node in messages(proto, onnx.NodeProto))
-    if not foreign and not any(_is_undeclared(output) for output in proto.graph.output):
+    held = any(is_outside(t) and not in_data_file(t) for t in proto.graph.initializer)
+    if not foreign and not held and not any(_is_undeclared(output) for output in proto.graph.output):
         return None
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
@@ -44,7 +46,7 @@ def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         known = output.type.tensor_type.elem_type or onnx.TensorProto.FLOAT
         output.CopyFrom(onnx.helper.make_tensor_value_info(output.name, known, []))
     for tensor in messages(copy, onnx.TensorProto):
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if is_outside(tensor):
             tensor.ClearField("data_location")
             tensor.ClearField("external_data")
             tensor.dims[:] = [0]

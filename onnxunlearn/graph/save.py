@@ -7,8 +7,11 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.file_bytes import FileBytes
+from onnxunlearn.graph.held import parsed
 from onnxunlearn.graph.messages import located
+from onnxunlearn.graph.tensors import in_data_file, is_outside
 from onnxunlearn.graph.view import Model
 from onnxunlearn.graph.wire import FieldPath, splice, varint
 
@@ -19,46 +22,48 @@ _PAYLOADS = {"raw_data": 9, "float_data": 4, "double_data": 10}
 _VARINTS = {"int32_data": 5, "int64_data": 7, "uint64_data": 11}
 
 
-def patch(model: Model, edits: Mapping[str, np.ndarray]) -> bytes:
+def patch(model: Model, edits: Mapping[str, np.ndarray]) -> FileBytes:
     """The model's bytes with the stored tensors named in `edits` replaced by the given values.
 
-    Values keep the tensor's shape and dtype and go back to the field they came from. Raises
-    UnsupportedError for a tensor that is stored in a way that cannot be patched.
+    All else is shared. Values keep the tensor's shape and dtype and go back to the field they came from.
+    Raises UnsupportedError for a tensor that is stored in a way that cannot be patched.
     """
-    payloads: dict[FieldPath, bytes] = {}
+    payloads: dict[FieldPath, FileBytes | bytes] = {}
     written_in = _Paths(model)
     for name, values in edits.items():
         tensor = model.stored[name]
         expected = onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type)
         if values.shape != tuple(tensor.dims) or values.dtype != expected:
             raise ValueError(f"edit of {name!r} has shape {values.shape} and dtype {values.dtype}")
-        if tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if in_data_file(tensor):
             raise ValueError(f"edit of {name!r}, which is not in the model's file")
-        field, payload = _payload(tensor, values)
+        field, payload = _held(values) if is_outside(tensor) else _payload(tensor, values)
         payloads[(*written_in.path(name), (field, 0))] = payload
     if not payloads:
-        return model.data
+        return model.content
     try:
-        patched = splice(model.data, payloads)
+        patched = splice(model.content, payloads)
     except (KeyError, ValueError) as error:
         raise UnsupportedError(
             f"a weight is stored unpacked ({error}); load and save the model once with the onnx package"
         ) from None
-    written = Model(patched, onnx.ModelProto.FromString(patched))
+    proto, held = parsed(patched)
+    written = Model(patched, proto, lent=held)
     for name, values in edits.items():
-        if not _holds(written.stored[name], values):  # e.g. in two pieces, which protobuf joins
+        if not _holds(written, name, values):  # e.g. in two pieces, which protobuf joins
             raise UnsupportedError(
                 f"tensor {name!r} is stored in pieces; load and save the model once with the onnx package"
             )
     return patched
 
 
-def relocated(data: bytes, names: Mapping[str, str]) -> bytes:
+def relocated(data: FileBytes, names: Mapping[str, str]) -> FileBytes:
     """A model's bytes, with the locations of external data replaced as `names` says."""
-    payloads: dict[FieldPath, bytes] = {}
+    payloads: dict[FieldPath, FileBytes | bytes] = {}
     if all(before == after for before, after in names.items()):
         return data
-    for path, tensor in located(onnx.ModelProto.FromString(data), onnx.TensorProto):
+    proto, _ = parsed(data)
+    for path, tensor in located(proto, onnx.TensorProto):
         for index, entry in enumerate(tensor.external_data):
             if entry.key == "location" and names.get(entry.value, entry.value) != entry.value:
                 where = (*path, (_TENSOR_EXTERNAL, index), (_ENTRY_VALUE, 0))
@@ -66,11 +71,24 @@ def relocated(data: bytes, names: Mapping[str, str]) -> bytes:
     return splice(data, payloads) if payloads else data
 
 
-def _holds(tensor: onnx.TensorProto, values: np.ndarray) -> bool:
+def _holds(model: Model, name: str, values: np.ndarray) -> bool:
     try:
-        return numpy_helper.to_array(tensor).tobytes() == values.tobytes()
-    except ValueError:  # too many values
+        found = model.array(name)
+    except InputError:  # too many values
         return False
+    return found.shape == values.shape and np.array_equal(bits(found), bits(values))
+
+
+def bits(array: np.ndarray) -> np.ndarray:
+    """The bytes, without a copy where that is possible."""
+    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+
+
+def _held(values: np.ndarray) -> tuple[int, FileBytes]:
+    """`_payload` of a tensor that is not in the message, which are plain bytes."""
+    own = np.array(bits(values))
+    own.flags.writeable = False
+    return _PAYLOADS["raw_data"], FileBytes(own.data)
 
 
 def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[int, bytes]:
@@ -108,10 +126,10 @@ class _Paths:
     @cached_property
     def _constants(self) -> dict[str, tuple[int, int]]:
         """By output the node and the attribute that holds it."""
-        nodes = onnx.ModelProto.FromString(self._model.data).graph.node
+        proto, _ = parsed(self._model.content)
         return {
             node.output[0]: (index, attribute)
-            for index, node in enumerate(nodes)
+            for index, node in enumerate(proto.graph.node)
             for attribute, held in enumerate(node.attribute)
             if node.op_type == "Constant" and held.name == "value" and node.output
         }

@@ -11,6 +11,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import is_outside
 from onnxunlearn.graph.view import Model
 
 _UNARY = ("LeakyRelu", "Sigmoid", "Softmax", "AveragePool", "GlobalAveragePool", "ReduceMean")
@@ -87,8 +88,9 @@ def _constants(nodes: Sequence[onnx.NodeProto]) -> dict[str, onnx.TensorProto]:
 def _value(model: Model, stored: dict[str, onnx.TensorProto], name: str) -> np.ndarray | None:
     """The scale as floats; None if it is no constant."""
     tensor = stored.get(name)
-    if tensor is None or tensor.data_location == onnx.TensorProto.EXTERNAL:
-        value = model.constant(name)
-    else:
+    value: np.ndarray | None
+    if tensor is not None and not is_outside(tensor):
         value = numpy_helper.to_array(tensor)
+    else:
+        value = model.constant(name)
     return None if value is None else np.asarray(value).astype(np.float64).reshape(-1)

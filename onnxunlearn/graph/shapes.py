@@ -48,4 +48,4 @@ def with_input_shapes(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> Mo
             raise InputError(f"input shape {name}:{given} does not fit the declared [{known}]")
         for dim, size in list(zip(dims, sizes, strict=True))[1:]:
             dim.dim_value = size
-    return Model(model.data, proto, model.path)
+    return Model(model.content, proto, model.path, model.lent)

@@ -4,10 +4,12 @@ import os
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from onnxunlearn.digests import sha256_of
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import data_file, locations
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.tensors import check_tensor, external_tensors
 from onnxunlearn.graph.view import Model
 from onnxunlearn.stamps import Stamp, changed, stamp_of
@@ -45,14 +47,19 @@ class Snapshot:
             return
         try:
             status = os.stat(path)
-            same = stat.S_ISREG(status.st_mode) and status.st_size == len(self.model.data)
-            if not same or path.read_bytes() != self.model.data:
+            same = stat.S_ISREG(status.st_mode) and status.st_size == len(self.model.content)
+            if not same or not _holds(path, self.model.content):
                 raise changed(path)
             for location, was in self.data.items():
                 if stamp_of(data_file(path.parent, location)) != was.stamp:
                     raise changed(path.parent / location)
         except OSError:
             raise changed(path) from None
+
+
+def _holds(path: Path, content: FileBytes) -> bool:
+    with open(path, "rb") as file:
+        return all(file.read(len(piece)) == piece for piece in content.pieces) and not file.read(1)
 
 
 def _seen(model: Model, location: str) -> DataFile:

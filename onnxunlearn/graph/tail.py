@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.layers import Layer
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.view import Model
@@ -97,7 +98,7 @@ class Tail:
         proto.graph.initializer.extend(tensor for tensor in whole.initializer if tensor.name in read)
         sparse = (tensor for tensor in whole.sparse_initializer if tensor.values.name in read)
         proto.graph.sparse_initializer.extend(sparse)
-        return Model(b"", proto, self.model.path, lent=self.model.lent)
+        return Model(FileBytes(), proto, self.model.path, lent=self.model.lent)
 
     def feeds(self, weights: Mapping[str, tuple[np.ndarray, np.ndarray | None]]) -> dict[str, np.ndarray]:
         """What to feed. weights: layer name -> (weight in canonical layout, bias [outputs] or None)."""

@@ -19,6 +19,9 @@ FLOATS = HALVES | {onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE}
 #: attributes that name the element type a node makes or computes in
 TYPE_ATTRIBUTES = frozenset({"to", "dtype", "output_dtype", "output_datatype", "softmax_precision"})
 _EXTERNAL = onnx.TensorProto.EXTERNAL
+#: location of values that are in memory, see `external.lend`. ONNX Runtime wants something that exists, and
+#: no file can be called so
+MEMORY = "."
 _MOST_AXES = 32  # NumPy's own limit up to 1.26
 _LARGEST = 2**62  # bits; larger sizes cannot even be computed with
 #: types under a byte share bytes
@@ -39,7 +42,17 @@ _MOST_DIGITS = 19
 
 def external_tensors(proto: onnx.ModelProto) -> Iterator[onnx.TensorProto]:
     """Tensors whose values lie in another file, in subgraphs too."""
-    return (t for t in messages(proto, onnx.TensorProto) if t.data_location == _EXTERNAL)
+    return filter(in_data_file, messages(proto, onnx.TensorProto))
+
+
+def is_outside(tensor: onnx.TensorProto) -> bool:
+    """Whether the message does not have the values."""
+    return bool(tensor.data_location == _EXTERNAL)
+
+
+def in_data_file(tensor: onnx.TensorProto) -> bool:
+    """Whether the values lie in another file than the model's."""
+    return is_outside(tensor) and all(e.key != "location" or e.value != MEMORY for e in tensor.external_data)
 
 
 def check_tensor(tensor: onnx.TensorProto, name: str, folder: Path | None) -> None:

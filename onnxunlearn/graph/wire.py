@@ -7,6 +7,8 @@ Format: https://protobuf.dev/programming-guides/encoding/
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
+from onnxunlearn.graph.file_bytes import FileBytes
+
 #: (field number, occurrence) from the outermost message inwards
 FieldPath = tuple[tuple[int, int], ...]
 
@@ -24,7 +26,7 @@ class Field(NamedTuple):
     end: int
 
 
-def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
+def read_varint(data: bytes | memoryview | FileBytes, position: int) -> tuple[int, int]:
     """The number at `position`, and the position behind it."""
     value = shift = 0
     while True:
@@ -46,7 +48,7 @@ def varint(value: int) -> bytes:
     return bytes(out)
 
 
-def fields(data: memoryview) -> Iterator[Field]:
+def fields(data: memoryview | FileBytes) -> Iterator[Field]:
     """The fields of a message, as they lie in it. Raises ValueError for a kind that ONNX does not use."""
     position = 0
     while position < len(data):
@@ -69,20 +71,20 @@ def fields(data: memoryview) -> Iterator[Field]:
         position = end
 
 
-def splice(data: bytes | memoryview, payloads: Mapping[FieldPath, bytes]) -> bytes:
+def splice(data: FileBytes, payloads: Mapping[FieldPath, FileBytes | bytes]) -> FileBytes:
     """`data` with the length-delimited fields at the given paths replaced.
 
-    The enclosing lengths are rewritten only where a payload's size changed. Raises KeyError for a path
-    that is not in the message, ValueError for one that does not end at a length-delimited field.
+    What stays is shared, not copied. The enclosing lengths are rewritten only where a payload's size changed.
+    Raises KeyError for a path that is not in the message, ValueError for one that does not end at a
+    length-delimited field.
     """
-    nested: dict[tuple[int, int], dict[FieldPath, bytes]] = {}
+    nested: dict[tuple[int, int], dict[FieldPath, FileBytes | bytes]] = {}
     for path, payload in payloads.items():
         nested.setdefault(path[0], {})[path[1:]] = payload
-    view = memoryview(data)
-    pieces: list[bytes | memoryview] = []
+    pieces: list[FileBytes | bytes] = []
     seen: dict[int, int] = {}
     copied = 0
-    for item in fields(view):
+    for item in fields(data):
         occurrence = seen.get(item.number, 0)
         seen[item.number] = occurrence + 1
         inner = nested.pop((item.number, occurrence), None)
@@ -90,12 +92,11 @@ def splice(data: bytes | memoryview, payloads: Mapping[FieldPath, bytes]) -> byt
             continue
         if item.wire_type != BYTES:
             raise ValueError(f"field {item.number} is not length-delimited")
-        new = inner[()] if () in inner else splice(view[item.value : item.end], inner)
+        new = inner[()] if () in inner else splice(data.part(item.value, item.end), inner)
         same_size = len(new) == item.end - item.value
-        head = view[copied : item.value if same_size else item.length_at]
+        head = data.part(copied, item.value if same_size else item.length_at)
         pieces += [head, new] if same_size else [head, varint(len(new)), new]
         copied = item.end
     if nested:
         raise KeyError(f"no field {next(iter(nested))} in the message")
-    pieces.append(view[copied:])
-    return b"".join(pieces)
+    return FileBytes.joined(*pieces, data.part(copied, len(data)))

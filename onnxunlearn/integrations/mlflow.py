@@ -136,7 +136,7 @@ def _tags(findings: Findings) -> dict[str, str]:
 
 def _check_about(model: Model, findings: Findings, report: Path) -> None:
     said = findings.about.get("edited")
-    if not isinstance(said, Mapping) or said.get("sha256") != sha256(model.data):
+    if not isinstance(said, Mapping) or said.get("sha256") != sha256(*model.content.pieces):
         raise InputError(
             f"{report}: not the report of a run about {model.path}; give what `run` wrote beside it"
         )

@@ -109,7 +109,7 @@ def _place(model: Model, out: Path, called: str) -> None:
     temporary = out.with_name(f".{out.name}.{secrets.token_hex(6)}.tmp")
     try:
         temporary.mkdir()
-        _copy(model.path, temporary / called, sha256(model.data))
+        _copy(model.path, temporary / called, sha256(*model.content.pieces))
         for location, file in began.data.items():
             _copy(data_file(model.path.parent, location), temporary / location, file.sha256)
         if out.exists():

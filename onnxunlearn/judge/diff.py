@@ -9,9 +9,10 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Layer, Model, ModelSource, find_layers, load, patch
+from onnxunlearn.graph import FileBytes, Layer, Model, ModelSource, find_layers, load, patch
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.save import relocated
+from onnxunlearn.graph.save import bits, relocated
+from onnxunlearn.graph.tensors import in_data_file
 from onnxunlearn.judge.data_files import data_files_differ, data_size, moved
 from onnxunlearn.lowering import lower
 
@@ -69,23 +70,23 @@ def diff(original: ModelSource, edited: ModelSource, seen: Model | None = None) 
     for name in original.stored:
         if _comparable(original, edited, name):
             before, after = original.array(name), edited.array(name)
-            if not np.array_equal(_bits(before), _bits(after)):
+            if not (before.ctypes.data == after.ctypes.data or np.array_equal(bits(before), bits(after))):
                 found = _tensor_diff(seen, layers, name, before, after)
                 tensors.append(found)
-                if original.stored[name].data_location == onnx.TensorProto.EXTERNAL:
+                if in_data_file(original.stored[name]):
                     outside += found.bytes
                 else:
                     changed[name] = after
     names = moved(original, edited)
     explained = relocated(_written(original, changed), names)
-    moved_only = relocated(original.data, names)
-    others = [] if explained == edited.data else _other_differences(explained, edited)
+    moved_only = relocated(original.content, names)
+    others = [] if explained == edited.content else _other_differences(explained, edited)
     others += data_files_differ(original, edited, [t.name for t in tensors])
-    sizes = tuple(len(model.data) + data_size(model) for model in (original, edited))
+    sizes = tuple(len(model.content) + data_size(model) for model in (original, edited))
     return Diff(
         tuple(tensors),
         tuple(others),
-        _differing_bytes(moved_only, edited.data) + outside,
+        _differing_bytes(moved_only, edited.content) + outside,
         (sizes[0], sizes[1]),
         tuple((before, after) for before, after in names.items() if before != after),
     )
@@ -116,29 +117,22 @@ def _comparable(original: Model, edited: Model, name: str) -> bool:
     return same_kind and tensor.data_type != onnx.TensorProto.STRING
 
 
-def _written(original: Model, changed: dict[str, np.ndarray]) -> bytes:
+def _written(original: Model, changed: dict[str, np.ndarray]) -> FileBytes:
     try:
         return patch(original, changed)
     except UnsupportedError:
-        return original.data  # no edit of ours: then the tensors are among the other differences, too
+        return original.content  # no edit of ours: then the tensors are among the other differences, too
 
 
-def _differing_bytes(a: bytes, b: bytes) -> int:
-    shared = min(len(a), len(b))
-    left, right = (np.frombuffer(x, np.uint8, shared) for x in (a, b))
-    return int((left != right).sum()) + abs(len(a) - len(b))
-
-
-def _bits(array: np.ndarray) -> np.ndarray:
-    """The bytes, without a copy where that is possible."""
-    return np.ascontiguousarray(array).reshape(-1).view(np.uint8)
+def _differing_bytes(a: FileBytes, b: FileBytes) -> int:
+    return sum(int((left != right).sum()) for left, right in a.beside(b)) + abs(len(a) - len(b))
 
 
 def _tensor_diff(
     seen: Model, layers: Sequence[Layer], name: str, before: np.ndarray, after: np.ndarray
 ) -> TensorDiff:
     width = before.dtype.itemsize
-    differs = (_bits(before) != _bits(after)).reshape(-1, width)
+    differs = (bits(before) != bits(after)).reshape(-1, width)
     elements = differs.any(axis=1)
     layer, role, rows = _place(seen, layers, name, elements.reshape(before.shape))
     return TensorDiff(
@@ -169,9 +163,9 @@ def _place(
     return found
 
 
-def _other_differences(explained: bytes, edited: Model) -> list[str]:
+def _other_differences(explained: FileBytes, edited: Model) -> list[str]:
     """Name the parts that are not equal once the original has the edited tensors' values."""
-    expected, actual = onnx.load_model_from_string(explained), onnx.load_model_from_string(edited.data)
+    expected, actual = (onnx.ModelProto.FromString(bytes(c)) for c in (explained, edited.content))
     found = []
     for label, a, b in (("model", expected, actual), ("graph", expected.graph, actual.graph)):
         for field in a.DESCRIPTOR.fields:

@@ -9,7 +9,7 @@ from typing import Any
 import onnx
 
 from onnxunlearn.digests import sha256, sha256_of
-from onnxunlearn.graph import Logits, Snapshot, not_finite
+from onnxunlearn.graph import FileBytes, Logits, Snapshot, not_finite
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.judge.diff import Diff
 from onnxunlearn.probes import Labels
@@ -49,8 +49,8 @@ def describe(files: Snapshot, logits: Logits, labels: Labels) -> dict[str, Any]:
     data = [{"path": name, "sha256": f.sha256, "bytes": f.stamp.bytes} for name, f in files.data.items()]
     return {
         "path": None if model.path is None else model.path.name,
-        "sha256": sha256(model.data),
-        "bytes": len(model.data),
+        "sha256": sha256(*model.content.pieces),
+        "bytes": len(model.content),
         **({"data": data} if data else {}),
         "ir_version": model.proto.ir_version,
         "opsets": model.opsets,
@@ -74,7 +74,7 @@ def about_run(
     files: Snapshot,
     logits: Logits,
     labels: Labels,
-    edited: bytes,
+    edited: FileBytes,
     options: Mapping[str, Any],
     engine: Mapping[str, Any],
     probes: Mapping[str, Any],
@@ -90,7 +90,7 @@ def about_run(
     return {
         "kind": "run",
         "model": describe(files, logits, labels),
-        "edited": {"sha256": sha256(edited), "bytes": len(edited)},
+        "edited": {"sha256": sha256(*edited.pieces), "bytes": len(edited)},
         "options": dict(options),
         "engine": dict(engine),
         "versions": versions(),

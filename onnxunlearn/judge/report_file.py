@@ -33,7 +33,7 @@ def foreign_report(model: Model) -> str | None:
     path = report_path(model.path)
     about = _edited(path)
     if about is None or (
-        about.get("sha256") == sha256(model.data) and _is_data(about.get("data", []), model)
+        about.get("sha256") == sha256(*model.content.pieces) and _is_data(about.get("data", []), model)
     ):
         return None
     return (

@@ -31,7 +31,9 @@ class Digests:
 
     @classmethod
     def of(cls, files: Snapshot) -> "Digests":
-        return cls(sha256(files.model.data), {name: file.sha256 for name, file in files.data.items()})
+        return cls(
+            sha256(*files.model.content.pieces), {name: file.sha256 for name, file in files.data.items()}
+        )
 
     @classmethod
     def read(cls, found: Mapping[str, Any]) -> "Digests":

@@ -11,6 +11,7 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, record, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
+from onnxunlearn.graph.tail import tail_after
 from onnxunlearn.lowering import lower
 from onnxunlearn.streams import KEPT, Spill
 
@@ -60,6 +61,22 @@ def run_with_features(
     found = record(session, feeds, tensors, size, baked=model.batch_size, reduce=reduce)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {}, found[head.input])
+
+
+def run_head(
+    model: Model, logits: Logits, head: Layer, engine: Engine, features: np.ndarray, size: int
+) -> Said | None:
+    """The scores, from what enters the head; None where that is more than these rows of numbers, as before
+    something is averaged, or not all that makes the scores."""
+    tail = tail_after(model, [head.input], [logits.scores])
+    rows = len(model.shapes.get(head.input, ())) == features.ndim == 2
+    single = model.element_types.get(head.input) == onnx.TensorProto.FLOAT
+    if not (rows and single and tail.boundary == (head.input,)):
+        return None
+    feeds = {head.input: features}
+    session = engine.session(expose(tail.alone(feeds), [logits.scores]), model.folder)
+    scores = run_batched(session, feeds, [logits.scores], size, baked=model.batch_size)[logits.scores]
+    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, features)
 
 
 def run_together(

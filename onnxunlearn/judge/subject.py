@@ -12,7 +12,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features, head_of
 from onnxunlearn.judge.placed import Whole
-from onnxunlearn.judge.running import Said, other_outputs, run, run_together, run_with_features
+from onnxunlearn.judge.running import Said, other_outputs, run, run_head, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import unit_rows
 from onnxunlearn.probes import Probes, each, is_unread, lazily
@@ -147,6 +147,8 @@ class Subject:
         key = id(feeds), bool(asked)
         if key not in self._said and not asked and is_unread(feeds):
             ask_together([self], probes)
+        elif key not in self._said and not asked and (said := self._by_the_head(probes)) is not None:
+            self._said[key] = feeds, said
         elif key not in self._said and not asked and self._plain:
             assert self._head is not None
             head, size = self._head, self.batch_size
@@ -156,6 +158,13 @@ class Subject:
             said = run(self.model, self.logits, self.engine, feeds, self.batch_size, asked)
             self._said[key] = feeds, said  # kept: no other feeds may get that id
         return self._said[key][1]
+
+    def _by_the_head(self, probes: Probes) -> Said | None:
+        """What it says by its head alone, where it is known what enters that; None elsewhere."""
+        known = None if self.body is None else self.body._said.get((id(probes.feeds), False))
+        if known is None or known[1].features is None or self._head is None or self.lowered is not self.model:
+            return None
+        return run_head(self.model, self.logits, self._head, self.engine, known[1].features, self.batch_size)
 
     def knows(self, probes: Probes) -> bool:
         """Whether the scores are known already."""

@@ -22,6 +22,7 @@ from onnx import numpy_helper
 from onnxunlearn.errors import blamed_on
 from onnxunlearn.graph import Model, Node, folding
 from onnxunlearn.graph.messages import messages
+from onnxunlearn.graph.tensors import is_outside
 from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Declined, with_nodes
 from onnxunlearn.lowering.fold import fold
@@ -222,7 +223,7 @@ class _Unrolled:
         if not self.copies:
             self.room.take(self.node, 0, sum(tensor.ByteSize() for tensor in body.initializer))
             self.constants += copy.initializer
-            inside = (t for t in copy.initializer if t.data_location != onnx.TensorProto.EXTERNAL)
+            inside = (t for t in copy.initializer if not is_outside(t))
             self.values |= {tensor.name: numpy_helper.to_array(tensor) for tensor in inside}
         self.copies += 1
         for inner in copy.node:

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 from onnx import numpy_helper
 
-from onnxunlearn.graph import Model, Node, Quantised
+from onnxunlearn.graph import FileBytes, Model, Node, Quantised
 from onnxunlearn.graph.external import move_out
 from onnxunlearn.graph.traits import traits
 from onnxunlearn.graph.view import LOWERED
@@ -205,4 +205,4 @@ def in_memory(
     proto, moved = move_out(proto)
     known = {**model.encodings, **(encodings or {})}
     kept = {**model.lent, **(lent or {}), **moved}
-    return Model(b"", proto, model.path, kept, model.origin or model, known)
+    return Model(FileBytes(), proto, model.path, kept, model.origin or model, known)

@@ -14,7 +14,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, external
 from onnxunlearn.graph.messages import messages
-from onnxunlearn.graph.tensors import HALVES, TYPE_ATTRIBUTES
+from onnxunlearn.graph.tensors import HALVES, TYPE_ATTRIBUTES, is_outside
 from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import in_memory
 from onnxunlearn.lowering.listed_inputs import unlisted
@@ -45,11 +45,11 @@ def widen(model: Model) -> Model:
     proto = onnx.ModelProto()
     proto.CopyFrom(slim)
     for tensor in proto.graph.initializer:  # those stay outside: a message would copy them, and hold 2 GB
-        if tensor.data_type in HALVES and tensor.data_location == onnx.TensorProto.EXTERNAL:
+        if tensor.data_type in HALVES and is_outside(tensor):
             external.widen(tensor)
     for found in list(_half(proto, halves)):
         if isinstance(found, onnx.TensorProto):
-            outside = found.data_location == onnx.TensorProto.EXTERNAL
+            outside = is_outside(found)
             values = external.read(found, model.folder or Path()) if outside else numpy_helper.to_array(found)
             found.CopyFrom(numpy_helper.from_array(values.astype(np.float32), found.name))
         elif isinstance(found, onnx.AttributeProto):

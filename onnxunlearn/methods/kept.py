@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxunlearn.graph import SHAPE, Layer, Logits, Model, expose
+from onnxunlearn.graph import SHAPE, FileBytes, Layer, Logits, Model, expose
 from onnxunlearn.graph.flow import carriers
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse import path_between
@@ -73,7 +73,7 @@ def joined(model: Model, logits: Logits, tensors: Sequence[str]) -> Model:
         proto.graph.node.append(node("Flatten", [typed], [row], axis=1))
         rows.append(row)
     proto.graph.node.append(node("Concat", rows, [JOINED], axis=1))
-    return Model(b"", proto, model.path, model.lent, model.origin, model.encodings)
+    return Model(FileBytes(), proto, model.path, model.lent, model.origin, model.encodings)
 
 
 def drift(before: np.ndarray, after: np.ndarray) -> float:

@@ -51,7 +51,7 @@ def _files(model: Model) -> dict[str, tuple[File, Content]]:
     """By name, the model's own first."""
     if model.path is None:
         raise InputError("a patch is made of files; give the path of each model")
-    found = {"": (File("", len(model.data), sha256(model.data)), Content(model.data))}
+    found = {"": (File("", len(model.content), sha256(*model.content.pieces)), Content(model.data))}
     for location, file in Snapshot.of(model).data.items():
         name = _name(location)
         if not is_inside(name):

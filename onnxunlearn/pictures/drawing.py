@@ -122,7 +122,7 @@ def draw(
     title = f"What {name} looks at" if edited is None else f"What {name} looked at, before and after"
     facts = {
         "model": name,
-        "sha256": sha256(model.data),
+        "sha256": sha256(*model.content.pieces),
         **({} if edited is None else _of_file(edited[0].file)),
         "composite": rules.name,
         "start": start,
@@ -139,7 +139,7 @@ def draw(
 
 
 def _of_file(edited: Model) -> dict[str, str]:
-    return {"edited": file_name(edited), "edited sha256": sha256(edited.data)}
+    return {"edited": file_name(edited), "edited sha256": sha256(*edited.content.pieces)}
 
 
 def _require_packages() -> None:

@@ -1,5 +1,6 @@
 """Run the end of a model with weights of one's choice, and take gradients with respect to them."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -26,13 +27,18 @@ Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
 @dataclass(frozen=True)
 class Recorded:
     """What a run gave. `recorded[name]` is a target as an array. kept: all that the reverse walk reads, where
-    the engine has it."""
+    the engine has it. nbytes: of what was made."""
 
     targets: Mapping[str, np.ndarray]
     kept: Values
+    nbytes: int = 0
 
     def __getitem__(self, target: str) -> np.ndarray:
         return self.targets[target]
+
+    def alone(self) -> "Recorded":
+        """The targets."""
+        return Recorded(self.targets, {})
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +77,8 @@ class Differentiator:
         fed = {n: self.engine.tensor(v) for n, v in {**batch, **self.tail.feeds(weights)}.items()}
         make = partial(self.engine.session, prepared.forward, self.tail.model.folder)
         made = self.engine.sessions.get((prepared, "forward"), make).compute(fed)
-        return Recorded({name: made[name].numpy() for name in self.targets}, {**fed, **made})
+        size = sum(math.prod(value.shape) * value.dtype.itemsize for value in made.values())
+        return Recorded({name: made[name].numpy() for name in self.targets}, {**fed, **made}, size)
 
     def gradients(self, batch: Feeds, recorded: Recorded, signals: Mapping[str, np.ndarray]) -> Gradients:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target, by target, shaped as it is."""

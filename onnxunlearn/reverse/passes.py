@@ -13,12 +13,15 @@ Gradients = dict[str, tuple[np.ndarray, np.ndarray | None]]
 #: samples that go at once where only values are asked for and any number may
 AT_ONCE = 128
 #: bytes of samples that go at once where gradients are asked for: every part adds a gradient of all weights
-_BYTES = 1 << 22
+_BYTES = 1 << 21
+#: bytes that may be kept between both passes; what would take more is recorded again
+_KEPT = 1 << 26
 
 
 @dataclass(frozen=True)
 class _Part:
-    """A batch, the last sample repeated where a built-in size wants more. count: those that are real."""
+    """A batch, the last sample repeated where a built-in size wants more. recorded: perhaps the targets
+    alone. count: the samples that are real."""
 
     feeds: Feeds
     recorded: Recorded
@@ -27,10 +30,12 @@ class _Part:
 
 @dataclass(frozen=True)
 class Forward:
-    """What a pass forward left behind. values: the targets' for all samples, by name."""
+    """What a pass forward left behind. values: the targets' for all samples, by name. weights: what it was
+    made with."""
 
     values: Mapping[str, np.ndarray]
     parts: tuple[_Part, ...]
+    weights: Weights
 
 
 class Passes:
@@ -56,22 +61,31 @@ class Passes:
 
     def forward(self, feeds: Feeds, weights: Weights) -> Forward:
         """The targets for all samples, and what `backward` needs."""
-        size = batch_size(feeds, count_of(feeds), self._baked, _BYTES)
-        parts = tuple(
-            _Part(batch.feeds, self.network.record(batch.feeds, weights), batch.count)
-            for batch in batches(feeds, size, pad=self._baked is not None)
-        )
+        total = count_of(feeds)
+        size = batch_size(feeds, total, self._baked, _BYTES)
+        if self._baked is None:  # parts of one size where that goes: each size has a graph and a session
+            size = next((s for s in range(size, size // 2, -1) if total % s == 0), size)
+        parts, room = list[_Part](), _KEPT
+        for batch in batches(feeds, size, pad=self._baked is not None):
+            recorded = self.network.record(batch.feeds, weights)
+            room -= recorded.nbytes
+            parts.append(_Part(batch.feeds, recorded if room >= 0 else recorded.alone(), batch.count))
+            del recorded  # before the next one
         values = {
             name: np.concatenate([part.recorded[name][: part.count] for part in parts])
             for name in self.network.targets
         }
-        return Forward(values, parts)
+        return Forward(values, tuple(parts), weights)
 
     def backward(self, forward: Forward, signals: Mapping[str, np.ndarray]) -> Gradients:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target for all samples, by target."""
         total: Gradients = {}
         for part, own in self._shared_out(forward, signals):
-            found = self.network.gradients(part.feeds, part.recorded, own)
+            recorded = part.recorded
+            if not recorded.kept:
+                recorded = self.network.record(part.feeds, forward.weights)
+            found = self.network.gradients(part.feeds, recorded, own)
+            del recorded
             total = added(total, found) if total else found
         return total
 

@@ -15,7 +15,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import blamed_on
-from onnxunlearn.graph import Model, Node
+from onnxunlearn.graph import FileBytes, Model, Node
 from onnxunlearn.graph.traits import traits
 
 #: tensor names (and constants) that a pattern's letters stand for
@@ -167,7 +167,7 @@ def recognise(model: Model, keep: Collection[str] = (), apart: Collection[str] =
         elif node.index not in taken:
             proto.graph.node.append(node.proto)
     proto.graph.initializer.extend(constants)
-    return Model(b"", proto, model.path)
+    return Model(FileBytes(), proto, model.path)
 
 
 def _closed(model: Model, last: Node, used: set[int], keep: Collection[str], apart: Collection[str]) -> bool:

@@ -86,7 +86,7 @@ def test_an_edit_lands_where_the_weight_is_stored(make: Callable[[], Model]) -> 
     for name, array in edits.arrays.items():
         assert array.dtype == model.array(name).dtype
         assert array.shape == model.array(name).shape
-    data = patch(model, edits.arrays)
+    data = bytes(patch(model, edits.arrays))
     assert len(data) == len(model.data)
     scores = run(data, np.ones((1, 4), np.float32))[0]
     np.testing.assert_array_equal(scores, [WEIGHT[0].sum() + 1, 0, WEIGHT[2].sum() + 3])

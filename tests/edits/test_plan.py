@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn import InputError, load
 from onnxunlearn.edits import Plan
-from onnxunlearn.graph import Model, patch
+from onnxunlearn.graph import FileBytes, Model, patch
 from tests.sample_paths import MLP
 
 TYPES = [
@@ -34,7 +34,7 @@ def model_of(kind: int, shape: tuple[int, ...], seed: int = 0) -> Model:
         [numpy_helper.from_array(values, "w")],
     )
     proto = helper.make_model(graph, ir_version=10, opset_imports=[helper.make_opsetid("", 21)])
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 @settings(max_examples=60, deadline=None)
@@ -78,7 +78,7 @@ def test_negative_zero_and_nan_are_values_of_their_own() -> None:
     model = model_of(TensorProto.FLOAT, (3,))
     old = np.array([0.0, np.nan, 1.0], np.float32)
     model.stored["w"].CopyFrom(numpy_helper.from_array(old, "w"))
-    model.data = model.proto.SerializeToString()
+    model.content = FileBytes(model.proto.SerializeToString())
     new = np.array([-0.0, np.nan, 1.0], np.float32)
     plan = Plan.from_bytes(Plan.of(model, {"w": new}, {}, {}).to_bytes())
     assert [c.places.tolist() for c in plan.changes] == [[0]]
@@ -173,7 +173,7 @@ def test_models_of_onnx_are_what_is_patched() -> None:
     model = load(MLP)
     name = next(n for n, t in model.stored.items() if len(t.dims) == 2)
     new = model.array(name) * 2
-    made = onnx.load_from_string(patch(model, Plan.of(model, {name: new}, {}, {}).arrays(model)))
+    made = onnx.load_from_string(bytes(patch(model, Plan.of(model, {name: new}, {}, {}).arrays(model))))
     for tensor in made.graph.initializer:
         expected = new if tensor.name == name else model.array(tensor.name)
         np.testing.assert_array_equal(numpy_helper.to_array(tensor), expected)

@@ -7,7 +7,7 @@ from onnx import parser
 
 from onnxunlearn import UnsupportedError
 from onnxunlearn.engines import create_engine, endless
-from onnxunlearn.graph import Model, find_logits
+from onnxunlearn.graph import FileBytes, Model, find_logits
 from onnxunlearn.inspection import inspect
 from onnxunlearn.relevance import Propagator, parse_composite
 
@@ -45,7 +45,7 @@ def test_one_that_does_not(engine: str, monkeypatch: pytest.MonkeyPatch) -> None
 def test_relevance_of_such_a_model(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(endless, "LONGEST", 0.3)
     proto = looping(2**62)
-    model = Model(proto.SerializeToString(), proto)
+    model = Model(FileBytes(proto.SerializeToString()), proto)
     engine = create_engine()
     propagator = Propagator(model, find_logits(model), engine, parse_composite("epsilon"), ["x"])
     with pytest.raises(UnsupportedError, match="a Loop in the model does not seem to end"):

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 import pytest
 
-from onnxunlearn.graph import Model, load, patch
+from onnxunlearn.graph import FileBytes, Model, load, patch
 
 DATA = Path(onnx.__file__).parent / "backend" / "test" / "data"
 ALL = sorted(DATA.glob("**/model.onnx"))
@@ -17,7 +17,7 @@ SAMPLE = ALL[:: max(1, len(ALL) // 150)]
 def read(path: Path) -> Model:
     """Unchecked: some of these are there to be refused."""
     data = path.read_bytes()
-    return Model(data, onnx.ModelProto.FromString(data), path)
+    return Model(FileBytes(data), onnx.ModelProto.FromString(data), path)
 
 
 STORING = [path for path in SAMPLE if any(t.dims != [0] for t in read(path).stored.values())]

@@ -6,7 +6,7 @@ from onnx import TensorProto, ValueInfoProto, helper, numpy_helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph import FileBytes, Logits, Model
 from onnxunlearn.graph.flow import carriers, shape_arithmetic, sources
 from onnxunlearn.relevance import Propagator, parse_composite
 from tests.relevance.layers import flattened
@@ -134,7 +134,7 @@ def test_relevance_does_not_end_at_what_is_looked_up_by_position() -> None:
         [numpy_helper.from_array(a, n) for n, a in constants.items()],
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    model = Model(proto.SerializeToString(), proto)
+    model = Model(FileBytes(proto.SerializeToString()), proto)
     assert sources(model) == ["word"]
     ids = rng.integers(0, 7, (2, 5))
     logits = Logits("logits", "logits", 3, None)

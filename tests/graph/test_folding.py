@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Model
+from onnxunlearn.graph import FileBytes, Model
 from onnxunlearn.graph.folding import MOST_ELEMENTS, TooLarge, check_foldable
 
 from .models import build, loaded, numbers, tensor, value
@@ -20,7 +20,7 @@ def constant(*nodes: onnx.NodeProto, **stored: np.ndarray) -> Model:
     nodes = (*nodes, helper.make_node("Add", ["x", "c"], ["y"]))
     initializers = [tensor(name, values) for name, values in stored.items()]
     proto = build(nodes, [value("x", ["N", 3])], [value("y", ["N"])], initializers)
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 def ints(*values: int) -> np.ndarray:
@@ -121,6 +121,6 @@ def test_softmax_of_constants_is_that_of_the_opset(op: str, axis: int | None, op
     (expected,) = create_engine().session(model).run({"a": stored}).values()
     del model.graph.input[:]
     model.graph.initializer.append(tensor("a", stored))
-    folded = Model(model.SerializeToString(), model).constant("c")
+    folded = Model(FileBytes(model.SerializeToString()), model).constant("c")
     assert folded is not None
     np.testing.assert_allclose(folded, expected, rtol=1e-5, atol=1e-7)

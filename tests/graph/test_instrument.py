@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxunlearn.graph import SHAPE, Model, expose, load, patch
+from onnxunlearn.graph import SHAPE, FileBytes, Model, expose, load, patch
 
 from .models import SAMPLES, build, loaded, numbers, run, tensor, value
 
@@ -69,7 +69,7 @@ def test_what_a_body_reads_is_kept() -> None:
     proto.graph.node.append(helper.make_node("Gather", ["names", "best"], ["label"]))
     names = tensor("names", np.array(["ant", "bee"], object))
     proto.graph.initializer.extend([tensor("yes", np.array(True)), names, tensor("best", np.array([1]))])
-    exposed = expose(Model(proto.SerializeToString(), proto), ["z"])
+    exposed = expose(Model(FileBytes(proto.SerializeToString()), proto), ["z"])
     assert [node.op_type for node in exposed.graph.node] == ["Constant", "MatMul", "If"]
     assert "names" not in {t.name for t in exposed.graph.initializer}
     np.testing.assert_array_equal(run(exposed, {"x": X})[0], S)
@@ -110,7 +110,7 @@ def test_what_is_fed_is_what_the_model_computes_with(model: Model) -> None:
 def test_a_trial_is_what_the_saved_file_will_be(model: Model) -> None:
     edits = {"w": WEIGHT * 2, "c": SHIFT + 1}
     trial = run(expose(model, ["y"], fed=edits), {"x": X, **edits})
-    np.testing.assert_array_equal(trial[0], run(patch(model, edits), {"x": X})[0])
+    np.testing.assert_array_equal(trial[0], run(bytes(patch(model, edits)), {"x": X})[0])
 
 
 def test_what_is_fed_is_one_input_and_no_longer_stored(model: Model) -> None:

@@ -368,7 +368,7 @@ def test_an_edit_through_any_chain_is_the_model_with_that_weight(kind: str, data
     changed = layer.weight.write(stored, wanted)
     assert changed.dtype == stored.dtype
     np.testing.assert_array_equal(layer.weight.view(changed), wanted)
-    patched = patch(model, {layer.weight.name: changed})
+    patched = bytes(patch(model, {layer.weight.name: changed}))
 
     plain = layer_model(op, Weight(wanted if op == "Conv" or attributes else wanted.T), x.shape, **attributes)
     np.testing.assert_array_equal(run(patched, {"x": x})[0], run(plain.proto, {"x": x})[0])

@@ -9,7 +9,7 @@ from onnx import numpy_helper, parser
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Layer, Model, find_layers, patch
+from onnxunlearn.graph import FileBytes, Layer, Model, find_layers, patch
 from onnxunlearn.graph.layers import EVERY_KIND, Arrangement
 from tests.reverse.test_weight_gradients import CELL, OTHERS, named, one_node
 
@@ -24,7 +24,7 @@ def model_of(text: str) -> Model:
         values = RNG.normal(size=shape).astype(np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(values, info.name))
     del proto.graph.value_info[:]
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 def assert_rows_are_neurons(model: Model, x: np.ndarray, layer: Layer) -> None:
@@ -47,7 +47,7 @@ def assert_rows_are_neurons(model: Model, x: np.ndarray, layer: Layer) -> None:
     assert changed[..., channel].any()
     assert not np.delete(changed, channel, axis=-1).any()
     if model.data:
-        patched = onnx.load_model_from_string(patch(model, edits.arrays))
+        patched = onnx.load_model_from_string(bytes(patch(model, edits.arrays)))
         np.testing.assert_array_equal(create_engine("onnxruntime").session(patched).run({"x": x})["y"], after)
 
 
@@ -57,7 +57,7 @@ def test_a_row_is_what_a_neuron_reads(case: Any) -> None:
     model = one_node(op, shape, constants, operands, outputs, opset, **attributes)
     for name, tensor in model.initializers.items():  # nothing is negative: Relu hides no change
         tensor.CopyFrom(numpy_helper.from_array(np.abs(numpy_helper.to_array(tensor)), name))
-    model = Model(model.proto.SerializeToString(), model.proto)
+    model = Model(FileBytes(model.proto.SerializeToString()), model.proto)
     x = np.abs(RNG.normal(size=shape)).astype(np.float32)
     if op in CELL:
         x = x[:1]  # at later steps each unit reads all others

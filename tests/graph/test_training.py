@@ -11,7 +11,7 @@ from onnx import TensorProto, helper
 
 import onnxunlearn
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import check_inference, find_logits, in_training
+from onnxunlearn.graph import FileBytes, check_inference, find_logits, in_training
 from onnxunlearn.lowering import lower
 from onnxunlearn.pictures import draw
 from tests.small_network import X, array, columns, loaded, network, node
@@ -146,7 +146,7 @@ def test_statistics_of_a_weight_are_no_training() -> None:
     model.graph.initializer.extend(
         [array("s", np.ones(32, np.float32)), array("q", np.zeros(32, np.float32))]
     )
-    read = onnxunlearn.graph.Model(model.SerializeToString(), model)
+    read = onnxunlearn.graph.Model(FileBytes(model.SerializeToString()), model)
     assert in_training(read, find_logits(read)) == []
 
 

@@ -5,7 +5,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from onnxunlearn.graph import Model, find_layers
+from onnxunlearn.graph import FileBytes, Model, find_layers
 
 from .models import Dims, build, dense, loaded, numbers, tensor, value
 
@@ -161,7 +161,7 @@ def test_what_the_evaluator_cannot_run_is_not_known() -> None:
     nodes = [helper.make_node("MatMul", ["a", "b"], ["w"]), helper.make_node("MatMul", ["x", "w"], ["y"])]
     constants = [tensor("a", numbers(4, 3)), tensor("b", numbers(4, 3))]
     data = build(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])], constants)
-    model = Model(data.SerializeToString(), data)  # the checker would refuse it
+    model = Model(FileBytes(data.SerializeToString()), data)  # the checker would refuse it
     assert model.constant("w") is None
     assert find_layers(model) == []
 
@@ -177,7 +177,7 @@ def test_a_batch_normalization_of_constants_is_that_of_inference() -> None:
     constants = [tensor("raw", numbers(4, 3)), tensor("scale", ones), tensor("shift", zeros)]
     constants += [tensor("mean", zeros), tensor("var", 4 * ones)]
     data = build(nodes, [value("x", ["N", 4])], [value("y", ["N", 3])], constants, opset=13)
-    model = Model(data.SerializeToString(), data)  # the checker knows that op no more
+    model = Model(FileBytes(data.SerializeToString()), data)  # the checker knows that op no more
     made = model.constant("w")
     assert made is not None
     np.testing.assert_allclose(made, numbers(4, 3).astype(np.float32) / 2, rtol=1e-4)

@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import find_logits, load
+from onnxunlearn.graph import Edited, find_layers, find_logits, load
 from onnxunlearn.judge import Subject
 from onnxunlearn.judge.running import Said, run_with_features
 from onnxunlearn.probes import Probes
 
-from ..sample_paths import MLP, probes
+from ..sample_paths import MLP, SAMPLES, probes
 
 
 def test_the_same_samples_are_run_once_also_when_they_get_classes(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,3 +55,33 @@ def test_features_of_a_model_with_another_head_are_those_of_its_body() -> None:
     body = Subject(model, find_logits(model), create_engine(), 32)
     samples = Probes({"x": probes(4)["x"]}, None, "four")
     assert replace(body, body=body).features(samples) is body.features(samples)
+
+
+@pytest.mark.parametrize("name", ["mnist_mlp", "mnist_cnn", "mnist_resnet"])
+def test_another_head_alone_is_run_where_it_is_known_what_enters_it(
+    name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = load(SAMPLES / f"{name}.onnx")
+    logits, engine = find_logits(model), create_engine()
+    head = find_layers(model)[-1]
+    bias = -model.array(head.bias.name) if head.bias is not None else None
+    assert head.bias is not None
+    assert bias is not None
+    edited = Edited.of(model, {head.bias.name: bias}).model()
+    body = Subject(model, logits, engine, 32)
+    samples = Probes({model.inputs[0].name: probes(40)["x"]}, None, "forty")
+    whole = Subject(edited, logits, engine, 32).scores(samples)
+    body.scores(samples)
+    monkeypatch.delattr("onnxunlearn.judge.subject.run")
+    found = Subject(edited, logits, engine, 32, body=body).scores(samples)
+    np.testing.assert_allclose(found, whole, rtol=1e-5, atol=1e-5)
+    assert not np.allclose(found, body.scores(samples))
+
+
+def test_a_head_is_run_with_all_before_it_where_that_is_not_known() -> None:
+    model = load(MLP)
+    body = Subject(model, find_logits(model), create_engine(), 32)
+    samples = Probes({"x": probes(4)["x"]}, None, "four")
+    other = replace(body, body=body)
+    np.testing.assert_array_equal(other.scores(samples), body.scores(samples))
+    assert other.knows(samples)

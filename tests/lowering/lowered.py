@@ -9,7 +9,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Logits, Model, find_logits, load
+from onnxunlearn.graph import FileBytes, Logits, Model, find_logits, load
 from onnxunlearn.lowering import lower
 from onnxunlearn.relevance import Propagator, parse_composite
 
@@ -62,7 +62,7 @@ def one_node(
     graph = helper.make_graph([node], "one", inputs, ends, stored)
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=8)
     feeds = {f"i{i}": v for i, v in enumerate(operands) if i in fed and v is not None}
-    return Model(proto.SerializeToString(), proto), feeds
+    return Model(FileBytes(proto.SerializeToString()), proto), feeds
 
 
 def values(model: Model, feeds: Feeds, engine: str = "onnxruntime") -> Feeds:

@@ -11,7 +11,7 @@ import pytest
 from onnx import parser
 
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
-from onnxunlearn.graph import Model, load
+from onnxunlearn.graph import FileBytes, Model, load
 from onnxunlearn.lowering import PASSES
 from onnxunlearn.lowering.contract import Pass, passes, well_formed
 from onnxunlearn.lowering.half import single
@@ -32,7 +32,7 @@ SCALED = """<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 3]>
 
 def model_of(text: str) -> Model:
     proto = parser.parse_model(text)
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 def changed(old: str, new: str) -> Model:

@@ -7,7 +7,7 @@ from onnx import helper
 
 import onnxunlearn
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import load
+from onnxunlearn.graph import FileBytes, load
 from onnxunlearn.judge import diff
 from onnxunlearn.lowering import lower, unlist
 from onnxunlearn.methods.catalogue import catalogue
@@ -55,7 +55,7 @@ def test_a_sparse_weight_may_be_listed() -> None:
     sparse = model.graph.sparse_initializer.add(dims=W1.shape)
     sparse.values.CopyFrom(array("W1", W1.reshape(-1)))
     sparse.indices.CopyFrom(array("", np.arange(W1.size)))
-    read = onnxunlearn.graph.Model(model.SerializeToString(), model)
+    read = onnxunlearn.graph.Model(FileBytes(model.SerializeToString()), model)
     assert [i.name for i in read.inputs] == ["x"]
 
 

@@ -104,7 +104,7 @@ def test_erase_reaches_behind_the_head(name: str) -> None:
 def test_the_file_is_the_trial(name: str) -> None:
     made = bench(name)
     outcome = erase(made, steps=3)
-    written = onnx.load_model_from_string(patch(made.model, outcome.edits.arrays))
+    written = onnx.load_model_from_string(bytes(patch(made.model, outcome.edits.arrays)))
     logits = create_engine().session(written).run(made.probes.feeds)["y"]
     np.testing.assert_allclose(logits, made.scores(outcome.edits), atol=1e-4)
 

@@ -78,7 +78,7 @@ def test_figures_on_unseen_images(
 ) -> None:
     made = half_bench(model)
     outcome = run_method(method, made, dict(parameters))
-    edited = patch(made.model, outcome.edits.arrays)
+    edited = bytes(patch(made.model, outcome.edits.arrays))
     before, after = on_test_set(model.read_bytes(), model), on_test_set(edited, model)
     assert after.forget is not None
     assert before.retain is not None

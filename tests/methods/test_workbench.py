@@ -41,7 +41,7 @@ def test_a_trial_says_what_the_written_file_does() -> None:
     edits = Edits(made.model)
     edits.set_weight(made.head, edits.weight(made.head) * np.linspace(-1, 1, 10)[:, None])
     fed = made.scores(edits)
-    written = onnx.load_model_from_string(patch(made.model, edits.arrays))
+    written = onnx.load_model_from_string(bytes(patch(made.model, edits.arrays)))
     saved = create_engine().session(written).run(made.probes.feeds)["logits"]
     np.testing.assert_allclose(fed, saved, atol=1e-5)
     assert not np.allclose(made.scores(Edits(made.model)), saved, atol=1)

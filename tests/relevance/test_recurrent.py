@@ -12,7 +12,7 @@ from onnx import TensorProto, helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError
-from onnxunlearn.graph import Logits, Model, as_float64, find_logits, load
+from onnxunlearn.graph import FileBytes, Logits, Model, as_float64, find_logits, load
 from onnxunlearn.relevance import Composite, Propagator, RuleSpec, parse_composite
 from onnxunlearn.relevance.composites import BASE
 from tests.relevance.recurrent_nodes import FUNCTIONS, GATES, PARAMETERS, Array, Case, restated
@@ -208,7 +208,7 @@ def test_lengths_are_fed(op: str, engine: str) -> None:
     (lengths,) = [t for t in proto.graph.initializer if t.name == "lengths"]
     proto.graph.initializer.remove(lengths)
     proto.graph.input.append(helper.make_tensor_value_info("lengths", TensorProto.INT32, ["n"]))
-    model = Model(proto.SerializeToString(), proto)
+    model = Model(FileBytes(proto.SerializeToString()), proto)
     logits = Logits("logits", "logits", case.R.shape[1], None)
     propagator = Propagator(model, logits, create_engine(engine), take_all(0.01), ["x"])
     feeds = {"x": case.x, "lengths": case.constants["lengths"]}

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph import Model, as_float64, find_layers
+from onnxunlearn.graph import FileBytes, Model, as_float64, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
@@ -43,7 +43,7 @@ def test_gradients_at_other_weights_are_slopes(text: str, engine: str) -> None:
         values = rng.normal(size=shape).astype(np.float32)
         proto.graph.initializer.append(numpy_helper.from_array(values, info.name))
     del proto.graph.value_info[:]
-    model = Model(proto.SerializeToString(), proto)
+    model = Model(FileBytes(proto.SerializeToString()), proto)
     x = rng.integers(0, 7, (5, 3)) if text is TOKENS else rng.normal(size=(5, 2, 4, 4)).astype(np.float32)
     layers, edits = find_layers(model, EVERY_KIND), Edits(model)
     assert {layer.kind for layer in layers} == (

@@ -8,7 +8,7 @@ from onnx import parser
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, Node, expose
+from onnxunlearn.graph import FileBytes, Model, Node, expose
 from onnxunlearn.reverse import LocalMap, Value, Walk, path_between
 
 #: y = (a + b)², a = tanh x, b = 2x
@@ -21,7 +21,7 @@ X = np.array([[-1.0, 0.2, 3], [0.5, -0.1, 0]], np.float32)
 
 def model_of(text: str) -> Model:
     proto = parser.parse_model(text)
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 def arriving(

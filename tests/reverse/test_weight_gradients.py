@@ -11,7 +11,7 @@ from onnx import TensorProto, helper, numpy_helper
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.engines.torch import import_model
-from onnxunlearn.graph import Model, expose, find_layers, find_logits, load
+from onnxunlearn.graph import FileBytes, Model, expose, find_layers, find_logits, load
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
@@ -44,7 +44,7 @@ def one_layer(op: str, x: tuple[int, ...], w: tuple[int, ...], bias: int | None,
         stored,
     )
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 CASES = [
@@ -134,7 +134,7 @@ def one_node(
     )
     opsets = [helper.make_opsetid("", opset)]
     proto = helper.make_model(graph, opset_imports=opsets, ir_version=8 if opset < 20 else 10)
-    return Model(proto.SerializeToString(), proto)
+    return Model(FileBytes(proto.SerializeToString()), proto)
 
 
 CELL = {"LSTM": 4, "GRU": 3, "RNN": 1}

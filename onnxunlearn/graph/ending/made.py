@@ -8,6 +8,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxunlearn.graph.ending.columns import Base, Columns
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.view import Model
 
 #: what probabilities are at least, lest their logarithm is none
@@ -31,7 +32,7 @@ class Made:
         proto.graph.node.extend(self.nodes)
         proto.graph.initializer.extend(self.constants)
         origin = model.origin or model
-        return Model(b"", proto, model.path, model.lent, origin, model.encodings)
+        return Model(FileBytes(), proto, model.path, model.lent, origin, model.encodings)
 
 
 class _Writer:

@@ -13,6 +13,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.places.scores import Columns, PlaceScores
 from onnxunlearn.graph.view import Model
 
@@ -70,7 +71,7 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
     del proto.graph.output[:]
     size = "batch" if model.batch_size is None else model.batch_size
     proto.graph.output.append(helper.make_tensor_value_info(SUMMED, onnx.TensorProto.FLOAT, [size, classes]))
-    return Model(b"", proto, model.path, model.lent, model.origin or model, model.encodings)
+    return Model(FileBytes(), proto, model.path, model.lent, model.origin or model, model.encodings)
 
 
 def _at_head(found: PlaceScores, head: int) -> Sequence[Columns]:

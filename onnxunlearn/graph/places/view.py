@@ -15,6 +15,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.places.scores import PlaceScores
@@ -205,7 +206,7 @@ class _Writer:
         graph.input.append(helper.make_tensor_value_info(PLACE, kind, [size, self._rank]))
         graph.output.append(helper.make_tensor_value_info(SAID, onnx.TensorProto.FLOAT, None))
         whole = self._of
-        return Model(b"", self._proto, whole.path, whole.lent, whole.origin or whole, whole.encodings)
+        return Model(FileBytes(), self._proto, whole.path, whole.lent, whole.origin or whole, whole.encodings)
 
     def _cropped(self, name: str, whole: Needed, need: Needed) -> str:
         """The middle of a window, where a reader needs less than others."""

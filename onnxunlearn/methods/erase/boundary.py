@@ -60,7 +60,9 @@ class Pool:
             taken = value[first]
             if len(mixed):
                 share = self.share[which].reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
-                taken[mixed] = share * taken[mixed] + (1 - share) * value[second]
+                other = value[second]
+                other *= 1 - share
+                taken[mixed] = share * taken[mixed] + other
             found[name] = taken
         return found
 

@@ -30,8 +30,9 @@ _AT_ONCE = 64
 
 @dataclass(frozen=True)
 class Deeper:
-    """units: by tensor what each of its numbers counts in, [numbers]. start: the original's weights. pull:
-    how much the distance counts at each tensor, a mean square in these units as its pins are."""
+    """units: by tensor what each of its numbers counts in, [numbers]. start: the original's weights, where
+    there are such tensors. pull: how much the distance counts at each tensor, a mean square in these units as
+    its pins are."""
 
     units: Mapping[str, np.ndarray]
     start: Weights
@@ -45,7 +46,7 @@ class Deeper:
         units = {}
         for name, deviation in _deviations(passes, tensors, probes, start).items():
             units[name] = deviation + _LEAST_UNIT * float(np.sqrt(np.mean(deviation**2))) + 1e-12
-        return cls(units, start, pull)
+        return cls(units, start if units else {}, pull)
 
     def loss(
         self,

@@ -154,6 +154,7 @@ class Erasure:
             if unprotected and not self._far(unprotected):
                 raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unprotected)}")
             course = Course(steps, rate)
+            bench.engine.sessions.clear()  # those that recorded are done; each has room of its own
             fitted, taken = problem.descend(edits, course, self.share)
             details |= {"rate": taken.rate, "rising": taken.rising} if taken != course else {}
             if unprotected:
@@ -164,6 +165,7 @@ class Erasure:
             details |= {"steps": steps, **problem.boundary.described()}
             details |= {"unprotected": unprotected} if unprotected else {}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
+            bench.engine.sessions.clear()  # each has room of its own for what it computes
             for layer in chosen:
                 write(edits, layer, *fitted.pop(layer.name))
         return Outcome(edits, details | (self._told(edits) if tried else {}))

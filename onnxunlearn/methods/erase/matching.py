@@ -38,6 +38,8 @@ _VARIANTS, _OF_INPUTS = 8, 32
 _AS_GIVEN = 0.25
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
+#: bytes of a pool that are taken at once
+_TAKEN = 1 << 24
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
 
@@ -256,9 +258,10 @@ def _evaluate_pool(
     bench: Workbench, passes: Passes, pool: Pool, weights: Weights
 ) -> tuple[np.ndarray, np.ndarray]:
     """The same of all samples of a pool."""
+    size = max(1, min(AT_ONCE, _TAKEN // sum(value[:1].nbytes for value in pool.feeds.values())))
     parts = [
-        evaluate(bench, passes, pool.take(np.arange(start, min(start + AT_ONCE, len(pool)))), weights)
-        for start in range(0, len(pool), AT_ONCE)
+        evaluate(bench, passes, pool.take(np.arange(start, min(start + size, len(pool)))), weights)
+        for start in range(0, len(pool), size)
     ]
     scores, features = zip(*parts, strict=True)
     return np.concatenate(scores), np.concatenate(features)

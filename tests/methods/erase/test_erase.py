@@ -119,7 +119,7 @@ def test_a_part_of_an_edit_lies_between() -> None:
 def test_same_seed_same_bytes() -> None:
     first, second = (erase(bench(MLP), steps=3).edits for _ in range(2))
     assert patch(first.model, first.arrays) == patch(second.model, second.arrays)
-    assert onnx.load_from_string(patch(first.model, first.arrays))
+    assert onnx.load_from_string(bytes(patch(first.model, first.arrays)))
 
 
 def problem(made: Workbench) -> tuple[Matching, Weights]:

@@ -1,0 +1,54 @@
+"""Samples that go in parts, of which not all that was recorded is kept, give what they give at once."""
+
+import numpy as np
+import pytest
+
+from onnxunlearn.engines.numpy import NumpyEngine
+from onnxunlearn.graph import find_layers, load
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.reverse import passes as passes_module
+from onnxunlearn.reverse.differentiate import Differentiator
+from onnxunlearn.reverse.passes import Passes
+
+from ..sample_paths import MLP
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(24, [8] * 3), (23, [10, 10, 3]), (10, [10]), (9, [9])])
+@pytest.mark.parametrize("kept", [0, 1 << 12, 1 << 30])
+def test_parts(count: int, sizes: list[int], kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = load(MLP)
+    layers = find_layers(model)[1:]
+    target = model.graph.output[0].name
+    tail = tail_of(model, layers, [target], shape_arithmetic(model))
+    (entering,) = tail.boundary
+    width = layers[0].weight.shape[1]
+    rng = np.random.default_rng(0)
+    feeds = {entering: rng.normal(size=(count, width)).astype(np.float32)}
+    signal = {target: rng.normal(size=(count, 10)).astype(np.float32)}
+    weights = {
+        la.name: (
+            la.weight.view(model.array(la.weight.name)),
+            None if la.bias is None else model.array(la.bias.name),
+        )
+        for la in layers
+    }
+    passes = Passes(Differentiator(tail, [target], NumpyEngine()), None)
+    whole = passes.forward(feeds, weights)
+    wanted = passes.backward(whole, signal)
+
+    monkeypatch.setattr(passes_module, "_BYTES", 10 * feeds[entering][:1].nbytes)
+    monkeypatch.setattr(passes_module, "_KEPT", kept)
+    forward = passes.forward(feeds, weights)
+    assert [part.count for part in forward.parts] == sizes
+    whose = [bool(part.recorded.kept) for part in forward.parts]
+    assert whose == sorted(whose, reverse=True)  # as long as there is room
+    assert kept not in (0, 1 << 30) or set(whose) == {kept > 0}
+    np.testing.assert_allclose(forward.values[target], whole.values[target], rtol=1e-5, atol=1e-5)
+    found = passes.backward(forward, signal)
+    for name, (weight, bias) in wanted.items():
+        np.testing.assert_allclose(found[name][0], weight, rtol=1e-4, atol=1e-5)
+        own = found[name][1]
+        assert bias is not None
+        assert own is not None
+        np.testing.assert_allclose(own, bias, rtol=1e-4, atol=1e-5)
