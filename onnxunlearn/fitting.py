@@ -157,15 +157,18 @@ class Fit:
         *,
         hold_back: bool,
     ) -> "Fit":
-        """The same where samples show what is to be forgotten; they are held."""
+        """The same where samples show what is to be forgotten."""
         notes = list[str]()
         with clock("original"):
             inquiry.options.progress("running the original")
             inquiry, probes, given = read_shared(inquiry, asked, data, notes)
+            if is_unread(probes.feeds):
+                inquiry.options.progress("looking for copies")
             groups = pair_groups(probes, copy_groups(probes))
             copies = len(probes) - len(np.unique(np.stack([groups, probes.strata]), axis=1).T)
-            choosing, judging = probes, probes.select([])
-            if hold_back:
+            if not hold_back:
+                choosing, judging = chosen_of(inquiry, probes, notes), probes.select([])
+            else:
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 if not all(part.shared is not None and part.shared.any() for part in (choosing, judging)):
                     raise InputError(
