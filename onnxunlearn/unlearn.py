@@ -187,4 +187,7 @@ def unlearn(
 
 
 def _files_of(shared: SharedBy) -> dict[Path, str]:
-    return {**files_read(shared.samples, None, None), **files_read(shared.like, None, None)}
+    found = files_read(shared.like, None, None)
+    for source in shared.each:
+        found |= files_read(source, None, None)
+    return found

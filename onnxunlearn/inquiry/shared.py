@@ -6,8 +6,8 @@ import numpy as np
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry.inquiry import Inquiry
-from onnxunlearn.judge.attacks.attackers.sides import CHANCE, Sides, told
 from onnxunlearn.inquiry.sampling import few_tags, some_of
+from onnxunlearn.judge.attacks.attackers.sides import CHANCE, Sides, told
 from onnxunlearn.probes import Probes, SharedBy, Source, is_unread, join, pair_groups
 from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import AUTO, independent, pointed_to
@@ -19,14 +19,19 @@ _FELT = 5.0
 def read_shared(
     inquiry: Inquiry, asked: SharedBy, data: Source | None, notes: list[str]
 ) -> tuple[Inquiry, Probes, bool]:
-    """With what is known of the samples, all of them (`Probes.shared`), perhaps a stream, and whether the user
-    said their classes.
+    """With what is known of the samples, all of them (`Probes.shared`), perhaps a stream, and whether the
+    user said their classes.
 
     A sample without it that has no class is of what the original takes it for; one with it is of its
     partner's class, or of none. Raises InputError for samples that do not fit, or that the original does not
     know, and where it makes no difference whether they have it.
     """
-    having = inquiry.read(asked.samples, UNHELD)
+    if len(asked.each) > 1:
+        raise InputError(
+            f"--forget-samples: given {len(asked.each)} times, which is for identities in an embedding; what "
+            "samples of a classifier share is one thing, so give them as one"
+        )
+    having = inquiry.read(asked.each[0], UNHELD)
     lacking, rest = (None if s is None else inquiry.read(s, UNHELD) for s in (asked.like, data))
     if lacking is None and rest is None:
         raise InputError(

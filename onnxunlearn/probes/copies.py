@@ -56,9 +56,7 @@ def _pictured(probes: Probes) -> str | None:
     return images[0] if len(images) == 1 else None
 
 
-def _grouped(
-    probes: Probes, pictured: str | None, own: Sequence[bytes], view: "_View | None"
-) -> np.ndarray:
+def _grouped(probes: Probes, pictured: str | None, own: Sequence[bytes], view: "_View | None") -> np.ndarray:
     """`copy_groups`, from what `_looked_at` gives."""
     first: dict[bytes, int] = {}
     exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(own)], dtype=int)

@@ -19,23 +19,33 @@ from onnxunlearn.probes.unread import chained
 class SharedBy:
     """To be forgotten: what `samples` share and others lack; the classes stay.
 
-    samples: probes that have it, in any form of `probes.load_probes`. like: probes that lack it; by default
-    all others that are given. paired: sample i of `like` is sample i of `samples` without it.
+    samples: probes that have it, in any form of `probes.load_probes`; of identities in an embedding several
+    such, one each. like: probes that lack it; by default all others that are given. paired: sample i of
+    `like` is sample i of `samples` without it.
 
-    Raises InputError if pairs are asked for and there is nothing to pair with.
+    Raises InputError if pairs are asked for and there is nothing to pair with, and for no samples.
     """
 
-    samples: Source
+    samples: Source | Sequence[Source]
     like: Source | None = None
     paired: bool = False
 
     def __post_init__(self) -> None:
         if self.paired and self.like is None:
             raise InputError("paired: with what? give the samples without it (--like)")
+        if not self.each:
+            raise InputError("forget_samples: an empty list; give samples of what is to be forgotten")
+
+    @property
+    def each(self) -> tuple[Source, ...]:
+        """What `samples` are, one by one."""
+        several = isinstance(self.samples, list | tuple)
+        return tuple(self.samples) if several else (self.samples,)  # type: ignore[arg-type,return-value]
 
 
 def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired: bool) -> Probes:
-    """All of them as one, marked (`Probes.shared`, `Probes.pair`), those that lack it first; unread if some are.
+    """All of them as one, marked (`Probes.shared`, `Probes.pair`), those that lack it first; unread if some
+    are.
 
     Classes are those that were given: −1 where there are none. A sample of `having` is of its partner's
     class. What is on both sides byte by byte shows nothing and is left out.
