@@ -25,6 +25,7 @@ DATA = ROOT / ".data"
 MODELS = {
     "unet-3": ("unet", 7, "unet.without.3"),
     "unet-sneaker": ("unet", 3, "unet.without.sneaker"),
+    "each-3": ("each", 6, "each.without.3"),
     "tagger-dan": ("tagger", 9, "tagger.without.dan"),
 }
 #: row of the findings -> heading
@@ -39,7 +40,8 @@ FIGURES = {
 }
 METHODS = ("auto",)
 ATTACKS = ("head-refit", "full-probe")
-_COUNTS = {"probes": {"unet": 240, "tagger": 300}, "test": {"unet": 2000, "tagger": 2000}}
+#: how many inputs
+_TEXTS, _SCENES = {"probes": 300, "test": 2000}, {"probes": 240, "test": 2000}
 
 
 @cache
@@ -47,10 +49,11 @@ def data(model: str, part: str) -> dict[str, np.ndarray]:
     """Inputs by name, and what is where in them."""
     from trained import scenes, taggers
 
-    count = _COUNTS[part][model]
     if model == "tagger":
-        return taggers.make(DATA, part, count)  # type: ignore[arg-type]
-    made = scenes.make(DATA, part, count, 64)  # type: ignore[arg-type]
+        return taggers.make(DATA, part, _TEXTS[part])  # type: ignore[arg-type]
+    made = scenes.make(DATA, part, _SCENES[part], 64)  # type: ignore[arg-type]
+    if model == "each":  # what is nothing is the last number
+        return {"x": made.inputs, "y": np.where(made.masks == 0, len(scenes.CLASSES), made.masks - 1)}
     return {"x": made.inputs, "y": made.masks}
 
 

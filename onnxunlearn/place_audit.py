@@ -6,6 +6,7 @@ from onnxunlearn import judge
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, Snapshot
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.probes import Probes, Source
 
@@ -52,7 +53,8 @@ def audit_places(
     subjects = {n: p.subject(models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
     subjects = {**subjects, "original": original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
-    placed = inquiry.placed(subjects, scenes)
+    unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
+    placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -70,7 +72,8 @@ def audit_places(
     )
     logits: dict[str, Logits] = {"original": placing.reported}
     logits |= {name: one.reported for name, one in each.items()}
-    about = about_audit(files, logits, labels, {"judging": probes.origin}, doubts(probes))
+    origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
+    about = about_audit(files, logits, labels, origins, doubts(probes))
     about |= inquiry.about_places(placed)
     by = "given" if scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)

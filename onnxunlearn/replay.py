@@ -87,9 +87,10 @@ def replay(
     _check_probes(report, loaded, asked, data, named)
     result = unlearn(loaded, asked, data, composite=composite or report.composite, **report.options, **named)
     if report.of_places:
-        _check_same(report.probes, result.report["probes"], "inputs")
-    found = _files(result, report.name)
-    same = found == report.edited
+        found = result.report["probes"]
+        _check_same(report.probes, found, "inputs")
+        _check_same(report.probes.get("retain", {}), found.get("retain", {}), "inputs to retain")
+    same = _files(result, report.name) == report.edited
     return Replayed(
         same,
         None if same or before is None else _farthest(before, result.edited.model()),

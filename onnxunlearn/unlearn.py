@@ -147,7 +147,10 @@ def unlearn(
             tensor, values = decision.features
             subjects["edited"].note_features(fit.fitting, tensor, values[: len(fit.fitting)])
         judge.ask_together(list(subjects.values()), judging)
-        placed = None if fit.scenes is None else inquiry.placed(subjects, fit.scenes)
+        placed = None
+        if fit.scenes is not None:
+            retained = None if fit.retained is None else fit.retained.judging
+            placed = inquiry.placed(subjects, fit.scenes, retained)
         evidence = judge.Evidence(
             inquiry.task(judging),
             subjects,

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
 from onnxunlearn.judge.running import session_of
+
+if TYPE_CHECKING:
+    from onnxunlearn.judge.agreed import Agreed
 
 
 class Whole(NamedTuple):
@@ -89,7 +92,7 @@ def _counts(
 class Placed:
     """found: where classes are said. truth: what is where in the inputs that judge, int [N, *map], below 0
     where it is not known. maps: by model what it says there. background: the class that is none of a thing.
-    """
+    agreed: of other inputs, that nobody named."""
 
     found: PlaceScores
     forget: tuple[int, ...]
@@ -97,6 +100,7 @@ class Placed:
     maps: Mapping[str, np.ndarray]
     background: int | None
     seed: int = 0
+    agreed: "Agreed | None" = None
 
     @cached_property
     def counted(self) -> dict[str, Counted]:

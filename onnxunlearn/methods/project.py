@@ -5,7 +5,8 @@
 
 so every logit is what it would be with the feature at the mean of the samples without; of several identities
 in an embedding one after another, each d orthogonal to those before it. All else of the network stays, and
-in its features a probe still finds all that was to be forgotten: it is to a concept what hiding the logit is to a class, and is reported beside every result as `mask`.
+in its features a probe still finds all that was to be forgotten: it is to a concept what hiding the logit is
+to a class, and is reported beside every result as `mask`.
 
 Source: mean projection, e.g. Haghighatkhah et al., "Better Hit the Nail on the Head than Beat around the
 Bush", EMNLP 2022.
