@@ -1,34 +1,13 @@
 """At how many places of inputs that nobody named a model says what the original says."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.judge.intervals import IN_PERCENT, Measured, resampled
-from onnxunlearn.judge.placed import decided_maps
+from onnxunlearn.judge.placed import Agreed, decided_maps
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes, blocks
 from onnxunlearn.probes.places import Scenes
-
-
-@dataclass(frozen=True, eq=False)
-class Agreed:
-    """same: by model, at how many places of each input it says what the original does, int [N]. asked: of how
-    many, those left out where the original says what is to be forgotten."""
-
-    same: Mapping[str, np.ndarray]
-    asked: np.ndarray
-    seed: int
-
-    def measured(self, name: str) -> Measured:
-        """In percent of all places; whole inputs are drawn anew, as their places are alike."""
-
-        def percent(times: np.ndarray) -> float:
-            asked = float(times @ self.asked)
-            return 100 * float(times @ self.same[name]) / asked if asked else float("nan")
-
-        return resampled(percent, len(self.asked), self.seed, within=IN_PERCENT)
 
 
 def agreed_on(subjects: Mapping[str, Subject], probes: Probes, forget: Sequence[int], seed: int) -> Agreed:
