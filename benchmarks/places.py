@@ -37,9 +37,12 @@ FIGURES = {
     "places absorbed": "given another class",
     "relearn": "refit from 20 places",
     "full-probe": "linear probe",
+    "fine-tune 20": "20 steps of fine-tuning",
+    "fine-tune 30": "30 steps",
+    "fine-tune 100": "100 steps",
 }
 METHODS = ("auto",)
-ATTACKS = ("head-refit", "full-probe")
+ATTACKS = ("head-refit", "full-probe", "fine-tune")
 #: how many inputs
 _TEXTS, _SCENES = {"probes": 300, "test": 2000}, {"probes": 240, "test": 2000}
 

@@ -3,6 +3,7 @@
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any, cast
 
 import jsonschema
 import numpy as np
@@ -27,7 +28,7 @@ AGREEMENT = "agreement on inputs nobody named"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("retained")
-    np.savez(made / "data.npz", **scenes(70, 1))
+    np.savez(made / "data.npz", **cast(dict[str, Any], scenes(70, 1)))
     np.savez(made / "retain.npz", x=scenes(60, 3)["x"])
     return made
 

@@ -104,10 +104,8 @@ def forgotten(findings: Findings) -> Markup:
     if findings.of_identity and findings.shared is not None:
         having = findings.shared["with"]
         sources = [shortened(str(part["source"])) for part in having.get("each", [having])]
-        what = (
-            Markup("the identity in {}") if len(sources) == 1 else Markup("the identities in {}, on average")
-        )
-        return what.format(listed(sources, "sources"))
+        which = "the identity in {}" if len(sources) == 1 else "the identities in {}, on average"
+        return Markup(which).format(listed(sources, "sources"))
     if findings.shared is not None:
         what = "what the samples in {} share" if findings.shared["points_to"] is None else "the trigger in {}"
         return Markup(what).format(isolated(shortened(str(findings.shared["with"]["source"]))))

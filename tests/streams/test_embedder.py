@@ -2,7 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -19,7 +19,7 @@ sampling = import_module("onnxunlearn.embedders.sampling")
 
 def stored(folder: Path, shared: SharedBy) -> SharedBy:
     for name, arrays in (("with", shared.samples), ("without", shared.like)):
-        np.savez(folder / f"{name}.npz", **cast(dict[str, np.ndarray], arrays))
+        np.savez(folder / f"{name}.npz", **cast(dict[str, Any], arrays))
     return SharedBy(folder / "with.npz", folder / "without.npz")
 
 
