@@ -1,4 +1,4 @@
-"""Embeddings that forget an identity, beside one that never saw it.
+"""Embeddings that forget an identity, or two in one request, beside one that never saw them.
 
     (cd benchmarks && python -m trained.identities)   # once: the models
     python benchmarks/tasks.py --only identity-5
@@ -25,7 +25,7 @@ from onnxunlearn.judge.pairs import Faces, Verifier
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
-MODELS = {"identity-5": 5, "identity-17": 17}
+MODELS = {"identity-5": (5,), "identity-17": (17,), "identity-5-17": (5, 17)}
 METHODS = ("auto", "leace")
 #: row of the findings -> heading
 FIGURES = {
@@ -47,20 +47,20 @@ def _images(part: str) -> tuple[np.ndarray, np.ndarray]:
     return identities.images(DATA, part)
 
 
-def asked(part: str, identity: int) -> SharedBy:
-    """Its images, and those of others that were trained on."""
+def asked(part: str, forget: tuple[int, ...]) -> SharedBy:
+    """Their images, and those of others that were trained on."""
     from trained import identities
 
     x, y = _images(part)
-    others = (y != identity) & ~np.isin(y, identities.UNSEEN)
-    return SharedBy({"x": x[y == identity]}, {"x": x[others], "y": y[others]})
+    others = ~np.isin(y, (*forget, *identities.UNSEEN))
+    return SharedBy([{"x": x[y == who]} for who in forget], {"x": x[others], "y": y[others]})
 
 
-def unseen(identity: int) -> float:
+def unseen(forget: tuple[int, ...]) -> float:
     """Percent of the pairs of identities in no training that the original accepts, the mean over these."""
     from trained import identities
 
-    model, shared = load(DATA / "identities" / "identities.onnx"), asked("test", identity)
+    model, shared = load(DATA / "identities" / "identities.onnx"), asked("test", forget)
     embedder = Embedder.of(model, shared, Options())
     assert embedder is not None
     x, y = _images("test")
@@ -77,14 +77,15 @@ def unseen(identity: int) -> float:
 
 def measure(name: str, method: str) -> dict[str, Any]:
     """Of one method on one identity: figures by column, targets by verdict, time."""
-    identity, folder = MODELS[name], DATA / "identities"
+    forget, folder = MODELS[name], DATA / "identities"
     model, start = folder / "identities.onnx", time.process_time()
-    result = unlearn(model, asked("probes", identity), method=method)
+    result = unlearn(model, asked("probes", forget), method=method)
     seconds = time.process_time() - start
-    reference = folder / f"identities.without{identity}.onnx"
-    found = examine(model, result.edited.model(), asked("test", identity), reference=reference)
+    reference = folder / f"identities.without{'.'.join(map(str, forget))}.onnx"
+    found = examine(model, result.edited.model(), asked("test", forget), reference=reference)
     chosen = result.report["method"]["details"].get("chosen", method)
-    return {**measured(found, FIGURES, seconds), "chosen": chosen, "unseen": unseen(identity)}
+    figures = [*FIGURES, *(f"{row} {k + 1}" for row in FIGURES for k in range(len(forget)))]
+    return {**measured(found, figures, seconds), "chosen": chosen, "unseen": unseen(forget)}
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
@@ -100,6 +101,10 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
         for method, row in own.items():
             lines += line(f"{name}: {method}", row, COLUMNS[2], FIGURES)
         lines += line(f"{name}: reference", first, "reference", FIGURES)
+        for k, who in enumerate(MODELS[name] if len(MODELS[name]) > 1 else ()):
+            for column in ("original", "mask", "edited", "reference"):
+                title = f"{name}, of these {who}: {column}"
+                lines += line(title, first, column, [f"{row} {k + 1}" for row in FIGURES])
         lines.append(f"| {name}: unseen | {first['unseen']:.1f} |{' |' * (len(FIGURES) - 1)}")
     lines += ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
     for key, row in rows.items():

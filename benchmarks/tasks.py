@@ -32,7 +32,9 @@ from onnxunlearn import SharedBy, examine, unlearn
 
 ROOT = Path(__file__).parents[1]
 MODELS, RESULTS = ROOT / ".data" / "shared", Path(__file__).parent / "results" / "tasks.json"
-METHODS = ("auto", "leace", "erase deep")
+METHODS = ("auto", "auto retain", "leace", "erase deep")
+#: of what samples share
+_OF_MARKS = ("auto", "leace", "erase deep")
 #: what is measured by a page of its own
 _OTHERS = (places, detected, embedded)
 _EVERY = (*MARKS, *(name for other in _OTHERS for name in other.MODELS))
@@ -102,7 +104,7 @@ def main(only: str | None, methods: tuple[str, ...], again: bool, as_table: bool
         own = next((each for each in _OTHERS if name in each.MODELS), None)
         for method in methods:
             key = f"{name} {method}"
-            if own is not None and method not in own.METHODS:
+            if method not in (_OF_MARKS if own is None else own.METHODS):
                 continue
             if key not in rows or again:
                 rows[key] = (measure if own is None else own.measure)(name, method)

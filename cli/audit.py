@@ -115,7 +115,7 @@ def audit(
         if as_page and not found.of_identity:
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
-            shown = forget.samples if isinstance(forget, SharedBy) else data
+            shown = forget.each[0] if isinstance(forget, SharedBy) else data
             relevance = heatmaps(before, after, shown, found.forget, found.names, **asked)
     if as_page:
         with replacing(page, permissions_of(after.path) & 0o666) as file:

@@ -76,7 +76,7 @@ def forget_options(function: F) -> F:
     def command(
         *args: Any,
         forget: str | None,
-        forget_samples: str | None,
+        forget_samples: tuple[str, ...],
         like: str | None,
         paired: bool,
         **others: Any,
@@ -97,8 +97,10 @@ def forget_options(function: F) -> F:
             "--forget-samples",
             type=reading.DATA,
             metavar="PATH",
+            multiple=True,
             help="In place of --forget: samples, in any form of --data, that share what is to be forgotten: "
-            "a trigger, a bias, a concept; of an embedding, samples of one identity. The classes stay.",
+            "a trigger, a bias, a concept; of an embedding, samples of one identity, and the option again "
+            "for each other one. The classes stay.",
         ),
         click.option(
             "--forget", metavar="CLASS[,CLASS...]", help="Names of --labels or labels of the model."
@@ -108,18 +110,18 @@ def forget_options(function: F) -> F:
     return cast(F, command)
 
 
-def asked(forget: str | None, samples: str | None, like: str | None, paired: bool) -> Forget:
+def asked(forget: str | None, samples: tuple[str, ...], like: str | None, paired: bool) -> Forget:
     """What is to be forgotten. Raises InputError unless it is either classes or what samples share."""
     from onnxunlearn.probes import SharedBy
 
-    if (forget is None) == (samples is None):
+    if (forget is None) == (not samples):
         raise InputError(
             "what is to be forgotten? give --forget CLASS, or --forget-samples PATH"
             if forget is None
             else "--forget and --forget-samples: give one of them, classes or samples"
         )
-    if samples is not None:
-        return SharedBy(samples, like, paired)
+    if samples:
+        return SharedBy(samples if len(samples) > 1 else samples[0], like, paired)
     if like is not None or paired:
         raise InputError(f"{'--like' if like is not None else '--paired'}: goes with --forget-samples alone")
     assert forget is not None
@@ -167,7 +169,9 @@ def samples_options(function: F) -> F:
             "--forget-samples",
             type=reading.DATA,
             metavar="PATH",
-            help="If the run was about what samples share: such samples, in any form of --data.",
+            multiple=True,
+            help="If the run was about what samples share: such samples, in any form of --data; of several "
+            "identities each again.",
         ),
     ):
         function = option(function)

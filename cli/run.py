@@ -139,7 +139,7 @@ def run(
             progress("drawing inputs")
             asked = {name: shared[name] for name in DRAWN_WITH}
             edited = result.edited.model()
-            shown = forget.samples if isinstance(forget, SharedBy) else data
+            shown = forget.each[0] if isinstance(forget, SharedBy) else data
             relevance = heatmaps(
                 loaded, edited, shown, result.findings.forget, result.labels, chose=True, **asked
             )

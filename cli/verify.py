@@ -52,7 +52,7 @@ def verify(
     identity: str | None,
     issuer: str | None,
     data: str | None,
-    forget_samples: str | None,
+    forget_samples: tuple[str, ...],
     like: str | None,
     as_json: bool,
     quiet: bool,
@@ -83,8 +83,8 @@ def verify(
     if signature is not None and verifier is not None:
         checks += check_signature(signature, after, [report], verifier)
     good, found = all(c.holds for c in checks), None
-    if not (data is None and forget_samples is None and like is None):
-        asked = said.asked(forget_samples, like, "verify --data" if data is not None else "verify")
+    if not (data is None and not forget_samples and like is None):
+        asked = said.asked(forget_samples or None, like, "verify --data" if data is not None else "verify")
         said.check_files(said.preprocess, shared["head"])  # data of one's own may be prepared already
         chosen = {name: v for name, v in said.options.items() if name not in ("method", "parameters")}
         labels = shared["labels"] or said.labels

@@ -17,7 +17,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.graph.input_types import float_inputs, with_float_inputs
 from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
-from onnxunlearn.inquiry.sampling import attacked, few_tags
+from onnxunlearn.inquiry.sampling import attacked, few_tags, some_of
 from onnxunlearn.inquiry.shared import read_shared
 from onnxunlearn.inquiry.unnamed import Unnamed, check_named
 from onnxunlearn.judge.report import about_audit
@@ -110,7 +110,7 @@ def examine(
     if copies:
         probes = probes.select(once)
     unnamed = None if data is None else Unnamed.of(inquiry, data, probes, choose=False, judge=True)
-    mask, said = inquiry.mask(probes)
+    mask, said = inquiry.mask(probes if classes else some_of(inquiry, probes))
     subjects = {name: inquiry.subject(model, logits[name]) for name, model in fed.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)

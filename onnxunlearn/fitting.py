@@ -16,6 +16,7 @@ from onnxunlearn.inquiry.sampling import choosing as chosen_of
 from onnxunlearn.inquiry.sampling import few_tags, parts
 from onnxunlearn.inquiry.shared import read_shared
 from onnxunlearn.inquiry.unnamed import Unnamed, check_named
+from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_parameters, run_method
 from onnxunlearn.probes import (
@@ -23,6 +24,7 @@ from onnxunlearn.probes import (
     Probes,
     SharedBy,
     Source,
+    beside,
     copies_among,
     copy_groups,
     is_unread,
@@ -60,7 +62,7 @@ class Fit:
     is held back. copies: how many of the probes are copies of others. notes: what a reader of the findings
     should know. unnamed: inputs to retain that nobody named, if some were given. scenes: where classes are
     said at places, the inputs that judge, of which `judging` are places; chosen_by: how many inputs those of
-    `choosing` are of.
+    `choosing` are of; retained: inputs there that nobody named.
     """
 
     inquiry: Inquiry
@@ -75,6 +77,7 @@ class Fit:
     unnamed: Unnamed | None = None
     scenes: Scenes | None = None
     chosen_by: int = 0
+    retained: UnnamedPlaces | None = None
 
     @classmethod
     def of(
@@ -157,15 +160,18 @@ class Fit:
         *,
         hold_back: bool,
     ) -> "Fit":
-        """The same where samples show what is to be forgotten; they are held."""
+        """The same where samples show what is to be forgotten."""
         notes = list[str]()
         with clock("original"):
             inquiry.options.progress("running the original")
             inquiry, probes, given = read_shared(inquiry, asked, data, notes)
+            if is_unread(probes.feeds):
+                inquiry.options.progress("looking for copies")
             groups = pair_groups(probes, copy_groups(probes))
             copies = len(probes) - len(np.unique(np.stack([groups, probes.strata]), axis=1).T)
-            choosing, judging = probes, probes.select([])
-            if hold_back:
+            if not hold_back:
+                choosing, judging = chosen_of(inquiry, probes, notes), probes.select([])
+            else:
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 if not all(part.shared is not None and part.shared.any() for part in (choosing, judging)):
                     raise InputError(
@@ -193,9 +199,13 @@ class Fit:
             if hold_back:
                 judging = placing.drawn(judged, forget, options.seed, inquiry.engine, judge=True)
             inquiry.check_placed(choosing, given=scenes.given)
+            retained = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=True, judge=hold_back)
+        named = choosing
+        if retained is not None:
+            choosing = beside(named, retained.choosing)
         given, notes = scenes.given, (placing.background_note(inquiry.labels, scenes),)
-        found = cls(inquiry, rules, scenes.probes.origin, given, choosing, choosing, judging, copies, notes)
-        return replace(found, scenes=judged, chosen_by=len(chosen))
+        found = cls(inquiry, rules, scenes.probes.origin, given, choosing, named, judging, copies, notes)
+        return replace(found, scenes=judged, chosen_by=len(chosen), retained=retained)
 
     def decide(self, method: str, parameters: Mapping[str, Any], *, to_judge: bool = False) -> "Decision":
         """to_judge: with the features that judging asks for.
@@ -223,7 +233,7 @@ class Fit:
 
     def described(self) -> dict[str, Any]:
         """The probes, JSON-ready."""
-        sides, unnamed = {"choosing": self.choosing, "judging": self.judging}, self.unnamed
+        sides, unnamed = {"choosing": self.choosing, "judging": self.judging}, self.unnamed or self.retained
         counts = {name: len(probes) for name, probes in sides.items()}
         if unnamed is not None:
             counts["choosing"] -= len(unnamed.choosing)

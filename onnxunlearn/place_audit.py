@@ -6,18 +6,24 @@ from onnxunlearn import judge
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, Snapshot
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
+from onnxunlearn.judge.attacks.attackers.training import multiply_adds
+from onnxunlearn.judge.attacks.attackers.tuning import MOST, costly
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.probes import Probes, Source
 
 #: attacks that ask features alone, which are those of the place
 ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
+#: the one that trains the model further without being asked to, and all that do
+_UNASKED = "fine-tune"
+_TUNING = frozenset({_UNASKED, "fine-tune-block", "fine-tune-head"})
 
 
-def check_attacks(names: Sequence[str] | None) -> None:
-    """Raises InputError unless all of them are of ATTACKS."""
-    if other := sorted(set(names or ()) - ATTACKS):
+def check_attacks(names: Sequence[str] | None, covered: frozenset[str] = ATTACKS) -> None:
+    """Raises InputError unless all of them are covered."""
+    if other := sorted(set(names or ()) - covered):
         raise InputError(
-            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(ATTACKS))}"
+            f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(covered))}"
         )
 
 
@@ -31,14 +37,14 @@ def audit_places(
     by_layer: bool,
     doubts: Callable[[Probes], Sequence[str]],
 ) -> judge.Findings:
-    """`examine` for such models. models: all but the original. attacks: those to ask, of ATTACKS.
-    doubts: what is odd about the edited model.
+    """`examine` for such models. models: all but the original. attacks: those to ask, of ATTACKS or that
+    fine-tune. doubts: what is odd about the edited model.
 
     Raises InputError for bad input, and for other attacks.
     """
     placing, chosen = inquiry.placing, inquiry.options
     assert placing is not None
-    check_attacks(attacks)
+    check_attacks(attacks, ATTACKS | _TUNING)
     each = {name: inquiry.placing_of(model, name) for name, model in models.items()}
     chosen.progress("running the models")
     original, labels = inquiry.original, inquiry.labels
@@ -52,7 +58,13 @@ def audit_places(
     subjects = {n: p.subject(models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
     subjects = {**subjects, "original": original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
-    placed = inquiry.placed(subjects, scenes)
+    unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
+    placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
+    asked, notes = ATTACKS, list[str]()
+    if by_layer and attacks is None:
+        cost = multiply_adds(original, probes)
+        asked |= {_UNASKED} if cost <= MOST else set()
+        notes += [] if cost <= MOST else [f"{_UNASKED}: not run, {costly(cost)}"]
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -60,17 +72,18 @@ def audit_places(
         fitting,
         labels=labels,
         thorough=by_layer or attacks is not None,
-        attacks=ATTACKS if attacks is None else frozenset(attacks),
+        attacks=asked if attacks is None else frozenset(attacks),
         compared=True,
         seed=chosen.seed,
         copies=copies,
-        notes=(placing.background_note(labels, scenes), *said),
+        notes=(placing.background_note(labels, scenes), *said, *notes),
         placed=placed,
         progress=chosen.progress,
     )
     logits: dict[str, Logits] = {"original": placing.reported}
     logits |= {name: one.reported for name, one in each.items()}
-    about = about_audit(files, logits, labels, {"judging": probes.origin}, doubts(probes))
+    origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
+    about = about_audit(files, logits, labels, origins, doubts(probes))
     about |= inquiry.about_places(placed)
     by = "given" if scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)

@@ -48,7 +48,7 @@ def replay(
     data: Source | None = None,
     *,
     retain: Source | None = None,
-    samples: Source | None = None,
+    samples: Source | Sequence[Source] | None = None,
     like: Source | None = None,
     edited: ModelSource | None = None,
     labels: Sequence[str] | None = None,
@@ -87,9 +87,10 @@ def replay(
     _check_probes(report, loaded, asked, data, named)
     result = unlearn(loaded, asked, data, composite=composite or report.composite, **report.options, **named)
     if report.of_places:
-        _check_same(report.probes, result.report["probes"], "inputs")
-    found = _files(result, report.name)
-    same = found == report.edited
+        found = result.report["probes"]
+        _check_same(report.probes, found, "inputs")
+        _check_same(report.probes.get("retain", {}), found.get("retain", {}), "inputs to retain")
+    same = _files(result, report.name) == report.edited
     return Replayed(
         same,
         None if same or before is None else _farthest(before, result.edited.model()),
@@ -118,7 +119,7 @@ def _check_probes(
     if isinstance(asked, SharedBy):
         shared = report.shared or {}
         parts = [
-            ("--forget-samples", shared.get("with", {}), asked.samples, "samples"),
+            ("--forget-samples", shared.get("with", {}), asked.each[0], "samples"),
             ("--like", shared.get("without", {}), asked.like, "samples"),
             ("--data", shared.get("data", {}), data, "samples"),
         ]
@@ -146,7 +147,11 @@ def _check_probes(
 
 
 def _sums(said: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: said[key] for key in _SUMS if key in said}
+    """Of several sources each has its own."""
+    found = {key: said[key] for key in _SUMS if key in said}
+    return found | {
+        f"{key} {i}": v for i, e in enumerate(said.get("each", ())) for key, v in _sums(e).items()
+    }
 
 
 def _check_same(had: Mapping[str, Any], found: Mapping[str, Any], what: str) -> None:
@@ -155,7 +160,8 @@ def _check_same(had: Mapping[str, Any], found: Mapping[str, Any], what: str) -> 
     def apart(what: str) -> bool:
         return had.get(what, {}).get("sha256") != found.get(what, {}).get("sha256")
 
-    if any(found.get(key) != digest for key, digest in _sums(had).items()) or any(map(apart, _BESIDE)):
+    sums = _sums(found)
+    if any(sums.get(key) != digest for key, digest in _sums(had).items()) or any(map(apart, _BESIDE)):
         how = next((how for what, how in _BESIDE.items() if apart(what)), "does not hold")
         raise InputError(
             f"{found.get('source')}: {how} the {what} of the run ({had.get('source')}); "

@@ -147,7 +147,10 @@ def unlearn(
             tensor, values = decision.features
             subjects["edited"].note_features(fit.fitting, tensor, values[: len(fit.fitting)])
         judge.ask_together(list(subjects.values()), judging)
-        placed = None if fit.scenes is None else inquiry.placed(subjects, fit.scenes)
+        placed = None
+        if fit.scenes is not None:
+            retained = None if fit.retained is None else fit.retained.judging
+            placed = inquiry.placed(subjects, fit.scenes, retained)
         evidence = judge.Evidence(
             inquiry.task(judging),
             subjects,
@@ -187,4 +190,7 @@ def unlearn(
 
 
 def _files_of(shared: SharedBy) -> dict[Path, str]:
-    return {**files_read(shared.samples, None, None), **files_read(shared.like, None, None)}
+    found = files_read(shared.like, None, None)
+    for source in shared.each:
+        found |= files_read(source, None, None)
+    return found

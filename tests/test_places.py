@@ -182,8 +182,8 @@ def test_another_task_is_refused(task: str) -> None:
     [
         ({"training": scenes(4, 3)}, "--training: membership inference is not covered for segmentation"),
         (
-            {"attacks": ["fine-tune"]},
-            "attack fine-tune: not where classes are said at places; give full-probe",
+            {"attacks": ["fine-tune-retained"]},
+            "attack fine-tune-retained: not where classes are said at places; give fine-tune, fine",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""Train networks that embed identities, and for two identities a reference that never saw them.
+"""Train networks that embed identities, and for two identities references that never saw one, or both.
 
     python -m trained.identities [--data DIR] [-o DIR] [NAME...]
 
@@ -10,6 +10,7 @@ says of somebody whom it has never seen.
 |---|---|
 | identities | all but UNSEEN |
 | identities.without5, identities.without17 | the same without the digit 5; without the sneaker |
+| identities.without5.17 | the same without both |
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ IDENTITIES = tuple(i for i in range(40) if i != 20)
 UNSEEN = (3, 14, 18, 27, 29, 31)
 #: the identities to forget; the second is looked at last
 FORGOTTEN = (5, 17)
-NAMES = ("identities", *(f"identities.without{i}" for i in FORGOTTEN))
+NAMES = ("identities", *(f"identities.without{i}" for i in (*FORGOTTEN, "5.17")))
 #: images of an identity that train, and that a method or a judge has
 TRAIN, PROBES, TEST = 600, 36, 100
 #: those of the identity to forget that judge
@@ -124,7 +125,7 @@ def main() -> None:
     names, data, output = asked(__doc__, NAMES, "identities")
     x, y = images(data, "train")
     for name in names:
-        left_out = [int(name.partition(".without")[2])] if ".without" in name else []
+        left_out = [int(i) for i in name.partition(".without")[2].split(".") if i]
         kept = ~np.isin(y, [*UNSEEN, *left_out])
         model = train(x[kept], y[kept])
         export(model, output / f"{name}.onnx", "folded", output="embedding")

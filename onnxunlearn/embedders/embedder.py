@@ -1,9 +1,10 @@
-"""A model whose output is an embedding, and samples of identities: whose is to be forgotten, and others."""
+"""A model whose output is an embedding, and samples of identities: which are to be forgotten, and others."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,12 +30,16 @@ from onnxunlearn.probes import (
     Probes,
     SharedBy,
     Source,
+    chained,
+    check_shapes,
     copy_groups,
+    digests,
     join,
     load_probes,
     load_unnamed,
 )
 from onnxunlearn.relevance import Composite, parse_composite
+from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import AUTO, EMBEDDING
 
 #: numbers that stand for identities, where no folders name them
@@ -97,23 +102,29 @@ class Embedder:
         return Subject(model, logits, self.engine, self.options.batch_size)
 
     def read(self, asked: SharedBy, data: Source | None) -> tuple[Probes, Sequence[str], list[str]]:
-        """All samples, those of the identity last (`Probes.shared`), y who the others are; what these are
-        called, if folders name them; and notes. Raises InputError for samples that do not do."""
-        having = load_unnamed(asked.samples, self.model, preprocess=self._preparation(asked.samples))
+        """All samples, perhaps a stream, those to forget last (`Probes.shared`), y who they are: of others a
+        number, of those to forget −1, −2 …; what others are called, if folders name them; and notes. Raises
+        InputError for samples that do not do."""
+        own = [
+            load_unnamed(source, self.model, preprocess=self._preparation(source), readers=UNHELD)
+            for source in asked.each
+        ]
+        having = together(own)
         if asked.like is None and data is None:
             raise InputError(f"{having.source}: no samples of others; {_NEED}")
         names = _folders(asked.like, data)
         others = [None if s is None else self._named(s, names) for s in (asked.like, data)]
         notes: list[str] = []
-        apart = [None if part is None else _without(having, part, names, notes) for part in others]
+        apart = [None if part is None else _without(own, part, names, notes) for part in others]
         probes = join(having, apart[0], apart[1], paired=False)
         assert probes.shared is not None
         assert probes.y is not None
-        if (count := int(probes.shared.sum())) < _OWN:
-            raise InputError(
-                f"{having.source}: samples of the identity: {count}; at least {_OWN} are needed, 6 that "
-                "differ for a run"
-            )
+        for k, part in enumerate(own):
+            if (count := int((probes.y[probes.shared] == -1 - k).sum())) < _OWN:
+                raise InputError(
+                    f"{part.source}: samples of the identity: {count}; at least {_OWN} are needed, 6 that "
+                    "differ for a run"
+                )
         counts = np.unique(probes.y[~probes.shared], return_counts=True)[1]
         if (counts > 1).sum() < 2:
             given = " and ".join(part.source for part in others if part is not None)
@@ -128,7 +139,7 @@ class Embedder:
         groups = copy_groups(probes)
         first = groups == np.arange(len(groups))
         rng = np.random.default_rng(self.options.seed)
-        who = np.where(probes.shared, -1, probes.y)
+        who = probes.y
         judging, few = np.zeros(len(who), bool), list[np.ndarray]()
         for w in np.unique(who):
             members = rng.permutation(np.flatnonzero((who == w) & first))
@@ -143,10 +154,11 @@ class Embedder:
             assert part.shared is not None
             assert part.y is not None
             several = np.unique(part.y[~part.shared], return_counts=True)[1] > 1
-            if part.shared.sum() < 2 or several.sum() < 2:
+            counts = np.unique(part.y[part.shared], return_counts=True)[1]
+            if len(counts) < -who.min() or counts.min() < 2 or several.sum() < 2:
                 raise InputError(
                     f"{probes.source}: too few samples that differ, to choose by and to judge; give at least "
-                    "6 of the identity and 6 each of two others"
+                    "6 of each identity to forget and 6 each of two others"
                 )
         return chosen, judged, int((~first).sum())
 
@@ -181,7 +193,12 @@ class Embedder:
     def _named(self, source: Source, names: Sequence[str]) -> Probes:
         labels = Labels(max(len(names), 2) if names else _NUMBERS, tuple(names))
         probes = load_probes(
-            source, self.model, labels.classes, preprocess=self._preparation(source), labels=labels
+            source,
+            self.model,
+            labels.classes,
+            preprocess=self._preparation(source),
+            labels=labels,
+            readers=UNHELD,
         )
         if probes.y is None:
             raise InputError(f"{probes.source}: does not say who is who; {_NEED}")
@@ -208,28 +225,52 @@ def _folders(*sources: Source | None) -> list[str]:
     return sorted({p.name for f in folders for p in f.iterdir() if p.is_dir() and not p.name.startswith(".")})
 
 
-def _without(having: Probes, others: Probes, names: Sequence[str], notes: list[str]) -> Probes:
-    """Others but for the identity itself, where some of its samples are among them byte by byte."""
-    mine = {_bytes(having, i) for i in range(len(having))}
+def together(own: Sequence[Probes]) -> Probes:
+    """Samples of identities to forget as one, y −1, −2 … for the first, the second. Raises InputError where
+    one is there twice."""
+    if len(own) == 1:
+        return own[0]
+    check_shapes(own)
+    seen: dict[bytes, int] = {}
+    for k, part in enumerate(own):
+        for digest in set(digests(part)):
+            if (other := seen.setdefault(digest, k)) != k:
+                raise InputError(
+                    f"{part.source}: has samples that are in {own[other].source}, too; give each identity's "
+                    "own"
+                )
+    feeds = {name: chained([part.feeds[name] for part in own]) for name in own[0].feeds}
+    y = np.concatenate([np.full(len(part), -1 - k) for k, part in enumerate(own)])
+    origin = {"source": ", ".join(part.called for part in own), "each": [dict(part.origin) for part in own]}
+    return Probes(feeds, y, ", ".join(part.source for part in own), origin=origin)
+
+
+def names_of(having: Mapping[str, Any]) -> tuple[str, ...]:
+    """What identities to forget are called, by what is said of where their samples are from; numbers from 1
+    on where that does not tell them apart."""
+    sources = [str(part.get("source")) for part in having.get("each", [having])]
+    names = [source.removesuffix(".npz").removesuffix(".npy") for source in sources]
+    return tuple(names) if len({*names}) == len(names) else tuple(str(i + 1) for i in range(len(names)))
+
+
+def _without(own: Sequence[Probes], others: Probes, names: Sequence[str], notes: list[str]) -> Probes:
+    """Others but for the identities to forget, where some of their samples are among them byte by byte."""
     assert others.y is not None
-    twice = [i for i in range(len(others)) if _bytes(others, i) in mine]
-    same = np.unique(others.y[twice])
-    if not len(same):
-        return others
-    if len(same) > 1:
-        raise InputError(
-            f"{having.source}: its samples are of {len(same)} identities of {others.source}; give "
-            "those of one"
-        )
-    kept = others.select(others.y != same[0])
+    given, left_out = digests(others), list[int]()
+    for part in own:
+        mine = set(digests(part))
+        same = np.unique(others.y[[digest in mine for digest in given]])
+        if len(same) > 1:
+            raise InputError(
+                f"{part.source}: its samples are of {len(same)} identities of {others.source}; give "
+                "those of one"
+            )
+        if len(same):
+            called = names[int(same[0])] if names else str(int(same[0]))
+            count = int((others.y == same[0]).sum())
+            notes.append(f"{called} is the identity to forget: {count} samples are left out of others")
+            left_out.append(int(same[0]))
+    kept = others.select(~np.isin(others.y, left_out)) if left_out else others
     if not len(kept):
         raise InputError(f"{others.source}: holds no samples of others; {_NEED}")
-    called = names[int(same[0])] if names else str(int(same[0]))
-    notes.append(
-        f"{called} is the identity to forget: {len(others) - len(kept)} samples are left out of others"
-    )
     return kept
-
-
-def _bytes(probes: Probes, sample: int) -> bytes:
-    return b"".join(np.ascontiguousarray(values[sample]).tobytes() for values in probes.feeds.values())

@@ -1,5 +1,6 @@
 """An embedding forgets an identity, and is judged by pairs: `unlearn` and `examine` for such models."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -8,13 +9,14 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.edits import Plan
-from onnxunlearn.embedders.embedder import Embedder
+from onnxunlearn.embedders.embedder import Embedder, names_of
+from onnxunlearn.embedders.sampling import held, to_judge
 from onnxunlearn.errors import InputError
 from onnxunlearn.fitting import Clock
 from onnxunlearn.graph import Edited, Model, Snapshot
 from onnxunlearn.judge.report import about_audit, about_run, versions
 from onnxunlearn.methods import check_parameters, run_method
-from onnxunlearn.probes import Labels, Probes, SharedBy, Source, copy_groups
+from onnxunlearn.probes import Labels, Probes, SharedBy, Source, chained, copy_groups, is_unread
 from onnxunlearn.relevance import parse_composite
 
 
@@ -35,6 +37,13 @@ def unlearn_identity(
         options.progress("reading")
         probes, names, notes = embedder.read(asked, data)
         choosing, judging, copies = embedder.parts(probes)
+        if is_unread(probes.feeds):
+            choosing = held(choosing, options.seed)
+            judging = to_judge(judging, embedder.logits.classes, options.seed)
+            notes.append(
+                f"{len(choosing):,} of {len(probes):,} samples choose and {len(judging):,} judge, drawn with "
+                f"seed {options.seed}"
+            )
     with clock("search"):
         bench = embedder.bench(choosing, rules)
         outcome = run_method(method, bench, dict(parameters))
@@ -64,6 +73,7 @@ def unlearn_identity(
             both,
             np.arange(len(both)) < len(choosing),
             shown(names),
+            names_of(probes.origin["shared"]["with"]),
             options.seed,
             tuple(notes),
             options.progress,
@@ -108,13 +118,28 @@ def audit_identity(
     every, names, notes = embedder.read(asked, data)
     groups = copy_groups(every)
     once = groups == np.arange(len(groups))
-    probes = every.select(once)
-    if probes.shared is None or probes.shared.sum() < 2:
-        raise InputError(f"{every.source}: fewer than two samples of the identity differ; give more")
+    probes = to_judge(every.select(once), embedder.logits.classes, options.seed)
+    assert probes.y is not None
+    if len(probes) < once.sum():
+        notes.append(
+            f"{len(probes):,} of {once.sum():,} samples judge, drawn with seed {options.seed}: of all there "
+            "is no room for embeddings"
+        )
+    for k, part in enumerate(asked.each):
+        if (probes.y == -1 - k).sum() < 2:
+            where = part if isinstance(part, str | os.PathLike) else every.source
+            raise InputError(f"{where}: fewer than two samples of the identity differ; give more")
     subjects = {name: embedder.like(model, name) for name, model in models.items()}
-    subjects = {**subjects, "original": embedder.original, "mask": embedder.mask(probes)}
+    subjects = {**subjects, "original": embedder.original, "mask": embedder.mask(held(probes, options.seed))}
     identified = judge.Identified(
-        subjects, probes, None, shown(names), options.seed, tuple(notes), options.progress
+        subjects,
+        probes,
+        None,
+        shown(names),
+        names_of(probes.origin["shared"]["with"]),
+        options.seed,
+        tuple(notes),
+        options.progress,
     )
     findings = identified.findings(options.max_retain_drop, int((~once).sum()), embedder.logits.classes)
     logits = dict.fromkeys(files, embedder.logits)
@@ -129,7 +154,7 @@ def joined(choosing: Probes, judging: Probes) -> Probes:
         name: np.concatenate([getattr(choosing, name), getattr(judging, name)])
         for name in ("y", "shared", "pair")
     }
-    feeds = {n: np.concatenate([v, judging.feeds[n]]) for n, v in choosing.feeds.items()}
+    feeds = {n: chained([v, judging.feeds[n]]) for n, v in choosing.feeds.items()}
     return Probes(feeds, source=choosing.source, origin=choosing.origin, **marks)
 
 

@@ -92,11 +92,6 @@ class Inquiry:
                     f"--forget-samples: {placing.found.task} is not covered, where classes are said at "
                     "places; give --forget CLASS"
                 )
-            if options.retain is not None:
-                raise InputError(
-                    f"--retain: {placing.found.task} is not covered, where classes are said at places; leave "
-                    "it out"
-                )
             if options.task not in (AUTO, placing.found.task):
                 raise InputError(
                     f"--task {options.task}: the model says classes at places, which is "
@@ -156,12 +151,16 @@ class Inquiry:
         """The logits as tensors of the file."""
         return self.logits if self.placing is None else self.placing.reported
 
-    def placed(self, subjects: Mapping[str, Subject], scenes: Scenes) -> Placed | None:
-        """What these models say at all places of inputs; None where classes are not said at places."""
+    def placed(
+        self, subjects: Mapping[str, Subject], scenes: Scenes, unnamed: Probes | None = None
+    ) -> Placed | None:
+        """What these models say at all places of inputs; None where classes are not said at places. unnamed:
+        others, at whose places nothing is to change."""
         if self.placing is None:
             return None
         background = self.placing.background(self.labels, scenes)
-        return placed_by(self.placing, subjects, scenes, self.forget, background, self.options.seed)
+        seed = self.options.seed
+        return placed_by(self.placing, subjects, scenes, self.forget, background, seed, unnamed)
 
     def about_places(self, placed: Placed | None) -> dict[str, Any]:
         """What reports say besides where classes are said at places."""
@@ -256,7 +255,7 @@ class Inquiry:
             options.progress,
             self.posed,
             self.labels,
-            100.0 if options.retain is None else unnamed_turned(options.max_retain_drop),
+            100.0 if self.placing or options.retain is None else unnamed_turned(options.max_retain_drop),
             self.others,
         )
 

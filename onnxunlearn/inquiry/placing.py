@@ -17,7 +17,7 @@ from onnxunlearn.graph.places import (
     find_places,
     read_head,
 )
-from onnxunlearn.judge import Placed, Subject, Whole, decided_maps
+from onnxunlearn.judge import Placed, Subject, Whole, agreed_on, decided_maps
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, Source, copy_groups, one_of_each, split_mask
 from onnxunlearn.probes.places import Scenes, draw, read_scenes, to_grid
@@ -162,23 +162,22 @@ class Placing:
         self, scenes: Scenes, forget: tuple[int, ...], seed: int, engine: Engine, *, judge: bool
     ) -> Probes:
         """Places of these inputs as samples. Raises InputError where none is of a class to forget."""
-        assert scenes.truth is not None
-        grid = self._grid(scenes, engine)
-        found = draw(
-            scenes,
-            to_grid(scenes.truth, grid, mixed=not judge),
-            self.view.margin,
-            forget,
-            _JUDGE if judge else _CHOOSE,
-            seed,
-            _EACH,
-        )
+        found = self.places(scenes, forget, seed, engine, judge=judge)
         if not len(found) or not found.are(forget).any():
             raise InputError(
                 f"{scenes.probes.source}: no place of the class is clear of the border and of other classes; "
                 "give more inputs that show it"
             )
         return found
+
+    def places(
+        self, scenes: Scenes, forget: tuple[int, ...], seed: int, engine: Engine, *, judge: bool
+    ) -> Probes:
+        """The same of inputs of whatever."""
+        assert scenes.truth is not None
+        grid = to_grid(scenes.truth, self._grid(scenes, engine), mixed=not judge)
+        most = _JUDGE if judge else _CHOOSE
+        return draw(scenes, grid, self.view.margin, forget, most, seed, _EACH)
 
     def _grid(self, scenes: Scenes, engine: Engine) -> tuple[int, ...]:
         """How many places the view has of these inputs, by axis."""
@@ -276,8 +275,10 @@ def placed_by(
     forget: tuple[int, ...],
     background: int | None,
     seed: int,
+    unnamed: Probes | None = None,
 ) -> Placed:
-    """What all these models say of the inputs that judge."""
+    """What all these models say of the inputs that judge. unnamed: others, at whose places nothing is to
+    change."""
     assert scenes.truth is not None
     maps = {}
     for name, subject in subjects.items():
@@ -292,7 +293,8 @@ def placed_by(
         maps[name] = decided_maps(
             model, found, subject.engine, scenes.probes.feeds, subject.batch_size, hidden
         )
-    return Placed(placing.found, forget, scenes.truth, maps, background, seed)
+    agreed = None if unnamed is None or not len(unnamed) else agreed_on(subjects, unnamed, forget, seed)
+    return Placed(placing.found, forget, scenes.truth, maps, background, seed, agreed)
 
 
 def _pointed(seen: Model, error: InputError) -> InputError:

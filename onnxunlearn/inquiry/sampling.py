@@ -7,6 +7,7 @@ import numpy as np
 
 from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.probes import Probes, is_unread, one_of_each, split_mask
+from onnxunlearn.probes.probes import OTHER
 from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn, reservoir
 from onnxunlearn.tasks import independent
 
@@ -22,11 +23,46 @@ def few_tags(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
         return probes
     seed = inquiry.options.seed
     notes.append(f"{most:,} of {count:,} samples judge, drawn with seed {seed}: each has several decisions")
+    if probes.shared is not None:
+        return probes.select(of_each_kind(probes, np.ones(count, bool), most, seed))
     if probes.labels is None:
         return probes.select(drawn(count, seed, most))
     return probes.select(
         reservoir(np.asarray(probes.labels[:, list(inquiry.forget)].any(axis=1)), seed, most)
     )
+
+
+def of_each_kind(probes: Probes, pool: np.ndarray, size: int, seed: int) -> np.ndarray:
+    """`size` at most, sorted: with what samples share, without it, and others to retain, of each as many as
+    there are room for; partners together.
+
+    pool: of which samples, bool [N].
+    """
+    assert probes.shared is not None
+    assert probes.pair is not None
+    own, others = pool & probes.shared, pool & (probes.pair == OTHER)
+    lacking = pool & ~probes.shared & ~others
+    partners = np.intersect1d(probes.pair[own], probes.pair[lacking])
+    partners = partners[partners >= 0]
+    found = np.zeros(len(probes), bool)
+    if len(partners):
+        share = max(size // 3, (size - int(others.sum())) // 2)
+        found |= (own | lacking) & np.isin(probes.pair, partners[drawn(len(partners), seed, share)])
+        others |= lacking & ~np.isin(probes.pair, partners)
+    left = [others] if len(partners) else [own, lacking, others]
+    kinds = sorted(map(np.flatnonzero, left), key=len)
+    for i, kind in enumerate(kinds):
+        share = max(size - int(found.sum()), 0) // (len(kinds) - i)
+        found[kind[drawn(len(kind), seed + i, share)]] = True
+    return np.flatnonzero(found)
+
+
+def some_of(inquiry: Inquiry, probes: Probes) -> Probes:
+    """All of them or, of a long stream, as many as are held at most, of each kind; held."""
+    if not is_unread(probes.feeds):
+        return probes
+    every = np.ones(len(probes), bool)
+    return _read(probes.select(of_each_kind(probes, every, _most(inquiry, probes), inquiry.options.seed)))
 
 
 def attacked(probes: Probes, classes: Sequence[int], seed: int) -> Probes:
@@ -60,20 +96,27 @@ def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
 
 def _held(inquiry: Inquiry, probes: Probes, pool: np.ndarray, notes: list[str]) -> np.ndarray:
     """Which are drawn of those in the pool, both bool [N]: half of them of the classes to forget, of each of
-    these alike, if there are so many."""
+    these alike, if there are so many; or as `of_each_kind`."""
     forget, seed = inquiry.forget, inquiry.options.seed
-    bytes_each = max(sum(value.nbytes for value in probes.feeds.values()) // len(probes), 1)
-    most = min(HELD // bytes_each, max(RESERVOIR, _OF_EACH * inquiry.logits.classes))
-    most = max(most, 4 * len(forget))
-    others = np.flatnonzero(pool & ~probes.are(forget))
-    share = max(most // 2, most - len(others)) // len(forget)
-    own = [np.flatnonzero(pool & probes.are([c])) for c in forget]
-    own = [members[drawn(len(members), seed, share)] for members in own]
-    rest = others[drawn(len(others), seed + 1, most - sum(map(len, own)))]
+    most = max(_most(inquiry, probes), 4 * len(forget))
     found = np.zeros(len(probes), bool)
-    found[np.concatenate([*own, rest])] = True
+    if probes.shared is not None:
+        found[of_each_kind(probes, pool, most, seed)] = True
+    else:
+        others = np.flatnonzero(pool & ~probes.are(forget))
+        share = max(most // 2, most - len(others)) // len(forget)
+        own = [np.flatnonzero(pool & probes.are([c])) for c in forget]
+        own = [members[drawn(len(members), seed, share)] for members in own]
+        rest = others[drawn(len(others), seed + 1, most - sum(map(len, own)))]
+        found[np.concatenate([*own, rest])] = True
     notes.append(f"{found.sum():,} of {len(probes):,} samples choose, drawn with seed {seed}")
     return found
+
+
+def _most(inquiry: Inquiry, probes: Probes) -> int:
+    """Samples that are held."""
+    bytes_each = max(sum(value.nbytes for value in probes.feeds.values()) // len(probes), 1)
+    return min(HELD // bytes_each, max(RESERVOIR, _OF_EACH * inquiry.logits.classes))
 
 
 def _read(probes: Probes) -> Probes:

@@ -6,8 +6,10 @@ import numpy as np
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry.inquiry import Inquiry
+from onnxunlearn.inquiry.sampling import few_tags, some_of
 from onnxunlearn.judge.attacks.attackers.sides import CHANCE, Sides, told
-from onnxunlearn.probes import Probes, SharedBy, Source, join, pair_groups
+from onnxunlearn.probes import Probes, SharedBy, Source, is_unread, join, pair_groups
+from onnxunlearn.streams import UNHELD
 from onnxunlearn.tasks import AUTO, independent, pointed_to
 
 #: points above chance from which on a probe finds something
@@ -17,15 +19,20 @@ _FELT = 5.0
 def read_shared(
     inquiry: Inquiry, asked: SharedBy, data: Source | None, notes: list[str]
 ) -> tuple[Inquiry, Probes, bool]:
-    """With what is known of the samples, all of them (`Probes.shared`), and whether the user said their
-    classes.
+    """With what is known of the samples, all of them (`Probes.shared`), perhaps a stream, and whether the
+    user said their classes.
 
     A sample without it that has no class is of what the original takes it for; one with it is of its
     partner's class, or of none. Raises InputError for samples that do not fit, or that the original does not
     know, and where it makes no difference whether they have it.
     """
-    having = inquiry.read(asked.samples)
-    lacking, rest = (None if s is None else inquiry.read(s) for s in (asked.like, data))
+    if len(asked.each) > 1:
+        raise InputError(
+            f"--forget-samples: given {len(asked.each)} times, which is for identities in an embedding; what "
+            "samples of a classifier share is one thing, so give them as one"
+        )
+    having = inquiry.read(asked.each[0], UNHELD)
+    lacking, rest = (None if s is None else inquiry.read(s, UNHELD) for s in (asked.like, data))
     if lacking is None and rest is None:
         raise InputError(
             f"{having.source}: nothing is given that lacks it; give samples without it with --like, or "
@@ -36,11 +43,12 @@ def read_shared(
     assert probes.y is not None
     if left_out := len(having) - int(probes.shared.sum()):
         notes.append(f"{left_out} of {len(having)} samples with it are among those without it, and left out")
+    probes = few_tags(inquiry, probes, notes)
     inquiry = inquiry.as_seen(probes)
     inquiry.task(probes)
     scores = inquiry.scores(probes)
     several = independent(inquiry.logits)
-    said = scores > inquiry.logits.threshold if several else scores.argmax(axis=1)
+    said = scores > inquiry.logits.threshold if several else inquiry.original.predicted(probes)
     if several:
         probes, given = _with_labels(probes, scores, said)
     else:
@@ -52,6 +60,8 @@ def read_shared(
     clean = replace(probes.select(~probes.shared), shared=None, pair=None)
     named = [part for part in (lacking, rest) if part is not None]
     clean = replace(clean, source=named[0].source, origin=named[0].origin)
+    if is_unread(clean.feeds):
+        inquiry.original.note(clean, scores[~probes.shared])
     plain = replace(inquiry, options=replace(inquiry.options, task=AUTO)).known(clean, given=given)
     inquiry = replace(plain, options=inquiry.options)
     _check_felt(inquiry, probes, said, notes)
@@ -98,8 +108,10 @@ def _check_felt(inquiry: Inquiry, probes: Probes, said: np.ndarray, notes: list[
     assert probes.shared is not None
     if pointed_to(said, probes, inquiry.logits.classes) is not None:
         return
-    sides = Sides.of(probes.shared, pair_groups(probes, np.arange(len(probes))), inquiry.options.seed)
-    found = told(inquiry.original.features(probes), probes.shared, sides)
+    some = some_of(inquiry, probes)
+    assert some.shared is not None
+    sides = Sides.of(some.shared, pair_groups(some, np.arange(len(some))), inquiry.options.seed)
+    found = told(inquiry.original.features(some), some.shared, sides)
     if found.value is not None and found.value <= CHANCE + _FELT:
         raise InputError(
             f"{probes.source}: the model makes no difference between samples with it and without: no "

@@ -66,11 +66,8 @@ class Unnamed:
                 f"{given.source}: each of its {len(given)} inputs is a copy of a probe, or taken for what is "
                 "to be forgotten; give others to retain"
             )
-        bytes_each = max(sum(value.nbytes for value in given.feeds.values()) // len(given), 1)
-        most = min(_MOST, max(HELD // 2 // bytes_each, 1)) if choose else 0
-        count = min(most, len(left) - len(left) // _ONE_IN if judge else len(left))
-        shuffled = np.random.default_rng(inquiry.options.seed).permutation(left)
-        chosen, others = np.sort(shuffled[:count]), np.sort(shuffled[count:] if judge else shuffled[:0])
+        chosen, others = sides(given, left, inquiry.options.seed, choose=choose, judge=judge)
+        count = len(chosen)
         choosing, judging = inquiry.original.divide(given, [chosen, others])
         if is_unread(given.feeds):
             choosing = replace(choosing, feeds={name: value[:] for name, value in choosing.feeds.items()})
@@ -93,6 +90,17 @@ class Unnamed:
         """JSON-ready."""
         counts = {"choosing": len(self.choosing), "judging": len(self.judging), "left_out": self.left_out}
         return {**self.origin, **counts}
+
+
+def sides(
+    given: Probes, left: np.ndarray, seed: int, *, choose: bool, judge: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Those that choose, as many as are held, and those that judge, int [n] each. left: which there are."""
+    bytes_each = max(sum(value.nbytes for value in given.feeds.values()) // len(given), 1)
+    most = min(_MOST, max(HELD // 2 // bytes_each, 1)) if choose else 0
+    count = min(most, len(left) - len(left) // _ONE_IN if judge else len(left))
+    shuffled = np.random.default_rng(seed).permutation(left)
+    return np.sort(shuffled[:count]), np.sort(shuffled[count:] if judge else shuffled[:0])
 
 
 def read_unnamed(inquiry: Inquiry, data: Source | None) -> Probes | None:

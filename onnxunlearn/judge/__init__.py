@@ -6,6 +6,7 @@ May import adam, digests, edits, engines, errors, frozen, graph, lowering, numer
 relevance, reverse, streams, tasks and text.
 """
 
+from onnxunlearn.judge.agreed import agreed_on
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
@@ -49,6 +50,7 @@ __all__ = [
     "Truth",
     "Whole",
     "activations",
+    "agreed_on",
     "agreement",
     "ask_together",
     "attack",

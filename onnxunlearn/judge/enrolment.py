@@ -31,11 +31,12 @@ class Held:
     strangers: np.ndarray
 
     @classmethod
-    def of(cls, faces: Faces, fitting: np.ndarray | None) -> "Held | None":
+    def of(cls, faces: Faces, fitting: np.ndarray | None, which: int = 0) -> "Held | None":
         """fitting: which samples an attacker may have, bool [N], all others are asked about; None: some of
-        them, and no more than half of an identity. None where there are too few."""
+        them, and no more than half of an identity. which: of the identities to forget. None where there are
+        too few."""
         rng = np.random.default_rng(faces.seed)
-        kinds = [np.flatnonzero(faces.own)]
+        kinds = [faces.forgotten[which]]
         kinds += [np.flatnonzero(~faces.own & (faces.who == w)) for w in np.unique(faces.who[~faces.own])]
         held, asked = [], []
         for members in kinds:
@@ -53,29 +54,44 @@ class Held:
 
 
 def enrolled(
-    held: Held | None, embeddings: Mapping[str, np.ndarray], features: Mapping[str, np.ndarray | None]
+    held: Mapping[str, Held],
+    embeddings: Mapping[str, np.ndarray],
+    features: Mapping[str, np.ndarray | None],
 ) -> Iterator[Row]:
-    """Samples of the identity that are accepted, by model. embeddings, features: [N, d], what enters the
-    layer that makes the embedding."""
-    if held is None:
+    """Samples of the identity that are accepted, by model; of several of all together, and of each. held: by
+    what an identity is called. embeddings, features: [N, d], what enters the layer that makes the
+    embedding."""
+    if not held:
         return
-    by = f"{len(held.own)} of its samples"
+    by = f"{max(len(one.own) for one in held.values())} of its samples"
     ways = (
         ("prototype", f"enrolled by the mean of {by}", embeddings, _by_mean),
         ("classifier", f"enrolled by a linear classifier from {by}", embeddings, _by_classifier),
         ("features", f"the same, of the features before the embedding, from {by}", features, _by_classifier),
     )
     for name, title, values, way in ways:
-        found = {model: _accepted(way, v, held) for model, v in values.items()}
-        yield Row(ENROLLED + name, title, "percent", found, table=ATTACKS.replace("class", "identity"))
+        table = ATTACKS.replace("class", "identity")
+        hits = {model: {n: _hits(way, v, one) for n, one in held.items()} for model, v in values.items()}
+        every = {model: _share(*each.values()) for model, each in hits.items()}
+        yield Row(ENROLLED + name, title, "percent", every, table)
+        for n in held if len(held) > 1 else ():
+            alone = {model: _share(each[n]) for model, each in hits.items()}
+            yield Row(f"{ENROLLED}{name} {n}", f"{title}: {n}", "percent", alone, table)
 
 
-def _accepted(way, values: np.ndarray | None, held: Held) -> Measured:  # type: ignore[no-untyped-def]
+def _hits(way, values: np.ndarray | None, held: Held) -> tuple[int, int] | None:  # type: ignore[no-untyped-def]
+    """How many are accepted, of how many."""
     if values is None or not np.isfinite(values).all():
-        return UNKNOWN
+        return None
     own, theirs = way(values, held)
-    hits = int((own > np.quantile(theirs, 1 - FALSE_ACCEPTS)).sum())
-    return share(hits, len(own))
+    return int((own > np.quantile(theirs, 1 - FALSE_ACCEPTS)).sum()), len(own)
+
+
+def _share(*hits: tuple[int, int] | None) -> Measured:
+    known = [each for each in hits if each is not None]
+    if len(known) < len(hits):
+        return UNKNOWN
+    return share(sum(hit for hit, _ in known), sum(count for _, count in known))
 
 
 def _by_mean(values: np.ndarray, held: Held) -> tuple[np.ndarray, np.ndarray]:

@@ -13,7 +13,7 @@ from onnxunlearn.judge.findings import Findings
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.pairs import Faces, Verifier
 from onnxunlearn.judge.references import folded
-from onnxunlearn.judge.row import IDENTITY, Row
+from onnxunlearn.judge.row import EACH_IDENTITY, IDENTITY, Row
 from onnxunlearn.judge.subject import REFERENCE, Subject
 from onnxunlearn.judge.target import Target, against, urgency
 from onnxunlearn.probes import Labels, Probes
@@ -39,12 +39,14 @@ class Identified:
     """subjects: "original", "edited", "mask" (the original that does not read the mean difference) and
     perhaps "reference", …. probes: those that judge, marked (`Probes.shared`), y who the others are; and
     before them those that an attacker fits on, of which `fitting` tells, bool [N], None where he has to take
-    some of them. names: what others are called by number."""
+    some of them. names: what others are called by number. forgotten: what the identities to forget are
+    called, whose numbers are −1, −2 …"""
 
     subjects: Mapping[str, Subject]
     probes: Probes
     fitting: np.ndarray | None
     names: Callable[[int], str]
+    forgotten: Sequence[str]
     seed: int = 0
     notes: tuple[str, ...] = ()
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)
@@ -82,12 +84,22 @@ class Identified:
     def rows(self) -> list[Row]:
         """What all figures and attacks found."""
         self.progress("verifying pairs")
-        rows = [replace(row, by="figure identity") for row in self._figures()]
+        rows = [replace(row, by="figure identity") for row in (*self._figures(), *self._of_each())]
         self.progress("enrolling again")
-        held = Held.of(self._every, self.fitting)
+        found = {n: Held.of(self._every, self.fitting, k) for k, n in enumerate(self.forgotten)}
+        held = {n: one for n, one in found.items() if one is not None}
         features = {name: self.subjects[name].features(self.probes) for name in self._names}
         attacks = enrolled(held, self.embeddings, features)
         return [*rows, *(replace(row, by="attack enrolment") for row in attacks)]
+
+    @property
+    def _several(self) -> bool:
+        return len(self.forgotten) > 1
+
+    @property
+    def _what(self) -> str:
+        """To forget, in words."""
+        return f"{len(self.forgotten)} identities" if self._several else "the identity"
 
     def _figures(self) -> Iterator[Row]:
         models, before = self.verifiers, self.verifiers["original"]
@@ -99,18 +111,10 @@ class Identified:
             found = {n: of(v) if v.finite else UNKNOWN for n, v in some.items()}
             return Row(IDENTITY + name, title, "percent", found)
 
-        yield row("verified", "pairs of the identity accepted", lambda v: v.own, models)
-        yield row("taken", "pairs of it with others accepted", lambda v: v.taken(), models)
-        yield row(
-            "nearer", "pairs of it nearer than pairs with others, chance 50 %", lambda v: v.nearer(), models
-        )
+        own = {row.name: row for row in _own(models, self._what, "them" if self._several else "it")}
+        yield from (own[IDENTITY + name] for name in ("verified", "taken", "nearer"))
         yield row("others", "pairs of others accepted", lambda v: v.others, models)
-        yield row(
-            "enrolled before",
-            "the identity, against what the original made of it",
-            lambda v: v.enrolled(before, own=True),
-            alike,
-        )
+        yield own[IDENTITY + "enrolled before"]
         yield row(
             "others enrolled before",
             "others, against what the original made of them",
@@ -127,6 +131,17 @@ class Identified:
         if after.finite:
             yield Row("lost", "others lost", "points", {"edited": after.lost(before)}, table="")
 
+    def _of_each(self) -> Iterator[Row]:
+        """The same of each identity to forget, where these are several: as if it were the only one."""
+        for k, name in enumerate(self.forgotten if self._several else ()):
+            kept = self.faces.alone(k)
+            faces = Faces(self.faces.who[kept], self.faces.own[kept], self.seed)
+            models = {n: Verifier(faces, v.embeddings[kept]) for n, v in self.verifiers.items()}
+            for row in _own(models, "the identity", "it"):
+                yield replace(
+                    row, name=f"{row.name} {name}", title=f"{name}: {row.title}", table=EACH_IDENTITY
+                )
+
     def targets(self, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
         """Every target, in the order in which they are shown. max_retain_drop: points."""
         by_name = {row.name: row for row in rows}
@@ -135,22 +150,19 @@ class Identified:
             return by_name[row].values.get("edited", UNKNOWN) if row in by_name else UNKNOWN
 
         need = "embeddings that are finite, and two samples of the identity"
-        own = IDENTITY
+        targets = list[Target]()
+        for name, title, limit in (
+            ("verified", f"verification rate of {self._what}", CHANCE_LIMIT),
+            ("nearer", f"pairs of {self._what} nearer than pairs with others", NEARER_LIMIT),
+            ("taken", f"{self._what} taken for others", CHANCE_LIMIT),
+            ("enrolled before", f"{self._what} accepted by templates of the original", CHANCE_LIMIT),
+        ):
+            targets.append(against(title, found(IDENTITY + name), limit, need=need))
+            each = {n: found(f"{IDENTITY}{name} {n}") for n in self.forgotten if self._several}
+            alone = [against(f"{title}: {n}, the worst", m, limit, need=need) for n, m in each.items()]
+            targets += [min(alone, key=urgency)] if alone else []
         return (
-            against("verification rate of the identity", found(own + "verified"), CHANCE_LIMIT, need=need),
-            against(
-                "pairs of the identity nearer than pairs with others",
-                found(own + "nearer"),
-                NEARER_LIMIT,
-                need=need,
-            ),
-            against("the identity taken for others", found(own + "taken"), CHANCE_LIMIT, need=need),
-            against(
-                "the identity accepted by templates of the original",
-                found(own + "enrolled before"),
-                CHANCE_LIMIT,
-                need=need,
-            ),
+            *targets,
             against("verification rate of others lost", found("lost"), max_retain_drop, "points", need=need),
             *self._worst(),
             _against_references(by_name),
@@ -206,6 +218,26 @@ class Identified:
             about={},
             shared={**origin, "samples": counts, "points_to": None},
         )
+
+
+def _own(models: Mapping[str, Verifier], what: str, it: str) -> Iterator[Row]:
+    """What is found of the identities to forget. what, it: they, in words."""
+    before = models["original"]
+    alike = {n: v for n, v in models.items() if not n.startswith(REFERENCE)}
+    ways: tuple[tuple[str, str, Callable[[Verifier], Measured], Mapping[str, Verifier]], ...] = (
+        ("verified", f"pairs of {what} accepted", lambda v: v.own, models),
+        ("taken", f"pairs of {it} with others accepted", lambda v: v.taken(), models),
+        ("nearer", f"pairs of {it} nearer than pairs with others, chance 50 %", lambda v: v.nearer(), models),
+        (
+            "enrolled before",
+            f"{what}, against what the original made of {it}",
+            lambda v: v.enrolled(before, own=True),
+            alike,
+        ),
+    )
+    for name, title, of, some in ways:
+        found = {n: of(v) if v.finite else UNKNOWN for n, v in some.items()}
+        yield Row(IDENTITY + name, title, "percent", found)
 
 
 def _beyond(measured: Measured, asked: int) -> bool:

@@ -23,8 +23,8 @@ _MOST, _DRAWS = 3000, 200
 
 @dataclass(frozen=True, eq=False)
 class Faces:
-    """Samples to judge by. who: numbers of identities, int [N], any where `own`. own: which are of the
-    identity to forget, bool [N]. seed: of what is drawn."""
+    """Samples to judge by. who: numbers of identities, int [N]. own: which are of the identities to forget,
+    bool [N]. seed: of what is drawn."""
 
     who: np.ndarray
     own: np.ndarray
@@ -35,6 +35,15 @@ class Faces:
         """The samples of each other identity that has two at least, int [n] each."""
         each = (np.flatnonzero(~self.own & (self.who == w)) for w in np.unique(self.who[~self.own]))
         return [members for members in each if len(members) > 1]
+
+    @cached_property
+    def forgotten(self) -> list[np.ndarray]:
+        """The samples of each identity to forget, int [n] each: −1, −2 …, where these are their numbers."""
+        return [np.flatnonzero(self.own & (self.who == w)) for w in np.unique(self.who[self.own])[::-1]]
+
+    def alone(self, which: int) -> np.ndarray:
+        """Which samples are left without those of the other identities to forget, bool [N]."""
+        return ~self.own | np.isin(np.arange(len(self.own)), self.forgotten[which])
 
     @cached_property
     def drawn(self) -> np.ndarray:
@@ -77,8 +86,8 @@ class Verifier:
 
     @property
     def own(self) -> Measured:
-        """Pairs of the identity that are accepted, in percent."""
-        return self._rate([np.flatnonzero(self.faces.own)], self.embeddings, self.threshold)
+        """Pairs of the identity that are accepted, in percent; of several the mean over them."""
+        return self._rate(self.faces.forgotten, self.embeddings, self.threshold)
 
     @property
     def others(self) -> Measured:
@@ -88,7 +97,7 @@ class Verifier:
     def enrolled(self, templates: "Verifier", *, own: bool) -> Measured:
         """Pairs of two samples of the identity, or of others, that are accepted: one embedded by another
         model, whose threshold counts, as in a gallery that was made before the edit."""
-        members = [np.flatnonzero(self.faces.own)] if own else self.faces.others
+        members = self.faces.forgotten if own else self.faces.others
         return self._rate(members, templates.embeddings, templates.threshold)
 
     def taken(self) -> Measured:
@@ -98,16 +107,24 @@ class Verifier:
     def nearer(self) -> Measured:
         """How often a pair of the identity is nearer than one of it and of another, in percent (AUC); chance
         is 50 %, and samples that all come to one place are at 100 %."""
-        own, count = np.flatnonzero(self.faces.own), int(self.faces.own.sum())
-        if count < 2:
+        groups = [members for members in self.faces.forgotten if len(members) > 1]
+        if not groups:
             return UNKNOWN
-        theirs = np.sort((self.embeddings[own] @ self.embeddings[self.faces.drawn].T).reshape(-1))
-        among = self.embeddings[own] @ self.embeddings[own].T
-        below = (np.searchsorted(theirs, among, "left") + np.searchsorted(theirs, among, "right")) / 2
+        below = []
+        for members in groups:
+            own = self.embeddings[members]
+            theirs = np.sort((own @ self.embeddings[self.faces.drawn].T).reshape(-1))
+            among = own @ own.T
+            under = (np.searchsorted(theirs, among, "left") + np.searchsorted(theirs, among, "right")) / 2
+            below.append(under / len(theirs))
+        inner = np.split(np.arange(sum(map(len, groups))), np.cumsum([len(m) for m in groups])[:-1])
         found = resampled(
-            lambda times: 100 * _mean(below / len(theirs), times), count, self.faces.seed, most=_DRAWS
+            lambda times: 100 * _over(inner, below, times),
+            sum(map(len, groups)),
+            self.faces.seed,
+            most=_DRAWS,
         )
-        return _bounded(found, count // 2)
+        return _bounded(found, sum(len(m) // 2 for m in groups))
 
     def lost(self, before: "Verifier") -> Measured:
         """Points of others' accepted pairs that are fewer than before."""

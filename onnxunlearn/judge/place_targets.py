@@ -12,7 +12,7 @@ from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 from onnxunlearn.judge.target import Target, against, urgency
-from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, paired, shifted
+from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed, paired, shifted
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: points of the class's places that may come back as another class, more than in the reference
@@ -81,6 +81,7 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
             f"{judged.mean} lost", lost, max_retain_drop, "points", need=f"{judged.things} of other classes"
         ),
         *_worst(evidence, judged),
+        *of_unnamed(by_name, max_retain_drop),
         _absorbed(judged, found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         *_found_again(by_name, evidence.reference is not None),

@@ -86,10 +86,29 @@ def _counts(
 
 
 @dataclass(frozen=True, eq=False)
+class Agreed:
+    """same: by model, at how many places of each input it says what the original does, int [N]. asked: of how
+    many, those left out where the original says what is to be forgotten."""
+
+    same: Mapping[str, np.ndarray]
+    asked: np.ndarray
+    seed: int
+
+    def measured(self, name: str) -> Measured:
+        """In percent of all places; whole inputs are drawn anew, as their places are alike."""
+
+        def percent(times: np.ndarray) -> float:
+            asked = float(times @ self.asked)
+            return 100 * float(times @ self.same[name]) / asked if asked else float("nan")
+
+        return resampled(percent, len(self.asked), self.seed, within=IN_PERCENT)
+
+
+@dataclass(frozen=True, eq=False)
 class Placed:
     """found: where classes are said. truth: what is where in the inputs that judge, int [N, *map], below 0
     where it is not known. maps: by model what it says there. background: the class that is none of a thing.
-    """
+    agreed: of other inputs, that nobody named."""
 
     found: PlaceScores
     forget: tuple[int, ...]
@@ -97,6 +116,7 @@ class Placed:
     maps: Mapping[str, np.ndarray]
     background: int | None
     seed: int = 0
+    agreed: Agreed | None = None
 
     @cached_property
     def counted(self) -> dict[str, Counted]:

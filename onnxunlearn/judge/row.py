@@ -22,6 +22,8 @@ BROUGHT_BACK = "brought back by "
 CONCEPT = "concept "
 #: how names of rows begin that are about an identity in an embedding
 IDENTITY = "identity "
+#: the table of each of several identities
+EACH_IDENTITY = "each identity to forget"
 #: the name of the row on inputs of no known class
 UNNAMED = "unnamed"
 #: how names of rows begin that are about what is said at places

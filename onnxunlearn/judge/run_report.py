@@ -68,7 +68,9 @@ class RunReport:
     head: str | None = None
     of_places: bool = False
 
-    def asked(self, samples: Source | None, like: Source | None, what: str) -> str | SharedBy:
+    def asked(
+        self, samples: Source | Sequence[Source] | None, like: Source | None, what: str
+    ) -> str | SharedBy:
         """What was to be forgotten, as `unlearn` takes it. samples, like: those that show it, which a report
         does not hold. what: that this is for.
 
@@ -85,7 +87,16 @@ class RunReport:
                 f"{what}: the run was about what samples share ({had}); give such samples with "
                 "--forget-samples"
             )
-        return SharedBy(samples, like, bool(self.shared.get("paired")) and like is not None)
+        found = SharedBy(samples, like, bool(self.shared.get("paired")) and like is not None)
+        had = self.shared.get("with", {})
+        if len(found.each) != (wanted := len(had.get("each", [had]))):
+            raise InputError(
+                f"{what}: the run was about {wanted} identities ({had.get('source')}), --forget-samples is "
+                f"given {len(found.each)} times; give it for each"
+                if wanted > 1
+                else f"{what}: --forget-samples is given {len(found.each)} times, the run had it once"
+            )
+        return found
 
     def check_files(self, preprocess: object, head: object) -> None:
         """Raises InputError unless these are given where the run had such files, of which it holds names."""

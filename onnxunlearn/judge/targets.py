@@ -66,7 +66,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need="probes of other classes to judge by",
         ),
         *of_every_class(evidence),
-        *_of_unnamed(by_name, max_retain_drop),
+        *of_unnamed(by_name, max_retain_drop),
         *of_outputs(rows),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
         _relearned(
@@ -133,7 +133,7 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
         yield against(f"what {which} lost", UNKNOWN, CLASS_DROP, "points", need=need)
 
 
-def _of_unnamed(rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
+def of_unnamed(rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
     """How often the edited model agrees on inputs that nobody named, where some were given. A retrained one
     agrees less where the original is unsure of them, and no more than that is asked for."""
     if (row := rows.get(UNNAMED)) is not None:

@@ -98,9 +98,10 @@ def scrub(bench: Workbench, edits: Edits, layers: int = 2) -> Outcome:
         if bias is None or groups(layer) > 1 or layer.neurons > _WIDEST:
             spared.append(layer.name)
             continue
-        eraser = _eraser(bench, edits, layer, layer.output)
         weight = edits.weight(layer)
-        new, shift = eraser.after(weight.reshape(len(weight), -1).astype(np.float64), bias.astype(np.float64))
+        new, shift = weight.reshape(len(weight), -1).astype(np.float64), bias.astype(np.float64)
+        for eraser in _erasers(bench, edits, layer, layer.output):
+            new, shift = eraser.after(new, shift)
         edits.set_weight(layer, new.reshape(weight.shape).astype(weight.dtype))
         edits.set_bias(layer, shift.astype(bias.dtype))
         done.append(layer.name)
@@ -117,16 +118,18 @@ def _in_head(bench: Workbench, edits: Edits) -> None:
     weight, bias = edits.weight(head), edits.bias(head)
     if weight.ndim > 2 or weight.shape[1] > _WIDEST:
         return  # a Conv at places: its input is no vector a sample
-    eraser = _eraser(bench, edits, head, head.input)
     shift = np.zeros(len(weight)) if bias is None else bias.astype(np.float64)
-    new, shift = eraser.before(weight.astype(np.float64), shift)
+    new = weight.astype(np.float64)
+    for eraser in reversed(_erasers(bench, edits, head, head.input)):
+        new, shift = eraser.before(new, shift)
     edits.set_weight(head, new.astype(weight.dtype))
     if bias is not None:
         edits.set_bias(head, shift.astype(bias.dtype))
 
 
-def _eraser(bench: Workbench, edits: Edits, layer: Layer, tensor: str) -> Eraser:
-    """Of a tensor that leaves or enters a layer, at every place a row, as it is under these edits."""
+def _erasers(bench: Workbench, edits: Edits, layer: Layer, tensor: str) -> list[Eraser]:
+    """Of a tensor that leaves or enters a layer, at every place a row, as it is under these edits; of several
+    identities one each, for what those before it leave. What one has erased the next ones leave erased."""
     count = len(bench.probes)
 
     def rows(_: str, values: np.ndarray) -> np.ndarray:
@@ -136,10 +139,16 @@ def _eraser(bench: Workbench, edits: Edits, layer: Layer, tensor: str) -> Eraser
         return channels if chosen is None else channels[:, chosen]
 
     found = bench.record([tensor], edits=edits, reduce=rows)[tensor]
-    z = np.repeat(bench.forgotten, found.shape[1])
+    others = ~np.repeat(bench.forgotten, found.shape[1])
     x = found.reshape(-1, found.shape[-1])
     if not np.isfinite(x).all():
         raise UnsupportedError(
             f"{layer.node}: what it gives on the probes is not finite; use --method project"
         )
-    return replace(Eraser.of(x, z), mean=x[~z].mean(axis=0, dtype=np.float64))
+    erasers = list[Eraser]()
+    for own in bench.forgotten_each:
+        if erasers:
+            x = erasers[-1](x)
+        eraser = Eraser.of(x, np.repeat(own, found.shape[1]))
+        erasers.append(replace(eraser, mean=x[others].mean(axis=0, dtype=np.float64)))
+    return erasers

@@ -7,17 +7,19 @@ embedding minimise
     mean |e'(x_r) − e(x_r)|² / v  +  β·(3·W(e'(F), e'(F)) + W(e'(F), e(R)) + W(e'(F), e(F)))
 
 x_r: samples of others, copies (`probes.variants`) and mixtures of them; v: the variance of e on them; F:
-samples to forget, copies, and mixtures of two; R: as many of others, drawn anew at each step; W(A, B): the
-squared Wasserstein distance of all cosines between A and B (a sample and itself left out) from S, those
-between samples of different others in the original. So samples to forget become strangers: to each other, to
-everybody, and to what the original made of them, which may be enrolled somewhere. Cosines, and not features
-as in `erase`: samples that all come to one place are like each other as never before, and samples that come
-to be like single others are taken for them. It starts where the last layer no longer reads what a linear
-probe could (`leace`).
+samples to forget, copies, and mixtures of two of one identity; R: as many of others, drawn anew at each step;
+W(A, B): the squared Wasserstein distance of all cosines between A and B (a sample and itself left out) from
+S, those between samples of different others in the original. So samples to forget become strangers: to each
+other, to everybody, and to what the original made of them, which may be enrolled somewhere. Cosines, and not
+features as in `erase`: samples that all come to one place are like each other as never before, and samples
+that come to be like single others are taken for them. It starts where the last layer no longer reads what a
+linear probe could (`leace`). Of several identities W among F, and to e(F), is taken twice: of pairs of one
+identity, and of pairs of two, so that they do not come to be one.
 
 Source: this project; the distance is that of sorted numbers, as in Rabin et al. 2011.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -100,7 +102,8 @@ def scattered(
 @dataclass(eq=False)
 class Scattering:
     """The loss, as the page's docstring has it; drawn anew each step. pool, own: embeddings of others'
-    samples in the pool, and of those to forget, by the original. strangers: S, sorted."""
+    samples in the pool, and of those to forget, by the original. strangers: S, sorted. who: of which identity
+    those to forget are, int [n]."""
 
     bench: Workbench
     passes: Passes
@@ -108,6 +111,7 @@ class Scattering:
     pool: np.ndarray
     own: np.ndarray
     strangers: np.ndarray
+    who: np.ndarray
     beta: float
     batch: int
     rng: np.random.Generator
@@ -135,9 +139,11 @@ class Scattering:
         if not (np.isfinite(of_pool).all() and np.isfinite(own).all()):
             raise UnsupportedError("method scatter needs embeddings that are finite")
         given = of_pool[: len(boundary.y)]
-        return cls(
-            bench, passes, boundary, of_pool, own, strangers(given, boundary.y, bench.seed), beta, batch, rng
-        )
+        who = np.zeros(len(bench.y), int)
+        for k, part in enumerate(bench.forgotten_each):
+            who[part] = k
+        apart = strangers(given, boundary.y, bench.seed)
+        return cls(bench, passes, boundary, of_pool, own, apart, who[bench.forgotten], beta, batch, rng)
 
     def descend(self, edits: Edits, steps: int, rate: float) -> Fitted:
         """The weights that Adam ends at, by layer name."""
@@ -173,7 +179,7 @@ class Scattering:
         moved = e[count:] - self.pool[places]
         at = np.zeros_like(e)
         at[count:] = 2 * moved / moved.size / self.variance
-        near, own = self._near(e[:count], self.pool[places], self.own[asked])
+        near, own = self._near(e[:count], self.pool[places], self.own[asked], self.who[asked])
         at[:count] = self.beta * own
         at_rows = (at - e * (at * e).sum(axis=1, keepdims=True)) / length
         signal = at_rows.astype(np.float32).reshape(forward.values[top].shape)
@@ -189,14 +195,17 @@ class Scattering:
             n: np.stack([forget[v][n][i] for v, i in zip(variant, asked, strict=True)]) for n in forget[0]
         }
         if all(values.dtype.kind == "f" for values in copies.values()):
-            copies = self._mixed(copies)
+            copies = self._mixed(copies, self.who[asked])
         return asked, copies
 
-    def _mixed(self, copies: Feeds) -> Feeds:
-        """Half of them mixed with another one each: what lies between two is to be scattered, too, as unseen
-        samples are."""
-        count = len(next(iter(copies.values())))
-        other = self.rng.permutation(count)
+    def _mixed(self, copies: Feeds, who: np.ndarray) -> Feeds:
+        """Half of them mixed with another one each of the same identity: what lies between two is to be
+        scattered, too, as unseen samples are."""
+        count = len(who)
+        other = np.empty(count, int)
+        for w in np.unique(who):
+            members = np.flatnonzero(who == w)
+            other[members] = members[self.rng.permutation(len(members))]
         share = np.where(self.rng.random(count) < _MIXED, self.rng.random(count), 1)
 
         def mixed(values: np.ndarray) -> np.ndarray:
@@ -205,20 +214,27 @@ class Scattering:
 
         return {name: mixed(values) for name, values in copies.items()}
 
-    def _near(self, e: np.ndarray, others: np.ndarray, before: np.ndarray) -> tuple[float, np.ndarray]:
-        """The three distances, and their gradient in e [n, d]."""
-        first, second = np.triu_indices(len(e), 1)
-        among = e @ e.T
-        total, slope = self._apart(among[first, second])
-        total *= _AMONG
-        square = np.zeros_like(among)
-        square[first, second] = slope
-        gradient = _AMONG * (square + square.T) @ e
-        for them in (others, before):
-            cosines = e @ them.T
-            distance, slope = self._apart(cosines.reshape(-1))
+    def _near(
+        self, e: np.ndarray, others: np.ndarray, before: np.ndarray, who: np.ndarray
+    ) -> tuple[float, np.ndarray]:
+        """The three distances, and their gradient in e [n, d]. who: int [n]."""
+        one = who[:, None] == who[None, :]
+        pairs = np.triu(np.ones_like(one), 1)
+        total, among = self._of_pairs(e @ e.T, (pairs & one, pairs & ~one))
+        total, gradient = _AMONG * total, _AMONG * (among + among.T) @ e
+        for them, kinds in ((others, (np.ones((len(e), len(others)), bool),)), (before, (one, ~one))):
+            distance, slope = self._of_pairs(e @ them.T, kinds)
             total += distance
-            gradient += slope.reshape(cosines.shape) @ them
+            gradient += slope @ them
+        return total, gradient
+
+    def _of_pairs(self, cosines: np.ndarray, kinds: Sequence[np.ndarray]) -> tuple[float, np.ndarray]:
+        """The sum of the distances of each kind of pairs, bool masks, and the gradient in all cosines."""
+        total, gradient = 0.0, np.zeros_like(cosines)
+        for kind in kinds:
+            if kind.any():
+                distance, gradient[kind] = self._apart(cosines[kind])
+                total += distance
         return total, gradient
 
     def _apart(self, cosines: np.ndarray) -> tuple[float, np.ndarray]:

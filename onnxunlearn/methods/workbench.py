@@ -28,7 +28,7 @@ from onnxunlearn.methods.trial import Trial
 from onnxunlearn.probes import Labels, Probes
 from onnxunlearn.relevance import Composite, Propagator
 from onnxunlearn.reverse import own_layers
-from onnxunlearn.tasks import AUTO, Task, beliefs, independent, task_of
+from onnxunlearn.tasks import AUTO, EMBEDDING, Task, beliefs, independent, task_of
 from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 
 
@@ -124,6 +124,14 @@ class Workbench:
     def forgotten(self) -> np.ndarray:
         """Which probes show what is to be forgotten, bool [N]."""
         return self.task.concerned(self.probes)
+
+    @property
+    def forgotten_each(self) -> list[np.ndarray]:
+        """The same of each of several identities, whose y are −1, −2 …; of all else as one."""
+        who = np.unique(self.y[self.forgotten])[::-1]
+        if len(who) < 2 or who[0] >= 0 or self.task.name != EMBEDDING:
+            return [self.forgotten]
+        return [self.forgotten & (self.y == w) for w in who]
 
     @property
     def made(self) -> np.ndarray:

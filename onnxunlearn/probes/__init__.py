@@ -3,7 +3,7 @@
 May import adam, digests, engines, errors, graph, numerics, registry, relevance and text.
 """
 
-from onnxunlearn.probes.copies import copies_among, copy_groups, distinct, one_of_each
+from onnxunlearn.probes.copies import copies_among, copy_groups, digests, distinct, one_of_each
 from onnxunlearn.probes.cures import Cure, Shown, cures, may_be_cured
 from onnxunlearn.probes.labels import Labels, Naming, in_order, read_labels
 from onnxunlearn.probes.load import Readers, Source, load_probes, load_unnamed, source_files
@@ -16,7 +16,7 @@ from onnxunlearn.probes.shared import SharedBy, check_shapes, join, pair_groups
 from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
-from onnxunlearn.probes.unread import Unread, blocks, each, is_unread, lazily
+from onnxunlearn.probes.unread import Unread, blocks, chained, each, is_unread, lazily
 
 __all__ = [
     "MADE",
@@ -36,11 +36,13 @@ __all__ = [
     "Unread",
     "beside",
     "blocks",
+    "chained",
     "check_shapes",
     "copies_among",
     "copy_groups",
     "cures",
     "declared_preprocessing",
+    "digests",
     "distinct",
     "each",
     "expected_values",

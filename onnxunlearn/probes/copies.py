@@ -39,10 +39,15 @@ def copy_groups(probes: Probes) -> np.ndarray:
 def distinct(probes: Probes, others: Probes) -> np.ndarray:
     """Which samples are no copies of samples before them, nor byte by byte among the others, bool [N]."""
     pictured = _pictured(probes)
-    digests, view = _looked_at(probes, pictured)
-    first = _grouped(probes, pictured, digests, view) == np.arange(len(probes))
-    theirs = set(_looked_at(others, None)[0])
-    return first & np.array([digest not in theirs for digest in digests], dtype=bool)
+    own, view = _looked_at(probes, pictured)
+    first = _grouped(probes, pictured, own, view) == np.arange(len(probes))
+    theirs = set(digests(others))
+    return first & np.array([digest not in theirs for digest in own], dtype=bool)
+
+
+def digests(probes: Probes) -> list[bytes]:
+    """One of each sample, of all its inputs byte by byte."""
+    return _looked_at(probes, None)[0]
 
 
 def _pictured(probes: Probes) -> str | None:
@@ -51,12 +56,10 @@ def _pictured(probes: Probes) -> str | None:
     return images[0] if len(images) == 1 else None
 
 
-def _grouped(
-    probes: Probes, pictured: str | None, digests: Sequence[bytes], view: "_View | None"
-) -> np.ndarray:
+def _grouped(probes: Probes, pictured: str | None, own: Sequence[bytes], view: "_View | None") -> np.ndarray:
     """`copy_groups`, from what `_looked_at` gives."""
     first: dict[bytes, int] = {}
-    exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(digests)], dtype=int)
+    exact = np.array([first.setdefault(digest, i) for i, digest in enumerate(own)], dtype=int)
     if pictured is None or view is None or len(first) < 2:
         return exact
     places, pictures = np.unique(exact), probes.feeds[pictured]
@@ -85,12 +88,12 @@ def copies_among(probes: Probes) -> int:
 
 def _looked_at(probes: Probes, pictured: str | None) -> tuple[list[bytes], "_View | None"]:
     """A digest of each sample, and what the images show, if there are any; in one go."""
-    digests, views = [], []
+    found, views = [], []
     for feeds in blocks(probes.feeds):
-        digests += [_digest(feeds, i) for i in range(count_of(feeds))]
+        found += [_digest(feeds, i) for i in range(count_of(feeds))]
         if pictured is not None:
             views.append(_View.of(feeds[pictured], fine=is_unread(probes.feeds)))
-    return digests, _View.joined(views) if views else None
+    return found, _View.joined(views) if views else None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,31 +9,43 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.probes.copies import digests
 from onnxunlearn.probes.load import Source
 from onnxunlearn.probes.probes import OTHER, Probes
+from onnxunlearn.probes.unread import chained
 
 
 @dataclass(frozen=True)
 class SharedBy:
     """To be forgotten: what `samples` share and others lack; the classes stay.
 
-    samples: probes that have it, in any form of `probes.load_probes`. like: probes that lack it; by default
-    all others that are given. paired: sample i of `like` is sample i of `samples` without it.
+    samples: probes that have it, in any form of `probes.load_probes`; of identities in an embedding several
+    such, one each. like: probes that lack it; by default all others that are given. paired: sample i of
+    `like` is sample i of `samples` without it.
 
-    Raises InputError if pairs are asked for and there is nothing to pair with.
+    Raises InputError if pairs are asked for and there is nothing to pair with, and for no samples.
     """
 
-    samples: Source
+    samples: Source | Sequence[Source]
     like: Source | None = None
     paired: bool = False
 
     def __post_init__(self) -> None:
         if self.paired and self.like is None:
             raise InputError("paired: with what? give the samples without it (--like)")
+        if not self.each:
+            raise InputError("forget_samples: an empty list; give samples of what is to be forgotten")
+
+    @property
+    def each(self) -> tuple[Source, ...]:
+        """What `samples` are, one by one."""
+        several = isinstance(self.samples, list | tuple)
+        return tuple(self.samples) if several else (self.samples,)  # type: ignore[arg-type,return-value]
 
 
 def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired: bool) -> Probes:
-    """All of them as one, marked (`Probes.shared`, `Probes.pair`), those that lack it first.
+    """All of them as one, marked (`Probes.shared`, `Probes.pair`), those that lack it first; unread if some
+    are.
 
     Classes are those that were given: −1 where there are none. A sample of `having` is of its partner's
     class. What is on both sides byte by byte shows nothing and is left out.
@@ -65,7 +77,7 @@ def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired:
         labels = None if lacking.labels is None else lacking.labels[kept]
         own = replace(own, y=None if lacking.y is None else lacking.y[kept], labels=labels)
     parts = [*others, own]
-    feeds = {name: np.concatenate([part.feeds[name][:] for part in parts]) for name in having.feeds}
+    feeds = {name: chained([part.feeds[name] for part in parts]) for name in having.feeds}
     y = np.concatenate([np.full(len(p), -1) if p.y is None else p.y for p in parts]).astype(np.int64)
     shared = np.arange(len(y)) >= sum(counts)
     origin = _origin(having, lacking, data, paired)
@@ -98,15 +110,11 @@ def pair_groups(probes: Probes, groups: np.ndarray) -> np.ndarray:
 
 def _equal(having: Probes, others: Sequence[Probes], paired: bool) -> np.ndarray:
     """Which samples are among the others (or are their partner) byte by byte, bool [N]."""
-    mine = [_bytes(having, i) for i in range(len(having))]
+    mine, theirs = digests(having), [digests(part) for part in others]
     if paired:
-        return np.array([m == _bytes(others[0], i) for i, m in enumerate(mine)])
-    seen = {_bytes(part, i) for part in others for i in range(len(part))}
+        return np.array([m == their for m, their in zip(mine, theirs[0], strict=True)])
+    seen = {digest for part in theirs for digest in part}
     return np.array([m in seen for m in mine])
-
-
-def _bytes(probes: Probes, sample: int) -> bytes:
-    return b"".join(np.ascontiguousarray(values[sample]).tobytes() for values in probes.feeds.values())
 
 
 def check_shapes(parts: Sequence[Probes]) -> None:

@@ -5,7 +5,7 @@ An `Unread` stands where an array of `Probes.feeds` does. A run of samples (`a[3
 holds them by oversight: `each` and `blocks` go through them.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NoReturn, Protocol, cast
 
@@ -91,6 +91,38 @@ class Unread:
         for step in self.steps:
             found = step(found, which)
         return found
+
+
+@dataclass(frozen=True, eq=False)
+class _Chain:
+    """Arrays one behind the other, held or unread, of one shape and dtype. starts: of each."""
+
+    parts: Sequence[np.ndarray]
+    starts: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return (sum(map(len, self.parts)), *self.parts[0].shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self.parts[0].dtype
+
+    def read(self, which: np.ndarray) -> np.ndarray:
+        found = np.empty((len(which), *self.shape[1:]), self.dtype)
+        of = np.searchsorted(self.starts, which, side="right") - 1
+        for i in np.unique(of):
+            found[of == i] = self.parts[i][which[of == i] - self.starts[i]][:]
+        return found
+
+
+def chained(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """Arrays one behind the other, of one shape a sample; unread if one of them is."""
+    parts = [part for part in parts if len(part)] or list(parts[:1])
+    if not is_unread(dict(enumerate(parts))):  # type: ignore[arg-type]
+        return np.concatenate([part[:] for part in parts])
+    starts = np.cumsum([0, *map(len, parts[:-1])])
+    return cast(np.ndarray, Unread.of(_Chain(parts, starts)))
 
 
 def lazily(make: Callable[[np.ndarray], np.ndarray], array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

@@ -53,13 +53,18 @@ def _chance(findings: Findings) -> Iterator[Markup]:
     kept = _of(findings.row(IDENTITY + "enrolled before"), "edited")
     if nearer.value is not None:
         yield Markup(
-            "In the edited model a pair of the identity is nearer than a pair of it with somebody else in "
+            "In the edited model a pair of {} is nearer than a pair of it with somebody else in "
             "{}{} of cases; by chance it would be in 50\u202f%."
-        ).format(about(nearer.value), bounds(nearer))
+        ).format(_one(findings), about(nearer.value), bounds(nearer))
     if taken.value is not None and kept.value is not None:
         yield Markup(
             "Of pairs with others {} are accepted, and {} of those with what the original made of it."
         ).format(about(taken.value), about(kept.value))
+
+
+def _one(findings: Findings) -> str:
+    several = findings.shared is not None and "each" in findings.shared["with"]
+    return "one of these identities" if several else "the identity"
 
 
 def _others(findings: Findings) -> Iterator[Markup]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from onnxunlearn.judge import Findings, Measured
-from onnxunlearn.judge.row import CONCEPT, IDENTITY, MODELS
+from onnxunlearn.judge.row import CONCEPT, EACH_IDENTITY, IDENTITY, MODELS
 from onnxunlearn.render.charts import Bar, Chart, Group, bar, group
 from onnxunlearn.render.curves import curves
 from onnxunlearn.render.words import class_name, count, many
@@ -93,6 +93,14 @@ def _overall(findings: Findings) -> Iterator[Chart]:
             "pairs",
             [group(row) for row in rows],
         )
+        if each := findings.tables().get(EACH_IDENTITY):
+            yield Chart(
+                "Each identity to forget, before and after",
+                "identities",
+                "The same of each by itself, as if it were the only one to forget.",
+                "pairs",
+                [group(row) for row in each],
+            )
     elif rows and shared:
         yield Chart(
             "With it and without, before and after",

@@ -102,8 +102,10 @@ def class_name(findings: Findings, which: int) -> str:
 def forgotten(findings: Findings) -> Markup:
     """The classes to forget, or what samples share, in a sentence."""
     if findings.of_identity and findings.shared is not None:
-        source = shortened(str(findings.shared["with"]["source"]))
-        return Markup("the identity in {}").format(isolated(source))
+        having = findings.shared["with"]
+        sources = [shortened(str(part["source"])) for part in having.get("each", [having])]
+        which = "the identity in {}" if len(sources) == 1 else "the identities in {}, on average"
+        return Markup(which).format(listed(sources, "sources"))
     if findings.shared is not None:
         what = "what the samples in {} share" if findings.shared["points_to"] is None else "the trigger in {}"
         return Markup(what).format(isolated(shortened(str(findings.shared["with"]["source"]))))

@@ -9,7 +9,8 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 from PIL import Image
 
-from ..tiny_embedder import asked, embedder
+from ..sample_paths import CNN
+from ..tiny_embedder import asked, embedder, samples
 from .command import onnxunlearn
 
 RUN = ("run", "m.onnx", "--forget-samples", "with.npz", "--like", "others.npz", "--method", "project")
@@ -44,6 +45,35 @@ def test_run_replay_verify_and_audit(folder: Path) -> None:
     assert audited.code in (0, 1)
     assert "the identity taken for others" in audited.out
     assert (folder / "m.unlearned.audit.html").exists()
+
+
+def test_two_in_one_request(folder: Path) -> None:
+    x, y = samples(0, 24)
+    for name, who in (("alice", 2), ("bob", 5)):
+        np.savez(folder / f"{name}.npz", x=x[y == who])
+    others = ~np.isin(y, (2, 5))
+    np.savez(folder / "rest.npz", x=x[others], y=y[others])
+    both = ("--forget-samples", "alice.npz", "--forget-samples", "bob.npz", "--like", "rest.npz")
+    ran = onnxunlearn("run", "m.onnx", *both, "--method", "project")
+    for told in ("pairs of 2 identities accepted", "each identity to forget", "bob: pairs of the identity"):
+        assert told in ran.out
+    again = ("replay", "m.unlearned.report.json", "--model", "m.onnx")
+    assert onnxunlearn(*again, *both).code == 0
+    one = onnxunlearn(*again, "--forget-samples", "alice.npz", "--like", "rest.npz")
+    assert one.code == 2
+    assert "the run was about 2 identities (alice.npz, bob.npz), --forget-samples is given 1 times" in one.err
+    turned = ("--forget-samples", "bob.npz", "--forget-samples", "alice.npz", "--like", "rest.npz")
+    assert onnxunlearn(*again, *turned).code == 2
+    audited = onnxunlearn("audit", "m.onnx", "m.unlearned.onnx", *both, "--json")
+    rows = {row["name"] for row in json.loads(audited.out)["rows"]}
+    assert {"identity verified alice", "identity verified bob"} <= rows
+
+
+def test_of_a_classifier_what_is_shared_is_one_thing(folder: Path) -> None:
+    (folder / "c.onnx").write_bytes(CNN.read_bytes())
+    found = onnxunlearn("run", "c.onnx", "--forget-samples", "with.npz", "--forget-samples", "others.npz")
+    assert found.code == 2
+    assert "given 2 times, which is for identities in an embedding" in found.err
 
 
 def test_people_in_folders(folder: Path) -> None:

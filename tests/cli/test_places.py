@@ -94,7 +94,6 @@ def test_the_background_is_no_thing_to_forget(folder: Path) -> None:
     "arguments",
     [
         ("run", "m.onnx", "--forget-samples", "few.npz"),
-        ("run", "m.onnx", "--forget", "4", "--data", "few.npz", "--retain", "few.npz"),
         ("relevance", "m.onnx", "--data", "few.npz", "--target", "label", "-o", "r.npz"),
         ("explain", "m.onnx", "--data", "few.npz", "--target", "predicted", "-o", "pictures"),
     ],

@@ -17,7 +17,7 @@ from onnxunlearn.inquiry.unnamed import Unnamed, read_unnamed
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.run_report import read_run_report
-from onnxunlearn.judge.targets import _of_unnamed
+from onnxunlearn.judge.targets import of_unnamed
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.probes import Probes, SharedBy, beside, is_unread
@@ -209,7 +209,7 @@ def test_no_more_agreement_is_asked_for_than_a_retrained_model_shows(
 ) -> None:
     values = {"edited": Measured(95.0, 94.0, 96.0)}
     values |= {} if retrained is None else {"reference": Measured(retrained)}
-    (target,) = _of_unnamed({"unnamed": Row("unnamed", "", "percent", values)}, drop)
+    (target,) = of_unnamed({"unnamed": Row("unnamed", "", "percent", values)}, drop)
     assert target.limit == limit
     assert target.status == ("passed" if limit < 90 else "missed")
 

@@ -12,7 +12,8 @@ FACES = Faces(WHO, WHO == 0)
 def found(values: np.ndarray, fitting: np.ndarray | None = None) -> dict[str, float | None]:
     held = Held.of(FACES, fitting)
     return {
-        row.name: row.values["edited"].value for row in enrolled(held, {"edited": values}, {"edited": values})
+        row.name: row.values["edited"].value
+        for row in enrolled({"it": held} if held else {}, {"edited": values}, {"edited": values})
     }
 
 

@@ -37,14 +37,17 @@ def test_it_scatters_one_identity_and_leaves_the_others() -> None:
     assert (before[~own] * after[~own]).sum(axis=1).mean() > 0.97
 
 
-def test_the_gradient_is_that_of_the_loss() -> None:
+@pytest.mark.parametrize("identities", [1, 2])
+def test_the_gradient_is_that_of_the_loss(identities: int) -> None:
     one = bench()
+    who = np.arange(12) % identities
     problem = Scattering.of(one, list(one.editable), ~one.forgotten, 1.0, 24)
     rng = np.random.default_rng(0)
     e, others, before = (unit_rows(rng.normal(size=(12, 16))) for _ in range(3))
-    _, gradient = problem._near(e, others, before)
+    _, gradient = problem._near(e, others, before, who)
     step = 1e-6 * rng.normal(size=e.shape)
-    change = (problem._near(e + step, others, before)[0] - problem._near(e - step, others, before)[0]) / 2
+    up, down = (problem._near(e + s, others, before, who)[0] for s in (step, -step))
+    change = (up - down) / 2
     assert change == pytest.approx(float((gradient * step).sum()), rel=1e-3)
 
 

@@ -15,6 +15,10 @@ from onnxunlearn.probes import each
 def unnamed(evidence: Evidence) -> Iterator[Row]:
     """Inputs of no known class on which a model decides as the original does, which takes none of them for
     what is to be forgotten. A hidden logit changes nothing there, so the mask is not asked."""
+    if evidence.placed is not None and (agreed := evidence.placed.agreed) is not None:
+        title = "agreement with the original at places of inputs nobody named"
+        measured = {name: agreed.measured(name) for name in evidence.names if name in agreed.same}
+        yield Row(UNNAMED, title, "percent", measured)
     probes = evidence.unnamed
     if probes is None or not len(probes):
         return

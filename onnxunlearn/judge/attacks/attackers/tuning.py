@@ -86,7 +86,7 @@ def refused(evidence: Evidence, against: Sequence[int] | None, tuning: Tuning) -
         return "probes made from the model say nothing of what real ones bring back"
     if evidence.probes.labels is not None:
         return "samples have several classes each; it trains on one"
-    if evidence.fitting is not evidence.probes:
+    if evidence.fitting is not evidence.probes and evidence.placed is None:
         return "in a run there are too few samples; audit has it"
     if against is None:
         return "the head cannot be found"
@@ -97,8 +97,13 @@ def refused(evidence: Evidence, against: Sequence[int] | None, tuning: Tuning) -
         return f"needs more than {tuning.per_class} samples of each class to forget; there are {min(counts)}"
     cost = multiply_adds(evidence.subjects["original"], evidence.probes)
     if evidence.attacks is None and cost > MOST:
-        return f"{cost:.1e} multiply-adds a sample would take hours; ask for it with --attacks"
+        return costly(cost)
     return ""
+
+
+def costly(cost: float) -> str:
+    """Why it does not run unasked. cost: multiply-adds a sample."""
+    return f"{cost:.1e} multiply-adds a sample would take hours; ask for it with --attacks"
 
 
 def not_run(name: str, why: str) -> Row:
@@ -120,19 +125,22 @@ def curve(
     of the other classes alone, and starts from the head as it is."""
     y, known = evidence.y, some_of(evidence.forget, evidence.seed)
     right = np.full((len(STEPS), DRAWS, len(y)), -1, np.int8)
-    few = min(int((y == c).sum()) for c in known)
-    per_class = tuning.per_class if few > tuning.per_class or retained else max(2, few // 2)
+    pool, apart = evidence.fitting, evidence.fitting is not evidence.probes  # at places, of other inputs
+    assert pool.y is not None
+    few = min(int((pool.y == c).sum()) for c in known)
+    per_class = tuning.per_class if few > tuning.per_class or retained else max(2, few if apart else few // 2)
     for draw in range(DRAWS):
         rng = np.random.default_rng((evidence.seed, draw))
         classes = against if retained else (*known, *against)
-        chosen = np.concatenate([rng.permutation(np.flatnonzero(y == c))[:per_class] for c in classes])
-        asked = rng.permutation(np.setdiff1d(np.flatnonzero(np.isin(y, known)), chosen))[:ASKED]
+        chosen = np.concatenate([rng.permutation(np.flatnonzero(pool.y == c))[:per_class] for c in classes])
+        spared = np.setdiff1d(np.flatnonzero(np.isin(y, known)), [] if apart else chosen)
+        asked = rng.permutation(spared)[:ASKED]
         if not len(asked):
             return [None] * len(STEPS)
         reset, aside = ((), evidence.forget) if retained else (evidence.forget, ())
         try:
             learner = Learner.of(evidence.subjects[name], reset, tuning.rate, tuning.scope, aside)
-            fitted = evidence.probes.select(chosen)
+            fitted = pool.select(chosen)
             judges = evidence.probes.select(asked)
             for i, _ in enumerate(learner.steps(fitted, BATCH, rng, STEPS)):
                 said = learner.predict(judges, BATCH)

@@ -1,0 +1,68 @@
+"""The same where classes are said at places: inputs at whose places nothing is to change, of whatever.
+
+At each place the original says what is there. Where it says what is to be forgotten, nothing is asked.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from onnxunlearn.errors import InputError
+from onnxunlearn.inquiry.inquiry import Inquiry
+from onnxunlearn.inquiry.placing import maps_of
+from onnxunlearn.inquiry.unnamed import read_unnamed, sides
+from onnxunlearn.probes import Probes, Source, check_shapes, distinct
+from onnxunlearn.probes.places import Scenes
+from onnxunlearn.probes.places.scenes import NOTHING_SAID
+
+
+@dataclass(frozen=True, eq=False)
+class UnnamedPlaces:
+    """choosing: places drawn, each of the class that the original gives it, of so many `inputs`. judging:
+    inputs, perhaps a stream. origin: where they are from, see `Probes`. left_out: how many were given
+    besides."""
+
+    choosing: Probes
+    inputs: int
+    judging: Probes
+    origin: Mapping[str, Any] = field(repr=False)
+    left_out: int
+
+    @classmethod
+    def of(
+        cls, inquiry: Inquiry, data: Source | None, named: Probes, *, choose: bool, judge: bool
+    ) -> "UnnamedPlaces | None":
+        """Those of the options, if there are some. data: where the named inputs are from, which are `named`.
+        choose, judge: what they are for. Raises InputError if they do not fit the model, or all of them are
+        copies."""
+        given, placing = read_unnamed(inquiry, data), inquiry.placing
+        assert placing is not None
+        if given is None:
+            return None
+        check_shapes([named, given])
+        left = np.flatnonzero(distinct(given, named))
+        if not len(left):
+            raise InputError(
+                f"{given.source}: each of its {len(given)} inputs is a copy of one of --data; give others to "
+                "retain"
+            )
+        chosen, others = sides(given, left, inquiry.options.seed, choose=choose, judge=judge)
+        places = given.select([])
+        if len(chosen):
+            some = given.select(chosen)
+            scenes = Scenes(
+                replace(some, feeds={n: v[:] for n, v in some.feeds.items()}, by_model=True), None, False
+            )
+            scenes = scenes.said(maps_of(inquiry.original, scenes))
+            assert scenes.truth is not None
+            known = np.where(np.isin(scenes.truth, inquiry.forget), NOTHING_SAID, scenes.truth)
+            scenes = replace(scenes, truth=known)
+            places = placing.places(scenes, inquiry.forget, inquiry.options.seed, inquiry.engine, judge=False)
+        return cls(places, len(chosen), given.select(others), given.origin, len(given) - len(left))
+
+    def described(self) -> dict[str, Any]:
+        """JSON-ready; in inputs."""
+        counts = {"choosing": self.inputs, "judging": len(self.judging), "left_out": self.left_out}
+        return {**self.origin, **counts}
