@@ -91,10 +91,8 @@ class RunReport:
         had = self.shared.get("with", {})
         if len(found.each) != (wanted := len(had.get("each", [had]))):
             raise InputError(
-                f"{what}: the run was about {wanted} identities ({had.get('source')}), --forget-samples is "
-                f"given {len(found.each)} times; give it for each"
-                if wanted > 1
-                else f"{what}: --forget-samples is given {len(found.each)} times, the run had it once"
+                f"{what}: --forget-samples: given {len(found.each)}, the run had {wanted} "
+                f"({had.get('source')}); give it once for each"
             )
         return found
 

@@ -61,7 +61,7 @@ def test_two_in_one_request(folder: Path) -> None:
     assert onnxunlearn(*again, *both).code == 0
     one = onnxunlearn(*again, "--forget-samples", "alice.npz", "--like", "rest.npz")
     assert one.code == 2
-    assert "the run was about 2 identities (alice.npz, bob.npz), --forget-samples is given 1 times" in one.err
+    assert "--forget-samples: given 1, the run had 2 (alice.npz, bob.npz); give it once for each" in one.err
     turned = ("--forget-samples", "bob.npz", "--forget-samples", "alice.npz", "--like", "rest.npz")
     assert onnxunlearn(*again, *turned).code == 2
     audited = onnxunlearn("audit", "m.onnx", "m.unlearned.onnx", *both, "--json")

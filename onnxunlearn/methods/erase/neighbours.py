@@ -11,8 +11,6 @@ from onnxunlearn.methods.erase.depths import depth_tensors, likeness, row_length
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import folded_rows, softmax
 
-#: tasks in which something is at nearly every place; of a detector's places most are of nothing
-_EVERYWHERE = ("segmentation", "tagging")
 #: classes that are asked about at every depth, those with most of the probability
 _CANDIDATES = 32
 #: retained samples that have a say, the nearest ones
@@ -66,13 +64,9 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
 
 
 def believed(bench: Workbench) -> np.ndarray:
-    """The model's own probabilities for the samples to forget, [n, classes]; 0 for the forgotten classes, and
-    for what is said of a place where no class is: that all others are unlikely tells not what it is like."""
+    """The model's own probabilities for the samples to forget, [n, classes]; 0 for the forgotten classes."""
     scores = bench.before[bench.forgotten].astype(np.float64)
     scores[:, list(bench.forget)] = -np.inf
-    nothing = np.ptp(bench.before, axis=0) == 0
-    if bench.posed in _EVERYWHERE and not nothing[bench.task.retained].all():
-        scores[:, nothing] = -np.inf
     return np.asarray(softmax(scores))
 
 
