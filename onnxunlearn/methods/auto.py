@@ -115,7 +115,7 @@ def _attempts(
         reasons.append("no probe is of the class")
     else:
         for reach in dict.fromkeys((depth, LAST_BLOCK)):
-            for resist in dict.fromkeys((RESISTS[reach], 0.0)):
+            for resist in RESISTS[reach]:
                 yield "erase", partial(_parts, bench, reach, resist, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
@@ -143,7 +143,11 @@ def _parts(bench: Workbench, depth: str, resist: float, unseen: list[int], reaso
     if unprotected := whole.details.get("unprotected"):
         but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
         reasons[reasons.index(pinned)] += but
-    what = "erase" if depth == LAST_BLOCK else f"{depth} erase" + (" against an attacker" if resist else "")
+    what = (
+        "erase"
+        if depth == LAST_BLOCK
+        else f"{depth} erase" + (f" against an attacker ({resist:g})" if resist else "")
+    )
     others = kept_tensors(bench, bench.trainable)
     for share in _SHARES[:1] if resist else _SHARES:  # a part of deep's way costs more than the whole
         if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:

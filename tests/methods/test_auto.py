@@ -234,19 +234,23 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
     details = auto(bench(MLP), depth="deep").details
-    assert details["why"] == "deep erase against an attacker; deep erase (likewise 75%, 50% of it)"
+    assert details["why"] == (
+        "deep erase against an attacker (1); deep erase against an attacker (0.4); "
+        "deep erase (likewise 75%, 50% of it)"
+    )
     assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
 
 
-@pytest.mark.parametrize("refused", ["", "deep erase against an attacker"])
-def test_deep_goes_on_without_an_attacker_where_it_costs_too_much(
-    refused: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [1.0, 0.4, None])
+def test_deep_resists_less_where_to_resist_costs_too_much(
+    left: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    refused = [f"deep erase against an attacker ({r:g})" for r in (1.0, 0.4) if left is None or r > left]
     monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
-    monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if name == refused else None)
+    monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if name in refused else None)
     details = auto(bench(MLP), depth="deep").details
-    assert (details["why"], details["share"], details["depth"]) == (refused, 1.0, "deep")
-    assert details.get("resist") == (None if refused else 0.5)
+    assert (details["why"], details["share"], details["depth"]) == ("; ".join(refused), 1.0, "deep")
+    assert details.get("resist") == left
 
 
 def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,8 +64,9 @@ from onnxunlearn.tasks import independent
 _BLOCKS = 3
 #: first step by depth: what changed little in every layer, a few steps of training undo; and steps at most
 _RATES, _STEPS = {LAST_BLOCK: 0.05, DEEP: 0.14}, {LAST_BLOCK: 500, DEEP: 250}
-#: how much it counts what an attacker would bring back, by depth; probes of a class that can be parted
-RESISTS, _PARTED = {LAST_BLOCK: 0.0, DEEP: 0.5}, 4
+#: how much it counts what an attacker would bring back, by depth, less where that costs too much; and probes
+#: of a class that can be parted, half for it
+RESISTS, _PARTED = {LAST_BLOCK: (0.0,), DEEP: (1.0, 0.4, 0.0)}, 4
 
 
 @method("erase")
@@ -95,7 +96,7 @@ def erase(
     a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
     most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
     pull: how much the distance counts at each further depth. resist: how much it counts what an attacker who
-    trains along would bring back, by default 0, deep 0.5; 0 where that is more work than an edit may take.
+    trains along would bring back, by default 0, deep 1; 0 where that is more work than an edit may take.
 
     Source: this project (docs/method.md).
     """
@@ -106,7 +107,7 @@ def erase(
     counts = {"beta": beta, "kappa": kappa, "rate": rate, "pull": pull, "resist": resist}
     for name, number in counts.items():
         check_number(f"erase: {name}", number, 0)
-    settings = Settings(beta, kappa, batch, slices, pull, RESISTS[depth] if resist is None else resist)
+    settings = Settings(beta, kappa, batch, slices, pull, RESISTS[depth][0] if resist is None else resist)
     return Erasure(bench, layers, share, steps, rate, settings, depth).outcome(~bench.forgotten)
 
 

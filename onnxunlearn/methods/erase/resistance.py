@@ -14,6 +14,10 @@ from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse.differentiate import Weights
 from onnxunlearn.reverse.passes import Forward, Gradients, Passes
 
+#: how much it counts what is taken for its class, beside the distances: more, and a transformer comes back
+#: sooner (77 instead of 73 % after 100 steps); without it convolutional networks come back as soon as ever
+_TAKEN = 0.5
+
 
 def beside(batch: int) -> int:
     """Samples that a step takes for it, where at most so many are drawn of the class."""
@@ -74,7 +78,9 @@ class Resistance:
         scaled = features / self.unit
         _, of_distance = self.groups.distance(scaled[:n], scaled[n:], asked.groups)
         known = self.attacker.probabilities(scores[:n], features[:n])
-        at_scores, at_features, _ = self.attacker.back(self.attacker.recognising(known), features[:n])
+        at_scores, at_features, _ = self.attacker.back(
+            _TAKEN * self.attacker.recognising(known), features[:n]
+        )
         at_features = at_features + strength * of_distance / self.unit
         _, at_deeper = self.deeper.drawn(forward.values, self.groups, asked.groups)
         found = self._back(forward, at_scores, at_features, at_deeper)

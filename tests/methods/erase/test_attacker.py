@@ -98,7 +98,7 @@ def test_a_class_that_was_attacked_on_the_way_comes_back_later(monkeypatch: pyte
     monkeypatch.setattr(tuning, "STEPS", (30,))
     monkeypatch.setattr(tuning, "DRAWS", 1)
     made = bench(CNN)
-    edits = [erase(made, depth="deep", steps=60, resist=resist).edits for resist in (0.5, 0.0)]
+    edits = [erase(made, depth="deep", steps=60, resist=resist).edits for resist in (1.0, 0.0)]
     attacked, plain = (patch(e.model, e.arrays) for e in edits)
     x, y = (values[:1000] for values in images("mnist_test"))
     found = examine(CNN, attacked, 3, {"x": x, "y": y}, reference=plain, attacks=["fine-tune"])
