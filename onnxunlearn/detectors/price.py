@@ -49,7 +49,7 @@ class Price:
         budget = self.detector.options.max_retain_drop
         every, held = (self.detector.detected({"edited": edited}, s) for s in (self.every, self.held))
         (lost, deviation), (seen, _) = (_lost(found, found.present, half=False) for found in (held, every))
-        if lost > budget and lost - deviation > budget / 2:
+        if lost > budget:
             return f"{name} would cost {lost:.2f} ± {deviation:.2f} points of mAP ({budget:g} may be lost)"
         if seen > budget:
             return f"{name} costs {seen:.2f} points of mAP on all that choose ({budget:g} may be lost)"

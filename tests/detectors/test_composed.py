@@ -8,8 +8,9 @@ from onnxunlearn.detectors.composed import with_composed
 
 
 @pytest.mark.parametrize("shape", [(6, 3, 10, 20), (6, 10, 20, 3)], ids=["channels first", "last"])
-def test_quarters_lie_where_they_lay(shape: tuple[int, ...]) -> None:
+def test_quarters_lie_where_they_lay(shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
     """Of images that say which they are, and where each pixel lies."""
+    monkeypatch.setattr(composed, "_SCALE", 1.0)
     height, width = shape[1:3] if shape[3] == 3 else shape[2:]
     channel = 3 if shape[3] == 3 else 1
     place = np.arange(height * width, dtype=np.float32).reshape(height, width)
@@ -38,3 +39,19 @@ def test_large_images_are_fewer(monkeypatch: pytest.MonkeyPatch) -> None:
     images = np.zeros((4, 3, 8, 8), np.float32)
     monkeypatch.setattr(composed, "_BYTES", 2 * images[0].nbytes)
     assert len(with_composed({"images": images}, np.ones(4, bool), seed=0)["images"]) == 6
+
+
+@pytest.mark.parametrize("scale", [0.8, 1.25])
+def test_what_is_shown_is_larger_or_smaller(scale: float) -> None:
+    image = np.zeros((1, 41, 41), np.float32)
+    image[0, 10:31, 10:31] = 1
+    found = composed._scaled(image, scale, 1)
+    assert found.shape == image.shape
+    assert float(found.sum()) == pytest.approx((21 * scale) ** 2, rel=0.05)
+    turned = composed._scaled(np.moveaxis(image, 0, 2), scale, 0)
+    np.testing.assert_array_equal(np.moveaxis(turned, 2, 0), found)
+
+
+def test_halves_are_composed_too() -> None:
+    images = np.random.default_rng(0).random((4, 3, 8, 8)).astype(np.float16)
+    assert with_composed({"images": images}, np.ones(4, bool), seed=0)["images"].dtype == np.float16

@@ -60,7 +60,7 @@ class Whole:
     beta: float = 4.0
     kappa: float = 3.0
     gamma: float = 8.0
-    steps: int = 600
+    steps: int = 900
     images: int = 16
     rate: float = 0.1
     slices: int = 64
