@@ -41,10 +41,11 @@ class Forgotten:
         """As an answer to what was asked in place of this."""
         return replace(self, asked={**self.asked, "method": method, "parameters": dict(parameters)})
 
-    def because(self, reasons: Sequence[str]) -> "Forgotten":
-        """With what speaks against all that would go deeper, in each outcome's details."""
+    def because(self, reasons: Sequence[str], told: Mapping[str, Any]) -> "Forgotten":
+        """With what speaks against all that would go deeper, and what images tell of this, in each outcome's
+        details."""
         outcomes = {
-            head: Outcome(outcome.edits, {"why": "; ".join(reasons), **outcome.details})
+            head: Outcome(outcome.edits, {"why": "; ".join(reasons), **outcome.details, **told})
             for head, outcome in self.outcomes.items()
         }
         return replace(self, outcomes=outcomes)
@@ -83,45 +84,49 @@ class Places:
 
 def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Forgotten:
     """With `auto` as much of `erase` as costs no more than it may, in whole images first, of which a sixth
-    tells the cost and is not fitted to; the accuracy at places, by which methods keep to their budget, falls
-    sooner than what is found in images."""
+    tells the cost and is not fitted to (head by head it is: fewer weights change there, and by the accuracy
+    at places, which falls sooner than what is found in images)."""
     check_parameters(method, parameters)
     if method in ("auto", "erase"):
         check_depth(method, parameters.get("depth", DEEP))
     if method == "erase" and parameters.get("depth") == DEEP:
-        return next(_everywhere(places, parameters, (1.0,), hide=False)).asking(method, parameters)
+        done = next(_everywhere(places, places.choosing, parameters, (1.0,), hide=False))
+        return done.asking(method, parameters)
     if method != "auto":
         return _head_by_head(places, method, parameters, hide=False)
     reasons: list[str] = []
     price = Price.of(places.detector, places.choosing)
-    for attempt in _attempts(replace(places, choosing=price.fitted), parameters):
+    for attempt in _attempts(places, price.fitted, parameters):
         try:
             for name, done in attempt():
-                if (refused := price.against(name, done.edited.model())) is None:
-                    return done.asking(method, parameters).because(reasons)
+                refused, told = price.asked(name, done.edited.model())
+                if refused is None:
+                    return done.asking(method, parameters).because(reasons, told)
                 places.detector.options.progress(refused)
                 reasons.append(refused)
         except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
             reasons.append(str(error))
-    return _head_by_head(places, method, parameters, hide=True).because(reasons)
+    return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
 
 
 #: edits, by what they are in words
 _Offers = Iterator[tuple[str, Forgotten]]
 
 
-def _attempts(places: Places, parameters: Mapping[str, Any]) -> Iterator[Callable[[], _Offers]]:
-    """What `auto` tries one after another, each with the edits that it offers, deepest first."""
+def _attempts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> Iterator[Callable[[], _Offers]]:
+    """What `auto` tries one after another, each with the edits that it offers, deepest first. fitted: whole
+    images that may be fitted to."""
     for beta in _STRENGTHS:
-        yield partial(_in_parts, places, {"beta": beta, **parameters})
+        yield partial(_in_parts, places, fitted, {"beta": beta, **parameters})
     for share in _SHARES:
         yield partial(_of_a_share, places, {"share": share, **parameters})
 
 
-def _in_parts(places: Places, parameters: Mapping[str, Any]) -> _Offers:
+def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:
     """In whole images, and weaker versions of that."""
     whole = f"erase at strength {parameters['beta']:g} in whole images"
-    for share, done in zip(_PARTS, _everywhere(places, parameters, _PARTS, hide=True), strict=True):
+    offered = _everywhere(places, fitted, parameters, _PARTS, hide=True)
+    for share, done in zip(_PARTS, offered, strict=True):
         yield whole if share == 1 else f"{share:.0%} of {whole}", done
 
 
@@ -132,11 +137,12 @@ def _of_a_share(places: Places, parameters: Mapping[str, Any]) -> _Offers:
 
 
 def _everywhere(
-    places: Places, parameters: Mapping[str, Any], shares: Sequence[float], *, hide: bool
+    places: Places, seen: Seen, parameters: Mapping[str, Any], shares: Sequence[float], *, hide: bool
 ) -> Iterator[Forgotten]:
-    """All heads together, in whole images, and what lies before them; by share of the way there."""
+    """All heads together, in whole images, and what lies before them; by share of the way there. seen: the
+    images."""
     detector = places.detector
-    for outcome in forget_everywhere(detector, places.choosing, parameters, shares):
+    for outcome in forget_everywhere(detector, seen, parameters, shares):
         detector.engine.sessions.clear()
         arrays = dict(outcome.edits.arrays)
         for head in places.of if hide else ():

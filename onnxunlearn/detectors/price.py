@@ -7,6 +7,7 @@ to lose as much.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -44,21 +45,30 @@ class Price:
             return cls(detector, seen, seen, seen)
         return cls(detector, seen, seen.select(~held), seen.select(held))
 
-    def against(self, name: str, edited: Model) -> str | None:
-        """What speaks against an edit; None if nothing does. name: it in words."""
+    def asked(self, name: str, edited: Model) -> tuple[str | None, dict[str, Any]]:
+        """What speaks against an edit, None if nothing does; and for the report what it costs, as images tell
+        that it was not fitted to. name: it in words.
+
+        Of these few images chance is large: what is beyond the budget must be so by more than that, as in
+        `auto` of classifiers.
+        """
         budget = self.detector.options.max_retain_drop
         every, held = (self.detector.detected({"edited": edited}, s) for s in (self.every, self.held))
         (lost, deviation), (seen, _) = (_lost(found, found.present, half=False) for found in (held, every))
-        if lost > budget:
-            return f"{name} would cost {lost:.2f} ± {deviation:.2f} points of mAP ({budget:g} may be lost)"
+        figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
+        told = {"expected cost": {"mAP": figures, "images": len(self.held.truth)}}
+        if lost > budget and lost - deviation > budget / 2:
+            why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of mAP ({budget:g} may be lost)"
+            return why, told
         if seen > budget:
-            return f"{name} costs {seen:.2f} points of mAP on all that choose ({budget:g} may be lost)"
+            why = f"{name} costs {seen:.2f} points of mAP on all that choose ({budget:g} may be lost)"
+            return why, told
         for c in every.present:
-            lost, deviation = _lost(every, [c], half=True)
-            if lost - _DEVIATIONS * deviation > CLASS_DROP:
+            own, deviation = _lost(every, [c], half=True)
+            if own - _DEVIATIONS * deviation > CLASS_DROP:
                 which = self.detector.objects.shown(c)
-                return f"{name} costs {which} {lost:.1f} ± {deviation:.1f} points of AP50"
-        return None
+                return f"{name} costs {which} {own:.1f} ± {deviation:.1f} points of AP50", told
+        return None, told
 
 
 def _lost(found: Detected, classes: Sequence[int], *, half: bool) -> tuple[float, float]:

@@ -44,19 +44,23 @@ def test_a_sixth_of_both_kinds_of_images_is_held(price: Price) -> None:
 
 
 def test_hiding_the_class_costs_nothing(price: Price) -> None:
-    assert price.against("it", _moved(1, -30)) is None
+    why, told = price.asked("it", _moved(1, -30))
+    assert why is None
+    assert told["expected cost"]["images"] == len(price.held.truth)
+    assert told["expected cost"]["mAP"]["points"] == pytest.approx(0, abs=0.1)
 
 
 def test_losing_another_class_costs_too_much(price: Price) -> None:
     """Red is one of two that are left: half of the mAP, on all images its whole AP50."""
-    why = price.against("it", _moved(0, -30))
+    why, told = price.asked("it", _moved(0, -30))
     assert why is not None
-    assert why.startswith("it would cost 4")
+    assert why.startswith("it would cost ")
     assert why.endswith("points of mAP (0.5 may be lost)")
+    assert told["expected cost"]["mAP"]["points"] > 20
 
 
 def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
     detector = replace(price.detector, options=replace(price.detector.options, max_retain_drop=100.0))
-    why = replace(price, detector=detector).against("it", _moved(0, -30))
+    why, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
     assert why is not None
     assert why.startswith("it costs red ")
