@@ -10,7 +10,7 @@ import numpy as np
 
 from onnxunlearn.detectors.heads import GROUND, NOTHING, SURE, decided, detection_of, heads_of, logits_of
 from onnxunlearn.engines import Engine, create_engine
-from onnxunlearn.engines.batching import batch_size, batches
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, expose, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
@@ -232,13 +232,14 @@ class Detector:
     def drawn(self, head: int, seen: "Seen", *, judge: bool) -> Probes | None:
         """Places of one head as samples; None where the class is at none."""
         placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
-        scenes = replace(seen.scenes, truth=self.grid(head, seen.scenes, SURE if judge else NOTHING))
+        truth = self.grid(head, seen.scenes.probes.feeds, SURE if judge else NOTHING)
+        scenes = replace(seen.scenes, truth=truth)
         try:
             return placing.drawn(scenes, self.forget, self.options.seed, self.engine, judge=judge)
         except InputError:  # nothing of the class at this scale
             return None
 
-    def grid(self, head: int, scenes: Scenes, least: float) -> np.ndarray:
+    def grid(self, head: int, feeds: Feeds, least: float) -> np.ndarray:
         """What the original says at the places of one head, int [N, *places]: a column, NOTHING_SAID where
         that is in doubt. least: the score from which on a place is one of the classes to forget: what is said
         of them with doubt ranks among what is found, too."""
@@ -247,7 +248,6 @@ class Detector:
         tensors = list(dict.fromkeys([tensor, *(part.tensor for part in objectness)]))
         session = self.engine.session(expose(self.seen, tensors), self.seen.folder)
         parts = []
-        feeds = scenes.probes.feeds
         for batch in batches(feeds, batch_size(feeds, self.options.batch_size, self.model.batch_size)):
             said = {n: v[: batch.count] for n, v in session.run(batch.feeds, tensors).items()}
             parts.append(decided(said, places, self.forget, least))

@@ -1,14 +1,15 @@
 """How a detector forgets: in whole images, or head by head, each as a classifier of places."""
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from onnxunlearn.choices import DEEP
 from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
@@ -19,11 +20,10 @@ from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_depth, check_parameters, run_method
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import Composite
-from onnxunlearn.tasks.budget import CLASS_DROP
 
-#: how much the distance counts in whole images, and of the weights of a layer the share that `erase` may
-#: change head by head: tried one after another
-_STRENGTHS, _SHARES = (1.5, 0.4), (1.0, 0.6)
+#: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
+#: the share that `erase` may change head by head: tried one after another
+_STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +36,19 @@ class Forgotten:
     plan: Plan
     asked: Mapping[str, Any]
     depth: str
+
+    def asking(self, method: str, parameters: Mapping[str, Any]) -> "Forgotten":
+        """As an answer to what was asked in place of this."""
+        return replace(self, asked={**self.asked, "method": method, "parameters": dict(parameters)})
+
+    def because(self, reasons: Sequence[str], told: Mapping[str, Any]) -> "Forgotten":
+        """With what speaks against all that would go deeper, and what images tell of this, in each outcome's
+        details."""
+        outcomes = {
+            head: Outcome(outcome.edits, {"why": "; ".join(reasons), **outcome.details, **told})
+            for head, outcome in self.outcomes.items()
+        }
+        return replace(self, outcomes=outcomes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,60 +83,75 @@ class Places:
 
 
 def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Forgotten:
-    """With `auto` as much of `erase` as costs the images that choose no more than it may, in whole images
-    first; the accuracy at places, by which methods keep to their budget, falls sooner than what is found in
-    images."""
+    """With `auto` as much of `erase` as costs no more than it may, in whole images first, of which a sixth
+    tells the cost and is not fitted to (head by head it is: fewer weights change there, and by the accuracy
+    at places, which falls sooner than what is found in images)."""
     check_parameters(method, parameters)
     if method in ("auto", "erase"):
         check_depth(method, parameters.get("depth", DEEP))
     if method == "erase" and parameters.get("depth") == DEEP:
-        return _everywhere(places, method, parameters, hide=False)
-    if method == "auto":
-        for name, way, tried in _tries(places, parameters):
-            with suppress(UnsupportedError):  # then others may do; or auto says why nothing can be done
-                done = way(places, "erase", tried, hide=True)
-                if _is_affordable(places, done):
-                    asked = {**done.asked, "method": method, "parameters": dict(parameters)}
-                    return replace(done, asked=asked)
-                places.detector.options.progress(f"erase with a {name} costs too much")
-    return _head_by_head(places, method, parameters, hide=method == "auto")
+        done = next(_everywhere(places, places.choosing, parameters, (1.0,), hide=False))
+        return done.asking(method, parameters)
+    if method != "auto":
+        return _head_by_head(places, method, parameters, hide=False)
+    reasons: list[str] = []
+    price = Price.of(places.detector, places.choosing)
+    for attempt in _attempts(places, price.fitted, parameters):
+        try:
+            for name, done in attempt():
+                refused, told = price.asked(name, done.edited.model())
+                if refused is None:
+                    return done.asking(method, parameters).because(reasons, told)
+                places.detector.options.progress(refused)
+                reasons.append(refused)
+        except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
+            reasons.append(str(error))
+    return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
 
 
-def _tries(places: Places, parameters: Mapping[str, Any]) -> Iterator[tuple[str, "_Way", dict[str, Any]]]:
-    """What `auto` tries one after another: in words, how, and with what."""
+#: edits, by what they are in words
+_Offers = Iterator[tuple[str, Forgotten]]
+
+
+def _attempts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> Iterator[Callable[[], _Offers]]:
+    """What `auto` tries one after another, each with the edits that it offers, deepest first. fitted: whole
+    images that may be fitted to."""
     for beta in _STRENGTHS:
-        yield f"strength of {beta:g} in whole images", _everywhere, {"beta": beta, **parameters}
+        yield partial(_in_parts, places, fitted, {"beta": beta, **parameters})
     for share in _SHARES:
-        yield f"share of {share:g} head by head", _head_by_head, {"share": share, **parameters}
+        yield partial(_of_a_share, places, {"share": share, **parameters})
 
 
-def _is_affordable(places: Places, done: Forgotten) -> bool:
-    """Whether the other classes lose no more than they may, on the images that choose."""
+def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:
+    """In whole images, and weaker versions of that."""
+    whole = f"erase at strength {parameters['beta']:g} in whole images"
+    offered = _everywhere(places, fitted, parameters, _PARTS, hide=True)
+    for share, done in zip(_PARTS, offered, strict=True):
+        yield whole if share == 1 else f"{share:.0%} of {whole}", done
+
+
+def _of_a_share(places: Places, parameters: Mapping[str, Any]) -> _Offers:
+    """Head by head."""
+    done = _head_by_head(places, "erase", parameters, hide=True)
+    yield f"erase of a share of {parameters['share']:g} head by head", done
+
+
+def _everywhere(
+    places: Places, seen: Seen, parameters: Mapping[str, Any], shares: Sequence[float], *, hide: bool
+) -> Iterator[Forgotten]:
+    """All heads together, in whole images, and what lies before them; by share of the way there. seen: the
+    images."""
     detector = places.detector
-    found = detector.detected({"edited": done.edited.model()}, places.choosing)
-    once = np.ones(len(places.choosing.truth), int)
-
-    def lost(classes: list[int], *, half: bool) -> float:
-        was, left = (found.ap(name, classes, once, half=half) for name in ("original", "edited"))
-        return was - left
-
-    worst = max((lost([c], half=True) for c in found.present), default=0.0)
-    return worst <= CLASS_DROP and lost(found.present, half=False) <= detector.options.max_retain_drop
-
-
-def _everywhere(places: Places, method: str, parameters: Mapping[str, Any], *, hide: bool) -> Forgotten:
-    """All heads together, in whole images, and what lies before them."""
-    detector = places.detector
-    outcome = forget_everywhere(detector, places.choosing, parameters)
-    detector.engine.sessions.clear()
-    arrays = dict(outcome.edits.arrays)
-    for head in places.of if hide else ():
-        model = Edited.of(detector.model, arrays, detector.files).model()
-        arrays |= _silenced(places.fit(head, model), detector.inquiry(head, model))
-    fit = places.fit(next(iter(places.of)), detector.model)
-    depth = f"layers {', '.join(outcome.details['layers'])}"
-    asked, outcomes = fit.asked(method, parameters), dict.fromkeys(places.of, outcome)
-    return _forgotten(places, fit, arrays, outcomes, asked, depth)
+    for outcome in forget_everywhere(detector, seen, parameters, shares):
+        detector.engine.sessions.clear()
+        arrays = dict(outcome.edits.arrays)
+        for head in places.of if hide else ():
+            model = Edited.of(detector.model, arrays, detector.files).model()
+            arrays |= _silenced(places.fit(head, model), detector.inquiry(head, model))
+        fit = places.fit(next(iter(places.of)), detector.model)
+        depth = f"layers {', '.join(outcome.details['layers'])}"
+        asked, outcomes = fit.asked("erase", parameters), dict.fromkeys(places.of, outcome)
+        yield _forgotten(places, fit, arrays, outcomes, asked, depth)
 
 
 def _head_by_head(places: Places, method: str, parameters: Mapping[str, Any], *, hide: bool) -> Forgotten:
@@ -175,7 +203,3 @@ def _silenced(fit: Fit, edited: Inquiry) -> Mapping[str, np.ndarray]:
     """What hides the class's scores on top: what is left of them says the class nowhere, but scores far below
     any threshold still rank, and average precision counts ranks."""
     return run_method("mask", edited.bench(fit.choosing, fit.composite), {}).edits.arrays
-
-
-#: (places, method, parameters, hide) -> what was forgotten. hide: the class's scores, on top
-_Way = Callable[..., Forgotten]

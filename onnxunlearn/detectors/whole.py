@@ -1,18 +1,21 @@
 """A detector forgets in whole images: its heads as maps of what is said where, and what must stay."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP
+from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector, Seen
 from onnxunlearn.detectors.heads import NOTHING
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge import made_from, say_all
 from onnxunlearn.methods import Outcome
+from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import DOUBT, FORGET, HeadMap, Whole
 from onnxunlearn.probes.places import NOTHING_SAID
 
@@ -20,21 +23,26 @@ from onnxunlearn.probes.places import NOTHING_SAID
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "slices")} | {"batch": "images"}
 
 
-def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> Outcome:
-    """All layers before the heads are edited. parameters: of `erase`; batch: images of a step, as many again
-    without the class. Raises UnsupportedError where that cannot be done, or the model says more than classes
-    and boxes, which nothing would hold; and InputError for other parameters."""
+def forget_everywhere(
+    detector: Detector, seen: Seen, parameters: Mapping[str, Any], shares: Sequence[float] = (1.0,)
+) -> list[Outcome]:
+    """All layers before the heads are edited: an outcome for each of these shares of the way.
+
+    parameters: of `erase`; batch: images of a step that show the class, and a third as many others. Raises
+    UnsupportedError where that cannot be done, or the model says more than classes and boxes, which nothing
+    would hold; and InputError for other parameters.
+    """
     chosen = check_whole(parameters)
     found, options = detector.found, detector.options
     if more := _others(detector):
         raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
-    feeds = seen.scenes.probes.feeds
+    feeds = with_composed(seen.scenes.probes.feeds, seen.showing(detector.forgotten), options.seed)
     said = say_all(detector.model, found, detector.engine, feeds, options.batch_size)
     whole = Whole(
         detector.seen,
         detector.engine,
         detector.forget,
-        _maps(detector, seen),
+        _maps(detector, feeds),
         found.boxes,
         found.objectness,
         said.scores.max(axis=2) >= NOTHING,
@@ -43,8 +51,9 @@ def forget_everywhere(detector: Detector, seen: Seen, parameters: Mapping[str, A
         progress=options.progress,
         **chosen,
     )
-    edits, how = whole.edits()
-    return Outcome(edits, {"depth": DEEP, **how})
+    edits, layers, how = whole.edits()
+    parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
+    return [Outcome(part, {"depth": DEEP, **how, "share": share}) for share, part in parts]
 
 
 def _others(detector: Detector) -> set[str]:
@@ -70,19 +79,19 @@ def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {_PARAMETERS[name]: value for name, value in chosen.items()}
 
 
-def _maps(detector: Detector, seen: Seen) -> tuple[HeadMap, ...]:
+def _maps(detector: Detector, feeds: Feeds) -> tuple[HeadMap, ...]:
     """Of each tensor of scores, its anchors together."""
     anchors: dict[str, list[int]] = {}
     for number, head in enumerate(detector.heads):
         anchors.setdefault(head.scores[0], []).append(number)
-    return tuple(_map(detector, seen, numbers) for numbers in anchors.values())
+    return tuple(_map(detector, feeds, numbers) for numbers in anchors.values())
 
 
-def _map(detector: Detector, seen: Seen, numbers: list[int]) -> HeadMap:
+def _map(detector: Detector, feeds: Feeds, numbers: list[int]) -> HeadMap:
     """A place is of the class that any of its anchors says; to forget where one of them says that."""
     own = [detector.heads[number] for number in numbers]
     first = own[0]
-    grids = np.stack([detector.grid(number, seen.scenes, NOTHING) for number in numbers])
+    grids = np.stack([detector.grid(number, feeds, NOTHING) for number in numbers])
     grids = grids.reshape(len(own), grids.shape[1], -1)
     thing = ~np.isin(grids, [NOTHING_SAID, -1 if first.background is None else first.background])
     labels = np.where(thing, grids, -1).max(axis=0)

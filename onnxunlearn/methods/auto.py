@@ -22,6 +22,7 @@ from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
 from onnxunlearn.methods.outcome import Outcome, method
+from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import MANY_ALONE
@@ -249,15 +250,6 @@ def _moved(bench: Workbench, edits: Edits, name: str, others: Sequence[Kept]) ->
 
 def part_of(bench: Workbench, edits: Edits, share: float) -> Edits:
     """Go only a share of the way from the original's weights; the head is silenced all the same."""
-    result, start = Edits(bench.model), Edits(bench.model)
-    for layer in bench.trainable:
-        if layer in bench.heads or layer.weight.name not in edits.feeds:
-            continue  # `erase` sets the weight of each layer that it changes
-        before, after = start.weight(layer), edits.weight(layer)
-        if not np.array_equal(before, after):
-            result.set_weight(layer, before + share * (after - before))
-        old, new = start.bias(layer), edits.bias(layer)
-        if old is not None and new is not None and not np.array_equal(old, new):
-            result.set_bias(layer, old + share * (new - old))
+    result = partway(edits, [layer for layer in bench.trainable if layer not in bench.heads], share)
     silence(bench, result)
     return result

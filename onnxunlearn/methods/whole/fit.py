@@ -57,17 +57,17 @@ class Whole:
     there: np.ndarray
     feeds: Feeds = field(repr=False)
     seed: int = 0
-    beta: float = 1.5
-    kappa: float = 0.6
-    gamma: float = 1.0
-    steps: int = 300
-    images: int = 12
+    beta: float = 4.0
+    kappa: float = 3.0
+    gamma: float = 8.0
+    steps: int = 900
+    images: int = 16
     rate: float = 0.1
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
 
-    def edits(self) -> tuple[Edits, dict[str, Any]]:
-        """The edits; and for reports the layers that they are of, steps, images and beta.
+    def edits(self) -> tuple[Edits, list[Layer], dict[str, Any]]:
+        """The edits, the layers that they are of, and for reports their names, steps, images and beta.
 
         Raises UnsupportedError where nothing but heads could change, and for ops without a gradient.
         """
@@ -76,7 +76,7 @@ class Whole:
         descent = _Descent.of(self, readers, layers)
         taken = descent.whole
         how = {"steps": taken.steps, "images": taken.images, "beta": taken.beta}
-        return descent.run(), {"layers": [layer.name for layer in layers], **how}
+        return descent.run(), layers, {"layers": [layer.name for layer in layers], **how}
 
     def _logits(self, told: HeadMap) -> Logits:
         return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)

@@ -39,7 +39,8 @@ class Spots:
         width, (high, wide) = values.shape[3], self.kernel
         sides = ((0, 0), (0, 0), (high // 2, high // 2), (wide // 2, wide // 2))
         windows = np.lib.stride_tricks.sliding_window_view(np.pad(values, sides), self.kernel, axis=(2, 3))
-        return np.asarray(windows[sample, :, place // width, place % width].reshape(len(sample), -1))
+        found = windows[sample, :, place // width, place % width]
+        return np.asarray(found.reshape(len(sample), values.shape[1] * high * wide))  # there may be none
 
     def add(self, gradient: np.ndarray, where: Where, rows: np.ndarray) -> None:
         """To the gradient at the map that at its rows."""

@@ -31,3 +31,8 @@ def test_a_window_is_what_a_convolution_reads() -> None:
     corner = Spots("x", (3, 3)).rows(values, (np.array([0]), np.array([0])))[0].reshape(2, 3, 3)
     assert not corner[:, 0].any()
     assert np.array_equal(corner[:, 1:, 1:], values[0, :, 0:2, 0:2])
+
+
+def test_of_no_place_there_is_no_row() -> None:
+    nowhere = np.empty(0, int), np.empty(0, int)
+    assert Spots("x", (3, 3)).rows(np.zeros((2, 4, 5, 5)), nowhere).shape == (0, 36)

@@ -1,0 +1,66 @@
+"""What images say of an edit's cost that it was not fitted to."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import pytest
+from onnx import numpy_helper
+
+from onnxunlearn.detectors import Detector, loaded_detector
+from onnxunlearn.detectors.price import Price
+from onnxunlearn.graph import Model, load
+from onnxunlearn.inquiry import Options
+from tests import tiny_detector as tiny
+
+pytest.importorskip("pycocotools", reason="judging detectors needs the extra `detection`")
+
+
+@pytest.fixture(scope="module")
+def price(tmp_path_factory: pytest.TempPathFactory) -> Price:
+    folder = tiny.write(tmp_path_factory.mktemp("squares") / "data", 40, 5)
+    _, detector = loaded_detector(tiny.trained(), "green", Options(labels=tiny.NAMES))
+    assert isinstance(detector, Detector)
+    return Price.of(detector, detector.read(folder))
+
+
+def _moved(column: int, by: float) -> Model:
+    """The detector with a class's score moved."""
+    proto = onnx.load_from_string(tiny.trained())
+    (bias,) = (i for i in proto.graph.initializer if i.name == "classes.2.bias")
+    values = numpy_helper.to_array(bias).copy()
+    values[column] += by
+    bias.CopyFrom(numpy_helper.from_array(values, bias.name))
+    return load(proto.SerializeToString())
+
+
+def test_a_sixth_of_both_kinds_of_images_is_held(price: Price) -> None:
+    showing = price.every.showing(price.detector.forgotten)
+    held = price.held.showing(price.detector.forgotten)
+    assert (held.sum(), (~held).sum()) == (showing.sum() // 6, (~showing).sum() // 6)
+    assert len(price.held.truth) + len(price.fitted.truth) == len(price.every.truth) == 40
+    seen = [p.scenes.probes.feeds["images"] for p in (price.held, price.fitted)]
+    assert len(np.unique(np.concatenate(seen), axis=0)) == 40
+
+
+def test_hiding_the_class_costs_nothing(price: Price) -> None:
+    why, told = price.asked("it", _moved(1, -30))
+    assert why is None
+    assert told["expected cost"]["images"] == len(price.held.truth)
+    assert told["expected cost"]["mAP"]["points"] == pytest.approx(0, abs=0.1)
+
+
+def test_losing_another_class_costs_too_much(price: Price) -> None:
+    """Red is one of two that are left: half of the mAP, on all images its whole AP50."""
+    why, told = price.asked("it", _moved(0, -30))
+    assert why is not None
+    assert why.startswith("it would cost ")
+    assert why.endswith("points of mAP (0.5 may be lost)")
+    assert told["expected cost"]["mAP"]["points"] > 20
+
+
+def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
+    detector = replace(price.detector, options=replace(price.detector.options, max_retain_drop=100.0))
+    why, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
+    assert why is not None
+    assert why.startswith("it costs red ")
