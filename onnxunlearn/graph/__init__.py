@@ -1,7 +1,7 @@
 """The model as a graph: load and check, find the logits and the layers, expose tensors, save.
 
-`file` holds the bytes and the stored tensors, `view` who makes and reads a tensor, `traits` what is known of
-each op, `layers` the weights that can be edited.
+`file` holds the bytes and the stored tensors (`held`: large ones), `view` who makes and reads a tensor,
+`traits` what is known of each op, `layers` the weights that can be edited.
 
 May import arguments, digests, errors, frozen, registry, stamps and text.
 """

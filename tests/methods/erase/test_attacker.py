@@ -1,6 +1,7 @@
 """Somebody trains the network while it is edited: what that brings back counts in the loss."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,8 +118,12 @@ def test_who_is_attacked(case: str, resists: bool) -> None:
     if case == "few":
         few = np.flatnonzero((made.y != 0) | (np.cumsum(made.y == 0) <= 3))
         made = replace(made, probes=Probes({"x": made.probes.feeds["x"][few]}, made.y[few], "made"))
-    asked = {"the last block": {"depth": "last-block"}, "steps": {"steps": 30}, "none asked": {"resist": 0}}
-    given = {"depth": "deep", "steps": 5, **asked.get(case, {})}
+    asked: dict[str, dict[str, object]] = {
+        "the last block": {"depth": "last-block"},
+        "steps": {"steps": 30},
+        "none asked": {"resist": 0},
+    }
+    given: dict[str, Any] = {"depth": "deep", "steps": 5, **asked.get(case, {})}
     assert ("resist" in erase(made, **given).details) == resists
 
 
