@@ -26,9 +26,9 @@ layers into blocks (`cuts`), ψ, in units of its own deviation:
 
     mean |ψ'(x_r) − ψ(x_r)|²  +  pull·Σ_g n_g/n · SW(ψ'(F_g), ψ'(R_g))
 
-so that no layer is left from which a few steps of training bring the class back (`deeper`). Beside the descent
-an attacker trains on half of F; at the weights W + δ that he comes to, the distances of the other half count
-once more, and so does that he knows them (`attacker`, `resistance`):
+so that no layer is left from which a few steps of training bring the class back (`deeper`). Beside the
+descent an attacker trains on half of F; at the weights W + δ that he comes to, the distances of the other
+half count once more, and so does that he knows them (`attacker`, `resistance`):
 
     resist·[β·Σ_g n_g/n · SW(φ'(F_g), φ'(R_g)) / SW₀ + pull·Σ_g … + ½·mean −log(1 − p_δ(c | x_f))]  at W + δ
 
