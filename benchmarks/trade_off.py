@@ -2,8 +2,8 @@
 
     python benchmarks/trade_off.py [--model fashion_lenet:5] [-o FOLDER]
 
-`erase` at both depths, pulled softer and harder, as a user would set it; beside a hidden logit and the
-network retrained without the class, where it was trained (benchmarks/references.py). Writes trade_off.json
+`erase` at both depths, pulled softer and harder and against an attacker or not, as a user would set it; beside
+a hidden logit and the network retrained without the class, where it was trained (benchmarks/references.py). Writes trade_off.json
 and trade_off.png, prints the table of docs/method.md.
 """
 
@@ -26,12 +26,17 @@ from trained.recipes import TRAINED
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.judge import Findings
+from onnxunlearn.judge.attacks.attackers import tuning
 
-#: depth -> what is set, from soft to hard
-PULLED: dict[str, list[dict[str, float]]] = {
-    "last-block": [{"beta": 0.02}, {"beta": 0.15}, {"beta": 0.5}],
-    "deep": [{"pull": 0.1}, {"pull": 1.0}, {"pull": 10.0}],
+#: what is set, from soft to hard, by what it is
+SERIES: dict[str, list[dict[str, Any]]] = {
+    "last block": [{"beta": beta} for beta in (0.02, 0.15, 0.5)],
+    "last block, resisting": [{"resist": 0.5}],
+    "deep": [{"depth": "deep", "resist": 0, "pull": pull} for pull in (0.1, 1.0, 10.0)],
+    "deep, resisting": [{"depth": "deep", "resist": resist} for resist in (0.4, 1.0, 2.0)],
 }
+#: how often an attacker draws samples
+_DRAWS = 4
 Row = dict[str, Any]
 
 
@@ -60,17 +65,17 @@ def measured(model: str, forget: int) -> list[Row]:
     unseen = {"x": arrays["test_x"], "y": arrays["test_y"]}
     original, reference = path_of(model), path_of(model, forget)
     rows: list[Row] = []
-    for depth, settings in PULLED.items():
+    for series, settings in SERIES.items():
         for setting in settings:
             started = time.process_time()
-            parameters = {"depth": depth, **setting}
-            edited = unlearn(original, forget, data=probes, method="erase", parameters=parameters)
+            edited = unlearn(original, forget, data=probes, method="erase", parameters=setting)
             spent = time.process_time() - started
             beside = reference if reference.exists() and not rows else None
             found = examine(
                 original, edited.model_bytes, forget, unseen, reference=beside, attacks=["fine-tune"]
             )
-            name = f"{depth}, " + ", ".join(f"{key} {value:g}" for key, value in setting.items())
+            key, value = list(setting.items())[-1]
+            name = f"{series}, {key} {value:g}"
             if not rows:
                 rows.append(row_of("hidden logit", found, "mask"))
                 if beside is not None:
@@ -100,9 +105,9 @@ def picture(rows: Sequence[Row], title: str, path: Path) -> None:
     import matplotlib.pyplot as plt
 
     figure, axis = plt.subplots(figsize=(5, 3.4))
-    for depth in PULLED:
-        own = [row for row in rows if row["name"].startswith(depth) and row["half"] is not None]
-        axis.plot([r["lost"] for r in own], [r["half"] for r in own], marker="o", label=depth)
+    for series in SERIES:
+        own = [row for row in rows if row["name"].rpartition(", ")[0] == series and row["half"] is not None]
+        axis.plot([r["lost"] for r in own], [r["half"] for r in own], marker="o", label=series)
     for name, marker in (("hidden logit", "x"), ("reference", "*")):
         own = [row for row in rows if row["name"] == name and row["half"] is not None]
         axis.plot([r["lost"] for r in own], [r["half"] for r in own], marker, color="0.2", ms=9, label=name)
@@ -121,6 +126,7 @@ def picture(rows: Sequence[Row], title: str, path: Path) -> None:
 def main(case: str, output: Path) -> None:
     """Measure, write both files, print the table."""
     output.mkdir(parents=True, exist_ok=True)
+    tuning.DRAWS = _DRAWS
     model, _, forget = case.partition(":")
     rows = measured(model, int(forget))
     (output / "trade_off.json").write_text(json.dumps(rows, indent=1) + "\n")
