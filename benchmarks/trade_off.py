@@ -2,9 +2,9 @@
 
     python benchmarks/trade_off.py [--model fashion_lenet:5] [-o FOLDER]
 
-`erase` at both depths, pulled softer and harder and against an attacker or not, as a user would set it; beside
-a hidden logit and the network retrained without the class, where it was trained (benchmarks/references.py). Writes trade_off.json
-and trade_off.png, prints the table of docs/method.md.
+`erase` at both depths, pulled softer and harder, against an attacker or not, as a user would set it; beside a
+hidden logit and the network retrained without the class, where it was trained (benchmarks/references.py).
+Writes trade_off.json and trade_off.png, prints the table of docs/method.md.
 """
 
 import os
