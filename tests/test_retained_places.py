@@ -75,20 +75,20 @@ def test_two_thirds_choose_and_the_rest_judges(run: Result) -> None:
     assert run.findings.value("places recall") == 0
 
 
-def test_they_pin_what_the_named_inputs_do_not_show() -> None:
-    """Of scenes without leaning stripes what becomes of these is told by the retained ones alone."""
+def test_they_choose_beside_the_named_inputs() -> None:
+    """What is drawn of them pins the edit, which is another then, and leaves others as they were."""
     few = {name: values[:24] for name, values in scenes(200, 5, without=3).items()}
-    retained = scenes(60, 3)["x"]
-    apart = [
-        unlearn(MODEL, "board", few, labels=NAMES, method="erase", parameters=STEPS, retain=retain)
-        for retain in (None, retained)
-    ]
-    judged = {"x": scenes(80, 9)["x"]}
     alone, pinned = (
-        examine(MODEL, r.edited.model(), "board", scenes(40, 2), labels=NAMES, retain=judged, by_layer=False)
-        for r in apart
+        unlearn(MODEL, "board", few, labels=NAMES, method="erase", parameters=STEPS, retain=retain)
+        for retain in (None, scenes(60, 3)["x"])
     )
-    assert (pinned.value("unnamed") or 0) > (alone.value("unnamed") or 0)
+    assert pinned.report["probes"]["retain"]["choosing"] == 40
+    assert pinned.model_bytes != alone.model_bytes
+    judged = {"x": scenes(80, 9)["x"]}
+    found = examine(
+        MODEL, pinned.edited.model(), "board", scenes(40, 2), labels=NAMES, retain=judged, by_layer=False
+    )
+    assert (found.value("unnamed") or 0) > 99
 
 
 def test_they_may_be_a_stream(folder: Path, run: Result, monkeypatch: pytest.MonkeyPatch) -> None:
