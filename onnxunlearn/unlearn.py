@@ -12,6 +12,7 @@ from onnxunlearn.detectors.detecting import unlearn_detector
 from onnxunlearn.edits.plan import Plan
 from onnxunlearn.embedders import Embedder
 from onnxunlearn.embedders.forget import unlearn_identity
+from onnxunlearn.errors import InputError
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import Edited, Inputs, ModelSource
@@ -70,7 +71,12 @@ class Result:
 
     @property
     def model_bytes(self) -> bytes:
-        """The edited model's file; weights in other files are not in it (`save` writes those too)."""
+        """The edited model's file. Raises InputError where weights lie in other files, of which it would name
+        the original's: `save` writes those, too."""
+        if self.edited.outside:
+            raise InputError(
+                "the edited model has weights in files of its own, which bytes cannot name; save() it"
+            )
         return self.edited.data
 
     @property

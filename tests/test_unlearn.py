@@ -394,6 +394,10 @@ def test_weights_in_another_file(tmp_path: Path, plain: Result) -> None:
     result = unlearn(path, 3, probes(), method="lra-npp")
     assert result.report["figures"] == plain.report["figures"]
     assert result.report["changes"]["others"] == ()
+    with pytest.raises(
+        InputError, match=r"weights in files of its own, which bytes cannot name; save\(\) it"
+    ):
+        _ = result.model_bytes  # it would name the original's data
     result.save(tmp_path / "out.onnx")
     assert sorted(os.listdir(tmp_path)) == ["m.onnx", "m.onnx.data", "out.onnx", "out.onnx.data"]
     assert (tmp_path / "m.onnx.data").read_bytes() == before

@@ -245,7 +245,7 @@ def _give_weights(options: Any, model: onnx.ModelProto, folder: Path) -> tuple[l
     Returns the values, which must be there until the session is made, and whether they must outlive it.
     """
     needed = {name for node in messages(model, onnx.NodeProto) for name in node.input}
-    needed |= {output.name for output in model.graph.output}
+    needed |= {info.name for info in (*model.graph.output, *model.graph.input)}
     values: dict[str, Any] = {}
     total, halves, lent = 0, 0, False
     for tensor in model.graph.initializer:

@@ -4,9 +4,10 @@ The protobuf is only ever looked at; `graph.save` writes the original's bytes wi
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,7 +15,7 @@ from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.dimensions import sizes_of
-from onnxunlearn.graph.external import is_lent, read
+from onnxunlearn.graph.external import is_lent, lend, read
 from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.local_functions import constants_of
 from onnxunlearn.graph.node import STANDARD
@@ -34,6 +35,16 @@ class ModelFile:
     proto: onnx.ModelProto = field(repr=False)
     path: Path | None = None
     lent: Mapping[str, np.ndarray] = field(default_factory=dict, repr=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """For a copy: without what is looked up when it is asked for."""
+        return {own.name: getattr(self, own.name) for own in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Of a copy: its tensors stand for its own values, not for those of what it was copied from."""
+        self.__dict__.update(state)
+        for name, values in self.lent.items():
+            lend(self.stored[name], values)
 
     @property
     def data(self) -> bytes:

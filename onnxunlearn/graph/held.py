@@ -117,4 +117,4 @@ def _is_plain(tensor: onnx.TensorProto, size: int) -> bool:
     others = tensor.data_location or tensor.external_data or tensor.HasField("segment")
     others = others or any(len(getattr(tensor, name)) for name in _OTHER_VALUES)
     sizes = tuple(tensor.dims)
-    return not others and bits >= 8 and min(sizes, default=0) >= 0 and prod(sizes) * bits == 8 * size
+    return not others and 8 <= bits <= 64 and min(sizes, default=0) >= 0 and prod(sizes) * bits == 8 * size

@@ -58,7 +58,7 @@ def load(source: ModelSource) -> Model:
     if isinstance(source, bytes | FileBytes):
         content = FileBytes(source) if isinstance(source, bytes) else source
         return _checked(_parsed(cut(content), "the model"))
-    check_kind("model", source, (str, os.PathLike), "a path, bytes or a loaded model")
+    check_kind("model", source, (str, os.PathLike), "a path, bytes or a loaded model (onnxunlearn.load)")
     path = Path(source)
     try:
         if not path.exists():

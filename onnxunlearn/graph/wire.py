@@ -13,6 +13,8 @@ from onnxunlearn.graph.file_bytes import FileBytes
 FieldPath = tuple[tuple[int, int], ...]
 
 VARINT, _FIXED64, BYTES, _FIXED32 = 0, 1, 2, 5
+#: bits of a number, seven a byte, that protobuf reads at most
+_LONGEST = 70
 
 
 class Field(NamedTuple):
@@ -27,15 +29,16 @@ class Field(NamedTuple):
 
 
 def read_varint(data: bytes | memoryview | FileBytes, position: int) -> tuple[int, int]:
-    """The number at `position`, and the position behind it."""
+    """The number at `position`, and the position behind it. Raises ValueError where it has no end."""
     value = shift = 0
-    while True:
+    while shift < _LONGEST:
         byte = data[position]
         position += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, position
         shift += 7
+    raise ValueError("a number of more than 64 bits")
 
 
 def varint(value: int) -> bytes:
@@ -55,6 +58,8 @@ def fields(data: memoryview | FileBytes) -> Iterator[Field]:
         start = position
         tag, position = read_varint(data, position)
         number, wire_type = tag >> 3, tag & 7
+        if not number:
+            raise ValueError("there is no field 0")
         length_at = position
         if wire_type == VARINT:
             _, end = read_varint(data, position)

@@ -43,6 +43,7 @@ OUTPUT_DRIFT = 10.0
 _RELEARNED = "relearned accuracy"
 _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference"
 FINITE = "features that are finite, and enough samples of each class"
+_TUNED = "fine-tune "
 _HEAD = "a head that can be found, and enough samples of each class to fit another on"
 #: a figure of the edited model that is held against a reference's stands elsewhere as a share, with a share's
 #: bounds
@@ -75,6 +76,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need=_REFERENCE if evidence.reference is None else _HEAD,
         ),
         *_probes(evidence, by_name),
+        *_tuned(evidence, by_name),
         *_brought_back(by_name),
         _redistribution(evidence, found("redistribution", "forget")),
         _membership(evidence, found("membership-over", "reference")),
@@ -163,7 +165,8 @@ def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELE
     a hidden logit, there is nothing to be below of."""
     name = f"{what} below that of hiding the logit"
     margin = DEPTH_MARGIN if what == _RELEARNED else PROBE_DEPTH_MARGIN
-    chance = 100 / max(len(np.unique(evidence.y)), 1)
+    fitted = evidence.y if evidence.fitting.y is None else evidence.fitting.y
+    chance = 100 / max(len(np.unique(fitted)), 1)
     need = _HEAD
     if evidence.fitting.made is not None or evidence.made:
         need = "probes that were not made from the model"
@@ -193,6 +196,14 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
     for targets in (deep, bent, close):
         if targets:
             yield min(targets, key=urgency)
+
+
+def _tuned(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
+    """Fine-tuning that was asked for by name says nothing without a reference: it is said what is missing."""
+    if evidence.reference is None and evidence.attacks is not None:
+        asked = [row.title for name, row in rows.items() if name.startswith(_TUNED) and "mask" in row.values]
+        for title in asked[-1:]:
+            yield against(f"{title}, against the reference", UNKNOWN, PROBE_MARGIN, need=_REFERENCE)
 
 
 def _bent(probe: Row, linear: Mapping[str, Measured]) -> Target:

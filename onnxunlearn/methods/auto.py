@@ -136,6 +136,9 @@ def _parts(bench: Workbench, depth: str, resist: float, unseen: list[int], reaso
     if bench.made.any() or held.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
+    if depth != LAST_BLOCK and most < _DEEP:
+        reasons.append(f"less than half of {depth} is no deeper than the last block")
+        return
     several = len(np.unique(bench.y[held])) >= _SEVERAL
     erasure = Erasure(bench, depth=depth, settings=Settings(resist=resist), near=_NEAR if several else 0.0)
     if resist and (most < 1 or not erasure.resists()):

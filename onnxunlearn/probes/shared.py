@@ -52,7 +52,6 @@ def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired:
 
     Raises InputError where pairs do not fit, shapes differ, or nothing is left.
     """
-    both = f"{having.source} and {lacking.source if lacking else ''}"
     if paired and lacking is not None and len(having) != len(lacking):
         raise InputError(
             f"{having.source}: {len(having)} samples, {lacking.source}: {len(lacking)}; --paired wants as "
@@ -62,7 +61,7 @@ def join(having: Probes, lacking: Probes | None, data: Probes | None, *, paired:
     check_shapes([*others, having])
     twice = _equal(having, [lacking] if paired and lacking is not None else others, paired)
     if twice.all():
-        where = both if lacking else f"{having.source} and {others[0].source}"
+        where = " and ".join(part.source for part in (having, *others))
         raise InputError(f"{where}: hold the same samples; give samples that have it and others that lack it")
     kept = np.flatnonzero(~twice)
     counts = [len(part) for part in others]

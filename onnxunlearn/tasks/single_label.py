@@ -45,9 +45,10 @@ class SingleLabel(Task):
         return np.asarray(margins[np.isin(truth, self.forget)])
 
     def confidence(self, logits: np.ndarray, truth: np.ndarray) -> float | None:
+        retained = ~np.isin(truth, self.forget)
+        logits, truth = logits[retained], truth[retained]
         others = np.delete(logits, list(self.forget), axis=1)
         own = np.exp(logits[np.arange(len(logits)), truth] - logsumexp(others))
-        own = own[~np.isin(truth, self.forget)]
         return 100 * float(own.mean()) if own.size else None
 
 

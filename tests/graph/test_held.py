@@ -1,5 +1,8 @@
 """Weights that stay where the file's bytes lie: to whoever asks, the model is the same."""
 
+import copy
+import gc
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 
@@ -170,3 +173,30 @@ def test_a_large_model_is_in_memory_once() -> None:
     proto, held = parsed(FileBytes(data))
     assert proto.ByteSize() < 1000
     np.testing.assert_array_equal(held["w"], weight)
+
+
+@pytest.mark.usefixtures("all_held")
+def test_a_copy_stands_for_itself() -> None:
+    model = load(SAMPLES / "mnist_mlp.onnx")
+    name = next(iter(model.lent))
+    wanted = model.array(name).copy()
+    copies = [copy.deepcopy(model), pickle.loads(pickle.dumps(model))]
+    del model
+    gc.collect()
+    for own in copies:
+        np.testing.assert_array_equal(own.array(name), wanted)
+
+
+@pytest.mark.usefixtures("all_held")
+def test_a_large_weight_that_is_an_input_nobody_reads() -> None:
+    proto = onnx.load(SAMPLES / "mnist_mlp.onnx")
+    proto.graph.initializer.append(numpy_helper.from_array(np.ones((40, 40), np.float32), "unused"))
+    proto.graph.input.append(onnx.helper.make_tensor_value_info("unused", onnx.TensorProto.FLOAT, [40, 40]))
+    model = load(proto.SerializeToString())
+    assert "unused" in model.lent
+    x = np.zeros((1, 1, 28, 28), np.float32)
+    feeds = {model.inputs[0].name: x}
+    plain = OnnxRuntimeEngine(threads=1).session(proto, SAMPLES).run(feeds)
+    held = OnnxRuntimeEngine(threads=1).session(model.proto, SAMPLES).run(feeds)
+    for output, values in plain.items():
+        np.testing.assert_array_equal(held[output], values)

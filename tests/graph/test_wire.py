@@ -125,3 +125,11 @@ def test_a_number_cannot_be_replaced_by_bytes() -> None:
 def test_groups_and_wire_types_that_do_not_exist(wire_type: int) -> None:
     with pytest.raises(ValueError, match=f"wire type {wire_type} of field 2"):
         replaced(bytes([2 << 3 | wire_type]), {((1, 0),): b""})
+
+
+@pytest.mark.parametrize(
+    ("data", "said"), [(b"\xff" * 100_000, "more than 64 bits"), (bytes(100_000), "no field 0")]
+)
+def test_bytes_that_are_no_message_are_refused_at_once(data: bytes, said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replaced(data, {((1, 0),): b""})

@@ -9,7 +9,9 @@ import pytest
 from onnxunlearn import unlearn
 from onnxunlearn.judge import Findings, Measured, Target, judge
 from onnxunlearn.judge.intervals import share
+from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.target import against, met
+from onnxunlearn.judge.targets import _tuned
 
 from ..sample_paths import MLP, images
 from .made_evidence import Asked, decided, evidence
@@ -290,3 +292,16 @@ def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed() 
     assert guessed.value("lost") == pytest.approx(5 * 0.02)
     assert (guessed.value("agreement") or 0) == 95
     assert any("labels are the original's own" in note for note in guessed.notes)
+
+
+@pytest.mark.parametrize("attacks", [None, ("fine-tune",)])
+def test_fine_tuning_that_was_asked_for_wants_a_reference(attacks: tuple[str, ...] | None) -> None:
+    y = np.repeat([0, 1], 4)
+    asked = evidence(dict.fromkeys(("original", "edited", "mask"), decided(y, 2)), y, attacks=attacks)
+    back = {name: share(3, 4) for name in ("edited", "mask")}
+    rows = {
+        f"fine-tune {n}": Row(f"fine-tune {n}", f"fine-tuned, {n} steps", "percent", back) for n in (20, 100)
+    }
+    targets = list(_tuned(asked, rows))
+    assert [t.name for t in targets] == (["fine-tuned, 100 steps, against the reference"] if attacks else [])
+    assert all(t.status == "unknown" for t in targets)

@@ -241,6 +241,14 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
     assert (details["chosen"], details["share"], details["depth"]) == ("erase", 1.0, "last-block")
 
 
+def test_why_deep_is_not_tried_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = bench(MLP)
+    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    details = auto(replace(made, probes=replace(made.probes, made=made.y != 3)), depth="deep").details
+    assert "less than half of deep is no deeper than the last block" in details["why"]
+    assert details["depth"] == "last-block"
+
+
 @pytest.mark.parametrize("left", [1.0, 0.4, None])
 def test_deep_resists_less_where_to_resist_costs_too_much(
     left: float | None, monkeypatch: pytest.MonkeyPatch

@@ -22,8 +22,8 @@ from onnxunlearn.reverse.passes import Gradients
 
 #: the attacker's rate, steps for each of the descent's, and of the descent's after which it begins anew
 RATE, STEPS, ROUND = 1e-3, 2, 20
-#: samples of one step, and of how many classes at most
-BATCH, _CLASSES = 50, 10
+#: samples of one step, and classes beside the forgotten ones that it is shared out to, at most
+BATCH, _OTHERS = 50, 9
 #: added to the probability of all other classes: where nothing is left of it the gradient stays finite
 _LEAST = 1e-3
 
@@ -74,8 +74,7 @@ class Attacker:
 
     def draw(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """What a step trains on, so many: probes to forget, and retained ones, by number."""
-        classes = len(self.forget)
-        share = classes / min(_CLASSES, classes + len(np.unique(self.y)))
+        share = len(self.forget) / (len(self.forget) + min(_OTHERS, len(np.unique(self.y))))
         few = min(len(self.fits), max(2, round(share * batch)))
         many = min(len(self.y), batch - few)
         fits = self.rng.choice(self.fits, few, replace=False)

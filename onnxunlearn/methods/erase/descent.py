@@ -14,6 +14,7 @@ import numpy as np
 
 from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer
 from onnxunlearn.reverse.differentiate import Weights
 from onnxunlearn.reverse.passes import Gradients
@@ -141,7 +142,13 @@ def stored_weights(edits: Edits, layers: list[Layer] | tuple[Layer, ...]) -> Wei
 
 
 def write(edits: Edits, layer: Layer, weight: np.ndarray, bias: np.ndarray | None) -> None:
-    """What was fitted into the edits. bias: None where it stays."""
+    """What was fitted into the edits. bias: None where it stays. Raises UnsupportedError unless all of it is
+    finite."""
+    if not all(np.isfinite(values).all() for values in (weight, bias) if values is not None):
+        raise UnsupportedError(
+            f"method erase: the weights of {layer.name!r} came to no finite values; make its steps smaller "
+            "(rate), or what draws them (beta, pull, resist)"
+        )
     edits.set_weight(layer, weight)
     if bias is not None:
         edits.set_bias(layer, bias)

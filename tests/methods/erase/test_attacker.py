@@ -8,6 +8,7 @@ import pytest
 from scipy.special import log_softmax, softmax
 
 from onnxunlearn import examine
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import patch
 from onnxunlearn.judge.attacks.attackers import tuning
 from onnxunlearn.methods.auto import auto
@@ -51,6 +52,17 @@ def test_a_step_has_every_class_alike_often() -> None:
     assert len(fits) == 6  # two of five classes, of which no more than half of the probes are there
     assert len(others) == 19
     assert set(fits) <= set(attacker().fits)
+
+
+@pytest.mark.parametrize("forgotten", [1, 9, 10, 11, 24])
+def test_a_step_has_retained_samples_however_many_classes_are_forgotten(forgotten: int) -> None:
+    own, y = np.repeat(range(forgotten), 10), np.repeat(range(forgotten, 25), 10)
+    made = Attacker(range(forgotten), own, y, WIDTH, np.random.default_rng(0))
+    made.begin({})
+    fits, others = made.draw(50)
+    assert 2 <= len(fits) < 50
+    assert 2 <= len(others) < 50
+    assert len(fits) + len(others) <= 50
 
 
 @pytest.mark.parametrize("asked", ["learning", "recognising"])
@@ -125,6 +137,16 @@ def test_who_is_attacked(case: str, resists: bool) -> None:
     }
     given: dict[str, Any] = {"depth": "deep", "steps": 5, **asked.get(case, {})}
     assert ("resist" in erase(made, **given).details) == resists
+
+
+def test_weights_that_are_not_finite_are_not_written() -> None:
+    with (
+        np.errstate(all="ignore"),
+        pytest.raises(
+            UnsupportedError, match=r"the weights of 'layer 0' came to no finite values; make its steps"
+        ),
+    ):
+        erase(clouds(), depth="deep", steps=20, resist=1e38)
 
 
 def test_it_takes_no_more_work_than_an_edit_may(monkeypatch: pytest.MonkeyPatch) -> None:
