@@ -1,11 +1,10 @@
 """Of very many samples of identities some: as many as a method holds, or as there is room for embeddings."""
 
-from dataclasses import replace
-
 import numpy as np
 
+from onnxunlearn.inquiry.sampling import read, room_for
 from onnxunlearn.probes import Probes, is_unread
-from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn
+from onnxunlearn.streams import KEPT, RESERVOIR, drawn
 
 #: samples of an identity that are drawn where there is room for them; then as many identities as there is
 #: room for, and of each as many
@@ -16,9 +15,7 @@ def held(probes: Probes, seed: int) -> Probes:
     """As many as a method works with, in memory."""
     if not is_unread(probes.feeds):
         return probes
-    bytes_each = max(sum(values.nbytes for values in probes.feeds.values()) // len(probes), 1)
-    some = probes.select(of_each(probes, min(RESERVOIR, max(HELD // bytes_each, 1)), seed))
-    return replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
+    return read(probes.select(of_each(probes, min(RESERVOIR, max(room_for(probes), 1)), seed)))
 
 
 def to_judge(probes: Probes, width: int, seed: int) -> Probes:

@@ -62,7 +62,7 @@ def some_of(inquiry: Inquiry, probes: Probes) -> Probes:
     if not is_unread(probes.feeds):
         return probes
     every = np.ones(len(probes), bool)
-    return _read(probes.select(of_each_kind(probes, every, _most(inquiry, probes), inquiry.options.seed)))
+    return read(probes.select(of_each_kind(probes, every, _most(inquiry, probes), inquiry.options.seed)))
 
 
 def attacked(probes: Probes, classes: Sequence[int], seed: int) -> Probes:
@@ -84,14 +84,14 @@ def parts(inquiry: Inquiry, probes: Probes, groups: np.ndarray, notes: list[str]
     left = probes.select(alone & ~np.isin(groups, groups[which]))
     # what is held is run once for scores and features
     few = sum(values.nbytes for values in left.feeds.values()) <= HELD // 2
-    return _read(probes.select(which)), _read(left) if few else left
+    return read(probes.select(which)), read(left) if few else left
 
 
 def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
     """All of them or, of a long stream, as many as are held at most, as a note says then."""
     if not is_unread(probes.feeds):
         return probes
-    return _read(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
+    return read(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
 
 
 def _held(inquiry: Inquiry, probes: Probes, pool: np.ndarray, notes: list[str]) -> np.ndarray:
@@ -115,9 +115,14 @@ def _held(inquiry: Inquiry, probes: Probes, pool: np.ndarray, notes: list[str]) 
 
 def _most(inquiry: Inquiry, probes: Probes) -> int:
     """Samples that are held."""
-    bytes_each = max(sum(value.nbytes for value in probes.feeds.values()) // len(probes), 1)
-    return min(HELD // bytes_each, max(RESERVOIR, _OF_EACH * inquiry.logits.classes))
+    return min(room_for(probes), max(RESERVOIR, _OF_EACH * inquiry.logits.classes))
 
 
-def _read(probes: Probes) -> Probes:
+def room_for(probes: Probes) -> int:
+    """How many samples like these there is room for."""
+    return HELD // max(sum(value.nbytes for value in probes.feeds.values()) // len(probes), 1)
+
+
+def read(probes: Probes) -> Probes:
+    """In memory."""
     return replace(probes, feeds={name: values[:] for name, values in probes.feeds.items()})

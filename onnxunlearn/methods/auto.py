@@ -141,7 +141,7 @@ def _parts(bench: Workbench, depth: str, resist: float, unseen: list[int], reaso
         return
     several = len(np.unique(bench.y[held])) >= _SEVERAL
     erasure = Erasure(bench, depth=depth, settings=Settings(resist=resist), near=_NEAR if several else 0.0)
-    if resist and (most < 1 or not erasure.resists()):
+    if resist and (most < 1 or not erasure.resist):
         return
     whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):

@@ -40,7 +40,7 @@ def test_where_there_is_room_nothing_differs(tmp_path: Path, monkeypatch: pytest
 def test_of_more_some_choose_and_some_judge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shared = stored(tmp_path, asked(0, 60))
     monkeypatch.setattr(readers, "HELD", 0)
-    monkeypatch.setattr(sampling, "HELD", 100 * INPUTS * 4)
+    monkeypatch.setattr(import_module("onnxunlearn.inquiry.sampling"), "HELD", 100 * INPUTS * 4)
     monkeypatch.setattr(sampling, "KEPT", 80 * WIDTH)
     result = unlearn(embedder(), shared, method="project")
     probes = result.report["probes"]

@@ -14,9 +14,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from scipy.special import softmax
 
 from onnxunlearn.adam import Adam
+from onnxunlearn.numerics import softmax
 from onnxunlearn.reverse.differentiate import Weights
 from onnxunlearn.reverse.passes import Gradients
 
@@ -82,7 +82,7 @@ class Attacker:
 
     def probabilities(self, scores: np.ndarray, features: np.ndarray) -> np.ndarray:
         """With its rows in the place of the forgotten classes', [n, classes]."""
-        return np.asarray(softmax(self._scores(scores, features), axis=1))
+        return softmax(self._scores(scores, features))
 
     def _scores(self, scores: np.ndarray, features: np.ndarray) -> np.ndarray:
         found = scores.astype(np.float64)

@@ -43,6 +43,7 @@ Source: this project; the distance is that of Bonneel et al. 2015.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -140,7 +141,7 @@ class Erasure:
         without probes: raises UnsupportedError unless there is a stand-in for each of them that is near.
         tried: whether the outcome says how much of the class is left."""
         bench = self.bench
-        wanted, chosen, kept = self._layers()
+        wanted, chosen, kept = self._layers
         deeper = cuts(bench, _BLOCKS) if self.depth == DEEP else []
         edits = Edits(bench.model)
         if bench.forget:
@@ -151,8 +152,7 @@ class Erasure:
         if chosen:
             rate = _RATES[self.depth] if self.rate is None else self.rate
             batch, steps = self._affordable(chosen)
-            resist = self.settings.resist if self._attackable(chosen) else 0.0
-            settings = replace(self.settings, batch=batch, resist=resist)
+            settings = replace(self.settings, batch=batch, resist=self.resist)
             rng = np.random.default_rng(bench.seed)
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)
             unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
@@ -166,7 +166,7 @@ class Erasure:
                 before = stored_weights(Edits(bench.model), chosen)
                 fitted = unfelt(bench, problem.boundary, chosen, before, fitted)
             details |= {"matched": deeper} if deeper else {}
-            details |= {"resist": resist} if resist else {}
+            details |= {"resist": self.resist} if self.resist else {}
             details |= {"steps": steps, **problem.boundary.described()}
             details |= {"unprotected": unprotected} if unprotected else {}
             del problem  # it holds what it recorded, and large layers are not to be held twice either
@@ -175,11 +175,13 @@ class Erasure:
                 write(edits, layer, *fitted.pop(layer.name))
         return Outcome(edits, details | (self._told(edits) if tried else {}))
 
-    def resists(self) -> bool:
-        """Whether an attacker trains along."""
-        chosen = self._layers()[1]
-        return bool(chosen and self.settings.resist) and self._attackable(chosen)
+    @cached_property
+    def resist(self) -> float:
+        """How much it counts what an attacker would bring back; 0 where none can train along."""
+        chosen = self._layers[1]
+        return self.settings.resist if self.settings.resist and chosen and self._attackable(chosen) else 0.0
 
+    @cached_property
     def _layers(self) -> tuple[list[Layer], list[Layer], list[Kept]]:
         """Those that depth and scope ask for, those of them that may change, and what is kept as they do."""
         bench = self.bench
