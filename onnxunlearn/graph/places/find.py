@@ -12,7 +12,7 @@ from onnxunlearn.graph.places.detection import Detection, Part
 from onnxunlearn.graph.places.kinds import Kinds, kinds_of
 from onnxunlearn.graph.places.roots import at_outputs, in_front_of_choice, refuse_plug_ins
 from onnxunlearn.graph.places.scores import Columns, Normaliser, PlaceScores
-from onnxunlearn.graph.places.trail import Layers, Trail
+from onnxunlearn.graph.places.trail import Trail
 from onnxunlearn.graph.view import Model
 
 #: a bias below it is that of a class that is rarely there (Lin et al. 2017: −4.6), and decides for itself
@@ -28,13 +28,13 @@ def find_detection(model: Model, labels: Sequence[int] = ()) -> Detection | None
     layers = {layer.output: layer for layer in find_layers(model) if layer.kind in PRODUCTS}
     for look in (at_outputs, in_front_of_choice):
         for kinds in kinds_of(model, look(model, layers), labels):
-            found = _detection(model, layers, kinds, labels)
+            found = _detection(model, kinds, labels)
             if found is not None:
                 return found
     return None
 
 
-def _detection(model: Model, layers: Layers, kinds: Kinds, labels: Sequence[int]) -> Detection | None:
+def _detection(model: Model, kinds: Kinds, labels: Sequence[int]) -> Detection | None:
     heads = [trail for _, band in kinds.classes for trail in band.trails]
     if any(trail.layer is None for trail in heads):
         return None

@@ -1,7 +1,7 @@
 """Find where a model says classes at places: from its outputs back to the layer that makes the scores."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,46 +49,39 @@ def find_places(model: Model, output_name: str | None = None) -> PlaceScores | N
     return next((each for each in found if not each.decided), first)
 
 
-@dataclass
-class _Way:
-    """What was met on the way from an output to the scores, the output first."""
-
-    nodes: list[Node] = field(default_factory=list)
-    enlarged: bool = False
-
-
 def _traced(model: Model, layers: dict[str, Layer], output: str) -> PlaceScores | None:
     kind = model.element_types.get(output, 0)
-    way = _Way()
-    name = output
+    way, name = list[Node](), output  # what was met on the way to the scores, the output first
     while name not in layers:
         node = model.producer.get(name)
         inner = [] if node is None else [n for n in node.inputs if n in model.activations]
-        followed = node is not None and _is_followed(model, node) and node.inputs[0] in inner
+        followed = node is not None and _is_followed(node) and node.inputs[0] in inner
         if node is None or not followed:
             return None
-        way.nodes.append(node)
+        way.append(node)
         name = node.inputs[0]
     head = layers[name]
     if _passes_each_class_by_itself(model, head) and head.input not in {i.name for i in model.inputs}:
-        way.nodes.append(head.node)  # it enlarges, class by class: the scores are before it
+        way.append(head.node)  # it enlarges, class by class: the scores are before it
         before = _traced_on(model, layers, head.input, way)
         if before is not None:
             name, head = before
     return _described(model, name, head, output, way, decided=kind not in FLOATS)
 
 
-def _traced_on(model: Model, layers: dict[str, Layer], name: str, way: _Way) -> tuple[str, Layer] | None:
+def _traced_on(
+    model: Model, layers: dict[str, Layer], name: str, way: list[Node]
+) -> tuple[str, Layer] | None:
     while name not in layers:
         node = model.producer.get(name)
         if node is None or node.kind not in _PASSED:
             return None
-        way.nodes.append(node)
+        way.append(node)
         name = node.inputs[0]
     return name, layers[name]
 
 
-def _is_followed(model: Model, node: Node) -> bool:
+def _is_followed(node: Node) -> bool:
     if node.kind in {"Squeeze", "ArgMax", "Transpose"} or node.kind in _PASSED:
         return True
     return node.kind in _ENLARGE or node.kind in _NORMALISE
@@ -109,7 +102,7 @@ def _passes_each_class_by_itself(model: Model, layer: Layer) -> bool:
 
 
 def _described(
-    model: Model, scores: str, head: Layer, output: str, way: _Way, *, decided: bool
+    model: Model, scores: str, head: Layer, output: str, way: Sequence[Node], *, decided: bool
 ) -> PlaceScores | None:
     rank = _rank(model, scores, head)
     if rank is None or rank < 3:
@@ -128,10 +121,10 @@ def _described(
         outputs=(output,),
         heads=(head.name,),
     )
-    return _forward(found, rank, list(reversed(way.nodes)), decided)
+    return _forward(found, way[::-1], decided)
 
 
-def _forward(found: PlaceScores, rank: int, nodes: Sequence[Node], decided: bool) -> PlaceScores | None:
+def _forward(found: PlaceScores, nodes: Sequence[Node], decided: bool) -> PlaceScores | None:
     """With what stands between the scores and the output; None where that is not of a kind that is known."""
     axis: int | None = found.class_axis
     order = [0, *found.place_axes]  # axes of the scores, in the order in which the output has them
