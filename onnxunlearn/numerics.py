@@ -1,6 +1,15 @@
 """Functions of class scores that must not overflow, all over the last axis; and rows of bounded length."""
 
+from collections.abc import Collection
+
 import numpy as np
+
+
+def hidden(scores: np.ndarray, classes: Collection[int]) -> np.ndarray:
+    """The scores, float64, if these classes can never win: the trivial edit, as one imagines it."""
+    left = scores.astype(np.float64)
+    left[..., list(classes)] = -np.inf
+    return left
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from onnxunlearn.numerics import entropy, log_softmax, logsumexp, softmax
+from onnxunlearn.numerics import entropy, hidden, log_softmax, logsumexp, softmax
 
 ROWS = st.lists(st.lists(st.floats(-1e3, 1e3), min_size=3, max_size=3), min_size=1)
 
@@ -19,6 +19,18 @@ def test_softmax_and_its_logarithm(rows: list[list[float]]) -> None:
     expected = scores - np.logaddexp.reduce(scores, axis=1)[:, None]
     np.testing.assert_allclose(log_softmax(scores), expected, atol=1e-9)
     np.testing.assert_allclose(softmax(scores), np.exp(expected), atol=1e-12)
+
+
+def test_hidden_takes_the_best_of_the_others() -> None:
+    scores = np.array([[5, 4, 1], [1, 9, 2], [3, 2, 1]], np.float32)
+    given = scores.copy()
+    assert hidden(scores, (0,)).argmax(axis=1).tolist() == [1, 1, 1]
+    assert hidden(scores, (0, 1)).argmax(axis=1).tolist() == [2, 2, 2]
+    np.testing.assert_array_equal(scores, given)
+
+
+def test_hidden_works_where_every_other_score_is_very_low() -> None:
+    assert hidden(np.array([[0.0, -3e38, -2e38]], np.float32), (0,)).argmax(axis=1).tolist() == [2]
 
 
 def test_entropy_in_bits() -> None:

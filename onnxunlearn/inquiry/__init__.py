@@ -3,8 +3,8 @@
 `inquiry` reads a classifier and its probes, `shared` samples that have something in common, `unnamed` inputs
 that nobody named, `placing` which tensor says classes at places; `options` are how all of it is looked at.
 
-May import arguments, engines, errors, graph, judge, lowering, methods, probes, relevance, streams and
-tasks.
+May import arguments, engines, errors, graph, judge, lowering, methods, numerics, probes, relevance,
+streams and tasks.
 """
 
 from onnxunlearn.inquiry.inquiry import Inquiry

@@ -18,6 +18,7 @@ from onnxunlearn.inquiry.placing import Placing, placed_by
 from onnxunlearn.judge import Placed, Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
+from onnxunlearn.numerics import hidden
 from onnxunlearn.probes import (
     Labels,
     Preprocessing,
@@ -32,7 +33,7 @@ from onnxunlearn.probes import (
 from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
-from onnxunlearn.tasks import AUTO, Task, hidden, independent, task_of
+from onnxunlearn.tasks import AUTO, Task, independent, task_of
 from onnxunlearn.tasks.budget import unnamed_turned
 
 log = logging.getLogger(__name__)
@@ -271,8 +272,7 @@ class Inquiry:
             return replace(masked, body=self.original), ()
         except UnsupportedError as error:
             note = f"the mask is not a real edit, its scores are changed behind the model: {error}"
-            forget = self.forget
-            hide = partial(hidden, forget=forget)
+            hide = partial(hidden, classes=self.forget)
             return replace(self.original, hide=hide, body=self.original), (note,)
 
 

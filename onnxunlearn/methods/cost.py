@@ -20,8 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.numerics import logsumexp
-from onnxunlearn.tasks import hidden
+from onnxunlearn.numerics import hidden, logsumexp
 
 
 class Estimate(NamedTuple):

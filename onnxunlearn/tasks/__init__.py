@@ -21,7 +21,7 @@ from onnxunlearn.tasks.concept import (
     rightly,
 )
 from onnxunlearn.tasks.embedding import Embedding
-from onnxunlearn.tasks.kind import Task, hidden, independent, task
+from onnxunlearn.tasks.kind import Task, independent, task
 from onnxunlearn.tasks.multi_label import MultiLabel, measure_labels
 from onnxunlearn.tasks.places import AtPlaces
 from onnxunlearn.tasks.probabilities import probabilities
@@ -42,7 +42,6 @@ __all__ = [
     "beliefs",
     "given_to",
     "groups_of",
-    "hidden",
     "independent",
     "lost_by_class",
     "measure",

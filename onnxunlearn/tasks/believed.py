@@ -12,16 +12,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.numerics import softmax
+from onnxunlearn.numerics import hidden, softmax
 from onnxunlearn.tasks.accuracies import Answers
 
 
 def beliefs(logits: np.ndarray, forget: Sequence[int]) -> np.ndarray:
     """Probabilities of the other classes, float64 [N, classes]: the classes to forget get 0. logits, or
     logarithms of probabilities: the original's."""
-    left = logits.astype(np.float64)
-    left[:, list(forget)] = -np.inf
-    return np.asarray(softmax(left))
+    return softmax(hidden(logits, forget))
 
 
 def expected(answers: Answers, decided: np.ndarray, believed: np.ndarray, forget: Sequence[int]) -> Answers:

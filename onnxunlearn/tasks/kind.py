@@ -1,7 +1,6 @@
 """What is to be forgotten, and how it is told whether a classifier is right."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -94,10 +93,3 @@ task: Registry[type[Task]] = Registry("task", group="onnxunlearn.tasks")
 def independent(logits: Logits) -> bool:
     """Whether each output decides for itself, against a threshold; else the largest wins."""
     return logits.independent
-
-
-def hidden(scores: np.ndarray, forget: Sequence[int]) -> np.ndarray:
-    """Scores [N, classes] if the forgotten classes can never win: the trivial edit, as one imagines it."""
-    left = scores.astype(np.float64)
-    left[:, list(forget)] = -np.inf
-    return left

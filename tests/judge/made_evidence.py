@@ -9,8 +9,9 @@ import numpy as np
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, Model, find_logits
 from onnxunlearn.judge import Evidence, Subject
+from onnxunlearn.numerics import hidden
 from onnxunlearn.probes import Probes
-from onnxunlearn.tasks import hidden, probabilities, task_of
+from onnxunlearn.tasks import probabilities, task_of
 
 
 @dataclass(eq=False)

@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from onnxunlearn.tasks import hidden, measure, worst_class
+from onnxunlearn.tasks import measure, worst_class
 
 Y = np.array([0, 0, 0, 1, 1, 2, 2, 2])
 PREDICTED = np.array([0, 0, 1, 1, 2, 2, 2, 0])
@@ -43,18 +43,6 @@ def test_json_is_rounded() -> None:
         "per_class": [66.6667, 50.0, 66.6667, None],
         "samples": {"forget": 2, "retain": 6},
     }
-
-
-def test_hidden_takes_the_best_of_the_others() -> None:
-    scores = np.array([[5, 4, 1], [1, 9, 2], [3, 2, 1]], np.float32)
-    given = scores.copy()
-    assert hidden(scores, (0,)).argmax(axis=1).tolist() == [1, 1, 1]
-    assert hidden(scores, (0, 1)).argmax(axis=1).tolist() == [2, 2, 2]
-    np.testing.assert_array_equal(scores, given)
-
-
-def test_hidden_works_where_every_other_score_is_very_low() -> None:
-    assert hidden(np.array([[0.0, -3e38, -2e38]], np.float32), (0,)).argmax(axis=1).tolist() == [2]
 
 
 def test_the_worst_class_is_a_retained_one_and_may_have_gained() -> None:

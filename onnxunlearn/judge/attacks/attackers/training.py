@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.special import softmax
 
 from onnxunlearn.adam import Adam
 from onnxunlearn.edits import Edits
@@ -19,6 +18,7 @@ from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.judge.running import session_of
 from onnxunlearn.judge.subject import Subject
+from onnxunlearn.numerics import hidden, softmax
 from onnxunlearn.probes import Probes
 from onnxunlearn.reverse import Differentiator, Passes, Weights, block_start, own_layers
 
@@ -102,9 +102,7 @@ class Learner:
         assert probes.y is not None
         forward = self.network.forward(self._boundary(probes), self._weights)
         said = forward.values[self.logits]
-        scores = said.reshape(len(said), -1).astype(np.float64)
-        scores[:, list(self.aside)] = -np.inf
-        signal = softmax(scores, axis=1)
+        signal = softmax(hidden(said.reshape(len(said), -1), self.aside))
         signal[np.arange(len(said)), probes.y] -= 1
         signals = {self.logits: (signal / len(probes)).astype(np.float32).reshape(said.shape)}
         found = self.network.backward(forward, signals)
