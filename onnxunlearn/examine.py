@@ -1,22 +1,18 @@
 """An audit in one call: what an edited model has forgotten, what it cost, what can still be found in it."""
 
-import logging
-from collections.abc import Mapping, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Unpack
-
-from onnx.helper import tensor_dtype_to_np_dtype
 
 from onnxunlearn import judge
 from onnxunlearn.arguments import check_names
-from onnxunlearn.detectors import Detector, loaded_detector
+from onnxunlearn.detectors import loaded_detector
 from onnxunlearn.detectors.audit import audit_detector
 from onnxunlearn.embedders import Embedder
 from onnxunlearn.embedders.forget import audit_identity
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
-from onnxunlearn.graph.input_types import float_inputs, with_float_inputs
+from onnxunlearn.graph import ModelSource, check_inference, find_logits
 from onnxunlearn.inquiry import Forget, Inquiry, Options, Shared
+from onnxunlearn.inquiry.compared import Compared, check_alike
 from onnxunlearn.inquiry.sampling import attacked, few_tags, some_of
 from onnxunlearn.inquiry.shared import read_shared
 from onnxunlearn.inquiry.unnamed import Unnamed, check_named
@@ -25,9 +21,6 @@ from onnxunlearn.lowering import lower
 from onnxunlearn.place_audit import audit_places
 from onnxunlearn.probes import Probes, SharedBy, Source, copy_groups, is_unread, one_of_each, pair_groups
 from onnxunlearn.streams import UNHELD
-from onnxunlearn.tasks import independent
-
-log = logging.getLogger(__name__)
 
 #: what `examine` gives; the name it had
 Examination = judge.Findings
@@ -64,29 +57,28 @@ def examine(
         judge.attack.choose(name)
     original, detector = loaded_detector(original, forget, chosen)
     if detector is not None:
-        return _of_detector(detector, edited, reference, data, training, attacks, by_layer=by_layer)
+        _refuse_training(training, "detection")
+        compared = Compared.of(detector.model, detector.files, edited, reference).alike()
+        return audit_detector(detector, compared, data, attacks, by_layer=by_layer)
     embedder = Embedder.of(original, forget, chosen)
     if embedder is not None:
         assert isinstance(forget, SharedBy)
-        return _of_identity(embedder, forget, edited, reference, data, training, attacks)
+        for name, unused in (("training", training), ("attacks", attacks)):
+            if unused is not None:
+                raise InputError(f"--{name}: is not covered for embeddings; leave it out")
+        compared = Compared.of(embedder.model, embedder.files, edited, reference).alike()
+        return audit_identity(embedder, compared, forget, data)
     inquiry = Inquiry.of(original, forget, chosen)
-    models = {"edited": load(edited), **_references(reference)}
-    files = {"original": inquiry.files, **{name: Snapshot.of(model) for name, model in models.items()}}
+    compared = Compared.of(inquiry.model, inquiry.files, edited, reference)
     if inquiry.placing is not None:
-        if training is not None:
-            kind = inquiry.placing.found.task
-            raise InputError(f"--training: membership inference is not covered for {kind}; leave it out")
-        every = {"original": inquiry.model, **models}
-        check_inputs(every)
-        told = partial(_doubts, every)
-        return audit_places(inquiry, models, files, data, attacks, by_layer=by_layer, doubts=told)
-    fed, notes = _fed(models, inquiry.model)
+        _refuse_training(training, inquiry.placing.found.task)
+        return audit_places(inquiry, compared.alike(), data, attacks, by_layer=by_layer)
+    fed, notes = compared.cast()
     seen = {name: lower(model) for name, model in fed.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
     for name, model in seen.items():
         check_inference(model, logits[name])
-    models, logits = {"original": inquiry.model, **models}, {"original": inquiry.logits, **logits}
-    fed = {"original": inquiry.model, **fed}
+    fed, logits = {"original": inquiry.model, **fed}, {"original": inquiry.logits, **logits}
     check_alike(fed, logits)
     classes, progress = inquiry.forget, chosen.progress
     trained = None if training is None else inquiry.read(training, UNHELD)
@@ -134,48 +126,14 @@ def examine(
     labels = "given" if given else "from the original"
     sources = {"judging": probes, "training": trained, "retain": unnamed}
     origins = {name: found.origin for name, found in sources.items() if found is not None}
-    doubts = [*inquiry.doubts, *inquiry.suspicions, *_doubts(models, probes)]
-    about = about_audit(files, logits, inquiry.labels, origins, doubts)
+    doubts = [*inquiry.doubts, *inquiry.suspicions, *compared.doubts(probes)]
+    about = about_audit(compared.files, logits, inquiry.labels, origins, doubts)
     return judge.judge(evidence, chosen.max_retain_drop, labels, about)
 
 
-def _of_detector(
-    detector: Detector,
-    edited: ModelSource,
-    reference: ModelSource | Sequence[ModelSource] | None,
-    data: Source | None,
-    training: Source | None,
-    attacks: Sequence[str] | None,
-    *,
-    by_layer: bool,
-) -> judge.Findings:
+def _refuse_training(training: Source | None, kind: str) -> None:
     if training is not None:
-        raise InputError("--training: membership inference is not covered for detection; leave it out")
-    models = {"edited": load(edited), **_references(reference)}
-    files = {"original": detector.files, **{name: Snapshot.of(model) for name, model in models.items()}}
-    every = {"original": detector.model, **models}
-    check_inputs(every)
-    doubts = partial(_doubts, every)
-    return audit_detector(detector, models, files, data, attacks, by_layer=by_layer, doubts=doubts)
-
-
-def _of_identity(
-    embedder: Embedder,
-    forget: SharedBy,
-    edited: ModelSource,
-    reference: ModelSource | Sequence[ModelSource] | None,
-    data: Source | None,
-    training: Source | None,
-    attacks: Sequence[str] | None,
-) -> judge.Findings:
-    for name, given in (("training", training), ("attacks", attacks)):
-        if given is not None:
-            raise InputError(f"--{name}: is not covered for embeddings; leave it out")
-    models = {"edited": load(edited), **_references(reference)}
-    files = {"original": embedder.files, **{name: Snapshot.of(model) for name, model in models.items()}}
-    every = {"original": embedder.model, **models}
-    check_inputs(every)
-    return audit_identity(embedder, models, files, forget, data, partial(_doubts, every))
+        raise InputError(f"--training: membership inference is not covered for {kind}; leave it out")
 
 
 def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tuple[Inquiry, Probes, bool]:
@@ -190,90 +148,3 @@ def _of_classes(inquiry: Inquiry, data: Source | None, notes: list[str]) -> tupl
         which = ", ".join(map(inquiry.labels.shown, inquiry.forget))
         raise InputError(f"{probes.source}: no sample of {which} to judge by")
     return inquiry.known(probes, given=given), probes, given
-
-
-def _fed(models: Mapping[str, Model], original: Model) -> tuple[dict[str, Model], list[str]]:
-    """The models as they take the original's probes, in another float type than theirs where they have one;
-    and notes that say so."""
-    found, notes = {}, []
-    for name, model in models.items():
-        types = float_inputs(model, original)
-        found[name] = with_float_inputs(model, types)
-        for own, given in sorted(set(types.values())):
-            kinds = [str(tensor_dtype_to_np_dtype(kind)) for kind in (own, given)]
-            notes.append(
-                f"{_called(name, model)} takes {kinds[0]} where the original takes {kinds[1]}: samples are "
-                "cast for it"
-            )
-    return found, notes
-
-
-def _references(given: ModelSource | Sequence[ModelSource] | None) -> dict[str, Model]:
-    """By name: "reference", "reference 2" …"""
-    several: Sequence[ModelSource] = () if given is None else [given]  # type: ignore[list-item]
-    if isinstance(given, list | tuple):
-        several = given
-    return {f"reference {i}" if i > 1 else "reference": load(source) for i, source in enumerate(several, 1)}
-
-
-def _doubts(models: Mapping[str, Model], probes: Probes) -> list[str]:
-    """What is odd about the edited model, beside what it answers; warned of."""
-    found = []
-    if nodes := judge.other_nodes(models["original"], models["edited"]):
-        found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
-    if judge.chose(models["edited"], probes.origin.get("sha256")):
-        found.append(
-            f"{probes.called}: these samples were given to the run that made the edit, and some of them "
-            "chose it; judge with others"
-        )
-    for line in found:
-        log.warning("%s", line)
-    return found
-
-
-def _called(name: str, model: Model) -> str:
-    return f"the {name} model" if model.path is None else str(model.path)
-
-
-def check_inputs(models: Mapping[str, Model]) -> None:
-    """Raises InputError unless all take the inputs that the original takes."""
-    wanted = {i.name for i in models["original"].inputs}
-    for name, model in models.items():
-        if (found := {i.name for i in model.inputs}) != wanted:
-            raise InputError(
-                f"{_called(name, model)}: its inputs are {', '.join(sorted(found))}, the original's are "
-                f"{', '.join(sorted(wanted))}; give models that take the same inputs"
-            )
-        for i in model.inputs:
-            kinds = [
-                tensor_dtype_to_np_dtype(k)
-                for k in (_kind(model, i.name), _kind(models["original"], i.name))
-                if k
-            ]
-            if len({*kinds}) > 1:
-                raise InputError(
-                    f"{_called(name, model)}: takes {i.name!r} as {kinds[0]}, the original as {kinds[1]}; "
-                    "convert one of the models to the type of the other"
-                )
-
-
-def _kind(model: Model, name: str) -> int:
-    """The declared element type of an input, as ONNX numbers them."""
-    return next(int(i.type.tensor_type.elem_type) for i in model.inputs if i.name == name)
-
-
-def check_alike(models: Mapping[str, Model], logits: Mapping[str, Logits]) -> None:
-    """Raises InputError unless all take the inputs, and know as many classes, as the original."""
-    check_inputs(models)
-    for name, model in models.items():
-        where = _called(name, model)
-        if logits[name].classes != logits["original"].classes:
-            raise InputError(
-                f"{where}: has {logits[name].classes} classes, the original {logits['original'].classes}; "
-                "give models with the same classes (a reference keeps an output for the class it never saw)"
-            )
-        if len({independent(found) for found in (logits[name], logits["original"])}) > 1:
-            raise InputError(
-                f"{where}: its scores are behind {logits[name].normaliser}, the original's behind "
-                f"{logits['original'].normaliser}; give models whose outputs mean the same"
-            )

@@ -1,16 +1,17 @@
 """An audit where classes are said at places: the same attacks at places drawn, and figures at all of them."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 from onnxunlearn import judge
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Logits, Model, Snapshot
+from onnxunlearn.graph import Logits
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge.attacks.attackers.training import multiply_adds
 from onnxunlearn.judge.attacks.attackers.tuning import MOST, costly
 from onnxunlearn.judge.report import about_audit
-from onnxunlearn.probes import Probes, Source
+from onnxunlearn.probes import Source
 
 #: attacks that ask features alone, which are those of the place
 ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
@@ -29,23 +30,20 @@ def check_attacks(names: Sequence[str] | None, covered: frozenset[str] = ATTACKS
 
 def audit_places(
     inquiry: Inquiry,
-    models: Mapping[str, Model],
-    files: Mapping[str, Snapshot],
+    compared: Compared,
     data: Source | None,
     attacks: Sequence[str] | None,
     *,
     by_layer: bool,
-    doubts: Callable[[Probes], Sequence[str]],
 ) -> judge.Findings:
-    """`examine` for such models. models: all but the original. attacks: those to ask, of ATTACKS or that
-    fine-tune. doubts: what is odd about the edited model.
+    """`examine` for such models. attacks: those to ask, of ATTACKS or that fine-tune.
 
     Raises InputError for bad input, and for other attacks.
     """
     placing, chosen = inquiry.placing, inquiry.options
     assert placing is not None
     check_attacks(attacks, ATTACKS | _TUNING)
-    each = {name: inquiry.placing_of(model, name) for name, model in models.items()}
+    each = {name: inquiry.placing_of(model, name) for name, model in compared.models.items()}
     chosen.progress("running the models")
     original, labels = inquiry.original, inquiry.labels
     scenes = placing.read(data, inquiry.model, labels, original, chosen.preprocess)
@@ -55,7 +53,7 @@ def audit_places(
     fitting, probes = drawn[0], drawn[-1]
     inquiry.check_placed(probes, given=scenes.given)
     mask, said = inquiry.mask(probes)
-    subjects = {n: p.subject(models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
+    subjects = {n: p.subject(compared.models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
     subjects = {**subjects, "original": original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
     unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
@@ -83,7 +81,7 @@ def audit_places(
     logits: dict[str, Logits] = {"original": placing.reported}
     logits |= {name: one.reported for name, one in each.items()}
     origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
-    about = about_audit(files, logits, labels, origins, doubts(probes))
+    about = about_audit(compared.files, logits, labels, origins, compared.doubts(probes))
     about |= inquiry.about_places(placed)
     by = "given" if scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)

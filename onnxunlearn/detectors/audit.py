@@ -1,6 +1,6 @@
 """An audit of a detector: boxes in whole images, and the same attacks at places of one of its heads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -8,8 +8,8 @@ from onnxunlearn import judge
 from onnxunlearn.detectors.detecting import about_places
 from onnxunlearn.detectors.detector import Detector, Seen, nowhere
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, Snapshot
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.inquiry.placing import alone
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.place_audit import ATTACKS, check_attacks
@@ -18,20 +18,17 @@ from onnxunlearn.probes import Probes, Source
 
 def audit_detector(
     detector: Detector,
-    models: Mapping[str, Model],
-    files: Mapping[str, Snapshot],
+    compared: Compared,
     data: Source | None,
     attacks: Sequence[str] | None,
     *,
     by_layer: bool,
-    doubts: Callable[[Probes], Sequence[str]],
 ) -> judge.Findings:
-    """`examine` for detectors. models: all but the original. attacks: those to ask, of ATTACKS. doubts: what
-    is odd about the edited model.
+    """`examine` for detectors. attacks: those to ask, of ATTACKS.
 
     Raises InputError for bad input, and for other attacks.
     """
-    chosen = detector.options
+    chosen, models = detector.options, compared.models
     check_attacks(attacks)
     found = {name: detector.like(model, name) for name, model in models.items()}
     chosen.progress("running the models")
@@ -64,8 +61,10 @@ def audit_detector(
         detected=detected,
         progress=chosen.progress,
     )
-    logits = dict.fromkeys(files, inquiry.reported)
-    about = about_audit(files, logits, detector.labels, {"judging": probes.origin}, doubts(probes))
+    logits = dict.fromkeys(compared.files, inquiry.reported)
+    about = about_audit(
+        compared.files, logits, detector.labels, {"judging": probes.origin}, compared.doubts(probes)
+    )
     about |= about_places(detector, detected)
     by = "given" if seen.scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)

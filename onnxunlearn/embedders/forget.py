@@ -13,7 +13,8 @@ from onnxunlearn.embedders.embedder import Embedder, names_of
 from onnxunlearn.embedders.sampling import held, to_judge
 from onnxunlearn.errors import InputError
 from onnxunlearn.fitting import Clock
-from onnxunlearn.graph import Edited, Model, Snapshot
+from onnxunlearn.graph import Edited
+from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.judge.report import about_audit, about_run, versions
 from onnxunlearn.methods import check_parameters, run_method
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source, chained, copy_groups, is_unread
@@ -105,14 +106,11 @@ def unlearn_identity(
 
 def audit_identity(
     embedder: Embedder,
-    models: Mapping[str, Model],
-    files: Mapping[str, Snapshot],
+    compared: Compared,
     asked: SharedBy,
     data: Source | None,
-    doubts: Callable[[Probes], Sequence[str]],
 ) -> judge.Findings:
-    """`examine` for an embedding. models: all but the original. doubts: what is odd about the edited model.
-    Raises InputError for bad input."""
+    """`examine` for an embedding. Raises InputError for bad input."""
     options = embedder.options
     options.progress("reading")
     every, names, notes = embedder.read(asked, data)
@@ -129,7 +127,7 @@ def audit_identity(
         if (probes.y == -1 - k).sum() < 2:
             where = part if isinstance(part, str | os.PathLike) else every.source
             raise InputError(f"{where}: fewer than two samples of the identity differ; give more")
-    subjects = {name: embedder.like(model, name) for name, model in models.items()}
+    subjects = {name: embedder.like(model, name) for name, model in compared.models.items()}
     subjects = {**subjects, "original": embedder.original, "mask": embedder.mask(held(probes, options.seed))}
     identified = judge.Identified(
         subjects,
@@ -142,9 +140,9 @@ def audit_identity(
         options.progress,
     )
     findings = identified.findings(options.max_retain_drop, int((~once).sum()), embedder.logits.classes)
-    logits = dict.fromkeys(files, embedder.logits)
+    logits = dict.fromkeys(compared.files, embedder.logits)
     labels = Labels(embedder.logits.classes)
-    about = about_audit(files, logits, labels, {"judging": probes.origin}, doubts(probes))
+    about = about_audit(compared.files, logits, labels, {"judging": probes.origin}, compared.doubts(probes))
     return replace(findings, about=about)
 
 

@@ -9,9 +9,14 @@ from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
 
 
+def declared_types(model: Model) -> dict[str, int]:
+    """The element type of each input, as ONNX numbers them; 0 where none is declared."""
+    return {i.name: int(i.type.tensor_type.elem_type) for i in model.inputs}
+
+
 def float_inputs(model: Model, like: Model) -> dict[str, tuple[int, int]]:
     """The inputs that both have as floats of different types: (this one's, the other's), as ONNX numbers."""
-    own, other = ({i.name: i.type.tensor_type.elem_type for i in m.inputs} for m in (model, like))
+    own, other = declared_types(model), declared_types(like)
     return {
         name: (kind, other[name])
         for name, kind in own.items()
