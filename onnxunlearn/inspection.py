@@ -34,7 +34,7 @@ from onnxunlearn.graph import (
 from onnxunlearn.graph.cells import RECURRENT
 from onnxunlearn.graph.flow import carriers, sources
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.places import Detection, PlaceScores, summed_over_places
+from onnxunlearn.graph.places import SUMMED, Detection, PlaceScores, summed_over_places
 from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_many
 from onnxunlearn.inquiry.placing import places_of
 from onnxunlearn.judge.report import declared_shape
@@ -188,6 +188,8 @@ def inspect(
     elif obstacle is None and meant and logits.normaliser is None:
         logits, doubts = _as_it_runs(model, seen, logits, engine)
     ends = heads if several else [logits]
+    if placed is not None:  # a detector has several heads
+        ends = [replace(logits, tensor=scores) for scores in placed.scores]
     for end in ends:
         seen = end.within(seen)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
@@ -318,8 +320,8 @@ def _rules(
     composite: Composite,
     engine: str,
 ) -> tuple[tuple[RuleCount, ...], str | None]:
-    """Which rule goes where, or why relevance cannot be compiled; where classes are said at places, of their
-    sums over these."""
+    """Which rule goes where, or why relevance cannot be compiled. Where classes are said at places it starts
+    from their sums over these, whose nodes are not the file's and not counted."""
     if not (ends := sources(seen)):
         return (), "no input is float, and none looks anything up in an embedding"
     if (why_not := too_many(seen) or may_not_end(seen)) is not None:
@@ -334,7 +336,7 @@ def _rules(
         return (), str(error)
     except MemoryError:
         return (), "one sample does not fit into memory"
-    counts = Counter((r.op, r.kind, r.rule) for r in found)
+    counts = Counter((r.op, r.kind, r.rule) for r in found if not r.node.startswith(SUMMED))
     return tuple(RuleCount(*key, n) for key, n in sorted(counts.items())), None
 
 

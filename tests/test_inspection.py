@@ -1,5 +1,6 @@
 import hashlib
 import json
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -9,8 +10,11 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 from onnxunlearn import InputError, inspect, load
+from onnxunlearn.inspection import Inspection
 
 from .graph.ending.ways import Way, proto
+from .graph.places import heads
+from .graph.places.detectors import FAMILIES
 from .sample_paths import CNN, MLP, MOBILE, RESNET, mlp
 
 
@@ -177,3 +181,26 @@ def test_probabilities_that_nobody_traced_are_a_warning() -> None:
     assert line.startswith(
         "output 'y': its scores are probabilities, but what makes them add up to 1 was not"
     )
+
+
+@pytest.mark.parametrize("end", [heads.plain, heads.enlarged, heads.sigmoid])
+def test_where_classes_are_said_at_places_ops_and_rules_are_of_the_files_nodes(end: heads.MakeEnd) -> None:
+    found = inspect(heads.segmenter(end).SerializeToString(), engine="numpy")
+    assert found.covered == {"Add": 1, "Conv": 3, "Relu": 1}
+    assert nodes_with_rules(found) == found.covered
+
+
+@pytest.mark.parametrize("family", ["yolov5", "yolov8", "ssd", "retinanet"])
+def test_of_a_detector_they_are_those_of_all_heads(family: str) -> None:
+    found = inspect(FAMILIES[family]().SerializeToString(), engine="numpy")
+    assert found.places is not None
+    assert len(found.places["scores"]) == 2
+    assert found.covered == {"Conv": 4, "Relu": 2}
+    assert nodes_with_rules(found) == found.covered
+
+
+def nodes_with_rules(found: Inspection) -> dict[str, int]:
+    counts = Counter[str]()
+    for entry in found.rules:
+        counts[entry.op] += entry.nodes
+    return dict(counts)

@@ -15,13 +15,14 @@ from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.graph.places.head_file import read_head
 from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
 from onnxunlearn.graph.places.scores import Columns, PlaceScores
-from onnxunlearn.graph.places.summed import summed_over_places
+from onnxunlearn.graph.places.summed import SUMMED, summed_over_places
 from onnxunlearn.graph.places.view import PLACE, SCORES, PlaceView, at_places
 
 __all__ = [
     "HEAD_FILE",
     "PLACE",
     "SCORES",
+    "SUMMED",
     "Columns",
     "Detection",
     "Part",

@@ -18,7 +18,8 @@ from onnxunlearn.graph.places.scores import Columns, PlaceScores
 from onnxunlearn.graph.view import Model
 
 #: the output: the sum of each class's scores at the places where it is said: where it is the largest, and
-#: above a least if each decides for itself; [N, classes], of a detector without the background
+#: above a least if each decides for itself; [N, classes], of a detector without the background. The
+#: name of whatever is added starts with it
 SUMMED = "class scores summed over their places"
 #: opset from which on ReduceSum takes its axes as an input
 _OPSET = 13
