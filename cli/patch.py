@@ -30,7 +30,8 @@ def patch(
 
     before, after = (options.read_model(path, ()) for path in (original, edited))
     out = check_output(output or edited.with_name(f"{edited.stem}.patch"), reading.noted(), overwrite)
-    made = make_patch(before, after)
+    with console.progress(quiet) as progress:
+        made = make_patch(before, after, progress=progress)
     data = made.to_bytes()
     with replacing(out, permissions_of(edited) & 0o666) as file:
         file.write(data)

@@ -1,6 +1,6 @@
 """A patch from two models: what changed, as differences of numbers."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from posixpath import normpath
 
@@ -22,9 +22,10 @@ _GAPS = (0, 8)
 _RUN, _WORTH = 8, 4
 
 
-def make_patch(original: Model, edited: Model) -> Patch:
-    """What turns the files of one model into those of the other. Raises InputError for a model that is no
-    file, or calls its data files what not every system can, or is so much larger that a patch is no use."""
+def make_patch(original: Model, edited: Model, *, progress: Callable[[str], None] = lambda _: None) -> Patch:
+    """What turns the files of one model into those of the other. progress: called with a line on what is
+    being done. Raises InputError for a model that is no file, or calls its data files what not every system
+    can, or is so much larger that a patch is no use."""
     before, after = _files(original), _files(edited)
     spans: dict[str, list[Span]] = {}
     for location, found in number_spans(edited).items():
@@ -32,7 +33,7 @@ def make_patch(original: Model, edited: Model) -> Patch:
     alike = {_name(new): _name(old) for old, new in moved(original, edited).items()}
     numbers = {name: number for number, name in enumerate(before)}
     sources = tuple(numbers.get(alike.get(name, ""), 0) for name in after)
-    writer = _Writer()
+    writer = _Writer(progress)
     contents = [content for _, content in before.values()]
     for source, (name, (_, content)) in zip(sources, after.items(), strict=True):
         writer.add(contents[source], content, spans.get(name, []))
@@ -71,7 +72,8 @@ def _name(location: str) -> str:
 class _Writer:
     """What is collected of all files, see `Patch`."""
 
-    def __init__(self) -> None:
+    def __init__(self, progress: Callable[[str], None]) -> None:
+        self.progress = progress
         self.copies: list[int] = []
         self.runs: list[int] = []
         self.symbols: list[bytes] = []
@@ -85,6 +87,7 @@ class _Writer:
         base, runs = Base(source, copies), list[int]()
         end = found = 0
         for span in _pieces(spans, target.size):
+            self.progress(f"comparing: {span.start:,} of {target.size:,} bytes")
             old, new = (content.read(span.start, span.end - span.start) for content in (base, target))
             if old == new:
                 continue

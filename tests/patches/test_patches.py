@@ -80,6 +80,15 @@ def test_no_difference_at_all(tmp_path: Path, made: tuple[Path, Path]) -> None:
     assert round_trip(made[0], same, tmp_path) < 120
 
 
+def test_it_says_how_far_it_is(tmp_path: Path) -> None:
+    original, edited = pair(tmp_path, files=1)
+    sizes, said = [file.stat().st_size for file in files_of(edited)], list[str]()
+    make_patch(load(original), load(edited), progress=said.append)
+    begins = [line for line in said if line.startswith("comparing: 0 of")]
+    assert [f"comparing: 0 of {size:,} bytes" for size in sizes] == list(dict.fromkeys(begins))
+    assert len(set(said)) > len(sizes)
+
+
 @pytest.mark.parametrize("longer", [False, True])
 def test_files_of_other_sizes(tmp_path: Path, made: tuple[Path, Path], longer: bool) -> None:
     """What is put in is found to be that: the weights behind it are still differences."""
