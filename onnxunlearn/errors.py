@@ -1,6 +1,7 @@
 """What can go wrong for a user, each with the exit code of the command line.
 
-Every message is one line: what the user gave, what was expected, what to do.
+Every message is one line: what the user gave, what was expected, what to do. It calls options as the command
+line does: --overwrite, which is overwrite=True in Python.
 """
 
 import logging

@@ -172,12 +172,12 @@ class Embedder:
             probes,
             (),
             composite,
-            options.max_retain_drop,
-            options.batch_size,
-            options.seed,
-            options.progress,
-            EMBEDDING,
-            Labels(self.logits.classes),
+            budget=options.max_retain_drop,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            progress=options.progress,
+            posed=EMBEDDING,
+            labels=Labels(self.logits.classes),
         )
 
     def mask(self, probes: Probes) -> Subject:

@@ -242,7 +242,9 @@ class Inquiry:
 
     def bench(self, probes: Probes, composite: Composite) -> Workbench:
         """What a method works with. probes: all that choose."""
-        options = self.options
+        options, turned = self.options, 100.0
+        if self.placing is None and options.retain is not None:
+            turned = unnamed_turned(options.max_retain_drop)
         return Workbench(
             self.seen,
             self.logits,
@@ -250,14 +252,14 @@ class Inquiry:
             probes,
             self.forget,
             composite,
-            options.max_retain_drop,
-            options.batch_size,
-            options.seed,
-            options.progress,
-            self.posed,
-            self.labels,
-            100.0 if self.placing or options.retain is None else unnamed_turned(options.max_retain_drop),
-            self.others,
+            budget=options.max_retain_drop,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            progress=options.progress,
+            posed=self.posed,
+            labels=self.labels,
+            turned=turned,
+            others=self.others,
         )
 
     def mask(self, probes: Probes) -> tuple[Subject, tuple[str, ...]]:

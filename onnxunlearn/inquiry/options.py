@@ -95,7 +95,7 @@ class Options:
 
     @property
     def names(self) -> Sequence[str] | None:
-        """The labels, in the order of the columns."""
+        """The labels, which are in the order of the columns by now, as their type cannot say."""
         return in_order(self.labels)
 
     @property
