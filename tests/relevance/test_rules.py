@@ -3,6 +3,7 @@
 The matrix is found by feeding basis vectors.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -120,43 +121,62 @@ def test_rule(
             np.testing.assert_allclose(found, expected, atol=2e-4 * size, err_msg=engine)
 
 
-#: the rules that hand on all they get where there is no bias, as they do it best
-CONSERVING = [
-    ("epsilon", {"bias": False, "epsilon": 1e-9}),
-    ("norm", {"epsilon": 1e-9}),
-    ("zplus", {"bias": False, "epsilon": 1e-9}),
-    ("alpha1beta0", {"bias": False, "epsilon": 1e-9}),
-    ("alpha2beta1", {"bias": False, "epsilon": 1e-9}),
-    ("gamma", {"bias": False, "epsilon": 1e-9}),
-    ("gamma_epsilon", {"bias": False, "epsilon": 1e-9}),
-    ("zbox", {"low": -4.0, "high": 4.0, "epsilon": 1e-9}),
-    ("wsquare", {"bias": False, "epsilon": 1e-9}),
-    ("flat", {"epsilon": 1e-9}),
+def anywhere(w: np.ndarray, x: np.ndarray) -> bool:
+    return True
+
+
+def some_for(w: np.ndarray, x: np.ndarray) -> bool:
+    """Else there is nothing to hand it to."""
+    return bool((w * x > 0).any())
+
+
+def some_for_and_against(w: np.ndarray, x: np.ndarray) -> bool:
+    return some_for(w, x) and some_for(-w, x)
+
+
+#: the rules that hand on all they get where there is no bias, as they do it best; and where they do, by the
+#: weights of an output and its inputs
+CONSERVING: list[tuple[str, dict[str, Any], Callable[[np.ndarray, np.ndarray], bool]]] = [
+    ("epsilon", {"bias": False, "epsilon": 1e-9}, anywhere),
+    ("norm", {"epsilon": 1e-9}, anywhere),
+    ("zplus", {"bias": False, "epsilon": 1e-9}, some_for),
+    ("alpha1beta0", {"bias": False, "epsilon": 1e-9}, some_for),
+    ("alpha2beta1", {"bias": False, "epsilon": 1e-9}, some_for_and_against),
+    ("gamma", {"bias": False, "epsilon": 1e-9}, anywhere),
+    ("gamma_epsilon", {"bias": False, "epsilon": 1e-9}, anywhere),
+    ("zbox", {"low": -4.0, "high": 4.0, "epsilon": 1e-9}, anywhere),
+    ("wsquare", {"bias": False, "epsilon": 1e-9}, anywhere),
+    ("flat", {"epsilon": 1e-9}, anywhere),
 ]
+#: those that hand on more or less
+NOT_CONSERVING = {"gradient"}
 
 
-def test_every_rule_that_conserves_is_among_them() -> None:
-    assert {name for name, _ in CONSERVING} == {name for name, _, _ in CASES} - {"gradient"}
+def test_every_rule_conserves_or_is_said_not_to() -> None:
+    assert {name for name, *_ in CONSERVING} | NOT_CONSERVING == {name for name, *_ in CASES}, (
+        "add it to CONSERVING, or to NOT_CONSERVING if it hands on more or less than it gets"
+    )
 
 
 @pytest.mark.parametrize("kind", LAYERS)
-@pytest.mark.parametrize(("name", "parameters"), CONSERVING)
-def test_conserves(name: str, parameters: dict[str, Any], kind: str) -> None:
+@pytest.mark.parametrize(("name", "parameters", "where"), CONSERVING)
+def test_conserves(
+    name: str, parameters: dict[str, Any], where: Callable[[np.ndarray, np.ndarray], bool], kind: str
+) -> None:
     """Without a bias all of R arrives: Σ R_in = Σ R_out."""
     rng = np.random.default_rng(7)
-    for _ in range(4):
+    asked = 0
+    for _ in range(100):  # in small layers there is often nothing against an output
         layer = LAYERS[kind](rng, False)
         x = rng.normal(size=(1, *layer.shape)).astype(np.float32)
-        contributions = layer.W * x.reshape(-1)
         target = np.abs(layer.W @ x.reshape(-1)).argmax()
-        if name == "alpha2beta1" and not (
-            (contributions[target] > 0).any() and (contributions[target] < 0).any()
-        ):
-            continue  # with nothing against (or for) the output there is nothing to hand β to
-        if name in {"zplus", "alpha1beta0"} and not (contributions[target] > 0).any():
-            continue
-        found, R = relevances(layer, "numpy", name, parameters, x, np.float64)
-        assert found.sum() == pytest.approx(R.sum(), rel=1e-6)
+        if where(layer.W[target], x.reshape(-1)):
+            found, R = relevances(layer, "numpy", name, parameters, x, np.float64)
+            assert found.sum() == pytest.approx(R.sum(), rel=1e-6)
+            asked += 1
+        if asked == 4:
+            return
+    pytest.fail(f"of 100 layers in {asked} the rule had anybody to hand relevance to")
 
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "numpy", "torch"])
