@@ -50,3 +50,9 @@ def test_imports_are_seen_wherever_they_stand(tmp_path: Path) -> None:
         "from onnxunlearn import graph\nimport numpy\n\ndef late():\n    import onnxunlearn.engines.torch\n"
     )
     assert imported(file) == {"onnxunlearn.graph", "onnxunlearn.engines.torch"}
+
+
+def test_how_it_works_says_what_is_in_every_room() -> None:
+    page = (ROOT / "docs" / "how_it_works.md").read_text(encoding="utf-8")
+    rooms = [path for path in PACKAGES if path.parent == ROOT / "onnxunlearn"]
+    assert [room.name for room in rooms if f"`{room.name}/`" not in page.partition("| room |")[2]] == []
