@@ -7,8 +7,6 @@ page = render(findings)
 
 `unlearn` is these with some of the probes held back to judge by. What they give cannot be changed, and none
 of them writes a file (`edited.save` does). `fit` and `judge` take the fields of `Options`.
-
-May import arguments, detector, edits, errors, examine, fitting, graph, judge, options, probes and render.
 """
 
 from collections.abc import Mapping

@@ -45,7 +45,7 @@ def examine(
     labelled samples that the original was trained on, of the forgotten and of other classes, for membership
     inference. by_layer: also what takes long: every attack but the head's refit and membership inference.
     attacks: names of those to ask, whatever they take; default all; see `judge.attack`. options: the fields
-    of `options.Options`. Data without y is labelled by the original. Raises InputError for bad input, also
+    of `inquiry.Options`. Data without y is labelled by the original. Raises InputError for bad input, also
     where the models do not fit each other or the original does not know the classes on the data, and
     UnsupportedError for a model that cannot be run.
     """

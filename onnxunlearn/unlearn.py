@@ -118,7 +118,7 @@ def unlearn(
     samples, and the classes stay. data: probes,
     see `probes.load_probes`; those of the retained classes, or all of them, are made from the model where
     there are none. method and parameters: see `methods`. composite: see `relevance.composites`. options: the
-    fields of `options.Options`.
+    fields of `inquiry.Options`.
 
     Raises InputError for bad input, also where the model does not know the classes on the probes, and
     UnsupportedError for a model that cannot be worked on; both are OnnxUnlearnError.

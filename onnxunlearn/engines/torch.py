@@ -36,7 +36,8 @@ _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)
 
 
 def import_model(source: str | os.PathLike[str] | onnx.ModelProto) -> OnnxModule:
-    """An ONNX model, or the file it lies in, as a differentiable torch module.
+    """An ONNX model, or the file it lies in, as a differentiable torch module, whose parameters are called as
+    the initializers.
 
     Raises InputError for a bad file, UnsupportedError naming node, op and opset if an op is missing.
     """

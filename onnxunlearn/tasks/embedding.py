@@ -1,7 +1,7 @@
 """An embedding no longer holds the samples of one identity together; there are no classes.
 
 The samples to forget are marked as what they share (`Probes.shared`); y of the others is who they are of, and
-numbers identities, not columns. How well identities are told is scored by `judge.verification`, by pairs.
+numbers identities, not columns. How well identities are told is scored by `judge.pairs`.
 """
 
 from typing import ClassVar

@@ -30,8 +30,8 @@ class Layer:
 
     weight: canonical [outputs, inputs / groups, *kernel]; row i belongs to neuron i. bias: [outputs], the
     node's own or that of the Add behind it; None if there is none. output: the tensor behind that Add, in
-    which neuron i is channel i of `axis`. operand: number of the node's input that the weight is; of the
-    bias, too, see `bias_operand`. part: which weight it is, of a node that has several.
+    which neuron i is channel i of `axis`. operand: number of the node's input that the weight is. part: which
+    weight it is, of a node that has several.
     """
 
     node: Node
