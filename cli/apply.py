@@ -7,14 +7,14 @@ import click
 
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 
 @command()
 @click.argument("original", type=reading.FILE)
 @click.argument("patch", type=reading.FILE)
-@click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Where the edited model goes.")
+@click.option("-o", "--output", type=writing.FILE, metavar="OUT", help="Where the edited model goes.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option(
     "--in-place",

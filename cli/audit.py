@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, findings, options, reading
+from . import console, findings, options, reading, writing
 from .command import command
 from .report import DRAWN_WITH, show
 
@@ -56,7 +56,7 @@ if TYPE_CHECKING:
 @options.engine_options
 @options.html_option("EDITED.audit.html")
 @click.option(
-    "--report", type=options.FOLDER, metavar="DIR", help="Folder for the page; default: beside EDITED."
+    "--report", type=writing.FOLDER, metavar="DIR", help="Folder for the page; default: beside EDITED."
 )
 @click.option("--overwrite", is_flag=True, help="Replace the page if it exists.")
 @options.json_option

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 @command()
 @click.argument("requests", type=reading.FILE, required=False)
 @click.option(
-    "-o", "--output", type=options.FOLDER, required=True, metavar="DIR", help="Folder for all results."
+    "-o", "--output", type=writing.FOLDER, required=True, metavar="DIR", help="Folder for all results."
 )
 @click.option("--models", metavar="GLOB", help="Instead of REQUESTS: these models, all asked the same.")
 @click.option("--forget", metavar="CLASS[,CLASS...]", help="With --models.")

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 
@@ -37,7 +37,7 @@ from .command import command
 @click.option("--input", "input_name", metavar="NAME", help="Which input is drawn, if there are several.")
 @click.option("--vocabulary", type=reading.FILE, metavar="FILE", help="For token inputs: one token a line.")
 @click.option(
-    "-o", "--output", type=options.FOLDER, required=True, metavar="DIR", help="Folder of the pictures."
+    "-o", "--output", type=writing.FOLDER, required=True, metavar="DIR", help="Folder of the pictures."
 )
 @click.option("--overwrite", is_flag=True, help="Replace pictures in DIR.")
 @options.engine_options

@@ -25,30 +25,6 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class _File(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions alone
-    """A file that is written, never stdout."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "-":
-            raise InputError("-: nothing but text goes to stdout; give a path (./- for a file of that name)")
-        from onnxunlearn.graph import named_file
-
-        return named_file(value)
-
-
-class _Folder(click.ParamType):  # type: ignore[type-arg]
-    """A folder that is written to."""
-
-    name = "path"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
-        if value == "":
-            raise InputError("the path of an output folder is empty; give one, or . for this folder")
-        return Path(value)
-
-
 class _Start(click.ParamType):  # type: ignore[type-arg]
     """What relevance starts from, of those that are registered."""
 
@@ -60,8 +36,6 @@ class _Start(click.ParamType):  # type: ignore[type-arg]
         return click.Choice(list(starts)).convert(value, param, ctx)
 
 
-#: what is written; checked further by the package. What is read has a type of `reading`
-FILE, FOLDER = _File(), _Folder()
 START = _Start()
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import click
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 
 @command()
 @options.model_argument("original")
 @options.model_argument("edited")
-@click.option("-o", "--output", type=options.FILE, metavar="OUT", help="Default: EDITED.patch beside EDITED.")
+@click.option("-o", "--output", type=writing.FILE, metavar="OUT", help="Default: EDITED.patch beside EDITED.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.json_option
 @options.quiet_option

@@ -13,7 +13,7 @@ import click
 
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
     "mean, of the others.",
 )
 @click.option("--tensors", default="inputs", show_default=True, metavar="inputs|all|NAME,...")
-@click.option("-o", "--output", type=options.FILE, required=True, metavar="OUT.npz")
+@click.option("-o", "--output", type=writing.FILE, required=True, metavar="OUT.npz")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.engine_options
 @options.head_option

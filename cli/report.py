@@ -6,7 +6,7 @@ import click
 
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 #: what is said of a paper that was written
@@ -22,7 +22,7 @@ DRAWN_WITH = ("engine", "providers", "output_name", "head", "preprocess", "batch
 @click.option(
     "-o",
     "--output",
-    type=options.FILE,
+    type=writing.FILE,
     metavar="OUT",
     help="Default: beside REPORT.json, with .html, .cdx.json or .card.md in place of .json.",
 )

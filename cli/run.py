@@ -14,7 +14,7 @@ import click
 from onnxunlearn.choices import DEPTHS
 from onnxunlearn.errors import InputError
 
-from . import console, findings, options, reading
+from . import console, findings, options, reading, writing
 from .command import command
 from .report import DRAWN_WITH, show
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 @options.data_options(required=False)
 @options.retain_option
 @click.option(
-    "-o", "--output", type=options.FILE, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
+    "-o", "--output", type=writing.FILE, metavar="OUT", help="Default: MODEL.unlearned.onnx beside MODEL."
 )
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @click.option(
@@ -70,7 +70,7 @@ if TYPE_CHECKING:
 @options.max_retain_drop_option
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
 @click.option(
-    "--report", type=options.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
+    "--report", type=writing.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
 @options.html_option("OUT.report.html")
 @click.option("--sbom", is_flag=True, help="Also write a bill of materials (CycloneDX): OUT.cdx.json.")

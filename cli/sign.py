@@ -12,7 +12,7 @@ import click
 from onnxunlearn.choices import PASSWORD
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading
+from . import console, options, reading, writing
 from .command import command
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 @click.option(
     "--sigstore", is_flag=True, help="Sign as who is logged in with an OpenID provider; needs a network."
 )
-@click.option("-o", "--output", type=options.FILE, metavar="SIG", help="Default: MODEL.sig beside MODEL.")
+@click.option("-o", "--output", type=writing.FILE, metavar="SIG", help="Default: MODEL.sig beside MODEL.")
 @click.option("--overwrite", is_flag=True, help="Replace SIG if it exists.")
 @options.json_option
 @options.quiet_option

@@ -12,8 +12,8 @@ from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
 from onnxunlearn.inquiry import Forget, Inquiry, Options
+from onnxunlearn.inquiry.sampling import check_parts, check_probes, few_tags, parts
 from onnxunlearn.inquiry.sampling import choosing as chosen_of
-from onnxunlearn.inquiry.sampling import few_tags, parts
 from onnxunlearn.inquiry.shared import read_shared
 from onnxunlearn.inquiry.unnamed import Unnamed, check_named
 from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
@@ -279,33 +279,3 @@ class Decision:
             {"forget": list(inquiry.forget), **about},
             {name: file.sha256 for name, file in inquiry.files.data.items()},
         )
-
-
-def check_probes(inquiry: Inquiry, probes: Probes, given: bool, least: int) -> Inquiry:
-    """`Inquiry.known`; of what was made from the model nothing is asked. given: whether the labels are.
-
-    Raises InputError unless there are `least` probes of every forgotten class, and the model knows these
-    classes on them.
-    """
-    if probes.made is not None:
-        return inquiry
-    assert probes.y is not None
-    for c in inquiry.forget:
-        found = int(np.sum(probes.y == c))
-        if found < least:
-            needed = "2 are needed, one to choose by and one to judge" if least > 1 else "1 is needed"
-            raise InputError(
-                f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least {needed}"
-            )
-    return inquiry.known(probes, given=given)
-
-
-def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:
-    """Raises InputError unless every class to forget is in both parts: of copies one is as good as none."""
-    for c in inquiry.forget:
-        if not all((part.y == c).any() for part in (choosing, judging) if part.y is not None):
-            count = int(np.sum(probes.y == c))
-            raise InputError(
-                f"{probes.source}: the {count} probes of {inquiry.labels.shown(c)} hold too many copies; at "
-                "least 2 that differ are needed, one to choose by and one to judge"
-            )

@@ -1,10 +1,12 @@
-"""Of a long stream some samples: as many as a method can hold, or as have room for all their decisions."""
+"""Which samples choose and which judge, and whether there are enough: of a long stream some do, as many as a
+method can hold, or as have room for all their decisions."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.probes import Probes, is_unread, one_of_each, split_mask
 from onnxunlearn.probes.probes import OTHER
@@ -92,6 +94,36 @@ def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
     if not is_unread(probes.feeds):
         return probes
     return read(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
+
+
+def check_probes(inquiry: Inquiry, probes: Probes, given: bool, least: int) -> Inquiry:
+    """`Inquiry.known`; of what was made from the model nothing is asked. given: whether the labels are.
+
+    Raises InputError unless there are `least` probes of every forgotten class, and the model knows these
+    classes on them.
+    """
+    if probes.made is not None:
+        return inquiry
+    assert probes.y is not None
+    for c in inquiry.forget:
+        found = int(np.sum(probes.y == c))
+        if found < least:
+            needed = "2 are needed, one to choose by and one to judge" if least > 1 else "1 is needed"
+            raise InputError(
+                f"{probes.source}: {found} probes of {inquiry.labels.shown(c)}; at least {needed}"
+            )
+    return inquiry.known(probes, given=given)
+
+
+def check_parts(inquiry: Inquiry, probes: Probes, choosing: Probes, judging: Probes) -> None:
+    """Raises InputError unless every class to forget is in both parts: of copies one is as good as none."""
+    for c in inquiry.forget:
+        if not all((part.y == c).any() for part in (choosing, judging) if part.y is not None):
+            count = int(np.sum(probes.y == c))
+            raise InputError(
+                f"{probes.source}: the {count} probes of {inquiry.labels.shown(c)} hold too many copies; at "
+                "least 2 that differ are needed, one to choose by and one to judge"
+            )
 
 
 def _held(inquiry: Inquiry, probes: Probes, pool: np.ndarray, notes: list[str]) -> np.ndarray:

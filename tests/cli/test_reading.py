@@ -21,7 +21,7 @@ from ..sample_paths import FASHION_LABELS, MNIST_LABELS, mlp, probes
 from .command import HOLLOW, contents, main, onnxunlearn
 from .test_bad_input import refused, run
 
-options, reading = (import_module(f"onnxunlearn.cli.{name}") for name in ("options", "reading"))
+reading, writing = (import_module(f"onnxunlearn.cli.{name}") for name in ("reading", "writing"))
 
 LOADER = "import numpy as np\ndef load():\n    with np.load('probes.npz') as f: return dict(f)\n"
 STEPS = '{"mean": 0.1307, "std": 0.3081}'
@@ -53,7 +53,7 @@ def test_every_option_says_whether_it_reads_or_writes() -> None:
                 continue  # a class or a word, no file
             reads = parameter.name in read or (parameter.name == "report" and command.name in about_reports)
             assert isinstance(parameter.type, reading._Read) == reads, parameter
-            writes = parameter.type in (options.FILE, options.FOLDER)
+            writes = parameter.type in (writing.FILE, writing.FOLDER)
             assert writes == (parameter.name in written and not reads), parameter
             assert not isinstance(parameter.type, click.Path), parameter
 
