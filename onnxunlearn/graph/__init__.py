@@ -17,20 +17,19 @@ from onnxunlearn.graph.instrument import SHAPE, expose
 from onnxunlearn.graph.label_encoder import label_mapping
 from onnxunlearn.graph.layers import Layer, find_layers, obstacle
 from onnxunlearn.graph.load import ModelSource, load
-from onnxunlearn.graph.logits import (
-    EmbeddingOutput,
-    Logits,
-    are_probabilities,
-    every_logits,
-    find_embedding,
-    find_logits,
-    find_scores,
-)
+from onnxunlearn.graph.logits import Logits, are_probabilities
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.outputs import Inputs, check_output, check_outputs, input_files, named_file
 from onnxunlearn.graph.precision import as_float64
 from onnxunlearn.graph.quantised import FakeQuantised, Quantised
 from onnxunlearn.graph.save import patch
+from onnxunlearn.graph.score_outputs import (
+    EmbeddingOutput,
+    every_logits,
+    find_embedding,
+    find_logits,
+    find_scores,
+)
 from onnxunlearn.graph.shapes import parse_shapes, with_input_shapes
 from onnxunlearn.graph.snapshot import Snapshot
 from onnxunlearn.graph.spans import Span, number_spans
