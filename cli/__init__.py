@@ -2,8 +2,8 @@
 
 What a command needs of the package is imported where it runs, so that --help need not wait for it.
 
-May import choices, errors, examine, explain, fleet, graph, inquiry, inspection, judge, methods, patches,
-pictures, probes, relevance, render, replay, signing, sources, text, unlearn and verify.
+May import choices, errors, examine, explain, fleet, graph, inquiry, inspected, inspection, judge, methods,
+patches, pictures, probes, relevance, render, replay, signing, sources, text, unlearn and verify.
 """
 
 import logging

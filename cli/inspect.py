@@ -14,7 +14,7 @@ from . import console, options, reading
 from .command import command
 
 if TYPE_CHECKING:
-    from onnxunlearn.inspection import Inspection
+    from onnxunlearn.inspected import Inspection
 
 #: so many labels are shown
 _LABELS = 20

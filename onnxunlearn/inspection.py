@@ -13,7 +13,6 @@ from onnxunlearn.detectors.heads import detection_of, least_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
-from onnxunlearn.frozen import freeze, plain
 from onnxunlearn.graph import (
     EmbeddingOutput,
     Layer,
@@ -37,6 +36,7 @@ from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import SUMMED, Detection, PlaceScores, summed_over_places
 from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_many
 from onnxunlearn.inquiry.placing import places_of
+from onnxunlearn.inspected import Inspection, LayerSummary, RuleCount, ScoresSummary
 from onnxunlearn.judge.report import declared_shape
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels
@@ -59,92 +59,63 @@ _QUANTISED = (
 
 
 @dataclass(frozen=True)
-class LayerSummary:
-    """A weight that can be edited. neurons: its outputs. weight: canonical shape [outputs, inputs, *kernel].
-    kind: see `graph.layers`."""
+class _Outputs:
+    """What the outputs of a model say. logits: of the one that is meant, else of the first. heads: all that
+    could hold scores of a whole input. several: of these it is not known which is meant."""
 
-    name: str
-    op: str
-    kind: str
-    neurons: int
-    weight: tuple[int, ...]
-    bias: bool
-    shared: bool
-    stored_as: str
+    logits: Logits
+    heads: Sequence[Logits] = ()
+    several: bool = False
+    embedding: EmbeddingOutput | None = None
+    places: PlaceScores | None = None
+    detection: Detection | None = None
 
+    @classmethod
+    def of(
+        cls,
+        model: Model,
+        seen: Model,
+        output_name: str | None,
+        head: str | os.PathLike[str] | None,
+        task: str,
+    ) -> "_Outputs":
+        if task == EMBEDDING:
+            return cls._embedding(find_embedding(seen, output_name))
+        detector = None if head is not None else detection_of(model, output_name=output_name)
+        detection = None if detector is None else detector[1]
+        places = places_of(seen, output_name, head) if detection is None else detection.places
+        if places is not None:
+            tensor, output = places.scores[0], places.outputs[0]
+            logits = Logits(tensor, output, places.classes, places.normaliser, behind=places.behind)
+            return cls(logits, places=places, detection=detection)
+        heads = every_logits(seen)
+        if output_name is None and len(heads) > 1:
+            return cls(heads[0], heads, several=True)
+        found = find_scores(seen, output_name)
+        return cls(found, heads) if isinstance(found, Logits) else cls._embedding(found, heads)
 
-@dataclass(frozen=True)
-class RuleCount:
-    """How many nodes of one op get a rule. kind: the family that composites match on."""
+    @classmethod
+    def _embedding(cls, found: EmbeddingOutput, heads: Sequence[Logits] = ()) -> "_Outputs":
+        return cls(Logits(found.output, found.output, found.size, None), heads, embedding=found)
 
-    op: str
-    kind: str
-    rule: str
-    nodes: int
+    @property
+    def meant(self) -> Logits | None:
+        """The logits; None where there are none, or it is not known which are meant."""
+        return None if self.several or self.embedding is not None else self.logits
 
+    @property
+    def ends(self) -> Sequence[Logits]:
+        """What is followed back to the inputs: a detector has several heads."""
+        if self.places is not None:
+            return [replace(self.logits, tensor=scores) for scores in self.places.scores]
+        return self.heads if self.several else [self.logits]
 
-@dataclass(frozen=True)
-class ScoresSummary:
-    """An output that could hold class scores, and its logits."""
-
-    output: str
-    logits: str
-    classes: int
-    normaliser: str | None
-
-
-@dataclass(frozen=True)
-class Inspection:
-    """outputs: all that could hold class scores. Where there are several, and none was named, output, logits
-    and classes are None, and layers and ops those of all.
-
-    covered, missing: op -> how many nodes between the inputs and the logits; missing ones stop LRP.
-    normaliser, behind: what the scores are of the logits, and all that stands in between, in words.
-    logits_of: what the logits are made of in memory, where the file has no such tensor. head: how the rows of
-    a layer make the logits; None where row i simply makes class i. embedding: size and the node that scales
-    to length 1, of an output that is no classifier's; then there are no logits. places: where classes are
-    said at places: the task, the tensor of scores and its axes, the layers that make it.
-
-    composite, rules: how many nodes of an op get which rule, found by compiling for one sample. obstacle:
-    why that was not possible, in a line; None if it was. warnings: lines on weights that are not numbers, on
-    nodes in training mode, on labels, and on scores whose meaning is in doubt. labels: what the file declares
-    of the columns of the scores.
-    """
-
-    path: str | None
-    sha256: str
-    bytes: int
-    ir_version: int
-    opsets: dict[str, int]
-    inputs: dict[str, dict[str, Any]]
-    batch_size: int | None
-    output: str | None
-    logits: str | None
-    logits_of: str | None
-    normaliser: str | None
-    behind: tuple[str, ...]
-    classes: int | None
-    outputs: tuple[ScoresSummary, ...]
-    labels: Labels
-    head: str | None
-    embedding: dict[str, Any] | None
-    places: dict[str, Any] | None
-    layers: tuple[LayerSummary, ...]
-    weights_that_cannot_be_edited: tuple[str, ...]
-    covered: dict[str, int]
-    missing: dict[str, int]
-    dtypes: dict[str, int]
-    quantised: bool
-    composite: str
-    rules: tuple[RuleCount, ...]
-    obstacle: str | None
-    warnings: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        freeze(self, "opsets", "inputs", "embedding", "places", "covered", "missing", "dtypes")
-
-    def to_json(self) -> dict[str, Any]:
-        return {**plain(asdict(self)), "labels": self.labels.to_json()}
+    def labels(self, model: Model) -> Labels:
+        """What the file calls the classes."""
+        if self.meant is None:
+            return Labels(0)
+        objects = self.logits.classes if self.detection is None else len(self.detection.places.objects)
+        return Labels.of(model, replace(self.logits, classes=objects))
 
 
 def inspect(
@@ -165,31 +136,14 @@ def inspect(
     seen = lower(model) if obstacle else _seen(model, engine)
     if task not in (AUTO, EMBEDDING):
         raise InputError(f"task={task!r}: inspect takes {AUTO} or {EMBEDDING}; all others it tells by itself")
-    given = find_embedding(seen, output_name) if task == EMBEDDING else None
-    detection = None if head is not None or given else detection_of(model, output_name=output_name)
-    placed = None if detection is None else detection[1].places
-    if detection is None and given is None:
-        placed = places_of(seen, output_name, head)
-    heads = every_logits(seen) if placed is None and given is None else []
-    several = output_name is None and len(heads) > 1
-    found: Logits | EmbeddingOutput
-    if placed is not None:
-        found = _at_places(placed)
-    else:
-        found = given or (heads[0] if several else find_scores(seen, output_name))
-    embedding = None if isinstance(found, Logits) else found
-    logits = found if isinstance(found, Logits) else Logits(found.output, found.output, found.size, None)
-    meant = not (embedding or several)  # whether it is known which scores are
-    things = logits if detection is None else replace(logits, classes=len(detection[1].places.objects))
-    labels = Labels.of(model, things) if meant else Labels(0)
-    doubts: list[str] = []
-    if several:
+    outputs = _Outputs.of(model, seen, output_name, head, task)
+    labels, doubts = outputs.labels(model), list[str]()
+    if outputs.several:
         obstacle = obstacle or SEVERAL
-    elif obstacle is None and meant and logits.normaliser is None:
-        logits, doubts = _as_it_runs(model, seen, logits, engine)
-    ends = heads if several else [logits]
-    if placed is not None:  # a detector has several heads
-        ends = [replace(logits, tensor=scores) for scores in placed.scores]
+    elif obstacle is None and outputs.meant is not None and outputs.meant.normaliser is None:
+        logits, doubts = _as_it_runs(model, seen, outputs.meant, engine)
+        outputs = replace(outputs, logits=logits)
+    logits, meant, ends, embedding = outputs.logits, outputs.meant, outputs.ends, outputs.embedding
     for end in ends:
         seen = end.within(seen)
     carrying = carriers(seen)  # the arithmetic of shapes and masks needs no adjoint
@@ -200,7 +154,7 @@ def inspect(
     editable = {layer.node.name for layer in layers}
     rules: tuple[RuleCount, ...] = ()
     if obstacle is None:
-        rules, obstacle = _rules(model, seen, logits, placed, rules_for, engine)
+        rules, obstacle = _rules(model, seen, logits, outputs.places, rules_for, engine)
     return Inspection(
         path=None if model.path is None else model.path.name,
         sha256=sha256(*model.content.pieces),
@@ -212,16 +166,16 @@ def inspect(
             for i in model.inputs
         },
         batch_size=model.batch_size,
-        output=None if several else logits.output,
-        logits=logits.tensor if meant else None,
-        logits_of=(logits.of or None) if meant else None,
-        normaliser=logits.normaliser if meant else None,
-        behind=logits.behind if meant else (),
-        classes=logits.classes if meant else None,
-        outputs=tuple(ScoresSummary(h.output, h.tensor, h.classes, h.normaliser) for h in heads),
+        output=None if outputs.several else logits.output,
+        logits=None if meant is None else meant.tensor,
+        logits_of=None if meant is None else meant.of or None,
+        normaliser=None if meant is None else meant.normaliser,
+        behind=() if meant is None else meant.behind,
+        classes=None if meant is None else meant.classes,
+        outputs=tuple(ScoresSummary(h.output, h.tensor, h.classes, h.normaliser) for h in outputs.heads),
         labels=labels,
-        head=_head(seen, logits, layers) if meant and placed is None else None,
-        places=None if placed is None else _described(placed, None if detection is None else detection[1]),
+        head=None if meant is None or outputs.places is not None else _head(seen, meant, layers),
+        places=_places(outputs),
         embedding=None if embedding is None else {"size": embedding.size, "by": embedding.by},
         layers=tuple(
             LayerSummary(
@@ -255,15 +209,13 @@ def inspect(
     )
 
 
-def _at_places(found: PlaceScores) -> Logits:
-    return Logits(found.scores[0], found.outputs[0], found.classes, found.normaliser, behind=found.behind)
-
-
-def _described(found: PlaceScores, detection: Detection | None) -> dict[str, Any]:
+def _places(outputs: _Outputs) -> dict[str, Any] | None:
     """JSON-ready."""
+    if (found := outputs.places) is None:
+        return None
     told = ("task", "scores", "class_axis", "place_axes", "classes", "normaliser", "background", "heads")
     said = {name: getattr(found, name) for name in (*told, "outputs", "output_axis", "decided", "behind")}
-    if detection is None:
+    if (detection := outputs.detection) is None:
         return said
     parts = {"boxes": detection.boxes, "objectness": detection.objectness}
     more = {name: tuple(asdict(part) for part in own) for name, own in parts.items()}

@@ -10,7 +10,7 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
 from onnxunlearn import InputError, inspect, load
-from onnxunlearn.inspection import Inspection
+from onnxunlearn.inspected import Inspection
 
 from .graph.ending.ways import Way, proto
 from .graph.places import heads

@@ -8,7 +8,8 @@ from onnx import helper, numpy_helper, parser
 
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import find_logits, load
-from onnxunlearn.inspection import Inspection, inspect
+from onnxunlearn.inspected import Inspection
+from onnxunlearn.inspection import inspect
 
 from ..graph.models import numbers
 
