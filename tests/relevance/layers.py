@@ -34,20 +34,6 @@ def model_of(
     return load(proto.SerializeToString())
 
 
-def node_model(
-    op: str,
-    x: np.ndarray,
-    constants: Sequence[np.ndarray] = (),
-    opset: int = 17,
-    outputs: int = 1,
-    **attributes: Any,
-) -> Model:
-    """x → op → Flatten → logits, so that every output element is a class of its own."""
-    names = [f"c{i}" for i in range(len(constants))]
-    node = helper.make_node(op, ["x", *names], ["y", *[f"y{i}" for i in range(1, outputs)]], **attributes)
-    return flattened([node], x, dict(zip(names, constants, strict=True)), opset)
-
-
 def flattened(
     nodes: Sequence[onnx.NodeProto], x: np.ndarray, initializers: dict[str, np.ndarray], opset: int = 17
 ) -> Model:
