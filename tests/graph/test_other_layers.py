@@ -61,7 +61,9 @@ def test_a_row_is_what_a_neuron_reads(case: Any) -> None:
     x = np.abs(RNG.normal(size=shape)).astype(np.float32)
     if op in CELL:
         x = x[:1]  # at later steps each unit reads all others
-    for layer in find_layers(model, EVERY_KIND):
+    layers = find_layers(model, EVERY_KIND)
+    assert layers
+    for layer in layers:
         assert_rows_are_neurons(model, x, layer)
 
 

@@ -248,10 +248,10 @@ def test_conserves(make: Callable[[], Node]) -> None:
     found, name = node.propagated(Composite("base", BASE), "numpy", np.float64)
     constants = [c for c in node.constants if c.dtype.kind == "f" and c.size]
     total = sum(float(r.sum()) for r in found)
-    if name == "pass" or (name in {"norm", "uniform", "numerator", "gradient"} and not constants):
-        if name == "numerator" and len(node.inputs) == 1:
-            return  # the numerator is a constant, which takes no relevance
-        assert total == pytest.approx(node.R.sum(), rel=1e-4)
+    shared = name in {"norm", "uniform", "numerator", "gradient"}
+    if name != "pass" and (not shared or constants or (name == "numerator" and len(node.inputs) == 1)):
+        pytest.skip("what constants, or another rule, share is not handed on")
+    assert total == pytest.approx(node.R.sum(), rel=1e-4)
 
 
 def test_every_op_and_every_rule_is_tested() -> None:
