@@ -1,4 +1,4 @@
-"""The adjoint of a convolution of few channels, several places at once.
+"""The adjoint of a convolution of few channels, or with a stride, several places at once.
 
 What goes back to an image has one or three channels (six, where two weights go back), and ONNX Runtime makes
 sixteen at once. So a block of places is made as channels of one place, by a convolution whose kernel reaches
@@ -17,12 +17,12 @@ from onnxunlearn.reverse.adjoints.movement import crop
 from onnxunlearn.reverse.adjoints.window import Window
 from onnxunlearn.reverse.expression import Value
 
-#: channels that are made at once, whether they are wanted or not
-_AT_ONCE = 16
-#: what ConvTranspose takes for a multiplication, in those of a convolution, as measured
-_SCATTERED = 2.0
-#: of what it takes otherwise: less is not worth putting the places apart
-_WORTH = 0.85
+#: channels that are made at once, whether they are wanted or not, and as how many the first of these count:
+#: a convolution that makes no more uses its registers badly
+_AT_ONCE, _FIRST = 16, 24
+#: what ConvTranspose takes to add one number to where it belongs, and what putting one apart takes, in
+#: multiplications of a convolution. All four as measured on one machine (AVX-512)
+_ADDED, _MOVED = 60, 100
 
 
 def packed(window: Window, w: Value, s: Value, shape: Sequence[int]) -> Value | None:
@@ -30,17 +30,20 @@ def packed(window: Window, w: Value, s: Value, shape: Sequence[int]) -> Value | 
     constant. None where it would win nothing."""
     if window.rank != 2 or w.array is None or set(window.dilations) != {1}:
         return None
-    channels = shape[1]
-    if set(window.strides) == {1}:
-        plain = float(prod(window.kernel) * prod(window.sizes) * _padded(channels))
-    else:
-        plain = _SCATTERED * prod(window.kernel) * prod(window.counts) * channels
-    if channels >= _AT_ONCE:
-        return None
-    best = min(_blocks(window), key=lambda b: _cost(b, channels), default=None)
-    if best is None or _cost(best, channels) > _WORTH * plain:
+    out, channels = shape[:2]
+    moved = _MOVED / out * channels * prod(window.sizes)
+    best = min(_blocks(window), key=lambda block: _cost(block, channels), default=None)
+    if best is None or _cost(best, channels) + moved >= _plain(window, out, channels):
         return None
     return _apart(best, _convolved(best, w.array, s), channels, window.sizes)
+
+
+def _plain(window: Window, out: int, channels: int) -> float:
+    """What `Window.adjoint` takes, in multiplications for each channel of s."""
+    cells = prod(window.kernel)
+    if set(window.strides) == {1}:
+        return cells * prod(window.sizes) * _padded(channels)
+    return cells * prod(window.counts) * channels * (1 + _ADDED / out)
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def _cost(block: _Block, channels: int) -> int:
 
 
 def _padded(channels: int) -> int:
-    return -(-channels // _AT_ONCE) * _AT_ONCE
+    return max(-(-channels // _AT_ONCE) * _AT_ONCE, _FIRST)
 
 
 def _convolved(block: _Block, w: np.ndarray, s: Value) -> Value:
