@@ -88,6 +88,7 @@ class Propagator:
         self._whole = _Seen(model, recognise(model, keep=self.tensors))
         self._settled: dict[tuple[tuple[int, ...], ...], _Seen] = {}
         self._measures: dict[Model, Measure] = {}
+        self._axes: dict[tuple[tuple[int, ...], ...], dict[str, int | None]] = {}
 
     def run(
         self, feeds: Feeds, targets: np.ndarray, size: int, start: Start = starts.logit
@@ -175,7 +176,10 @@ class Propagator:
             known, _ = self._shapes(self._seen(few), few)
             return {name: known[name] for name in self.tensors}
 
-        return sample_axes(shapes, feeds, self.model.batch_size)
+        key = tuple(array.shape for array in feeds.values())
+        if key not in self._axes:  # to ask runs the model
+            self._axes[key] = sample_axes(shapes, feeds, self.model.batch_size)
+        return self._axes[key]
 
     def _without_padding(self, relevance: dict[str, np.ndarray], batch: Batch) -> dict[str, np.ndarray]:
         size = len(next(iter(batch.feeds.values())))

@@ -67,7 +67,19 @@ def pass_(op: LocalMap, R: Value) -> Sequence[Value]:
 @rule("norm", needs=LocalMap)
 def norm(op: LocalMap, R: Value, *, epsilon: float = 1e-6) -> Sequence[Value]:
     """x ⊙ Jᵀ(R / stab(y)): epsilon with the op's own weights, for Add, averages, lone BatchNorm."""
-    return [x * s for x, s in zip(op.xs, op.vjp(R / stab(op.y, epsilon)), strict=True)]
+    return [x * s for x, s in zip(op.xs, op.vjp(R / stab(_output(op, R, epsilon), epsilon)), strict=True)]
+
+
+def _output(op: LocalMap, R: Value, epsilon: float) -> Value:
+    """y, to divide R by.
+
+    Where R is 0 wherever a ReLU cut y off, what the ReLU left does as well (if there is an ε: it may be 0):
+    it is of one sign, and has been recorded for the layer behind.
+    """
+    left = op.rectified
+    if left is None or left.variable is None or not epsilon or left.variable.name not in R.multiple_of:
+        return op.y
+    return left
 
 
 @rule("epsilon")
@@ -75,7 +87,7 @@ def epsilon(
     op: Linear, R: Value, *, epsilon: float = 1e-6, bias: bool = True, only_zeros: bool = False
 ) -> Sequence[Value]:
     """x·Fᵀ(w, R/stab(z)); ε = 0 is LRP-0 (Bach et al. 2015, eq. 58)."""
-    z = op.y if bias or op.b.zero else op.forward(op.w, op.x)
+    z = _output(op, R, epsilon) if bias or op.b.zero else op.forward(op.w, op.x)
     return [op.x * op.adjoint(op.w, R / stab(z, epsilon, only_zeros=only_zeros))]
 
 
@@ -104,7 +116,7 @@ def alpha_beta(
 
     def share(w_for_positive: Value, w_for_negative: Value, b: Value) -> Value:
         xp, xn = op.x.positive, op.x.negative
-        z = op.forward(w_for_positive, xp) + op.forward(w_for_negative, xn)
+        z = op.forwards(w_for_positive, xp, w_for_negative, xn)
         if bias:
             z = z + (op.b if both_biases else b)
         s = R / stab(z, epsilon)
@@ -132,8 +144,8 @@ def gamma(
     wp, wn = op.w + op.w.positive * gamma, op.w + op.w.negative * gamma
     b = op.b if bias else op.b.emitter.zero
     z = op.y if bias or op.b.zero else op.forward(op.w, op.x)
-    raising = op.forward(wp, xp) + op.forward(wn, xn) + b + b.positive * gamma
-    lowering = op.forward(wn, xp) + op.forward(wp, xn) + b + b.negative * gamma
+    raising = op.forwards(wp, xp, wn, xn) + b + b.positive * gamma
+    lowering = op.forwards(wn, xp, wp, xn) + b + b.negative * gamma
     p = R.where(z > 0.0) / stab(raising, epsilon)
     n = R.where(z < 0.0) / stab(lowering, epsilon)
     return [xp * (op.adjoint(wp, p) + op.adjoint(wn, n)) + xn * (op.adjoint(wn, p) + op.adjoint(wp, n))]

@@ -43,7 +43,10 @@ class Emitter:
         """A tensor that will be fed. It becomes an input of the graph only if it is used."""
         if name not in self._inputs:
             self._inputs[name] = Value(
-                self, variable=gs.Variable(name, self.dtype, list(shape)), sign=int(nonnegative)
+                self,
+                variable=gs.Variable(name, self.dtype, list(shape)),
+                sign=int(nonnegative),
+                multiple_of=frozenset([name]),
             )
         return self._inputs[name]
 
@@ -133,7 +136,8 @@ class Value:
     sign: 1 if provably ≥ 0 everywhere, -1 if ≤ 0, 0 if unknown. Where it is known one of the two parts is
     zero and costs nothing, and a denominator needs no comparison to be stabilised. sum: the value and the
     constant of which it is the sum, so that a further constant joins the first: of a convolution's bias and ε
-    ONNX Runtime makes one bias, which costs nothing.
+    ONNX Runtime makes one bias, which costs nothing. multiple_of: names of inputs of the graph; where one of
+    them is 0, this is.
     """
 
     emitter: Emitter = field(repr=False)
@@ -142,10 +146,15 @@ class Value:
     zero: bool = False
     sign: int = 0
     sum: tuple[Value, np.ndarray] | None = field(default=None, repr=False)
+    multiple_of: frozenset[str] = frozenset()
 
     def with_sign(self, sign: int) -> Value:
         """The same value, known to be of this sign."""
         return self if self.zero else replace(self, sign=sign)
+
+    def as_multiple_of(self, names: frozenset[str]) -> Value:
+        """The same value, known to be 0 where any of these inputs is."""
+        return replace(self, multiple_of=names) if names else self
 
     @property
     def positive(self) -> Value:
@@ -156,7 +165,7 @@ class Value:
             return self.emitter.zero
         if self.array is not None:
             return self.emitter.constant(np.maximum(self.array, 0))
-        return self.emitter.op("Relu", self).with_sign(1)
+        return self.emitter.op("Relu", self).with_sign(1).as_multiple_of(self.multiple_of)
 
     @property
     def negative(self) -> Value:
@@ -167,7 +176,8 @@ class Value:
             return self.emitter.zero
         if self.array is not None:
             return self.emitter.constant(np.minimum(self.array, 0))
-        return self.emitter.op("Min", self, np.asarray(0, self.emitter.dtype)).with_sign(-1)
+        made = self.emitter.op("Min", self, np.asarray(0, self.emitter.dtype)).with_sign(-1)
+        return made.as_multiple_of(self.multiple_of)
 
     def __add__(self, other: Value | float) -> Value:
         other = self._operand(other)
@@ -191,7 +201,8 @@ class Value:
         return replace(made, sum=(value, array), sign=self.sign if self.sign == constant.sign else 0)
 
     def _added(self, other: Value) -> Value:
-        return self.emitter.op("Add", self, other).with_sign(self.sign if self.sign == other.sign else 0)
+        made = self.emitter.op("Add", self, other).with_sign(self.sign if self.sign == other.sign else 0)
+        return made.as_multiple_of(self.multiple_of & other.multiple_of)
 
     def __sub__(self, other: Value | float) -> Value:
         other = self._operand(other)
@@ -201,7 +212,7 @@ class Value:
             return other * -1.0
         if self.array is not None and other.array is not None:
             return self.emitter.constant(self.array - other.array)
-        return self.emitter.op("Sub", self, other)
+        return self.emitter.op("Sub", self, other).as_multiple_of(self.multiple_of & other.multiple_of)
 
     def __mul__(self, other: Value | float) -> Value:
         other = self._operand(other)
@@ -211,10 +222,14 @@ class Value:
             return self.emitter.constant(self.array * other.array)
         if _is_one(other) or _is_one(self):
             return self if _is_one(other) else other
-        return self.emitter.op("Mul", self, other)
+        return self.emitter.op("Mul", self, other).as_multiple_of(self.multiple_of | other.multiple_of)
 
     def __truediv__(self, other: Value) -> Value:
-        return self.emitter.zero if self.zero else self.emitter.op("Div", self, other)
+        return (
+            self.emitter.zero
+            if self.zero
+            else self.emitter.op("Div", self, other).as_multiple_of(self.multiple_of)
+        )
 
     __radd__, __rmul__ = __add__, __mul__
 

@@ -28,10 +28,10 @@ class LocalMap:
         normalisation by statistics of the input itself (LayerNormalization …), see `Normalisation`
     inputs: the activations that take relevance. xs: their values. y: the (first) output's value.
     vjp: one signal per output in `outputs` -> one signal per input, through the Jacobian at the recorded
-    activations. outputs: numbers of the node's outputs that may carry relevance. weight_vjps: by number of
-    the node's input that is a weight: one signal per output -> the gradient of its product with y with
-    respect to the weight, in a layer's canonical layout [outputs, inputs / groups, *kernel]; missing where it
-    is not covered.
+    activations. rectified: what a ReLU behind makes of y; None where none does. outputs: numbers of the
+    node's outputs that may carry relevance. weight_vjps: by number of the node's input that is a weight: one
+    signal per output -> the gradient of its product with y with respect to the weight, in a layer's canonical
+    layout [outputs, inputs / groups, *kernel]; missing where it is not covered.
     """
 
     kind: str
@@ -39,6 +39,7 @@ class LocalMap:
     xs: tuple[Value, ...]
     y: Value
     vjp: Callable[..., Sequence[Value]] = field(repr=False)
+    rectified: Value | None = None
     outputs: tuple[int, ...] = (0,)
     weight_vjps: Mapping[int, Callable[..., Value]] = field(default_factory=dict, repr=False)
 
@@ -47,9 +48,9 @@ class LocalMap:
 class Linear(LocalMap):
     """A node with a weight: y = F(w, x) + b, F linear in w and in x.
 
-    forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s); adjoints takes two weights: (v, w, s) ->
-    Fᵀ(v, s) and Fᵀ(w, s). Where a BatchNormalization (or another per-channel scale and shift) is merged into
-    the node, w, b and y are those of both together.
+    forward is F, adjoint is its transpose in x: (w, s) -> Fᵀ(w, s). adjoints takes two weights: (v, w, s) ->
+    Fᵀ(v, s) and Fᵀ(w, s); so does forwards: (v, a, w, b) -> F(v, a) + F(w, b). Where a BatchNormalization (or
+    another per-channel scale and shift) is merged into the node, w, b and y are those of both together.
     patterns: estimated from probes (see `relevance.patterns`), by kind; None if nobody did.
     """
 
@@ -58,6 +59,7 @@ class Linear(LocalMap):
     forward: Callable[[Value, Value], Value] = field(repr=False)
     adjoint: Callable[[Value, Value], Value] = field(repr=False)
     adjoints: Callable[[Value, Value, Value], tuple[Value, Value]] = field(repr=False)
+    forwards: Callable[[Value, Value, Value, Value], Value] = field(repr=False)
     patterns: Mapping[str, np.ndarray] | None = field(default=None, repr=False)
 
     @property

@@ -158,8 +158,8 @@ def compiled(model: Model, composite: str, x: np.ndarray, tensors: list[str]) ->
 
 
 def test_what_is_zero_is_not_computed() -> None:
-    """Behind a ReLU z⁺ needs one forward and one backward Conv; behind x of any sign it needs two
-    forward, and back, where channels are few, one that makes both."""
+    """Behind a ReLU z⁺ needs one forward and one backward Conv; behind x of any sign it needs two, where
+    channels are few as one each."""
     relu = helper.make_node("Relu", ["z"], ["a"])
     second = helper.make_node("Conv", ["a", "w2"], ["y"], pads=[1] * 4)
     model = conv_net(
@@ -171,7 +171,31 @@ def test_what_is_zero_is_not_computed() -> None:
         return sum(n.op_type == "Conv" for n in compiled(model, "zplus", x, tensors).model.graph.node)
 
     assert convolutions(["a"]) == 2
-    assert convolutions(["x"]) == 2 + 3
+    assert convolutions(["x"]) == 2 + 2
+
+
+def test_what_a_relu_left_is_divided_by() -> None:
+    """Relevance at a ReLU's input is 0 wherever it cut off: what is behind it does, which is recorded anyway.
+    Without an ε it does not: 0 by 0 is no number."""
+    nodes = [
+        helper.make_node("Relu", ["z"], ["a"]),
+        helper.make_node("MaxPool", ["a"], ["y"], kernel_shape=[2, 2]),
+    ]
+    model = conv_net(*nodes, weights={"w": random(4, 2, 3, 3), "head": random(4, 3)})
+    x = random(2, 2, 5, 5)
+    assert "z" not in compiled(model, "epsilon", x, ["x"]).records
+    assert "z" in compiled(model, "epsilon(epsilon=0)", x, ["x"]).records
+    with_y, exact = (
+        next(
+            iter(
+                Propagator(model, find_logits(model), ENGINE, parse_composite(name), ["x"]).run(
+                    {"x": x}, np.zeros(len(x), int), len(x)
+                )
+            )
+        ).relevance["x"]
+        for name in ("epsilon", "epsilon(epsilon=0)")
+    )
+    np.testing.assert_allclose(with_y, exact, rtol=1e-2, atol=1e-4)
 
 
 def test_records_only_what_is_used() -> None:

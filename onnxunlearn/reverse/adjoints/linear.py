@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from onnxunlearn.reverse.adjoints.packed import packed
 from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
 from onnxunlearn.reverse.adjoints.window import Window
 from onnxunlearn.reverse.expression import Value
@@ -12,8 +13,9 @@ from onnxunlearn.reverse.local_map import Linear, LocalMap
 
 Product = Callable[[Value, Value], Value]
 Products = Callable[[Value, Value, Value], tuple[Value, Value]]
+SumOfProducts = Callable[[Value, Value, Value, Value], Value]
 
-#: input channels up to which adjoints of two weights are one convolution: ONNX Runtime makes eight at once
+#: input channels up to which what two weights do is one convolution: ONNX Runtime makes eight at once
 _FEW = 4
 
 
@@ -32,13 +34,14 @@ def linear(
     gain: float = 1.0,
     weight_vjp: Product | None = None,
     adjoints: Products | None = None,
+    forwards: SumOfProducts | None = None,
 ) -> Linear:
     """A `Linear`, with the scale and shift behind the node merged into w and b.
 
     scale_shape, shift_shape: how a per-channel vector broadcasts against w, and against the output.
     turned: w is the transposed of what the node reads. gain: of the node: w is `gain` times that.
-    weight_vjp: (x, signal) -> gradient with respect to w, in a layer's canonical layout. adjoints: where both
-    are cheaper at once.
+    weight_vjp: (x, signal) -> gradient with respect to w, in a layer's canonical layout. adjoints, forwards:
+    where two are cheaper at once.
     """
     bias = np.zeros((), w.dtype) if b is None else b
     if site.affine is not None:
@@ -63,6 +66,12 @@ def linear(
         first, second = adjoints(v, w, s)
         return first.with_sign(v.sign * s.sign), second.with_sign(w.sign * s.sign)
 
+    def sum_of_both(v: Value, a: Value, w: Value, b: Value) -> Value:
+        if forwards is None or any(value.zero for value in (v, a, w, b)):
+            return forward(v, a) + forward(w, b)
+        signs = {v.sign * a.sign, w.sign * b.sign}
+        return forwards(v, a, w, b).with_sign(signs.pop() if len(signs) == 1 else 0)
+
     forward, adjoint = with_signs(forward), with_signs(adjoint)
     name = site.node.inputs[input]
     return Linear(
@@ -70,12 +79,14 @@ def linear(
         inputs=(name,),
         xs=(site.value(name),),
         y=site.y,
+        rectified=site.rectified,
         vjp=lambda signal: [adjoint(weight, signal)],
         w=weight,
         b=emitter.constant(bias),
         forward=forward,
         adjoint=adjoint,
         adjoints=both,
+        forwards=sum_of_both,
         patterns=site.patterns,
         weight_vjps={} if weight_vjp is None else {1: lambda s: weight_vjp(site.value(name), s) * gain},
     )
@@ -96,13 +107,24 @@ def conv(site: Site) -> Linear:
         made = site.emitter.op("Conv", x, w, group=group, **window.attributes)
         return replace(made, sum=(made, np.zeros((1, w_shape[0], *ones), site.emitter.dtype)))
 
+    def backward(w: Value, s: Value, inner: int = w_shape[1]) -> Value:
+        shape = (w_shape[0], inner, *w_shape[2:])
+        made = packed(window, w, s, shape) if group == 1 else None
+        return window.adjoint(w, s, group, shape) if made is None else made
+
     def adjoints(v: Value, w: Value, s: Value) -> tuple[Value, Value]:
         assert v.array is not None
         assert w.array is not None
         stacked = site.emitter.constant(np.concatenate([v.array, w.array], axis=1))
-        made = window.adjoint(stacked, s, group, (w_shape[0], 2 * w_shape[1], *w_shape[2:]))
+        made = backward(stacked, s, 2 * w_shape[1])
         first, second = (made.channels(i * w_shape[1], (i + 1) * w_shape[1]) for i in (0, 1))
         return first, second
+
+    def forwards(v: Value, a: Value, w: Value, b: Value) -> Value:
+        assert v.array is not None
+        assert w.array is not None
+        stacked = site.emitter.constant(np.concatenate([v.array, w.array], axis=1))
+        return forward(stacked, site.emitter.op("Concat", a, b, axis=1))
 
     few = group == 1 and w_shape[1] <= _FEW and 1 not in site.fed
     return linear(
@@ -111,11 +133,12 @@ def conv(site: Site) -> Linear:
         w,
         None if b is None else b.reshape(1, -1, *ones),
         forward,
-        lambda w, s: window.adjoint(w, s, group, w_shape),
+        backward,
         scale_shape=(-1, 1, *ones),
         shift_shape=(1, -1, *ones),
         weight_vjp=lambda x, s: window.weight_vjp(x, s, group, x_shape),
         adjoints=adjoints if few else None,
+        forwards=forwards if few else None,
     )
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from onnxunlearn.reverse.adjoints.movement import zeros
 from onnxunlearn.reverse.adjoints.site import Site, adjoint
 from onnxunlearn.reverse.adjoints.window import Window
+from onnxunlearn.reverse.adjoints.winners import MOST, to_winners
 from onnxunlearn.reverse.expression import Value
 from onnxunlearn.reverse.local_map import LocalMap
 
@@ -123,23 +124,33 @@ def _mean(site: Site, kept: tuple[int, ...], axes: tuple[int, ...]) -> LocalMap:
 @adjoint("MaxPool")
 def max_pool(site: Site) -> LocalMap:
     window = Window.at(site, site.node.attribute("kernel_shape"))
+    name = site.node.inputs[0]
+
+    def back(signal: Value) -> Value:
+        made = to_winners(window, site.value(name), signal, site.shape())
+        # A maximum is what its winner is: where none is 0 that gets anything, no winner is.
+        kept = site.node.outputs[0] in signal.multiple_of
+        return made.as_multiple_of(frozenset([name])) if kept else made
+
+    if max(window.kernel) <= MOST:
+        return site.map("route", back)
     attributes = {**window.attributes, "ceil_mode": int(site.node.attribute("ceil_mode", 0))}
-    return site.map("route", lambda signal: _to_winners(site, signal, attributes))
+    return site.map("route", lambda signal: _by_places(site, signal, attributes))
 
 
 @adjoint("GlobalMaxPool")
 def global_max_pool(site: Site) -> LocalMap:
     space = list(site.shape()[2:])
-    return site.map("route", lambda signal: _to_winners(site, signal, {"kernel_shape": space}))
+    return site.map("route", lambda signal: _by_places(site, signal, {"kernel_shape": space}))
 
 
-def _to_winners(site: Site, signal: Value, attributes: dict[str, object]) -> Value:
+def _by_places(site: Site, signal: Value, attributes: dict[str, object]) -> Value:
     """Scatter-add to the winners: windows overlap, so MaxUnpool would lose what a cell wins twice."""
     if signal.zero:
         return signal
     emitter, shape = site.emitter, site.shape()
     x = site.value(site.node.inputs[0])
     # Indices count over the whole tensor, batch and channels included.
-    winners = emitter.op("MaxPool", x, outputs=2, pick=1, **attributes).reshape([-1])
+    places = emitter.op("MaxPool", x, outputs=2, pick=1, **attributes).reshape([-1])
     empty = zeros(emitter, [prod(shape)])
-    return emitter.op("ScatterElements", empty, winners, signal.reshape([-1]), reduction="add").reshape(shape)
+    return emitter.op("ScatterElements", empty, places, signal.reshape([-1]), reduction="add").reshape(shape)

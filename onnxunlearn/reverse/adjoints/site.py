@@ -54,6 +54,13 @@ class Site:
     def y(self) -> Value:
         return self.value(self.output)
 
+    @property
+    def rectified(self) -> Value | None:
+        """What a ReLU behind makes of y; None where none is on the way."""
+        relus = (n.outputs[0] for n in self.model.consumers.get(self.output, []) if n.kind == "Relu")
+        name = next((name for name in relus if name in self.shapes), None)
+        return None if name is None else self.value(name)
+
     def shape(self, index: int = 0) -> tuple[int, ...]:
         """Shape of the node's input number `index`."""
         return self.shapes[self.node.inputs[index]]
@@ -126,7 +133,9 @@ class Site:
 
         names = tuple(self.node.inputs[i] for i in inputs)
         xs = tuple(map(self.value, names))
-        return made(kind=kind, inputs=names, xs=xs, y=self.y, vjp=as_sequence, **more)
+        return made(
+            kind=kind, inputs=names, xs=xs, y=self.y, rectified=self.rectified, vjp=as_sequence, **more
+        )
 
 
 Adjoint = Callable[[Site], LocalMap]
