@@ -71,7 +71,7 @@ _BLOCKS = 3
 _RATES, _STEPS = {LAST_BLOCK: 0.05, DEEP: 0.14}, {LAST_BLOCK: 500, DEEP: 250}
 #: how much it counts what an attacker would bring back, by depth, less where that costs too much; and probes
 #: of a class that can be parted, half for it
-RESISTS, _PARTED = {LAST_BLOCK: (0.5,), DEEP: (1.0, 0.4, 0.0)}, 4
+RESISTS, _PARTED = {LAST_BLOCK: (0.1,), DEEP: (1.0, 0.4, 0.0)}, 4
 
 
 @method("erase")
@@ -101,7 +101,7 @@ def erase(
     a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
     most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
     pull: how much the distance counts at each further depth. resist: how much it counts what an attacker who
-    trains along would bring back, by default 0.5, deep 1; 0 where that is more work than an edit may take.
+    trains along would bring back, by default 0.1, deep 1; 0 where that is more work than an edit may take.
 
     Source: this project (docs/method.md).
     """
