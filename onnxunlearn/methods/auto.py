@@ -5,7 +5,7 @@ Why it is no deeper is said: `why` in the outcome's details.
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -115,55 +115,77 @@ def _attempts(
     elif not bench.forgotten.any():
         reasons.append("no probe is of the class")
     else:
+        limits = _limits(bench, unseen, reasons)
         for reach in dict.fromkeys((depth, LAST_BLOCK)):
+            if reach != LAST_BLOCK and limits.most < _DEEP:
+                reasons.append(f"less than half of {reach} is no deeper than the last block")
+                continue
             for resist in RESISTS[reach]:
-                yield "erase", partial(_parts, bench, reach, resist, unseen, reasons)
+                yield "erase", partial(_parts, bench, reach, resist, limits, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
     yield "head", lambda: [(head(bench), None)]
     yield "mask", lambda: [(mask(bench), None)]
 
 
-def _parts(bench: Workbench, depth: str, resist: float, unseen: list[int], reasons: list[str]) -> _Offers:
-    """Erase, and weaker versions of it."""
-    held = deciding(bench)
-    most, turned = 1.0, bench.turned
+class _Limits(NamedTuple):
+    """Of what `erase` may do. decide: probes that it is not fitted to, bool [N]. most: of its way. turned:
+    percent of the others that may be given another class."""
+
+    decide: np.ndarray
+    most: float
+    turned: float
+
+
+def _limits(bench: Workbench, unseen: Sequence[int], reasons: list[str]) -> _Limits:
+    """By what the probes can tell; what they cannot is a reason. unseen: retained classes without any."""
+    decide, most, turned = deciding(bench), 1.0, bench.turned
     if unseen:
         most, turned = _UNSEEN, min(turned, _UNSEEN_TURNED * bench.budget)
-        why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
-        pinned = f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
-        reasons.append(pinned)
-    if bench.made.any() or held.sum() < _ENOUGH:
+        reasons.append(_stood_in(bench, unseen))
+    if bench.made.any() or decide.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
-    if depth != LAST_BLOCK and most < _DEEP:
-        reasons.append(f"less than half of {depth} is no deeper than the last block")
-        return
-    several = len(np.unique(bench.y[held])) >= _SEVERAL
+    return _Limits(decide, most, turned)
+
+
+def _stood_in(bench: Workbench, unseen: Sequence[int]) -> str:
+    """What is done about classes without probes, in words."""
+    why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
+    return f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
+
+
+def _parts(
+    bench: Workbench, depth: str, resist: float, limits: _Limits, unseen: list[int], reasons: list[str]
+) -> _Offers:
+    """Erase, and weaker versions of it."""
+    decide = limits.decide
+    several = len(np.unique(bench.y[decide])) >= _SEVERAL
     erasure = Erasure(bench, depth=depth, settings=Settings(resist=resist), near=_NEAR if several else 0.0)
-    if resist and (most < 1 or not erasure.resist):
+    against = resist if depth != LAST_BLOCK else 0.0
+    if against and limits.most < 1:
         return
-    whole = erasure.outcome(~bench.forgotten & ~held, unseen, tried=False)
+    if against and erasure.unattacked:
+        reasons.append(f"no attacker trains along: {erasure.unattacked}")
+        return
+    whole = erasure.outcome(~bench.forgotten & ~decide, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):
         but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
-        reasons[reasons.index(pinned)] += but
-    what = (
-        "erase"
-        if depth == LAST_BLOCK
-        else f"{depth} erase" + (f" against an attacker ({resist:g})" if resist else "")
-    )
+        reasons[reasons.index(_stood_in(bench, unseen))] += but
+    what = "erase" if depth == LAST_BLOCK else f"{depth} erase"
+    what += f" against an attacker ({against:g})" if against else ""
     others = kept_tensors(bench, bench.trainable)
-    for share in _SHARES[:1] if resist else _SHARES:  # a part of deep's way costs more than the whole
-        if (0 if depth == LAST_BLOCK else _DEEP) <= share <= most:
+    for share in _SHARES[:1] if against else _SHARES:  # a part of deep's way costs more than the whole
+        if (0 if depth == LAST_BLOCK else _DEEP) <= share <= limits.most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)
             trial = bench.judged(scores, silenced=True)
             name = what if share == 1 else f"{share:.0%} of {what}"
-            found = _cost(bench, scores, held)
+            found = _cost(bench, scores, decide)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
-            if refused is None and found and found.turned.points > turned:
-                refused = f"{name} would turn {found.turned.points:.2f} % of others ({turned:g} may)"
+            if refused is None and found and found.turned.points > limits.turned:
+                refused = f"{name} would turn {found.turned.points:.2f} % of others ({limits.turned:g} may)"
             yield Outcome(edits, details), refused
 
 

@@ -20,7 +20,7 @@ from onnxunlearn.numerics import softmax
 from onnxunlearn.reverse.differentiate import Weights
 from onnxunlearn.reverse.passes import Gradients
 
-#: the attacker's rate, steps for each of the descent's, and of the descent's after which it begins anew
+#: the attacker's rate, its steps for each that sees it, and how many of those there are until it begins anew
 RATE, STEPS, ROUND = 1e-3, 2, 20
 #: samples of one step, and classes beside the forgotten ones that it is shared out to, at most
 BATCH, _OTHERS = 50, 9

@@ -71,7 +71,7 @@ _BLOCKS = 3
 _RATES, _STEPS = {LAST_BLOCK: 0.05, DEEP: 0.14}, {LAST_BLOCK: 500, DEEP: 250}
 #: how much it counts what an attacker would bring back, by depth, less where that costs too much; and probes
 #: of a class that can be parted, half for it
-RESISTS, _PARTED = {LAST_BLOCK: (0.0,), DEEP: (1.0, 0.4, 0.0)}, 4
+RESISTS, _PARTED = {LAST_BLOCK: (0.1,), DEEP: (1.0, 0.4, 0.0)}, 4
 
 
 @method("erase")
@@ -101,7 +101,7 @@ def erase(
     a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
     most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
     pull: how much the distance counts at each further depth. resist: how much it counts what an attacker who
-    trains along would bring back, by default 0, deep 1; 0 where that is more work than an edit may take.
+    trains along would bring back, by default 0.1, deep 1; 0 where that is more work than an edit may take.
 
     Source: this project (docs/method.md).
     """
@@ -175,11 +175,28 @@ class Erasure:
                 write(edits, layer, *fitted.pop(layer.name))
         return Outcome(edits, details | (self._told(edits) if tried else {}))
 
-    @cached_property
+    @property
     def resist(self) -> float:
         """How much it counts what an attacker would bring back; 0 where none can train along."""
-        chosen = self._layers[1]
-        return self.settings.resist if self.settings.resist and chosen and self._attackable(chosen) else 0.0
+        return 0.0 if self.unattacked else self.settings.resist
+
+    @cached_property
+    def unattacked(self) -> str | None:
+        """Why no attacker trains along, in words; None if one does. He does where a sample has one class, on
+        half of the probes of each, and within the work that an edit may take."""
+        bench, chosen = self.bench, self._layers[1]
+        if not self.settings.resist:
+            return "it is not asked for"
+        if not bench.forget or independent(bench.logits):
+            return "a sample may have several classes, or keeps its own"
+        if (fewest := min(int((bench.y == c).sum()) for c in bench.forget)) < _PARTED:
+            return f"{fewest} probes of a class ({_PARTED} can be parted)"
+        if not chosen:
+            return "no layer may change"
+        batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
+        if self._affordable(chosen, beside(batch, self.depth == DEEP)) != (batch, steps):
+            return "it takes more work than an edit may"
+        return None
 
     @cached_property
     def _layers(self) -> tuple[list[Layer], list[Layer], list[Kept]]:
@@ -192,17 +209,6 @@ class Erasure:
         """Samples of each kind in a step, and steps. more: samples that a step takes besides."""
         most = _STEPS[self.depth]
         return affordable(self.bench, layers, self.settings.batch, self.steps, most, more)
-
-    def _attackable(self, layers: Sequence[Layer]) -> bool:
-        """An attacker trains where a sample has one class, on half of the probes of each, and within the work
-        that an edit may take."""
-        bench = self.bench
-        if not bench.forget or independent(bench.logits):
-            return False
-        if min(int((bench.y == c).sum()) for c in bench.forget) < _PARTED:
-            return False
-        batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
-        return self._affordable(layers, beside(batch)) == (batch, steps)
 
     def _told(self, edits: Edits) -> dict[str, Any]:
         """How much of the class is left."""

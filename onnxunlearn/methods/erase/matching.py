@@ -28,7 +28,7 @@ from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
-from onnxunlearn.reverse.passes import AT_ONCE, Passes, added
+from onnxunlearn.reverse.passes import AT_ONCE, Passes
 from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included; more where every layer may change, before which nothing
@@ -214,7 +214,7 @@ class Matching:
         }
         gradients = self.passes.backward(forward, signals)
         if self.resistance is not None:
-            gradients = added(gradients, self.resistance.gradients(weights, self.strength.value, self._batch))
+            gradients = self.resistance.joined(gradients, weights, self.strength.value, self._batch)
         return Step(pinned + self.strength.value * distance, distance, gradients)
 
     def _pins(self) -> np.ndarray:

@@ -12,16 +12,20 @@ from onnxunlearn.methods.erase.deeper import Deeper
 from onnxunlearn.methods.erase.pull import Groups
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse.differentiate import Weights
-from onnxunlearn.reverse.passes import Forward, Gradients, Passes
+from onnxunlearn.reverse.passes import Forward, Gradients, Passes, added
 
 #: how much it counts what is taken for its class, beside the distances: more, and a transformer comes back
 #: sooner (77 instead of 73 % after 100 steps); without it convolutional networks come back as soon as ever
 _TAKEN = 0.5
+#: steps of the descent that take what one of them found. In the last block as good as asking at each; where
+#: every layer may change, others lost twice as much
+_IN_TURN = 4
 
 
-def beside(batch: int) -> int:
-    """Samples that a step takes for it, where at most so many are drawn of the class."""
-    return STEPS * BATCH + batch
+def beside(batch: int, deep: bool) -> int:
+    """Samples that a step takes for it in the mean, where at most so many are drawn of the class. deep:
+    whether every layer may change."""
+    return (STEPS * BATCH + batch) // (1 if deep else _IN_TURN)
 
 
 @dataclass(eq=False)
@@ -38,6 +42,7 @@ class Resistance:
     classes: int
     share: float
     steps: int = field(init=False, default=0)
+    last: Gradients = field(init=False, default_factory=dict)
 
     @classmethod
     def of(
@@ -60,12 +65,21 @@ class Resistance:
         """At the next step the attacker begins anew."""
         self.steps = 0
 
-    def gradients(self, weights: Weights, strength: float, batch: int) -> Gradients:
-        """Of the distances, and of what is taken for its class, at the weights the attacker came to from
-        these. strength: of the distance at the last features. batch: samples to forget at most."""
-        if self.steps % ROUND == 0:
-            self.attacker.begin(weights)
+    def joined(self, gradients: Gradients, weights: Weights, strength: float, batch: int) -> Gradients:
+        """These, of a step of the descent, with its own, as they were when last asked for. strength: of the
+        distance at the last features. batch: samples to forget at most."""
+        turn, waits = divmod(self.steps, 1 if self.deeper.units else _IN_TURN)
         self.steps += 1
+        if not waits:
+            if turn % ROUND == 0:
+                self.attacker.begin(weights)
+            found, share = self._gradients(weights, strength, batch), self.share
+            self.last = {n: (share * w, None if b is None else share * b) for n, (w, b) in found.items()}
+        return added(gradients, self.last)
+
+    def _gradients(self, weights: Weights, strength: float, batch: int) -> Gradients:
+        """Of the distances, and of what is taken for its class, at the weights the attacker came to from
+        these."""
         for _ in range(STEPS):
             self._train(self.attacker.weights(weights))
         asked = self.groups.draw(batch, among=self.attacker.asked)
@@ -83,11 +97,7 @@ class Resistance:
         )
         at_features = at_features + strength * of_distance / self.unit
         _, at_deeper = self.deeper.drawn(forward.values, self.groups, asked.groups)
-        found = self._back(forward, at_scores, at_features, at_deeper)
-        return {
-            name: (self.share * weight, None if bias is None else self.share * bias)
-            for name, (weight, bias) in found.items()
-        }
+        return self._back(forward, at_scores, at_features, at_deeper)
 
     def _train(self, weights: Weights) -> None:
         """One step of the attacker."""
