@@ -73,6 +73,20 @@ def examine(
     if inquiry.placing is not None:
         _refuse_training(training, inquiry.placing.found.task)
         return audit_places(inquiry, compared.alike(), data, attacks, by_layer=by_layer)
+    return _audit_classifier(inquiry, compared, forget, data, training, attacks, by_layer=by_layer)
+
+
+def _audit_classifier(
+    inquiry: Inquiry,
+    compared: Compared,
+    forget: Forget,
+    data: Source | None,
+    training: Source | None,
+    attacks: Sequence[str] | None,
+    *,
+    by_layer: bool,
+) -> judge.Findings:
+    chosen = inquiry.options
     fed, notes = compared.cast()
     seen = {name: lower(model) for name, model in fed.items()}
     logits = {name: find_logits(model, chosen.output_name) for name, model in seen.items()}
