@@ -92,22 +92,29 @@ class Fit:
         hold_back: bool,
     ) -> "Fit":
         """hold_back: some probes, to judge by. Raises as `unlearn` does."""
-        progress, notes = options.progress, list[str]()
         with clock("load"):
-            progress("loading")
+            options.progress("loading")
             inquiry, rules = Inquiry.of(model, forget, options), parse_composite(composite)
             check_named(data, forget, options)
         if isinstance(forget, SharedBy):
             return cls._of_samples(inquiry, rules, forget, data, clock, hold_back=hold_back)
         if inquiry.placing is not None:
             return cls._of_places(inquiry, rules, data, clock, hold_back=hold_back)
+        return cls._of_classes(inquiry, rules, data, clock, hold_back=hold_back)
+
+    @classmethod
+    def _of_classes(
+        cls, inquiry: Inquiry, rules: Composite, data: Source | None, clock: Clock, *, hold_back: bool
+    ) -> "Fit":
+        """Of a classifier that forgets classes; probes that there are none of are made."""
+        options, classes, notes = inquiry.options, inquiry.forget, list[str]()
+        progress = options.progress
         with clock("load"):
             maker = Maker(
                 inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
             )
             if data is not None:
                 probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
-        classes = inquiry.forget
         if data is None:
             with clock("making probes"):
                 probes = maker.from_noise(classes)
