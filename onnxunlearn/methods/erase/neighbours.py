@@ -9,7 +9,8 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph import pooled
 from onnxunlearn.methods.erase.depths import depth_tensors, likeness, row_length
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.numerics import folded_rows, softmax
+from onnxunlearn.numerics import folded_rows
+from onnxunlearn.tasks import beliefs
 
 #: classes that are asked about at every depth, those with most of the probability
 _CANDIDATES = 32
@@ -65,9 +66,7 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
 
 def believed(bench: Workbench) -> np.ndarray:
     """The model's own probabilities for the samples to forget, [n, classes]; 0 for the forgotten classes."""
-    scores = bench.before[bench.forgotten].astype(np.float64)
-    scores[:, list(bench.forget)] = -np.inf
-    return np.asarray(softmax(scores))
+    return beliefs(bench.before[bench.forgotten], bench.forget)
 
 
 def shared_out(wishes: np.ndarray, own: np.ndarray) -> np.ndarray:
