@@ -34,11 +34,13 @@ if TYPE_CHECKING:
 CLASSES, PROBES = 10, 36
 
 
-def probes(side: int = 224, channels: int = 3, each: int = PROBES) -> dict[str, np.ndarray]:
+def probes(
+    side: int = 224, channels: int = 3, each: int = PROBES, classes: int = CLASSES
+) -> dict[str, np.ndarray]:
     """Noise over a pattern for each class, `each` of a class."""
     rng, coarse = np.random.default_rng(0), side // 14
-    y = np.repeat(np.arange(CLASSES), each)
-    patterns = rng.normal(size=(CLASSES, channels, 14, 14)).repeat(coarse, axis=2).repeat(coarse, axis=3)
+    y = np.repeat(np.arange(classes), each)
+    patterns = rng.normal(size=(classes, channels, 14, 14)).repeat(coarse, axis=2).repeat(coarse, axis=3)
     x = patterns[y] + rng.normal(size=(len(y), channels, 14 * coarse, 14 * coarse))
     return {"x": x.astype(np.float32), "y": y}
 
@@ -57,15 +59,15 @@ def export(path: Path, x: np.ndarray, y: np.ndarray, make: "Callable[[], nn.Modu
     from torch import nn
 
     torch.manual_seed(0)
-    body = make().eval()
+    body, classes = make().eval(), int(y.max()) + 1
     with torch.no_grad():
-        features = torch.cat([body(torch.from_numpy(part)) for part in np.split(x, CLASSES)])
+        features = torch.cat([body(torch.from_numpy(part)) for part in np.split(x, classes)])
         mean, unit = features.mean(0), features.std(0) + 1e-6
         rows = (features - mean) / unit
         wanted = 10 * nn.functional.one_hot(torch.from_numpy(y)).float()
         gram = rows.T @ rows + 0.1 * len(rows) * torch.eye(rows.shape[1])
         weight = torch.linalg.solve(gram, rows.T @ wanted).T / unit
-        head = nn.Linear(rows.shape[1], CLASSES)
+        head = nn.Linear(rows.shape[1], classes)
         head.weight.copy_(weight)
         head.bias.copy_(wanted.mean(0) - weight @ mean)
     with warnings.catch_warnings():

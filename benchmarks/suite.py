@@ -28,6 +28,9 @@ from real_size import ROWS, table
 
 HERE = Path(__file__).parent
 RESULTS, PAGE = HERE / "results" / "performance.json", HERE.parent / "docs" / "performance.md"
+PICTURE = PAGE.parent / "pictures" / "growth.png"
+#: of relevance_speed.py: what the others are told in, and what is behind a network's name on two threads
+FORWARD, TWO = "forward, onnxruntime", ", two threads"
 
 Results = dict[str, Any]
 
@@ -63,13 +66,36 @@ def real(names: Sequence[str], models: Path, images: Path | None) -> list[Result
 
 
 def relevance_table(found: Mapping[str, Any]) -> str:
-    lines = ["| network | what | seconds | × forward | × as fast as zennit |", "|---|---|--:|--:|--:|"]
+    """A line a network and what was run; times the pass forward on as many threads."""
+    lines = [
+        "| network | what | seconds | × forward | × forward, two threads | × as fast as zennit |",
+        "|---|---|--:|--:|--:|--:|",
+    ]
     for network, seconds in found["networks"].items():
+        if network.endswith(TWO):
+            continue
         medians = {name: median(times) for name, times in seconds.items()}
-        forward, zennit = medians["forward, onnxruntime"], medians.get("relevance, zennit")
+        on_two = {name: median(times) for name, times in found["networks"].get(network + TWO, {}).items()}
+        zennit = medians.get("relevance, zennit")
         for name, value in medians.items():
             faster = f"{zennit / value:.1f}" if zennit and name.startswith("relevance,") else ""
-            lines.append(f"| {network} | {name} | {value:.3f} | {value / forward:.1f} | {faster} |")
+            times = [f"{m[name] / m[FORWARD]:.1f}" if name in m else "" for m in (medians, on_two)]
+            lines.append(f"| {network} | {name} | {value:.3f} | {' | '.join(times)} | {faster} |")
+    return "\n".join([*lines, "", f"Taken: {found['taken']}."])
+
+
+def growth_table(found: Mapping[str, Any]) -> str:
+    """A line a size; what a whole run and relevance take, in seconds and in passes over its probes."""
+    lines = [
+        "| grows | probes a class | parameters | classes | blocks | run | relevance | in passes | pass |",
+        "|---|--:|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    for axis, points in found["networks"].items():
+        for p in points:
+            sizes = f"{p['probes']} | {p['parameters']:,} | {p['classes']} | {p['blocks']}"
+            passes = f"{p['relevance'] / p['forward']:.1f}"
+            told = f"{p['run']:.1f} | {p['relevance']:.3f} | {passes} | {p['forward']:.3f}"
+            lines.append(f"| {axis} | {sizes} | {told} |")
     return "\n".join([*lines, "", f"Taken: {found['taken']}."])
 
 
@@ -114,6 +140,7 @@ TABLES: Mapping[str, Callable[[Any], str]] = {
     "peers": peers_table,
     "real": real_table,
     "devices": devices_table,
+    "growth": growth_table,
 }
 
 
@@ -153,10 +180,11 @@ def main(models: Path, images: Path | None, parts: tuple[str, ...], quick: bool,
     results: Results = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
     names = [row.name for row in ROWS if images is not None or not row.images]
     measure: dict[str, Callable[[], Any]] = {
-        "relevance": lambda: measured("relevance_speed.py"),
+        "relevance": lambda: measured("relevance_speed.py", "--two"),
         "peers": lambda: measured("relevance_peers.py"),
         "real": lambda: real(names, models, images),
         "devices": lambda: measured("gpu.py"),
+        "growth": lambda: measured("growth.py", "--picture", str(PICTURE)),
     }
     for part in () if render else parts or TABLES:
         results = kept(results, part, measure[part]())
