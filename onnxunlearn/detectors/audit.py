@@ -11,6 +11,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.inquiry.placing import alone
+from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.judge.report import about_audit
 from onnxunlearn.place_audit import ATTACKS, check_attacks
 from onnxunlearn.probes import Probes, Source
@@ -45,7 +46,9 @@ def audit_detector(
     subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
-    detected = detector.detected(models, seen, found)
+    unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
+    others = None if unnamed is None else unnamed.judging
+    detected = detector.detected(models, seen, found, others)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -61,10 +64,9 @@ def audit_detector(
         detected=detected,
         progress=chosen.progress,
     )
+    origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
     logits = dict.fromkeys(compared.files, inquiry.reported)
-    about = about_audit(
-        compared.files, logits, detector.labels, {"judging": probes.origin}, compared.doubts(probes)
-    )
+    about = about_audit(compared.files, logits, detector.labels, origins, compared.doubts(probes))
     about |= about_places(detector, detected)
     by = "given" if seen.scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)

@@ -11,6 +11,7 @@ from onnxunlearn.edits import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.inquiry.placing import too_few, two_sides
+from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.judge.report import about_run
 from onnxunlearn.probes import Source
 from onnxunlearn.relevance import parse_composite
@@ -43,13 +44,16 @@ def unlearn_detector(
         options.progress("running the original")
         seen = detector.read(data)
         choosing, judged, copies = parts(detector, seen)
+        every = seen.scenes.probes
+        unnamed = Unnamed.whole(options, detector.model, data, every, choose=True, judge=True)
     with clock("search"):
-        places = Places.drawn(detector, choosing, judged, rules)
+        places = Places.drawn(detector, choosing, judged, rules, unnamed)
         done = forget_all(places, method, parameters)
     with clock("judge"):
         options.progress("judging the edited model")
         edited_model = done.edited.model()
-        detected = detector.detected({"edited": edited_model}, judged)
+        others = None if unnamed is None else unnamed.judging
+        detected = detector.detected({"edited": edited_model}, judged, unnamed=others)
         head = max(places.of, key=lambda h: int(places.of[h][1].are(detector.forget).sum()))
         fit = places.fit(head, detector.model)
         evidence = _evidence(detector, head, fit, edited_model, detected, copies)

@@ -19,6 +19,7 @@ from onnxunlearn.inquiry.inquiry import Inquiry, chosen_classes
 from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.judge import (
+    Agreed,
     Boxed,
     BoxForm,
     Detected,
@@ -28,15 +29,16 @@ from onnxunlearn.judge import (
     boxed,
     overlaps,
     require_pycocotools,
+    same_boxes,
     say_all,
 )
 from onnxunlearn.judge.subject import REFERENCE
 from onnxunlearn.lowering import lower
-from onnxunlearn.probes import Labels, Probes, SharedBy, Source
+from onnxunlearn.probes import Labels, Probes, SharedBy, Source, blocks
 from onnxunlearn.probes.annotations import Objects, annotation_files, read_annotations
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.probes.origin import with_annotations
-from onnxunlearn.probes.places import Scenes, read_scenes
+from onnxunlearn.probes.places import NOTHING_SAID, Scenes, read_scenes
 from onnxunlearn.probes.places.masks import image_files
 from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
@@ -79,8 +81,6 @@ class Detector:
                 f"output {detection.places.outputs[0]!r}: a detector whose boxes are not decoded in the "
                 "graph; export it with its boxes decoded"
             )
-        if options.retain is not None:
-            raise InputError("--retain: inputs of no known class are not covered for detection; leave it out")
         require_pycocotools()
         places = detection.places
         objects = Labels.of(model, logits_of(places, len(places.objects)), options.names).warned()
@@ -176,7 +176,8 @@ class Detector:
         InputError for what does not fit."""
         if source is None:
             raise InputError("detection: needs images; give some with --data, annotations too if there are")
-        scenes = replace(read_scenes(source, self.model, self.labels, self.options.preprocess), truth=None)
+        prepared = self.options.preparation(source, self.options.retain)
+        scenes = replace(read_scenes(source, self.model, self.labels, prepared), truth=None)
         feeds = scenes.probes.feeds
         size = _size(next(iter(feeds.values())))
         objects, files = self._annotated(source)
@@ -229,6 +230,13 @@ class Detector:
                 )
         return found, [] if found is None else annotation_files(folder, images)
 
+    def retained(self, head: int, probes: Probes) -> Probes:
+        """Places of one head in images that nobody named, which are to stay what they are."""
+        placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
+        said = self.grid(head, probes.feeds, NOTHING)
+        scenes = Scenes(probes, np.where(np.isin(said, self.forget), NOTHING_SAID, said), False)
+        return placing.places(scenes, self.forget, self.options.seed, self.engine, judge=False)
+
     def drawn(self, head: int, seen: "Seen", *, judge: bool) -> Probes | None:
         """Places of one head as samples; None where the class is at none."""
         placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
@@ -253,25 +261,61 @@ class Detector:
             parts.append(decided(said, places, self.forget, least))
         return np.concatenate(parts)
 
+    def saying(self, feeds: Feeds) -> np.ndarray:
+        """In which images the original says a class to forget somewhere, if only with doubt, bool [N]."""
+        grids = (self.grid(head, feeds, NOTHING) for head in range(len(self.heads)))
+        said = [np.isin(grid, self.forget).reshape(len(grid), -1).any(axis=1) for grid in grids]
+        return np.asarray(np.any(said, axis=0))
+
     def detected(
-        self, models: Mapping[str, Model], seen: "Seen", found: Mapping[str, Detection] | None = None
+        self,
+        models: Mapping[str, Model],
+        seen: "Seen",
+        found: Mapping[str, Detection] | None = None,
+        unnamed: Probes | None = None,
     ) -> Detected:
         """What models find in images, the original among them; and, as "mask", the original whose boxes of
         the class are hidden.
 
-        models: all others. found: where they say what they say, by name.
+        models: all others. found: where they say what they say, by name. unnamed: others, in which nothing is
+        to change.
         """
         said: dict[str, Sequence[Boxed]] = {"original": seen.own, "mask": seen.hidden}
         feeds, size = seen.scenes.probes.feeds, self.options.batch_size
+        where, forms = {**dict.fromkeys(models, self.found), **(found or {})}, {"original": seen.form}
         for name, model in models.items():
-            where = (found or {}).get(name, self.found)
-            at_all = say_all(model, where, self.engine, feeds, size)
-            form = seen.form
+            at_all = say_all(model, where[name], self.engine, feeds, size)
+            forms[name] = seen.form
             if name.startswith(REFERENCE):  # of another training, and perhaps another export
-                form = box_form(at_all, seen.size, [each.boxes for each in seen.truth])
-            said[name] = boxed(at_all, form, seen.size)
+                forms[name] = box_form(at_all, seen.size, [each.boxes for each in seen.truth])
+            said[name] = boxed(at_all, forms[name], seen.size)
+        agreed = None
+        if unnamed is not None and len(unnamed):
+            every = {"original": self.model, **models}
+            agreed = self._agreed(every, {"original": self.found, **where}, forms, seen.size, unnamed)
         objects = self.heads[0].objects
-        return Detected(seen.truth, said, objects, self.forgotten, SURE, self.options.seed)
+        return Detected(seen.truth, said, objects, self.forgotten, SURE, self.options.seed, agreed)
+
+    def _agreed(
+        self,
+        models: Mapping[str, Model],
+        found: Mapping[str, Detection],
+        forms: Mapping[str, BoxForm],
+        size: tuple[int, int],
+        probes: Probes,
+    ) -> Agreed:
+        """probes: perhaps a stream, read once for all models."""
+        counts = []
+        for feeds in blocks(probes.feeds):
+            said = {
+                name: boxed(
+                    say_all(m, found[name], self.engine, feeds, self.options.batch_size), forms[name], size
+                )
+                for name, m in models.items()
+            }
+            counts.append(same_boxes(said, self.forgotten, SURE))
+        same, asked = ({n: np.concatenate([p[i][n] for p in counts]) for n in models} for i in (0, 1))
+        return Agreed(same, asked, self.options.seed)
 
 
 @dataclass(frozen=True, eq=False)
