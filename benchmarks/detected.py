@@ -21,9 +21,10 @@ from PIL import Image, ImageDraw
 from task_rows import COLUMNS, head, line, measured
 
 from onnxunlearn import examine, unlearn
-from onnxunlearn.detectors import loaded_detector
+from onnxunlearn.detectors import judged, loaded_detector
 from onnxunlearn.graph import load
 from onnxunlearn.inquiry import Options
+from onnxunlearn.judge import Detected
 
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / ".data"
@@ -129,7 +130,8 @@ def picture(path: Path, name: str = "yolo-5", count: int = 4, scale: int = 3) ->
     seen = detector.read(data("test"))
     several = np.array([len(each.classes) > 2 for each in seen.truth])
     chosen = seen.select(np.flatnonzero(seen.showing([column]) & several)[:count])
-    found = detector.detected({"edited": load(files[1])}, chosen)
+    found = judged(detector, {"edited": load(files[1])}, chosen)
+    assert isinstance(found, Detected)
     images = next(iter(chosen.scenes.probes.feeds.values())).transpose(0, 2, 3, 1)
     side, gap = images.shape[1] * scale, 8
     sheet = Image.new("RGB", (count * (side + gap) - gap, 2 * (side + gap) - gap), "white")

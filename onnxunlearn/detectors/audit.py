@@ -6,7 +6,9 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.detectors.detecting import about_places
-from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.detector import Detector
+from onnxunlearn.detectors.judging import as_evidence, judged
+from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.inquiry.compared import Compared
@@ -48,7 +50,7 @@ def audit_detector(
     judge.ask_together(list(subjects.values()), probes)
     unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
     others = None if unnamed is None else unnamed.judging
-    detected = detector.detected(models, seen, found, others)
+    there = judged(detector, models, seen, found, others)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -60,14 +62,13 @@ def audit_detector(
         compared=True,
         seed=chosen.seed,
         copies=int((~once).sum()),
-        notes=said,
-        detected=detected,
         progress=chosen.progress,
+        **as_evidence(there, said),
     )
     origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
     logits = dict.fromkeys(compared.files, inquiry.reported)
     about = about_audit(compared.files, logits, detector.labels, origins, compared.doubts(probes))
-    about |= about_places(detector, detected)
+    about |= about_places(detector, there)
     by = "given" if seen.scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.choices import DEEP
-from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.price import Price
+from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError

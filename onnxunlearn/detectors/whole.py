@@ -8,8 +8,9 @@ import numpy as np
 from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP
 from onnxunlearn.detectors.composed import with_composed
-from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
+from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.places import PlaceScores
@@ -60,6 +61,7 @@ def forget_everywhere(
         feeds,
         seed=options.seed,
         progress=options.progress,
+        sides=found.sides,
         **({} if retained is None else {"fewer": _AS_MANY}),
         **chosen,
     )
@@ -82,7 +84,8 @@ def _others(detector: Detector) -> set[str]:
     """Outputs that are made of something else than the class scores and boxes, too, which are pinned."""
     seen, found = detector.seen, detector.found
     inputs = {i.name for i in seen.inputs}
-    names = {o.name for o in seen.graph.output} - set(found.places.outputs)
+    known = set() if found.told else set(found.places.outputs)
+    names = {o.name for o in seen.graph.output} - known
     pinned = {*found.tensors, *found.places.scores}
     return {name for name in names if made_from(seen, name, pinned) & inputs}
 

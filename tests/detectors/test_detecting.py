@@ -188,13 +188,6 @@ def test_a_reference_that_is_no_detector(folder: Path) -> None:
         detector.like(classifier, "reference")
 
 
-def test_a_head_file_of_a_detector_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "head.yaml"
-    file.write_text("task: detection\nclass_axis: 1\nplace_axes: [2]\nclasses: 7\n")
-    with pytest.raises(InputError, match=r"head\.yaml: task detection is not covered"):
-        unlearn(tiny.trained(), GREEN, {}, head=file)
-
-
 def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> None:
     model = load(tiny.trained())
     named, detector = loaded_detector(model, "green", Options(labels=tiny.NAMES, output_name="output0"))

@@ -41,10 +41,10 @@ Values = Mapping[str, np.ndarray]
 @dataclass(frozen=True, eq=False)
 class Whole:
     """model: in plain float ops. forget: classes, as columns. heads: where it says what. boxes, objectness:
-    what it says besides. there: where there is something, bool [N, places], in the order of the boxes. feeds:
-    the images. beta: how much the distance counts; kappa: the retained classes' probabilities; gamma: boxes.
-    images: that show the class, in a step; fewer: so many times as many as of others, as these are pinned in
-    both. rate: the first step, as a share of a weight's own size."""
+    what it says besides, of a box `sides` numbers. there: where there is something, bool [N, places], in the
+    order of the boxes. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
+    probabilities; gamma: boxes. images: that show the class, in a step; fewer: so many times as many as of
+    others, as these are pinned in both. rate: the first step, as a share of a weight's own size."""
 
     model: Model
     engine: Engine
@@ -61,6 +61,7 @@ class Whole:
     steps: int = 900
     images: int = 16
     fewer: int = 3
+    sides: int = 4
     rate: float = 0.1
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
@@ -163,7 +164,8 @@ class _Descent:
             self.heads.append(
                 HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
             )
-        self.beside.append(Beside.of(whole.boxes, 4, whole.there, some))
+        if whole.boxes:
+            self.beside.append(Beside.of(whole.boxes, whole.sides, whole.there, some))
         if whole.objectness:
             everywhere = np.ones_like(whole.there)
             self.beside.append(Beside.of(whole.objectness, 1, everywhere, some))
