@@ -49,6 +49,8 @@ FIGURES = {
     "relearn": "refit from 20 places",
     "places unnamed": "same boxes elsewhere",
 }
+#: the same of fine-tuning, in a table of its own
+CURVES = {"fine-tune 20": "20 steps", "fine-tune 30": "30 steps", "fine-tune 100": "100 steps"}
 _COUNTS = {"probes": 240, "test": 600}
 #: of `few` so many are given; of those that nobody names so many are given to the method, the others judge
 _FEW, _GIVEN, _OTHERS = 90, 400, 500
@@ -101,23 +103,27 @@ def measure(name: str, method: str) -> dict[str, Any]:
         name_of(column),
         data("test"),
         reference=retrained if retrained.exists() else None,
-        attacks=("head-refit",),
+        attacks=("head-refit", "fine-tune"),
         retain=others,
     )
-    return measured(found, FIGURES, seconds)
+    return measured(found, (*FIGURES, *CURVES), seconds)
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
-    """Markdown: four lines a model."""
-    lines = head(FIGURES)
+    """Markdown: four lines a model, and of what was fine-tuned three."""
+    return "\n\n".join("\n".join(_lines(rows, figures)) for figures in (FIGURES, CURVES))
+
+
+def _lines(rows: dict[str, dict[str, Any]], figures: dict[str, str]) -> list[str]:
+    lines = head(figures)
     for key, row in rows.items():
         name, _, method = key.partition(" ")
         if name not in MODELS:
             continue
         for column in COLUMNS:
             shown = method if column == "edited" else column
-            lines += line(f"{name}: {shown}", row, column, FIGURES)
-    return "\n".join(lines)
+            lines += line(f"{name}: {shown}", row, column, figures)
+    return lines
 
 
 def picture(path: Path, name: str = "yolo-5", count: int = 4, scale: int = 3) -> None:

@@ -15,7 +15,7 @@ from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.inquiry.placing import alone
 from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.judge.report import about_audit
-from onnxunlearn.place_audit import ATTACKS, check_attacks
+from onnxunlearn.place_audit import attacks_on, check_attacks
 from onnxunlearn.probes import Probes, Source
 
 
@@ -27,7 +27,7 @@ def audit_detector(
     *,
     by_layer: bool,
 ) -> judge.Findings:
-    """`examine` for detectors. attacks: those to ask, of ATTACKS.
+    """`examine` for detectors. attacks: those to ask.
 
     Raises InputError for bad input, and for other attacks.
     """
@@ -51,6 +51,7 @@ def audit_detector(
     unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
     others = None if unnamed is None else unnamed.judging
     there = judged(detector, models, seen, found, others)
+    asked, notes = attacks_on(inquiry.original, probes, attacks, by_layer=by_layer)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -58,12 +59,12 @@ def audit_detector(
         probes,
         labels=detector.labels,
         thorough=by_layer or attacks is not None,
-        attacks=ATTACKS if attacks is None else frozenset(attacks),
+        attacks=asked,
         compared=True,
         seed=chosen.seed,
         copies=int((~once).sum()),
         progress=chosen.progress,
-        **as_evidence(there, said),
+        **as_evidence(there, (*said, *notes)),
     )
     origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
     logits = dict.fromkeys(compared.files, inquiry.reported)
