@@ -11,17 +11,19 @@ from onnx import numpy_helper
 from torch import nn
 
 from onnxunlearn import examine, unlearn
-from onnxunlearn.detectors import loaded_detector
+from onnxunlearn.detectors import judged, loaded_detector
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
+from onnxunlearn.judge import Placed, say_all
 from onnxunlearn.judge.run_report import read_run_report
 from onnxunlearn.render.place_sentences import place_sentences
 from onnxunlearn.replay import replay
 from tests import tiny_detector as tiny
 from tests.cli.command import onnxunlearn
+from tests.graph.places.detectors import FAMILIES
 
 GREEN = 1
 SCORES = "task: detection\nscores: {}\nclass_axis: 1\nplace_axes: [2, 3]\nclasses: 3\nnormaliser: Sigmoid\n"
@@ -284,3 +286,23 @@ def test_boxes_of_other_places(odd: bytes, folder: Path, tmp_path: Path) -> None
     told = head(tmp_path, odd, "boxes: {tensor: boxes, axis: 1, columns: [0, 1, 2, 3]}\n")
     with pytest.raises(InputError, match="boxes: said at 4 places, class scores at 64; correct what"):
         unlearn(odd, "green", folder, labels=tiny.NAMES, head=told)
+
+
+@pytest.mark.parametrize("family", ["yolox, not decoded", "retinanet", "efficientdet", "fcos", "nanodet"])
+def test_families_whose_boxes_are_not_decoded(family: str) -> None:
+    """Of random weights: each place of each anchor is held against itself, and a class that is hidden
+    goes."""
+    names = Options(labels=tuple("abcde"))
+    _, detector = loaded_detector(FAMILIES[family]().SerializeToString(), 1, names)
+    assert detector is not None
+    assert not detector.boxed
+    x = np.random.default_rng(0).normal(size=(4, 3, 32, 32)).astype(np.float32)
+    seen = detector.read({"x": x})
+    found = judged(detector, {"edited": detector.model}, seen)
+    assert isinstance(found, Placed)
+    np.testing.assert_array_equal(found.maps["edited"], found.maps["original"])
+    places = say_all(detector.model, detector.found, detector.engine, {"x": x}, 4).scores.shape[1]
+    assert found.truth.shape == (4, places)
+    if family != "efficientdet":  # which says nothing anywhere
+        assert (found.maps["original"] == 1).any()
+    assert not (found.maps["mask"] == 1).any()
