@@ -25,7 +25,7 @@ from onnxunlearn.probes.places import NOTHING_SAID
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "slices")} | {"batch": "images"}
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
-_AS_MANY = 1
+_FEWER = 2
 
 
 def forget_everywhere(
@@ -62,7 +62,7 @@ def forget_everywhere(
         seed=options.seed,
         progress=options.progress,
         sides=found.sides,
-        **({} if retained is None else {"fewer": _AS_MANY}),
+        **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
     edits, layers, how = whole.edits()
