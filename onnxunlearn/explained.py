@@ -43,8 +43,8 @@ class Explained:
         """As `places_of`; of a detector its classes, whatever it says of boxes, told as `detection_of` does.
         Raises InputError where no class scores can be told, and UnsupportedError for a model that cannot be
         worked on."""
-        seen, detector = lower(file), None
-        if head is None and (detector := detection_of(file, labels or None, output_name)) is not None:
+        seen = lower(file)
+        if (detector := detection_of(file, labels or None, output_name, head)) is not None:
             seen = detector[0]
         places = places_of(seen, output_name, head) if detector is None else detector[1].places
         model = file

@@ -81,7 +81,7 @@ class _Outputs:
     ) -> "_Outputs":
         if task == EMBEDDING:
             return cls._embedding(find_embedding(seen, output_name))
-        detector = None if head is not None else detection_of(model, output_name=output_name)
+        detector = detection_of(model, output_name=output_name, head=head)
         detection = None if detector is None else detector[1]
         places = places_of(seen, output_name, head) if detection is None else detection.places
         if places is not None:

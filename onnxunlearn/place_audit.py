@@ -11,7 +11,8 @@ from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge.attacks.attackers.training import multiply_adds
 from onnxunlearn.judge.attacks.attackers.tuning import MOST, costly
 from onnxunlearn.judge.report import about_audit
-from onnxunlearn.probes import Source
+from onnxunlearn.judge.subject import Subject
+from onnxunlearn.probes import Probes, Source
 
 #: attacks that ask features alone, which are those of the place
 ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
@@ -20,12 +21,25 @@ _UNASKED = "fine-tune"
 _TUNING = frozenset({_UNASKED, "fine-tune-block", "fine-tune-head"})
 
 
-def check_attacks(names: Sequence[str] | None, covered: frozenset[str] = ATTACKS) -> None:
+def check_attacks(names: Sequence[str] | None) -> None:
     """Raises InputError unless all of them are covered."""
+    covered = ATTACKS | _TUNING
     if other := sorted(set(names or ()) - covered):
         raise InputError(
             f"attack {other[0]}: not where classes are said at places; give {', '.join(sorted(covered))}"
         )
+
+
+def attacks_on(
+    original: Subject, probes: Probes, names: Sequence[str] | None, *, by_layer: bool
+) -> tuple[frozenset[str], list[str]]:
+    """Those that are asked, and notes. names: that were asked for; None: all that do not take long."""
+    if names is not None:
+        return frozenset(names), []
+    if not by_layer:
+        return ATTACKS, []
+    cost = multiply_adds(original, probes)
+    return (ATTACKS | {_UNASKED}, []) if cost <= MOST else (ATTACKS, [f"{_UNASKED}: not run, {costly(cost)}"])
 
 
 def audit_places(
@@ -42,7 +56,7 @@ def audit_places(
     """
     placing, chosen = inquiry.placing, inquiry.options
     assert placing is not None
-    check_attacks(attacks, ATTACKS | _TUNING)
+    check_attacks(attacks)
     each = {name: inquiry.placing_of(model, name) for name, model in compared.models.items()}
     chosen.progress("running the models")
     original, labels = inquiry.original, inquiry.labels
@@ -58,11 +72,7 @@ def audit_places(
     judge.ask_together(list(subjects.values()), probes)
     unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
     placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
-    asked, notes = ATTACKS, list[str]()
-    if by_layer and attacks is None:
-        cost = multiply_adds(original, probes)
-        asked |= {_UNASKED} if cost <= MOST else set()
-        notes += [] if cost <= MOST else [f"{_UNASKED}: not run, {costly(cost)}"]
+    asked, notes = attacks_on(original, probes, attacks, by_layer=by_layer)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -70,7 +80,7 @@ def audit_places(
         fitting,
         labels=labels,
         thorough=by_layer or attacks is not None,
-        attacks=asked if attacks is None else frozenset(attacks),
+        attacks=asked,
         compared=True,
         seed=chosen.seed,
         copies=copies,

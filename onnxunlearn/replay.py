@@ -141,7 +141,7 @@ def _check_probes(
     for option, had, source, what in parts:
         if source is None:
             continue
-        unnamed = read_unnamed(inquiry, data) if option == "--retain" else None
+        unnamed = read_unnamed(chosen, model, data) if option == "--retain" else None
         found = inquiry.read(source, UNHELD) if unnamed is None else unnamed
         _check_same(had, found.origin, what)
 

@@ -129,6 +129,7 @@ def unlearn(
     if detector is not None:
         made = unlearn_detector(detector, data, method, parameters or {}, composite)
         read = files_read(data, chosen.preprocess_path, composite)
+        read = {**files_read(chosen.retain, None, None), **read}
         return Result(*made, detector.labels, {**read, **model_files(detector.model)})
     embedder = Embedder.of(model, forget, chosen)
     if embedder is not None:

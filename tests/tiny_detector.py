@@ -159,7 +159,7 @@ def network() -> Tiny:
 
 
 @cache
-def exported(model: nn.Module) -> bytes:
+def exported(model: nn.Module, outputs: tuple[str, ...] = ("output0",)) -> bytes:
     """As a file."""
     buffer = BytesIO()
     torch.onnx.export(
@@ -167,9 +167,9 @@ def exported(model: nn.Module) -> bytes:
         (torch.zeros(2, 3, SIZE, SIZE),),
         buffer,  # type: ignore[arg-type]
         input_names=["images"],
-        output_names=["output0"],
+        output_names=list(outputs),
         opset_version=17,
         dynamo=False,
-        dynamic_axes={"images": {0: "batch"}, "output0": {0: "batch"}},
+        dynamic_axes={name: {0: "batch"} for name in ("images", *outputs)},
     )
     return buffer.getvalue()

@@ -4,7 +4,9 @@ May import arguments, choices, edits, engines, errors, fitting, graph, inquiry, 
 numerics, place_audit, probes, relevance and tasks.
 """
 
-from onnxunlearn.detectors.detector import Detector, Seen, loaded_detector
+from onnxunlearn.detectors.detector import Detector, loaded_detector
 from onnxunlearn.detectors.heads import NOTHING
+from onnxunlearn.detectors.judging import judged
+from onnxunlearn.detectors.seen import Seen
 
-__all__ = ["NOTHING", "Detector", "Seen", "loaded_detector"]
+__all__ = ["NOTHING", "Detector", "Seen", "judged", "loaded_detector"]

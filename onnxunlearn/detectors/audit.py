@@ -6,13 +6,16 @@ import numpy as np
 
 from onnxunlearn import judge
 from onnxunlearn.detectors.detecting import about_places
-from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.detector import Detector
+from onnxunlearn.detectors.judging import as_evidence, judged
+from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.inquiry.compared import Compared
 from onnxunlearn.inquiry.placing import alone
+from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.judge.report import about_audit
-from onnxunlearn.place_audit import ATTACKS, check_attacks
+from onnxunlearn.place_audit import attacks_on, check_attacks
 from onnxunlearn.probes import Probes, Source
 
 
@@ -24,7 +27,7 @@ def audit_detector(
     *,
     by_layer: bool,
 ) -> judge.Findings:
-    """`examine` for detectors. attacks: those to ask, of ATTACKS.
+    """`examine` for detectors. attacks: those to ask.
 
     Raises InputError for bad input, and for other attacks.
     """
@@ -45,7 +48,10 @@ def audit_detector(
     subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
-    detected = detector.detected(models, seen, found)
+    unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
+    others = None if unnamed is None else unnamed.judging
+    there = judged(detector, models, seen, found, others)
+    asked, notes = attacks_on(inquiry.original, probes, attacks, by_layer=by_layer)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,
@@ -53,19 +59,17 @@ def audit_detector(
         probes,
         labels=detector.labels,
         thorough=by_layer or attacks is not None,
-        attacks=ATTACKS if attacks is None else frozenset(attacks),
+        attacks=asked,
         compared=True,
         seed=chosen.seed,
         copies=int((~once).sum()),
-        notes=said,
-        detected=detected,
         progress=chosen.progress,
+        **as_evidence(there, (*said, *notes)),
     )
+    origins = {"judging": probes.origin, **({} if unnamed is None else {"retain": unnamed.origin})}
     logits = dict.fromkeys(compared.files, inquiry.reported)
-    about = about_audit(
-        compared.files, logits, detector.labels, {"judging": probes.origin}, compared.doubts(probes)
-    )
-    about |= about_places(detector, detected)
+    about = about_audit(compared.files, logits, detector.labels, origins, compared.doubts(probes))
+    about |= about_places(detector, there)
     by = "given" if seen.scenes.given else "from the original"
     return judge.judge(evidence, chosen.max_retain_drop, by, about)
 

@@ -17,14 +17,15 @@ _TIMES, _BYTES = 10, 1 << 28
 _CUT, _SCALE = (0.3, 0.7), 1.25
 
 
-def with_composed(feeds: Feeds, showing: np.ndarray, seed: int) -> Feeds:
+def with_composed(feeds: Feeds, showing: np.ndarray, seed: int, left_out: np.ndarray | None = None) -> Feeds:
     """The given images and composed ones. showing: which show the class to forget, bool [N]; half of all
-    quarters are drawn from them."""
+    quarters are drawn from them. left_out: which nothing is composed of, likewise."""
     given = count_of(feeds)
     each = max(1, sum(values.nbytes for values in feeds.values()) // given)
     count = min(_TIMES * given, _BYTES // each)
     rng = np.random.default_rng(seed)
-    sources = rng.integers(given, size=(count, 4))
+    allowed = np.arange(given) if left_out is None else np.flatnonzero(~left_out)
+    sources = allowed[rng.integers(len(allowed), size=(count, 4))]
     if (known := np.flatnonzero(showing)).size:
         chosen = rng.random(sources.shape) < 0.5
         sources[chosen] = rng.choice(known, int(chosen.sum()))

@@ -5,12 +5,15 @@ from dataclasses import replace
 from typing import Any
 
 from onnxunlearn import judge
-from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.forget import Places, forget_all
+from onnxunlearn.detectors.judging import as_evidence, judged
+from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.edits import Plan
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.inquiry.placing import too_few, two_sides
+from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.judge.report import about_run
 from onnxunlearn.probes import Source
 from onnxunlearn.relevance import parse_composite
@@ -42,17 +45,20 @@ def unlearn_detector(
     with clock("original"):
         options.progress("running the original")
         seen = detector.read(data)
-        choosing, judged, copies = parts(detector, seen)
+        choosing, judging, copies = parts(detector, seen)
+        every = seen.scenes.probes
+        unnamed = Unnamed.whole(options, detector.model, data, every, choose=True, judge=True)
     with clock("search"):
-        places = Places.drawn(detector, choosing, judged, rules)
+        places = Places.drawn(detector, choosing, judging, rules, unnamed)
         done = forget_all(places, method, parameters)
     with clock("judge"):
         options.progress("judging the edited model")
         edited_model = done.edited.model()
-        detected = detector.detected({"edited": edited_model}, judged)
+        others = None if unnamed is None else unnamed.judging
+        there = judged(detector, {"edited": edited_model}, judging, unnamed=others)
         head = max(places.of, key=lambda h: int(places.of[h][1].are(detector.forget).sum()))
         fit = places.fit(head, detector.model)
-        evidence = _evidence(detector, head, fit, edited_model, detected, copies)
+        evidence = _evidence(detector, head, fit, edited_model, there, copies)
         findings = judge.judge(evidence, options.max_retain_drop, fit.labelled)
         changes = judge.diff(detector.model, edited_model, detector.seen)
     about = about_run(
@@ -72,12 +78,12 @@ def unlearn_detector(
         notes={t: note for o in done.outcomes.values() for t, note in o.edits.notes.items()},
         seconds=clock.seconds,
     )
-    about |= about_places(detector, detected)
+    about |= about_places(detector, there)
     return done.edited, replace(findings, about=about), done.plan
 
 
 def _evidence(
-    detector: Detector, head: int, fit: Fit, edited: Model, detected: judge.Detected, copies: int
+    detector: Detector, head: int, fit: Fit, edited: Model, there: judge.Detected | judge.Placed, copies: int
 ) -> judge.Evidence:
     """Of the head that says the class at most places, and of boxes in whole images."""
     inquiry = fit.inquiry
@@ -93,13 +99,12 @@ def _evidence(
         labels=detector.labels,
         seed=detector.options.seed,
         copies=copies,
-        notes=(*notes, *more),
-        detected=detected,
         progress=detector.options.progress,
+        **as_evidence(there, (*notes, *more)),
     )
 
 
-def about_places(detector: Detector, detected: judge.Detected) -> dict[str, Any]:
+def about_places(detector: Detector, there: judge.Detected | judge.Placed) -> dict[str, Any]:
     """What reports say besides."""
     places = detector.found.places
-    return {"places": {**places.to_json(places.background), "judged": detected.judged}}
+    return {"places": {**places.to_json(places.background), "judged": there.judged}}

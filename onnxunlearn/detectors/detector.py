@@ -1,18 +1,19 @@
 """A detector and images: what it says where, what is there, and its heads as classifiers of places."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from onnxunlearn.detectors.heads import GROUND, NOTHING, SURE, decided, detection_of, heads_of, logits_of
+from onnxunlearn.detectors.heads import GROUND, NOTHING, SURE, detection_of, grid_of, heads_of, logits_of
+from onnxunlearn.detectors.seen import Seen, in_pixels, size_of
 from onnxunlearn.engines import Engine, create_engine
-from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, ModelSource, Snapshot, expose, find_layers, load
+from onnxunlearn.graph import Model, ModelSource, Snapshot, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import Detection, PlaceScores, at_places
 from onnxunlearn.inquiry.inquiry import Inquiry, chosen_classes
@@ -20,23 +21,21 @@ from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.judge import (
     Boxed,
-    BoxForm,
-    Detected,
     Subject,
     Truth,
     box_form,
     boxed,
+    made_from,
     overlaps,
     require_pycocotools,
     say_all,
 )
-from onnxunlearn.judge.subject import REFERENCE
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source
 from onnxunlearn.probes.annotations import Objects, annotation_files, read_annotations
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.probes.origin import with_annotations
-from onnxunlearn.probes.places import Scenes, read_scenes
+from onnxunlearn.probes.places import NOTHING_SAID, Scenes, read_scenes
 from onnxunlearn.probes.places.masks import image_files
 from onnxunlearn.probes.preprocess import Preprocess
 from onnxunlearn.probes.preprocess_file import preprocess_beside, read_preprocess
@@ -64,9 +63,7 @@ class Detector:
     def of(cls, model: Model, forget: Forget, options: Options) -> "Detector | None":
         """None for what is no detector. Raises InputError for bad input, and UnsupportedError for one that
         cannot be worked on."""
-        if options.head is not None:
-            return None
-        found = detection_of(model, options.names, options.output_name)
+        found = detection_of(model, options.names, options.output_name, options.head)
         if found is None:
             return None
         seen, detection = found
@@ -74,14 +71,8 @@ class Detector:
             raise InputError("--forget-samples: detection is not covered; give --forget CLASS")
         if options.task not in (AUTO, detection.places.task):
             raise InputError(f"--task {options.task}: the model is a detector; give detection, or auto")
-        if not (detection.boxes and detection.decoded):
-            raise InputError(
-                f"output {detection.places.outputs[0]!r}: a detector whose boxes are not decoded in the "
-                "graph; export it with its boxes decoded"
-            )
-        if options.retain is not None:
-            raise InputError("--retain: inputs of no known class are not covered for detection; leave it out")
-        require_pycocotools()
+        if detection.decoded:
+            require_pycocotools()
         places = detection.places
         objects = Labels.of(model, logits_of(places, len(places.objects)), options.names).warned()
         names = list(objects.names)
@@ -108,8 +99,8 @@ class Detector:
     def like(self, model: Model, name: str) -> Detection:
         """What another model says where. Raises InputError unless it is a detector of as many classes."""
         where = f"the {name} model" if model.path is None else str(model.path)
-        other = detection_of(model, self.options.names)
-        if other is None or not (other[1].boxes and other[1].decoded):
+        other = detection_of(model, self.options.names, head=self.options.head)
+        if other is None or (self.boxed and not other[1].decoded):
             raise InputError(f"{where}: is no detector with boxes, as the original is; give one")
         places, own = other[1].places, self.found.places
         if len(places.objects) != len(own.objects) or len(heads_of(places)) != len(self.heads):
@@ -125,6 +116,11 @@ class Detector:
         tensor = self.heads[head].scores[0]
         own = [i for i, other in enumerate(self.heads) if other.scores[0] == tensor]
         return tensor if len(own) == 1 else f"{tensor}, anchor {own.index(head) + 1}"
+
+    @property
+    def boxed(self) -> bool:
+        """Whether it is known where its boxes are; else it is judged by what it says at places."""
+        return self.found.decoded
 
     @property
     def forgotten(self) -> tuple[int, ...]:
@@ -161,30 +157,31 @@ class Detector:
     def others(self) -> frozenset[str]:
         """Keys of the layers that make boxes or objectness, too, but for the heads, of which rows are a
         class's own."""
-        waiting, found = list(self.found.beside), set[str]()
-        while waiting:  # no recursion: chains may be long
-            node = self.seen.producer.get(waiting.pop())
-            if node is not None and node.first_output not in found:
-                found.add(node.first_output)
-                waiting += [name for name in (*node.inputs, *node.captured) if name]
+        found = set[str]()
+        for name in self.found.beside:
+            found |= made_from(self.seen, name, self.found.ends)
         heads = set(self.found.places.heads)
         layers = find_layers(self.seen, EVERY_KIND)
         return frozenset(la.key for la in layers if la.node.first_output in found and la.name not in heads)
 
-    def read(self, source: Source | None) -> "Seen":
+    def read(self, source: Source | None) -> Seen:
         """Images, and what is in them by what is annotated, else by what the model finds itself. Raises
         InputError for what does not fit."""
         if source is None:
             raise InputError("detection: needs images; give some with --data, annotations too if there are")
-        scenes = replace(read_scenes(source, self.model, self.labels, self.options.preprocess), truth=None)
+        prepared = self.options.preparation(source, self.options.retain)
+        scenes = replace(read_scenes(source, self.model, self.labels, prepared), truth=None)
         feeds = scenes.probes.feeds
-        size = _size(next(iter(feeds.values())))
+        size = size_of(next(iter(feeds.values())))
+        if not self.boxed:
+            return Seen(replace(scenes, given=False), self._shown(feeds), (), (), None, size)
         objects, files = self._annotated(source)
         if files:
             scenes = replace(scenes, probes=with_annotations(scenes.probes, files))
         said = say_all(self.model, self.found, self.engine, feeds, self.options.batch_size)
-        there = None if objects is None else [_in_pixels(each, size) for each in objects]
-        form = box_form(said, size, None if there is None else [each.boxes for each in there])
+        there = None if objects is None else [in_pixels(each, size) for each in objects]
+        known = None if there is None else [each.boxes for each in there]
+        form = box_form(said, size, known, self.found.layout, self.found.scale)
         own = boxed(said, form, size)
         sure = [b.select(b.scores >= SURE) for b in own]
         if there is not None:
@@ -193,6 +190,14 @@ class Detector:
             there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in sure]
         scenes, hidden = replace(scenes, given=objects is not None), boxed(said, form, size, self.forgotten)
         return Seen(scenes, tuple(there), tuple(own), tuple(hidden), form, size)
+
+    def _shown(self, feeds: Feeds) -> tuple[Truth, ...]:
+        """Which classes the original says somewhere in each image; no boxes."""
+        grids = [self.grid(head, feeds, SURE) for head in range(len(self.heads))]
+        every = np.concatenate([grid.reshape(len(grid), -1) for grid in grids], axis=1)
+        objects = self.heads[0].objects
+        there = [np.flatnonzero(np.isin(objects, row)) for row in every]
+        return tuple(Truth(np.zeros((len(c), 4), np.float32), c, np.zeros(len(c), bool)) for c in there)
 
     def _check_found(self, there: Sequence[Truth], said: Sequence[Boxed], source: str) -> None:
         """Raises InputError for a class to forget of which the original finds no object."""
@@ -229,7 +234,14 @@ class Detector:
                 )
         return found, [] if found is None else annotation_files(folder, images)
 
-    def drawn(self, head: int, seen: "Seen", *, judge: bool) -> Probes | None:
+    def retained(self, head: int, probes: Probes) -> Probes:
+        """Places of one head in images that nobody named, which are to stay what they are."""
+        placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
+        said = self.grid(head, probes.feeds, NOTHING)
+        scenes = Scenes(probes, np.where(np.isin(said, self.forget), NOTHING_SAID, said), False)
+        return placing.places(scenes, self.forget, self.options.seed, self.engine, judge=False)
+
+    def drawn(self, head: int, seen: Seen, *, judge: bool) -> Probes | None:
         """Places of one head as samples; None where the class is at none."""
         placing = Placing(self.heads[head], at_places(self.seen, self.heads[head]))
         truth = self.grid(head, seen.scenes.probes.feeds, SURE if judge else NOTHING)
@@ -240,89 +252,18 @@ class Detector:
             return None
 
     def grid(self, head: int, feeds: Feeds, least: float) -> np.ndarray:
-        """What the original says at the places of one head, int [N, *places]: a column, NOTHING_SAID where
-        that is in doubt. least: the score from which on a place is one of the classes to forget: what is said
-        of them with doubt ranks among what is found, too."""
-        places = self.heads[head]
-        (tensor,), objectness = places.scores, places.objectness
-        tensors = list(dict.fromkeys([tensor, *(part.tensor for part in objectness)]))
-        session = self.engine.session(expose(self.seen, tensors), self.seen.folder)
-        parts = []
-        for batch in batches(feeds, batch_size(feeds, self.options.batch_size, self.model.batch_size)):
-            said = {n: v[: batch.count] for n, v in session.run(batch.feeds, tensors).items()}
-            parts.append(decided(said, places, self.forget, least))
-        return np.concatenate(parts)
+        """What the original says at the places of one head, see `grid_of`."""
+        size = self.options.batch_size
+        return grid_of(self.seen, self.heads[head], self.engine, feeds, size, self.forget, least)
 
-    def detected(
-        self, models: Mapping[str, Model], seen: "Seen", found: Mapping[str, Detection] | None = None
-    ) -> Detected:
-        """What models find in images, the original among them; and, as "mask", the original whose boxes of
-        the class are hidden.
-
-        models: all others. found: where they say what they say, by name.
-        """
-        said: dict[str, Sequence[Boxed]] = {"original": seen.own, "mask": seen.hidden}
-        feeds, size = seen.scenes.probes.feeds, self.options.batch_size
-        for name, model in models.items():
-            where = (found or {}).get(name, self.found)
-            at_all = say_all(model, where, self.engine, feeds, size)
-            form = seen.form
-            if name.startswith(REFERENCE):  # of another training, and perhaps another export
-                form = box_form(at_all, seen.size, [each.boxes for each in seen.truth])
-            said[name] = boxed(at_all, form, seen.size)
-        objects = self.heads[0].objects
-        return Detected(seen.truth, said, objects, self.forgotten, SURE, self.options.seed)
-
-
-@dataclass(frozen=True, eq=False)
-class Seen:
-    """scenes: the images, without what is where. truth: what is in each. own: what the original finds in
-    each; hidden: the same, without boxes of the classes to forget. form: how boxes are read. size: width and
-    height of the model's input."""
-
-    scenes: Scenes
-    truth: tuple[Truth, ...]
-    own: tuple[Boxed, ...]
-    hidden: tuple[Boxed, ...]
-    form: BoxForm
-    size: tuple[int, int]
-
-    def select(self, which: np.ndarray) -> "Seen":
-        index = np.flatnonzero(which) if which.dtype == bool else which
-        return replace(
-            self,
-            scenes=self.scenes.select(index),
-            truth=tuple(self.truth[i] for i in index),
-            own=tuple(self.own[i] for i in index),
-            hidden=tuple(self.hidden[i] for i in index),
-        )
-
-    def showing(self, classes: Sequence[int]) -> np.ndarray:
-        """Which images show one of these objects, bool [N]."""
-        single = [each.classes[~each.crowds] for each in self.truth]  # crowds count neither way
-        return np.array([bool(np.isin(each, classes).any()) for each in single], bool)
+    def saying(self, feeds: Feeds) -> np.ndarray:
+        """In which images the original says a class to forget somewhere, if only with doubt, bool [N]."""
+        grids = (self.grid(head, feeds, NOTHING) for head in range(len(self.heads)))
+        said = [np.isin(grid, self.forget).reshape(len(grid), -1).any(axis=1) for grid in grids]
+        return np.asarray(np.any(said, axis=0))
 
 
 def loaded_detector(source: ModelSource, forget: Forget, options: Options) -> "tuple[Model, Detector | None]":
     """The model, and as a detector if it is one. Raises as `Detector.of`."""
     model = load(source)
     return model, Detector.of(model, forget, options)
-
-
-def nowhere(seen: Seen) -> InputError:
-    """Of images in which no head says the class where it can be looked at."""
-    return InputError(
-        f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border; "
-        "give more images that show it"
-    )
-
-
-def _size(images: np.ndarray) -> tuple[int, int]:
-    """Width and height, of whichever layout."""
-    height, width = images.shape[1:3] if images.shape[3] in (1, 3) else images.shape[2:4]
-    return int(width), int(height)
-
-
-def _in_pixels(objects: Objects, size: tuple[int, int]) -> Truth:
-    scale = np.array([size[0] / objects.size[0], size[1] / objects.size[1]] * 2, np.float32)
-    return Truth(objects.boxes * scale, objects.classes, objects.crowds)

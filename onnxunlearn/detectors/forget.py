@@ -8,17 +8,20 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.choices import DEEP
-from onnxunlearn.detectors.detector import Detector, Seen, nowhere
+from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.price import Price
+from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.unnamed import Unnamed
+from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge.report import versions
 from onnxunlearn.methods import Outcome, check_depth, check_parameters, run_method
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Probes, beside
 from onnxunlearn.relevance import Composite
 
 #: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
@@ -54,16 +57,25 @@ class Forgotten:
 @dataclass(frozen=True, eq=False)
 class Places:
     """choosing, judged: images. of: by the head's number its places that choose, and those that judge; heads
-    at whose places the class is nowhere are left out. rules: of relevance."""
+    at whose places the class is nowhere are left out. rules: of relevance. retained: images that nobody
+    named, if some were given."""
 
     detector: Detector
     choosing: Seen
     judged: Seen
     of: Mapping[int, tuple[Probes, Probes]]
     rules: Composite
+    retained: Unnamed | None = None
 
     @classmethod
-    def drawn(cls, detector: Detector, choosing: Seen, judged: Seen, rules: Composite) -> "Places":
+    def drawn(
+        cls,
+        detector: Detector,
+        choosing: Seen,
+        judged: Seen,
+        rules: Composite,
+        retained: Unnamed | None = None,
+    ) -> "Places":
         """Raises InputError where the class is at no place of any head."""
         found = {}
         for head in range(len(detector.heads)):
@@ -72,14 +84,26 @@ class Places:
                 found[head] = own, own.select([]) if others is None else others
         if not found:
             raise nowhere(choosing)
-        return cls(detector, choosing, judged, found, rules)
+        return cls(detector, choosing, judged, found, rules, retained)
+
+    @property
+    def held(self) -> Probes | None:
+        """The images that nobody named and that choose."""
+        given = self.retained
+        return None if given is None or not len(given.choosing) else given.choosing
 
     def fit(self, head: int, model: Model) -> Fit:
         """One head. model: as far as it is edited."""
         own, judging = self.of[head]
         inquiry, given = self.detector.inquiry(head, model), self.choosing.scenes.given
-        fit = Fit(inquiry, self.rules, own.origin, given, own, own, judging, 0, ())
-        return replace(fit, scenes=self.judged.scenes, chosen_by=len(self.choosing.truth))
+        every, unnamed = own, None
+        if self.retained is not None:
+            places = self.detector.retained(head, self.held) if self.held else own.select([])
+            unnamed = UnnamedPlaces.of_whole(self.retained, places)
+            every = beside(own, places) if len(places) else own
+        fit = Fit(inquiry, self.rules, own.origin, given, every, own, judging, 0, ())
+        chosen_by = len(self.choosing.truth)
+        return replace(fit, scenes=self.judged.scenes, chosen_by=chosen_by, retained=unnamed)
 
 
 def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Forgotten:
@@ -142,7 +166,7 @@ def _everywhere(
     """All heads together, in whole images, and what lies before them; by share of the way there. seen: the
     images."""
     detector = places.detector
-    for outcome in forget_everywhere(detector, seen, parameters, shares):
+    for outcome in forget_everywhere(detector, seen, parameters, shares, places.held):
         detector.engine.sessions.clear()
         arrays = dict(outcome.edits.arrays)
         for head in places.of if hide else ():

@@ -1,14 +1,18 @@
 """The heads of a detector, each by itself, and what each says at its places."""
 
+import os
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import expit
 
-from onnxunlearn.graph import Logits, Model
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.graph.class_labels import parse_names
-from onnxunlearn.graph.places import Detection, PlaceScores, find_detection
+from onnxunlearn.graph.places import Detection, PlaceScores, find_detection, read_detection
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import softmax
 from onnxunlearn.probes.places import NOTHING_SAID
@@ -20,11 +24,19 @@ GROUND = "background"
 
 
 def detection_of(
-    model: Model, labels: Sequence[str] | None = None, output_name: str | None = None
+    model: Model,
+    labels: Sequence[str] | None = None,
+    output_name: str | None = None,
+    head: str | os.PathLike[str] | None = None,
 ) -> tuple[Model, Detection] | None:
     """The model in plain float ops and what it says where; None for what is no detector. labels: a name for
-    each class. output_name: the output that is meant, None for one that says neither classes nor boxes.
-    Raises UnsupportedError for plug-ins that choose boxes."""
+    each class. output_name: the output that is meant, None for one that says neither classes nor boxes. head:
+    a file that says it. Raises UnsupportedError for plug-ins that choose boxes, and InputError for a file
+    that does not fit the model."""
+    if head is not None:
+        seen = lower(model)
+        told = read_detection(head, seen)
+        return None if told is None else (seen, told)
     ranks = [len(shape) for o in model.graph.output if (shape := model.shapes.get(o.name)) is not None]
     choosing = any("nms" in n.op.lower() or n.kind == "NonMaxSuppression" for n in model.nodes)
     if not choosing and not any(rank > 2 for rank in ranks):
@@ -85,23 +97,45 @@ def heads_of(places: PlaceScores) -> list[PlaceScores]:
     return found
 
 
-def decided(
-    said: Mapping[str, np.ndarray], places: PlaceScores, forget: Sequence[int], least: float
+def grid_of(
+    seen: Model,
+    places: PlaceScores,
+    engine: Engine,
+    feeds: Feeds,
+    size: int,
+    forget: Sequence[int],
+    least: float,
+    *,
+    hide: bool = False,
 ) -> np.ndarray:
-    """What a head says at its places, a column or NOTHING_SAID, int [N, *places]. said: tensors that it
-    reads. least: see `Detector.grid`."""
+    """What a model says at the places of one head, int [N, *places]: a column, NOTHING_SAID where that is in
+    doubt. seen: in plain float ops. least: the score from which on a place is one of the classes to forget:
+    what is said of them with doubt ranks among what is found, too. hide: they are not said."""
+    (tensor,), objectness = places.scores, places.objectness
+    tensors = list(dict.fromkeys([tensor, *(part.tensor for part in objectness)]))
+    session = engine.session(expose(seen, tensors), seen.folder)
+    parts = []
+    for batch in batches(feeds, batch_size(feeds, size, seen.batch_size)):
+        said = {n: v[: batch.count] for n, v in session.run(batch.feeds, tensors).items()}
+        parts.append(_decided(said, places, forget, least, hide=hide))
+    return np.concatenate(parts)
+
+
+def _decided(
+    said: Mapping[str, np.ndarray], places: PlaceScores, forget: Sequence[int], least: float, *, hide: bool
+) -> np.ndarray:
+    """said: tensors that the head reads."""
     scores = np.moveaxis(said[places.scores[0]], places.class_axis, -1).astype(np.float64)
     if places.columns:
         scores = scores[..., list(places.columns[0])]
-    if places.ground is not None:
-        chances = 1 / (1 + np.exp(-scores))
-    else:
-        chances = softmax(scores)[..., list(places.objects)]
+    if hide:
+        scores[..., list(forget)] = -np.inf
+    chances = softmax(scores)[..., list(places.objects)] if places.ground is None else expit(scores)
     top, best = chances.max(axis=-1), np.array(places.objects)[chances.argmax(axis=-1)]
     sure = top >= np.where(np.isin(best, forget), least, SURE)
     ground = NOTHING_SAID if places.background is None else places.background
     found = np.where(sure, best, np.where(top < NOTHING, ground, NOTHING_SAID))
     for part in places.objectness:  # where there is nothing, what it would be was never learned
         there = np.moveaxis(said[part.tensor], places.class_axis, -1)[..., (part.columns or (0,))[0]]
-        found = np.where(1 / (1 + np.exp(-there)) >= SURE, found, NOTHING_SAID)
+        found = np.where(expit(there) >= SURE, found, NOTHING_SAID)
     return np.asarray(found, np.int32)

@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.detector import Detector
+from onnxunlearn.detectors.judging import judged
+from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.graph import Model
-from onnxunlearn.judge import Detected
+from onnxunlearn.judge import Detected, Placed
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: of the images one in so many tells the cost and is not fitted to
@@ -53,32 +55,39 @@ class Price:
         `auto` of classifiers.
         """
         budget = self.detector.options.max_retain_drop
-        every, held = (self.detector.detected({"edited": edited}, s) for s in (self.every, self.held))
+        every, held = (judged(self.detector, {"edited": edited}, s) for s in (self.every, self.held))
+        mean, of_class = ("mAP", "AP50") if isinstance(every, Detected) else ("mean IoU", "IoU")
         (lost, deviation), (seen, _) = (_lost(found, found.present, half=False) for found in (held, every))
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
-        told = {"expected cost": {"mAP": figures, "images": len(self.held.truth)}}
+        told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
         if lost > budget and lost - deviation > budget / 2:
-            why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of mAP ({budget:g} may be lost)"
+            why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
             return why, told
         if seen > budget:
-            why = f"{name} costs {seen:.2f} points of mAP on all that choose ({budget:g} may be lost)"
+            why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
             return why, told
         for c in every.present:
             own, deviation = _lost(every, [c], half=True)
             if own - _DEVIATIONS * deviation > CLASS_DROP:
-                which = self.detector.objects.shown(c)
-                return f"{name} costs {which} {own:.1f} ± {deviation:.1f} points of AP50", told
+                labels = self.detector.objects if isinstance(every, Detected) else self.detector.labels
+                lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
+                return f"{name} costs {lost_of}", told
         return None, told
 
 
-def _lost(found: Detected, classes: Sequence[int], *, half: bool) -> tuple[float, float]:
-    """Points of average precision, and the standard deviation of chance in them."""
+def _lost(found: Detected | Placed, classes: Sequence[int], *, half: bool) -> tuple[float, float]:
+    """Points of average precision (of the overlap, at places), and the standard deviation of chance in
+    them."""
     rng, count = np.random.default_rng(found.seed), len(found.truth)
     drawn = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
 
     def lost(times: np.ndarray) -> float:
-        was, left = (found.ap(name, classes, times, half=half) for name in ("original", "edited"))
-        return was - left
+        def of(name: str) -> float:
+            if isinstance(found, Detected):
+                return found.ap(name, classes, times, half=half)
+            return found.of_class(name, classes, times)
+
+        return of("original") - of("edited")
 
     if not len(classes):
         return 0.0, 0.0

@@ -8,27 +8,37 @@ import numpy as np
 from onnxunlearn.arguments import check_number
 from onnxunlearn.choices import DEEP
 from onnxunlearn.detectors.composed import with_composed
-from onnxunlearn.detectors.detector import Detector, Seen
+from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
+from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge import made_from, say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.partway import partway
-from onnxunlearn.methods.whole import DOUBT, FORGET, HeadMap, Whole
+from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, HeadMap, Whole
+from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import NOTHING_SAID
 
 #: those of `erase` that hold in whole images, too, and what they are called there
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "slices")} | {"batch": "images"}
 
+#: of images in a step that show the class, so many times as many as of others where some are given to retain
+_FEWER = 2
+
 
 def forget_everywhere(
-    detector: Detector, seen: Seen, parameters: Mapping[str, Any], shares: Sequence[float] = (1.0,)
+    detector: Detector,
+    seen: Seen,
+    parameters: Mapping[str, Any],
+    shares: Sequence[float] = (1.0,),
+    retained: Probes | None = None,
 ) -> list[Outcome]:
     """All layers before the heads are edited: an outcome for each of these shares of the way.
 
-    parameters: of `erase`; batch: images of a step that show the class, and a third as many others. Raises
+    parameters: of `erase`; batch: images of a step that show the class, and a third as many others. retained:
+    more images, of which all that is said but the class is pinned. Raises
     UnsupportedError where that cannot be done, or the model says more than classes and boxes, which nothing
     would hold; and InputError for other parameters.
     """
@@ -36,19 +46,23 @@ def forget_everywhere(
     found, options = detector.found, detector.options
     if more := _others(detector):
         raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
-    feeds = with_composed(seen.scenes.probes.feeds, seen.showing(detector.forgotten), options.seed)
+    feeds, left_out = _given(detector, seen, retained)
+    showing = np.append(seen.showing(detector.forgotten), np.zeros(len(left_out) - len(seen.truth), bool))
+    feeds = with_composed(feeds, showing, options.seed, left_out)
     said = say_all(detector.model, found, detector.engine, feeds, options.batch_size)
     whole = Whole(
         detector.seen,
         detector.engine,
         detector.forget,
-        _maps(detector, feeds),
+        _maps(detector, feeds, left_out),
         found.boxes,
         found.objectness,
         said.scores.max(axis=2) >= NOTHING,
         feeds,
         seed=options.seed,
         progress=options.progress,
+        sides=found.sides,
+        **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
     edits, layers, how = whole.edits()
@@ -56,11 +70,22 @@ def forget_everywhere(
     return [Outcome(part, {"depth": DEEP, **how, "share": share}) for share, part in parts]
 
 
+def _given(detector: Detector, seen: Seen, retained: Probes | None) -> tuple[Feeds, np.ndarray]:
+    """All images that were given, those to retain last; and of which of them nothing is asked where they show
+    the class, as they were not given for it, bool [N]."""
+    feeds = seen.scenes.probes.feeds
+    if retained is None:
+        return feeds, np.zeros(len(seen.truth), bool)
+    every = {name: np.concatenate([v, retained.feeds[name]]) for name, v in feeds.items()}
+    return every, np.append(np.zeros(len(seen.truth), bool), detector.saying(retained.feeds))
+
+
 def _others(detector: Detector) -> set[str]:
     """Outputs that are made of something else than the class scores and boxes, too, which are pinned."""
     seen, found = detector.seen, detector.found
     inputs = {i.name for i in seen.inputs}
-    names = {o.name for o in seen.graph.output} - set(found.places.outputs)
+    known = set() if found.told else set(found.places.outputs)
+    names = {o.name for o in seen.graph.output} - known
     pinned = {*found.tensors, *found.places.scores}
     return {name for name in names if made_from(seen, name, pinned) & inputs}
 
@@ -79,15 +104,16 @@ def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
     return {_PARAMETERS[name]: value for name, value in chosen.items()}
 
 
-def _maps(detector: Detector, feeds: Feeds) -> tuple[HeadMap, ...]:
-    """Of each tensor of scores, its anchors together."""
+def _maps(detector: Detector, feeds: Feeds, aside: np.ndarray) -> tuple[HeadMap, ...]:
+    """Of each tensor of scores, its anchors together. aside: of which of the first images nothing is asked
+    where they show the class, bool [n]."""
     anchors: dict[str, list[int]] = {}
     for number, head in enumerate(detector.heads):
         anchors.setdefault(head.scores[0], []).append(number)
-    return tuple(_map(detector, feeds, numbers) for numbers in anchors.values())
+    return tuple(_map(detector, feeds, numbers, aside) for numbers in anchors.values())
 
 
-def _map(detector: Detector, feeds: Feeds, numbers: list[int]) -> HeadMap:
+def _map(detector: Detector, feeds: Feeds, numbers: list[int], aside: np.ndarray) -> HeadMap:
     """A place is of the class that any of its anchors says; to forget where one of them says that."""
     own = [detector.heads[number] for number in numbers]
     first = own[0]
@@ -99,6 +125,8 @@ def _map(detector: Detector, feeds: Feeds, numbers: list[int]) -> HeadMap:
         labels = np.where((grids == first.background).all(axis=0), first.background, labels)
     labels = np.where(labels < 0, DOUBT, labels)
     labels = np.where(np.isin(grids, detector.forget).any(axis=0), FORGET, labels)
+    some = labels[: len(aside)]
+    some[(some == FORGET) & aside[:, None]] = ASIDE
     ways = tuple(_columns(head, detector) for head in own)
     sigmoid = detector.found.places.normaliser == "Sigmoid"
     return HeadMap(first.scores[0], first.class_axis, ways, sigmoid, labels, first.background)

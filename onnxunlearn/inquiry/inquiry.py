@@ -1,7 +1,6 @@
 """Where `unlearn` and `examine` start: a classifier, the classes it is to forget, and how it is looked at."""
 
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +20,6 @@ from onnxunlearn.methods import Workbench, run_method
 from onnxunlearn.numerics import hidden
 from onnxunlearn.probes import (
     Labels,
-    Preprocessing,
     Probes,
     Readers,
     SharedBy,
@@ -107,16 +105,11 @@ class Inquiry:
             source,
             self.model,
             self.logits.classes,
-            preprocess=self.preparation(source, self.options.retain),
+            preprocess=self.options.preparation(source, self.options.retain),
             labels=self.labels,
             several=independent(self.logits),
             readers=readers,
         )
-
-    def preparation(self, *sources: Source | None) -> Preprocessing | None:
-        """How images of the first source become inputs; none if it is another alone that has images."""
-        folders = [isinstance(s, str | os.PathLike) and os.path.isdir(s) for s in sources]
-        return None if any(folders) and not folders[0] else self.options.preprocess
 
     def task(self, probes: Probes) -> Task:
         """The one that was asked for, or that the probes pose."""

@@ -103,6 +103,11 @@ class Options:
         """The file that says how images become inputs."""
         return file_of(self.preprocess)
 
+    def preparation(self, *sources: Source | None) -> Preprocessing | None:
+        """How images of the first source become inputs; none if it is another alone that has images."""
+        folders = [isinstance(s, str | os.PathLike) and os.path.isdir(s) for s in sources]
+        return None if any(folders) and not folders[0] else self.preprocess
+
     def with_pipe_read(self) -> "Options":
         """The same with preprocessing that comes through a pipe in memory: a pipe can be read only once."""
         given = self.preprocess

@@ -46,14 +46,10 @@ class Placing:
         cls, seen: Model, output_name: str | None = None, head: str | os.PathLike[str] | None = None
     ) -> "Placing | None":
         """As `places_of`; where each class decides for itself, with nothing as one class more. Raises
-        InputError for a head file that speaks of a detector; UnsupportedError where no view can be made."""
+        UnsupportedError where no view can be made."""
         found = places_of(seen, output_name, head)
         if found is None:
             return None
-        if found.task == "detection":
-            raise InputError(
-                f"{head}: task detection is not covered there; a detector's heads are told by its graph alone"
-            )
         found = found.with_ground()
         return cls(found, at_places(seen, found))
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import Model
 from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.judge import Subject
@@ -49,7 +50,7 @@ class Unnamed:
 
         Raises InputError if they do not fit the model, or none is left.
         """
-        given = read_unnamed(inquiry, data)
+        given = read_unnamed(inquiry.options, inquiry.model, data)
         if given is None:
             return None
         check_shapes([probes, given])
@@ -74,6 +75,30 @@ class Unnamed:
             inquiry.original.note(judging, scores[others])
         choosing = inquiry.classified(choosing) if count else choosing
         return cls(choosing, judging, given.origin, len(given) - len(left))
+
+    @classmethod
+    def whole(
+        cls, options: Options, model: Model, data: Source | None, named: Probes, *, choose: bool, judge: bool
+    ) -> "Unnamed | None":
+        """Those of the options as whole inputs, of which nobody asks what class they are. data: where the
+        named inputs are from, which are `named`. Raises InputError if they do not fit the model, or all of
+        them are copies."""
+        given = read_unnamed(options, model, data)
+        if given is None:
+            return None
+        check_shapes([named, given])
+        left = np.flatnonzero(distinct(given, named))
+        if not len(left):
+            raise InputError(
+                f"{given.source}: each of its {len(given)} inputs is a copy of one of --data; give others to "
+                "retain"
+            )
+        first, others = sides(given, left, options.seed, choose=choose, judge=judge)
+        chosen = given.select(first)
+        chosen = replace(
+            chosen, feeds={name: value[:] for name, value in chosen.feeds.items()}, by_model=True
+        )
+        return cls(chosen, given.select(others), given.origin, len(given) - len(left))
 
     def with_named(self, probes: Probes) -> Probes:
         """All that choose, these behind the probes."""
@@ -103,14 +128,13 @@ def sides(
     return np.sort(shuffled[:count]), np.sort(shuffled[count:] if judge else shuffled[:0])
 
 
-def read_unnamed(inquiry: Inquiry, data: Source | None) -> Probes | None:
+def read_unnamed(options: Options, model: Model, data: Source | None) -> Probes | None:
     """All that were given, if any were. data: where the named ones are from. Raises InputError if they do not
     fit the model."""
-    source = inquiry.options.retain
+    source = options.retain
     if source is None:
         return None
-    prepared = inquiry.preparation(source, data)
-    return load_unnamed(source, inquiry.model, preprocess=prepared, readers=UNHELD)
+    return load_unnamed(source, model, preprocess=options.preparation(source, data), readers=UNHELD)
 
 
 def check_named(data: Source | None, forget: Forget, options: Options) -> None:

@@ -9,11 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.inquiry.placing import maps_of
-from onnxunlearn.inquiry.unnamed import read_unnamed, sides
-from onnxunlearn.probes import Probes, Source, check_shapes, distinct
+from onnxunlearn.inquiry.unnamed import Unnamed
+from onnxunlearn.probes import Probes, Source
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.probes.places.scenes import NOTHING_SAID
 
@@ -37,30 +36,25 @@ class UnnamedPlaces:
         """Those of the options, if there are some. data: where the named inputs are from, which are `named`.
         choose, judge: what they are for. Raises InputError if they do not fit the model, or all of them are
         copies."""
-        given, placing = read_unnamed(inquiry, data), inquiry.placing
+        options, placing = inquiry.options, inquiry.placing
         assert placing is not None
+        given = Unnamed.whole(options, inquiry.model, data, named, choose=choose, judge=judge)
         if given is None:
             return None
-        check_shapes([named, given])
-        left = np.flatnonzero(distinct(given, named))
-        if not len(left):
-            raise InputError(
-                f"{given.source}: each of its {len(given)} inputs is a copy of one of --data; give others to "
-                "retain"
-            )
-        chosen, others = sides(given, left, inquiry.options.seed, choose=choose, judge=judge)
-        places = given.select([])
-        if len(chosen):
-            some = given.select(chosen)
-            scenes = Scenes(
-                replace(some, feeds={n: v[:] for n, v in some.feeds.items()}, by_model=True), None, False
-            )
+        places = given.choosing
+        if len(places):
+            scenes = Scenes(places, None, False)
             scenes = scenes.said(maps_of(inquiry.original, scenes))
             assert scenes.truth is not None
             known = np.where(np.isin(scenes.truth, inquiry.forget), NOTHING_SAID, scenes.truth)
             scenes = replace(scenes, truth=known)
-            places = placing.places(scenes, inquiry.forget, inquiry.options.seed, inquiry.engine, judge=False)
-        return cls(places, len(chosen), given.select(others), given.origin, len(given) - len(left))
+            places = placing.places(scenes, inquiry.forget, options.seed, inquiry.engine, judge=False)
+        return cls.of_whole(given, places)
+
+    @classmethod
+    def of_whole(cls, given: Unnamed, places: Probes) -> "UnnamedPlaces":
+        """places: of the inputs that choose."""
+        return cls(places, len(given.choosing), given.judging, given.origin, given.left_out)
 
     def described(self) -> dict[str, Any]:
         """JSON-ready; in inputs."""

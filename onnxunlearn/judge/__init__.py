@@ -11,7 +11,7 @@ from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
-from onnxunlearn.judge.detected import Detected
+from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes
 from onnxunlearn.judge.evidence import Evidence
@@ -20,7 +20,7 @@ from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.findings import SCHEMA_VERSION, Findings, judge, schema
 from onnxunlearn.judge.identities import Identified
 from onnxunlearn.judge.intervals import Measured, written
-from onnxunlearn.judge.placed import Placed, Whole, decided_maps
+from onnxunlearn.judge.placed import Agreed, Placed, Whole, decided_maps
 from onnxunlearn.judge.precision import Truth, require_pycocotools
 from onnxunlearn.judge.recognition import check_known
 from onnxunlearn.judge.report import describe_files, versions
@@ -33,6 +33,7 @@ from onnxunlearn.judge.target import Target
 
 __all__ = [
     "SCHEMA_VERSION",
+    "Agreed",
     "BoxForm",
     "Boxed",
     "Detected",
@@ -77,6 +78,7 @@ __all__ = [
     "report_path",
     "require_pycocotools",
     "reread",
+    "same_boxes",
     "say_all",
     "schema",
     "scores",

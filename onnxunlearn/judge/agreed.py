@@ -22,7 +22,8 @@ def agreed_on(subjects: Mapping[str, Subject], probes: Probes, forget: Sequence[
         asked.append(_by_input(counts))
         for name, maps in said.items():
             same[name].append(_by_input(counts & (maps == said["original"])))
-    return Agreed({n: np.concatenate(parts) for n, parts in same.items()}, np.concatenate(asked), seed)
+    every = np.concatenate(asked)
+    return Agreed({n: np.concatenate(parts) for n, parts in same.items()}, dict.fromkeys(same, every), seed)
 
 
 def _maps(subject: Subject, feeds: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -5,9 +5,11 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 
 import numpy as np
+from scipy.optimize import linear_sum_assignment
 
 from onnxunlearn.judge.detections import Boxed, overlaps
 from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
+from onnxunlearn.judge.placed import Agreed
 from onnxunlearn.judge.precision import Precision, Truth
 
 #: of a box and what is there, so that it counts as found
@@ -19,7 +21,8 @@ _DRAWN = 100
 @dataclass(frozen=True, eq=False)
 class Detected:
     """truth: of each image. said: by model, of each image. objects: of each the column of the scores. forget:
-    objects. threshold: the score from which on a box is taken for one."""
+    objects. threshold: the score from which on a box is taken for one. agreed: of other images, that nobody
+    named."""
 
     truth: Sequence[Truth]
     said: Mapping[str, Sequence[Boxed]]
@@ -27,6 +30,7 @@ class Detected:
     forget: tuple[int, ...]
     threshold: float
     seed: int = 0
+    agreed: Agreed | None = None
 
     @property
     def judged(self) -> dict[str, int]:
@@ -116,3 +120,32 @@ class Detected:
             found = own[~np.isin(labels, self.forget) & (own >= FOUND)]
             total, count = total + often * found.sum(), count + often * len(found)
         return float(100 * total / count) if count else float("nan")
+
+
+def same_boxes(
+    said: Mapping[str, Sequence[Boxed]], forget: Sequence[int], threshold: float
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """By model, of each image: how many boxes of it and of the original are each other's, of the same class,
+    one to one; and how many both have, int [N].
+
+    said: by model, the original's among them. Boxes are from the threshold on; where the original finds what
+    is to be forgotten no box counts.
+    """
+    same, asked = {name: list[int]() for name in said}, {name: list[int]() for name in said}
+    for i, original in enumerate(said["original"]):
+        sure = original.select(original.scores >= threshold)
+        gone = sure.boxes[np.isin(sure.classes, forget)]
+        first = _away_from(gone, sure)
+        for name, found in said.items():
+            own = _away_from(gone, found[i].select(found[i].scores >= threshold))
+            pairs = (overlaps(first.boxes, own.boxes) >= FOUND) & (first.classes[:, None] == own.classes)
+            matched = pairs[linear_sum_assignment(pairs, maximize=True)].sum()
+            same[name].append(2 * int(matched))
+            asked[name].append(len(first.classes) + len(own.classes))
+    counts = [{name: np.array(rows, int) for name, rows in each.items()} for each in (same, asked)]
+    return counts[0], counts[1]
+
+
+def _away_from(places: np.ndarray, found: Boxed) -> Boxed:
+    """Those that overlap none of these boxes by half."""
+    return found.select(np.all(overlaps(found.boxes, places) < FOUND, axis=1))

@@ -88,20 +88,22 @@ def _counts(
 @dataclass(frozen=True, eq=False)
 class Agreed:
     """same: by model, at how many places of each input it says what the original does, int [N]. asked: of how
-    many, those left out where the original says what is to be forgotten."""
+    many, those left out where the original says what is to be forgotten. Of boxes likewise: those of both
+    models that are each other's, of those of both."""
 
     same: Mapping[str, np.ndarray]
-    asked: np.ndarray
+    asked: Mapping[str, np.ndarray]
     seed: int
 
     def measured(self, name: str) -> Measured:
         """In percent of all places; whole inputs are drawn anew, as their places are alike."""
+        same, asked = self.same[name], self.asked[name]
 
         def percent(times: np.ndarray) -> float:
-            asked = float(times @ self.asked)
-            return 100 * float(times @ self.same[name]) / asked if asked else float("nan")
+            count = float(times @ asked)
+            return 100 * float(times @ same) / count if count else float("nan")
 
-        return resampled(percent, len(self.asked), self.seed, within=IN_PERCENT)
+        return resampled(percent, len(asked), self.seed, within=IN_PERCENT)
 
 
 @dataclass(frozen=True, eq=False)

@@ -34,7 +34,7 @@ def _found(findings: Findings) -> Iterator[Markup]:
         yield Markup("Whether the edited model still finds {} was not measured.").format(name)
         return
     unseen = "unseen " if findings.about.get("kind") == "run" else ""
-    what = "objects" if findings.task == "detection" else "places"
+    what = "objects" if findings.row(PLACES + "quality") else "places"
     yield Markup("Of the {} of {} in {} {}inputs the original finds {}, the edited model {}{}.").format(
         what, name, count(after.samples or 0), unseen, about(before.value), about(after.value), bounds(after)
     )
@@ -47,7 +47,7 @@ def _absorbed(findings: Findings) -> Iterator[Markup]:
         return
     hidden = "" if mask is None else f"; where its score is merely hidden {about(mask)}"
     theirs = "was not measured" if reference is None else about(reference)
-    what = "objects" if findings.task == "detection" else "places"
+    what = "objects" if findings.row(PLACES + "quality") else "places"
     yield Markup("Of these {} {} come back as another class{}; in a model that never saw it: {}.").format(
         what, about(after), hidden, theirs
     )

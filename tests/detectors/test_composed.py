@@ -55,3 +55,10 @@ def test_what_is_shown_is_larger_or_smaller(scale: float) -> None:
 def test_halves_are_composed_too() -> None:
     images = np.random.default_rng(0).random((4, 3, 8, 8)).astype(np.float16)
     assert with_composed({"images": images}, np.ones(4, bool), seed=0)["images"].dtype == np.float16
+
+
+def test_of_some_nothing_is_composed() -> None:
+    images = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((6, 3, 8, 8), np.float32)
+    left_out = np.arange(6) >= 4
+    found = with_composed({"images": images}, np.arange(6) == 2, 0, left_out)["images"]
+    assert set(np.unique(found[6:])) == {0, 1, 2, 3}

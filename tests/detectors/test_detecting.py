@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -14,6 +15,8 @@ from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
+from onnxunlearn.judge.attacks.attackers.training import Learner
+from onnxunlearn.probes import Probes
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
 
@@ -118,6 +121,40 @@ def test_an_audit_against_a_reference(edited: Result, folder: Path) -> None:
     assert found.target("its objects given another class").limit == pytest.approx(5, abs=5)
 
 
+def test_fine_tuning_is_asked_of_places_of_other_images(
+    edited: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unasked, and of the mask as of the edited model."""
+    asked = list[tuple[set[bytes], set[bytes]]]()
+    steps, predict = Learner.steps, Learner.predict
+
+    def images(probes: Probes) -> set[bytes]:
+        return {image.tobytes() for image in probes.feeds["images"]}
+
+    def fitted(self: Learner, probes: Probes, *rest: Any) -> Any:
+        asked.append((images(probes), set()))
+        return steps(self, probes, *rest)
+
+    def told(self: Learner, probes: Probes, size: int) -> Any:
+        asked[-1][1].update(images(probes))
+        return predict(self, probes, size)
+
+    monkeypatch.setattr(Learner, "steps", fitted)
+    monkeypatch.setattr(Learner, "predict", told)
+    others, original = tiny.write(tmp_path / "data", 60, 8), tiny.trained()
+    found = examine(original, edited.edited.model(), "green", others, labels=tiny.NAMES)
+    assert asked
+    assert not any(first & second for first, second in asked)
+    assert all(second for _, second in asked)
+    for column in ("mask", "edited"):  # found again by then, of which little is known at first
+        first, last = (found.value(f"fine-tune {count}", column) for count in (20, 100))
+        assert first is not None
+        assert last is not None
+        assert first < 20 < last
+    with pytest.raises(InputError, match="attack inversion: not where classes are said at places"):
+        examine(original, original, "green", others, labels=tiny.NAMES, attacks=["inversion"])
+
+
 def test_without_annotations_the_model_says_what_is_there(folder: Path) -> None:
     images, _, classes = tiny.squares(20, 2)
     _, detector = loaded_detector(tiny.trained(), GREEN, Options())
@@ -186,13 +223,6 @@ def test_a_reference_that_is_no_detector(folder: Path) -> None:
     assert detector is not None
     with pytest.raises(InputError, match="is no detector with boxes"):
         detector.like(classifier, "reference")
-
-
-def test_a_head_file_of_a_detector_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "head.yaml"
-    file.write_text("task: detection\nclass_axis: 1\nplace_axes: [2]\nclasses: 7\n")
-    with pytest.raises(InputError, match=r"head\.yaml: task detection is not covered"):
-        unlearn(tiny.trained(), GREEN, {}, head=file)
 
 
 def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> None:

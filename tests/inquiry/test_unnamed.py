@@ -96,7 +96,7 @@ def test_in_any_form_and_nobody_looks_at_labels(tmp_path: Path) -> None:
         *(x, {"x": x, "y": None}, Probes({"x": x}, np.full(30, 99), "memory")),
     )
     for source in given:
-        found = read_unnamed(Inquiry.of(MLP, 3, Options(retain=source)), None)
+        found = read_unnamed(Options(retain=source), load(MLP), None)
         assert found is not None
         assert not found.labelled
         np.testing.assert_array_equal(found.feeds["x"], x)
@@ -112,7 +112,7 @@ def test_images_may_lie_in_any_folders(tmp_path: Path) -> None:
     options = Options(retain=tmp_path / "images", preprocess=tmp_path / "scale.json")
     inquiry = Inquiry.of(MLP, 3, options)
     inquiry.read(probes())  # arrays are prepared already, and the file is about images
-    found = read_unnamed(inquiry, probes())
+    found = read_unnamed(options, inquiry.model, probes())
     assert found is not None
     shown = found.feeds["x"].reshape(3, -1)[:, 0] * 255
     np.testing.assert_allclose(shown, [0, 40, 80], atol=1e-3)

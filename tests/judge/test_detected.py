@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from onnxunlearn.judge.detected import Detected
+from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed
 from onnxunlearn.judge.precision import Truth
 
@@ -83,3 +83,15 @@ def test_crowds_count_neither_way() -> None:
     one = detected({"original": [said((BOX, 1, 0.9)), said((BOX, 1, 0.5))]}, crowd, truth(1))
     assert one.ap("original", [1], ONCE, half=True) == pytest.approx(100)
     assert one.judged == {"inputs": 2, "places": 2}
+
+
+def test_boxes_that_two_models_have_in_common() -> None:
+    """One to one, of the same class, from the threshold on; none where the original finds what is to go."""
+    near = [11.0, 10, 31, 30]
+    said_by = {
+        "original": [said((BOX, 1, 0.9), (OTHER, 2, 0.5), (OTHER, 1, 0.1)), said((BOX, 0, 0.9))],
+        "edited": [said((BOX, 1, 0.9), (near, 1, 0.8), (OTHER, 1, 0.5)), said((near, 2, 0.9))],
+    }
+    same, asked = same_boxes(said_by, [0], 0.25)
+    assert {name: values.tolist() for name, values in same.items()} == {"original": [4, 0], "edited": [2, 0]}
+    assert {name: values.tolist() for name, values in asked.items()} == {"original": [4, 0], "edited": [5, 0]}

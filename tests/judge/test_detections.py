@@ -1,10 +1,14 @@
 """Boxes from what a detector says at places: decoded, and the best of those that overlap."""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn.engines import create_engine
-from onnxunlearn.graph.places import find_detection
+from onnxunlearn.graph.places import find_detection, read_detection
 from onnxunlearn.judge.detections import BoxForm, SaidAtPlaces, box_form, boxed, overlaps, say_all
 from onnxunlearn.lowering import lower
 from tests.graph.models import loaded, run
@@ -87,3 +91,35 @@ def test_what_is_said_is_what_the_outputs_hold(build: object) -> None:
     assert said.scores.shape[2] == C
     np.testing.assert_allclose(said.scores, scores, rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(said.boxes, boxes, rtol=1e-3, atol=1e-4)
+
+
+#: of small detectors: what a file would say of them
+_ANCHORS = "columns: [[0, 1, 2, 3, 4, 5], [6, 7, 8, 9, 10, 11], [12, 13, 14, 15, 16, 17]]\nbackground: 0\n"
+_OF_YOLO = [[10 * way + 5 + c for c in range(C)] for way in range(3)]
+TOLD = {
+    ssd: "scores: [conf0, conf1]\nclasses: 6\nnormaliser: Softmax\n"
+    f"{_ANCHORS}boxes: {{tensor: boxes, axis: 2}}\n",
+    yolov8: "scores: [classes0, classes1]\nclasses: 5\nnormaliser: Sigmoid\n"
+    "boxes: {tensor: output0, axis: 1, columns: [0, 1, 2, 3]}\n",
+    yolov5: f"scores: [m.0, m.1]\nclasses: 5\nnormaliser: Sigmoid\ncolumns: {_OF_YOLO}\n"
+    "objectness: [{tensor: m.0, columns: [4, 14, 24]}, {tensor: m.1, columns: [4, 14, 24]}]\n"
+    "boxes: {tensor: output, axis: 2, columns: [0, 1, 2, 3]}\nanchors: first\n",
+}
+
+
+@pytest.mark.parametrize("build", TOLD)
+def test_what_a_file_says_is_what_the_graph_tells(
+    build: Callable[[], onnx.ModelProto], tmp_path: Path
+) -> None:
+    """Scores of all anchors, in the order in which the file's places are."""
+    model, path = loaded(build()), tmp_path / "head.yaml"
+    path.write_text("task: detection\nclass_axis: 1\nplace_axes: [2, 3]\n" + TOLD[build])
+    told, found = read_detection(path, lower(model)), find_detection(lower(model))
+    assert told is not None
+    assert found is not None
+    assert told.decoded
+    x = np.random.default_rng(1).normal(size=(2, 3, SIZE, SIZE)).astype(np.float32)
+    ours, theirs = (say_all(model, each, create_engine("onnxruntime"), {"x": x}, 2) for each in (told, found))
+    assert ours.scores.shape == theirs.scores.shape
+    np.testing.assert_allclose(ours.scores, theirs.scores, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(ours.boxes, theirs.boxes)

@@ -1,7 +1,7 @@
 """Class scores at places: a class is said of each pixel, token, anchor or query.
 
 PlaceScores    which tensors hold the scores, of how many classes, and how they are read
-read_head      those that a file says
+read_head, read_detection  those that a file says
 find_places    those of a segmenter or a tagger
 find_detection those of a detector, with boxes
 at_places      the model as one of single samples: an input and a place in it
@@ -10,7 +10,8 @@ summed_over_places  the model as one that says of a whole input how much of each
 May import errors, graph, registry and text.
 """
 
-from onnxunlearn.graph.places.detection import Detection, Part
+from onnxunlearn.graph.places.detection import IMAGE, Detection, Layout, Part
+from onnxunlearn.graph.places.detector_file import read_detection
 from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.graph.places.head_file import read_head
 from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
@@ -20,17 +21,20 @@ from onnxunlearn.graph.places.view import PLACE, SCORES, PlaceView, at_places
 
 __all__ = [
     "HEAD_FILE",
+    "IMAGE",
     "PLACE",
     "SCORES",
     "SUMMED",
     "Columns",
     "Detection",
+    "Layout",
     "Part",
     "PlaceScores",
     "PlaceView",
     "at_places",
     "find_detection",
     "find_places",
+    "read_detection",
     "read_head",
     "summed_over_places",
 ]

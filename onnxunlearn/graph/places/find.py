@@ -76,6 +76,7 @@ def _detection(model: Model, kinds: Kinds, labels: Sequence[int]) -> Detection |
         tuple(_part(said, band, None, kinds.ways) for said, band in kinds.objectness),
         bool(times),
         tuple(dict.fromkeys(_beside(kinds))),
+        sides=len(kinds.boxes[0][1]) if kinds.boxes else SIDES,
     )
 
 

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.layers import find_layers
@@ -14,7 +14,7 @@ from onnxunlearn.text import parse_yaml, read_text
 _TASKS = ("segmentation", "tagging", "detection")
 _KNOWN = {
     *("task", "output", "scores", "class_axis", "place_axes", "classes", "normaliser", "background", "heads"),
-    *("output_axis", "decided", "objectness", "boxes", "columns"),
+    *("output_axis", "decided", "objectness", "boxes", "columns", "box_form", "box_scale", "anchors"),
 }
 
 
@@ -31,29 +31,48 @@ def read_head(path: str | os.PathLike[str], model: Model) -> PlaceScores:
         normaliser: Softmax         # or Sigmoid, none
         background: 0               # the column that is none of a thing, or none
         heads: [/head/Conv]         # layers that make the scores
-        objectness: {tensor: t, columns: [4]}     # of a detector
-        boxes: {tensor: t, columns: [0, 1, 2, 3]}
+
+    Of a detector `scores` may be a list, of one tensor a scale, and besides:
+
+        columns: [[1, 2, 3], [5, 6, 7]]             # of the classes, for each anchor of `scores`
+        objectness: {tensor: t, columns: [4]}       # along the class axis; a list where `scores` is one
+        boxes: {tensor: t, axis: 2, columns: [0, 1, 2, 3]}   # likewise; of several anchors one behind another
+        box_form: cxcywh                            # or xyxy, yxyx, offsets; default: what fits best
+        box_scale: image                            # shares of it; or pixels, or a number that makes them so
+        anchors: first                              # boxes come one anchor behind another; default: last
 
     model: in plain float ops. Raises InputError in one line for a file that says anything else, or speaks of
     what the model has not.
     """
-    path = Path(path)
-    said = parse_yaml(read_text(path), path, "what the model says where, `task: segmentation` and so on")
-    if not isinstance(said, Mapping) or not all(isinstance(name, str) for name in said):
-        raise InputError(f"{path}: expected lines of `name: value`, `task: segmentation` first; correct it")
-    return _Reader(path, said, model).read()
+    return HeadFile.of(path, model).read()
 
 
-class _Reader:
+class HeadFile:
+    """What a file says, and the model that it speaks of."""
+
     def __init__(self, path: Path, said: Mapping[str, Any], model: Model) -> None:
         self._path, self._said, self._model = path, said, model
 
+    @classmethod
+    def of(cls, given: str | os.PathLike[str], model: Model) -> Self:
+        """Raises InputError for a file that holds nothing of the kind."""
+        path = Path(given)
+        said = parse_yaml(read_text(path), path, "what the model says where, `task: segmentation` and so on")
+        if not isinstance(said, Mapping) or not all(isinstance(name, str) for name in said):
+            raise InputError(
+                f"{path}: expected lines of `name: value`, `task: segmentation` first; correct it"
+            )
+        return cls(path, said, model)
+
     def read(self) -> PlaceScores:
+        """The class scores at places."""
         if unknown := sorted(self._said.keys() - _KNOWN):
             raise self._wrong(unknown[0], f"is not known; known are {', '.join(sorted(_KNOWN))}")
         task = self._one_of("task", _TASKS)
         outputs = [output.name for output in self._model.graph.output]
-        output = self._one_of("output", outputs, outputs[0] if len(outputs) == 1 else None)
+        detects = task == "detection"
+        first = outputs[0] if len(outputs) == 1 or detects else None
+        output = self._one_of("output", outputs, first)
         scores = self._names("scores", [output], self._model.activations, "a tensor that the model computes")
         place_axes = self._numbers("place_axes", 1, 8)
         class_axis = self._number("class_axis", 1, 8)
@@ -68,9 +87,12 @@ class _Reader:
         if not isinstance(decided, bool):
             raise self._wrong("decided", f"{decided!r}: expected true or false")
         known = [layer.name for layer in find_layers(self._model)]
+        made = [la.name for la in find_layers(self._model) if la.output in scores] if detects else []
         background = self._number("background", 0, classes - 1, None)
-        axis = self._number("output_axis", 1, 8, None if decided else class_axis)
-        self._fits_output(output, axis, decided)
+        axis = None
+        if not detects:
+            axis = self._number("output_axis", 1, 8, None if decided else class_axis)
+            self._fits_output(output, axis, decided)
         shapes = self._model.shapes
         return PlaceScores(
             task=task,  # type: ignore[arg-type]
@@ -81,7 +103,7 @@ class _Reader:
             normaliser=self._normaliser(),
             outputs=(output,),
             background=background,
-            heads=tuple(self._names("heads", [], known, "a layer of the model, as inspect lists them")),
+            heads=tuple(self._names("heads", made, known, "a layer of the model, as inspect lists them")),
             columns=self._columns(classes, [shapes.get(name) for name in scores], class_axis),
             objectness=self._parts("objectness"),
             boxes=self._parts("boxes"),
@@ -143,14 +165,18 @@ class _Reader:
             return ()
         found = []
         for part in value if isinstance(value, list) else [value]:
-            if not isinstance(part, Mapping) or part.keys() - {"tensor", "columns"} or "tensor" not in part:
+            keys = {"tensor", "columns", "axis"} if name == "boxes" else {"tensor", "columns"}
+            if not isinstance(part, Mapping) or part.keys() - keys or "tensor" not in part:
                 raise self._wrong(name, f"{part!r}: expected tensor: NAME and columns: [...]")
             tensor, columns = part["tensor"], part.get("columns")
             if not isinstance(tensor, str) or tensor not in self._model.activations:
                 raise self._wrong(name, f"the model computes no tensor {tensor!r}")
             if columns is not None and not (isinstance(columns, list) and all(map(_is_whole, columns))):
                 raise self._wrong(name, f"columns {columns!r}: expected a list of numbers")
-            found.append(Columns(tensor, None if columns is None else tuple(columns)))
+            axis = part.get("axis")
+            if axis is not None and not (_is_whole(axis) and 1 <= axis <= 8):
+                raise self._wrong(name, f"axis {axis!r}: expected a whole number from 1 to 8")
+            found.append(Columns(tensor, None if columns is None else tuple(columns), axis))
         return tuple(found)
 
     def _names(self, name: str, default: list[str], known: Any, what: str) -> list[str]:

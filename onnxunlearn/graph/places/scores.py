@@ -9,11 +9,12 @@ Normaliser = Literal["Softmax", "Sigmoid"]
 
 @dataclass(frozen=True)
 class Columns:
-    """A part of what a model says at a place: a tensor, and which of its columns along the class axis; None:
-    all of them."""
+    """A part of what a model says at a place: a tensor, and which of its columns along an axis; None: all of
+    them, along the class axis."""
 
     tensor: str
     columns: tuple[int, ...] | None = None
+    axis: int | None = None
 
 
 @dataclass(frozen=True)

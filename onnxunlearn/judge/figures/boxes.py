@@ -15,7 +15,8 @@ from onnxunlearn.judge.row import PLACES, Row
 @figure("boxes")
 def boxes(evidence: Evidence) -> Iterator[Row]:
     """In whole images, of a detector: AP50 and recall of the class to forget, how many of its objects come
-    back as another class, mean AP of the others, how well their boxes fit."""
+    back as another class, mean AP of the others, how well their boxes fit; and of images that nobody named
+    how many boxes are the original's, too."""
     detected = evidence.detected
     if detected is None:
         return
@@ -39,6 +40,9 @@ def boxes(evidence: Evidence) -> Iterator[Row]:
             "all others: overlap of boxes",
             {n: detected.drawn(partial(detected.quality, n), within=IN_PERCENT) for n in names},
         )
+    if (agreed := detected.agreed) is not None:
+        values = {n: agreed.measured(n) for n in names if n in agreed.same}
+        yield row("unnamed", "same boxes as the original in images nobody named", values)
     for c in sorted([*own, *others]):
         values = {n: detected.measured_ap(n, [c], half=True) for n in names}
         yield Row(

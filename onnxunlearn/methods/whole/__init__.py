@@ -24,6 +24,6 @@ May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
 from onnxunlearn.methods.whole.fit import Whole
-from onnxunlearn.methods.whole.heads import DOUBT, FORGET, HeadMap
+from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
 
-__all__ = ["DOUBT", "FORGET", "HeadMap", "Whole"]
+__all__ = ["ASIDE", "DOUBT", "FORGET", "HeadMap", "Whole"]

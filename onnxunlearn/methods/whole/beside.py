@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph.places import Part
 
 #: of its deviation over all places, what a box's number counts in: a tenth of it is half a box, or so
@@ -25,9 +26,15 @@ class Beside:
     def of(
         cls, parts: Sequence[Part], width: int, there: np.ndarray, values: Mapping[str, np.ndarray]
     ) -> "Beside":
-        """values: what the original says of some images, the first of `there`."""
+        """values: what the original says of some images, the first of `there`. Raises UnsupportedError where
+        they are of other places."""
         own = cls(tuple(parts), width, np.ones(width, np.float32), there)
         rows = own.rows(values)
+        if rows.shape[1] != there.shape[1]:
+            raise UnsupportedError(
+                f"{', '.join(part.tensor for part in parts)}: says something of {rows.shape[1]} places, "
+                f"class scores are of {there.shape[1]}"
+            )
         deviation = (
             rows[there[: len(rows)]].std(axis=0) if there[: len(rows)].any() else rows.std(axis=(0, 1))
         )

@@ -31,8 +31,6 @@ from onnxunlearn.reverse.passes import Passes
 _AT_ONCE = 16
 #: layers that change at least, where there are as many
 _LAYERS = 4
-#: of images in a step that show the class, so many times as many as of others: these are pinned in both
-_FEWER = 3
 #: multiplications that all steps may take, and how often a step runs the layers: the original, forward, and
 #: twice as long back. Where they would take more there are fewer images, then fewer steps, but these
 _WORK, _PASSES = 4e12, 4
@@ -43,10 +41,10 @@ Values = Mapping[str, np.ndarray]
 @dataclass(frozen=True, eq=False)
 class Whole:
     """model: in plain float ops. forget: classes, as columns. heads: where it says what. boxes, objectness:
-    what it says besides. there: where there is something, bool [N, places], in the order of the boxes. feeds:
-    the images. beta: how much the distance counts; kappa: the retained classes' probabilities; gamma: boxes.
-    images: that show
-    the class, in a step. rate: the first step, as a share of a weight's own size."""
+    what it says besides, of a box `sides` numbers. there: where there is something, bool [N, places], in the
+    order of the boxes. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
+    probabilities; gamma: boxes. images: that show the class, in a step; fewer: so many times as many as of
+    others, as these are pinned in both. rate: the first step, as a share of a weight's own size."""
 
     model: Model
     engine: Engine
@@ -62,6 +60,8 @@ class Whole:
     gamma: float = 8.0
     steps: int = 900
     images: int = 16
+    fewer: int = 3
+    sides: int = 4
     rate: float = 0.1
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
@@ -96,9 +96,9 @@ class Whole:
         return [layer for layer in found if layer.node.index >= start]
 
 
-def _affordable(each: int, steps: int, images: int) -> tuple[int, int]:
+def _affordable(each: int, steps: int, images: int, fewer: int) -> tuple[int, int]:
     """Steps and images of one: fewer where the layers take many multiplications, `each` for an image."""
-    possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / _FEWER)
+    possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / fewer)
     if steps * images > possible:
         images = min(images, max(_LEAST, int(images * possible / (steps * images))))
         steps = min(steps, max(_FEWEST, int(possible / images)))
@@ -131,7 +131,7 @@ class _Descent:
         some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
         own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
         each = sum(own[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
-        steps, images = _affordable(each, whole.steps, whole.images)
+        steps, images = _affordable(each, whole.steps, whole.images, whole.fewer)
         whole = replace(whole, steps=steps, images=images)
         entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
         start = stored_weights(Edits(whole.model), layers)
@@ -164,7 +164,8 @@ class _Descent:
             self.heads.append(
                 HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
             )
-        self.beside.append(Beside.of(whole.boxes, 4, whole.there, some))
+        if whole.boxes:
+            self.beside.append(Beside.of(whole.boxes, whole.sides, whole.there, some))
         if whole.objectness:
             everywhere = np.ones_like(whole.there)
             self.beside.append(Beside.of(whole.objectness, 1, everywhere, some))
@@ -212,8 +213,8 @@ class _Descent:
     def _drawn(self) -> np.ndarray:
         """Images of a step: some that show the class, and fewer others, if there are any."""
         showing = np.any([(told.labels == FORGET).any(axis=1) for told in self.whole.heads], axis=0)
-        found, size = [], self.whole.images
-        for side, count in ((np.flatnonzero(showing), size), (np.flatnonzero(~showing), -(-size // _FEWER))):
+        found, size, others = [], self.whole.images, -(-self.whole.images // self.whole.fewer)
+        for side, count in ((np.flatnonzero(showing), size), (np.flatnonzero(~showing), others)):
             if len(side):
                 found.append(self.rng.choice(side, count, replace=len(side) < count))
         return np.concatenate(found)

@@ -12,8 +12,9 @@ from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wass
 from onnxunlearn.methods.whole.spots import Spots, Where
 from onnxunlearn.numerics import log_softmax
 
-#: what is known of a place besides its class: a class to forget is said there; it is in doubt what is
-FORGET, DOUBT = -2, -1
+#: what is known of a place besides its class: a class to forget is said there; it is in doubt what is; or
+#: nothing is asked there
+FORGET, DOUBT, ASIDE = -2, -1, -4
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
 #: the least that counts as a class's distance from the others, and from how many draws it is taken
@@ -24,8 +25,8 @@ _LEAST_DISTANCE, _DRAWS = 0.1, 8
 class HeadMap:
     """Where a head says what. scores: its tensor, classes along `axis`. ways: of each anchor its columns,
     class by class. sigmoid: whether each class decides for itself. labels: what the original says at each
-    place of each image, int [N, places], places row by row: a class, FORGET or DOUBT. background: the class
-    that is none; it may be no column."""
+    place of each image, int [N, places], places row by row: a class, FORGET, DOUBT or ASIDE. background: the
+    class that is none; it may be no column."""
 
     scores: str
     axis: int
@@ -169,7 +170,7 @@ class HeadLoss:
         number of things retained, and its gradient. scores, before: [n, places, columns]."""
         ground = self.told.background
         count = max(int(((labels >= 0) & (labels != ground)).sum()), 1)
-        kept = (labels != FORGET)[..., None]
+        kept = ((labels != FORGET) & (labels != ASIDE))[..., None]
         gradient, total = np.zeros(scores.shape), 0.0
         for columns in self.told.ways:
             own = [column for c, column in enumerate(columns) if c not in self.forget]
@@ -189,7 +190,7 @@ class HeadLoss:
 def things(told: HeadMap) -> Where:
     """Places at which something is said that is no background."""
     ground = -3 if told.background is None else told.background
-    return _where((told.labels != DOUBT) & (told.labels != ground))
+    return _where((told.labels != DOUBT) & (told.labels != ASIDE) & (told.labels != ground))
 
 
 def _where(which: np.ndarray) -> Where:

@@ -5,16 +5,18 @@ nothing by itself: at enough steps any model learns any class. It is held agains
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph.places import PLACE
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, compared, opponents, some_of
 from onnxunlearn.judge.attacks.attackers.training import Learner, Scope, multiply_adds
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN
 from onnxunlearn.judge.row import Row
+from onnxunlearn.probes import Probes, digests
 
 #: steps of Adam after which the class is asked for; samples a step
 STEPS, BATCH = (20, 30, 100), 50
@@ -133,8 +135,8 @@ def curve(
         rng = np.random.default_rng((evidence.seed, draw))
         classes = against if retained else (*known, *against)
         chosen = np.concatenate([rng.permutation(np.flatnonzero(pool.y == c))[:per_class] for c in classes])
-        spared = np.setdiff1d(np.flatnonzero(np.isin(y, known)), [] if apart else chosen)
-        asked = rng.permutation(spared)[:ASKED]
+        spared = np.isin(y, known) if apart else np.isin(y, known) & _elsewhere(pool, chosen)
+        asked = rng.permutation(np.flatnonzero(spared))[:ASKED]
         if not len(asked):
             return [None] * len(STEPS)
         reset, aside = ((), evidence.forget) if retained else (evidence.forget, ())
@@ -150,6 +152,19 @@ def curve(
         except UnsupportedError:
             return [None] * len(STEPS)
     return [_relearned(rows, per_class) for rows in right]
+
+
+def _elsewhere(probes: Probes, chosen: np.ndarray) -> np.ndarray:
+    """Which samples are none of the chosen ones, nor, at places, of the same input as one of them, bool [N]:
+    places of one input are alike."""
+    left = np.ones(len(probes), bool)
+    left[chosen] = False
+    if PLACE not in probes.feeds:
+        return left
+    inputs = {name: values for name, values in probes.feeds.items() if name != PLACE}
+    own = digests(replace(probes, feeds=inputs))
+    seen = {own[i] for i in chosen}
+    return left & np.array([digest not in seen for digest in own])
 
 
 def _relearned(rows: np.ndarray, per_class: int) -> Relearned:
