@@ -30,8 +30,8 @@ from onnxunlearn.judge.attacks.attackers import tuning
 
 #: what is set, from soft to hard, by what it is
 SERIES: dict[str, list[dict[str, Any]]] = {
-    "last block": [{"beta": beta} for beta in (0.02, 0.15, 0.5)],
-    "last block, resisting": [{"resist": 0.5}],
+    "last block": [{"resist": 0, "beta": beta} for beta in (0.02, 0.15, 0.5)],
+    "last block, resisting": [{"resist": resist} for resist in (0.1, 0.5)],
     "deep": [{"depth": "deep", "resist": 0, "pull": pull} for pull in (0.1, 1.0, 10.0)],
     "deep, resisting": [{"depth": "deep", "resist": resist} for resist in (0.4, 1.0, 2.0)],
 }
