@@ -53,6 +53,7 @@ class Passes:
         """The targets alone, all or some of them, for all samples."""
         found: dict[str, list[np.ndarray]] = {name: [] for name in targets or self.network.targets}
         size = batch_size(feeds, AT_ONCE, self._baked)
+        weights = _in_order(weights)
         for batch in batches(feeds, size, pad=self._baked is not None):
             values = self.network.values(batch.feeds, weights)
             for name, parts in found.items():
@@ -65,6 +66,7 @@ class Passes:
         size = batch_size(feeds, total, self._baked, _BYTES)
         if self._baked is None:  # parts of one size where that goes: each size has a graph and a session
             size = next((s for s in range(size, size // 2, -1) if total % s == 0), size)
+        weights = _in_order(weights)
         parts, room = list[_Part](), _KEPT
         for batch in batches(feeds, size, pad=self._baked is not None):
             recorded = self.network.record(batch.feeds, weights)
@@ -80,13 +82,16 @@ class Passes:
     def backward(self, forward: Forward, signals: Mapping[str, np.ndarray]) -> Gradients:
         """∂loss/∂(weight, bias) by layer name. signals: ∂loss/∂target for all samples, by target."""
         total: Gradients = {}
-        for part, own in self._shared_out(forward, signals):
+        for number, (part, own) in enumerate(self._shared_out(forward, signals)):
             recorded = part.recorded
             if not recorded.kept:
                 recorded = self.network.record(part.feeds, forward.weights)
             found = self.network.gradients(part.feeds, recorded, own)
             del recorded
-            total = added(total, found) if total else found
+            if number < 2:  # the first is the engine's
+                total = added(total, found) if total else found
+            else:
+                _add(total, found)
         return total
 
     def _shared_out(
@@ -104,6 +109,12 @@ class Passes:
             yield part, own
 
 
+def _in_order(weights: Weights) -> Weights:
+    """The same, in the order in which engines read them. What lies in another, as a MatMul's weight does,
+    would be copied for each part, and each that is kept would hold its copy."""
+    return {name: (np.asarray(weight, order="C"), bias) for name, (weight, bias) in weights.items()}
+
+
 def added(a: Gradients, b: Gradients) -> Gradients:
     """The sum of gradients of the same layers."""
     return {name: _sum(pair, b[name]) for name, pair in a.items()}
@@ -113,3 +124,11 @@ def _sum(
     a: tuple[np.ndarray, np.ndarray | None], b: tuple[np.ndarray, np.ndarray | None]
 ) -> tuple[np.ndarray, np.ndarray | None]:
     return a[0] + b[0], None if a[1] is None or b[1] is None else a[1] + b[1]
+
+
+def _add(total: Gradients, more: Gradients) -> None:
+    """Add to gradients that nobody else has: no third array is made, which of large layers is as large."""
+    for name, pair in more.items():
+        for into, value in zip(total[name], pair, strict=True):
+            if into is not None and value is not None:
+                into += value

@@ -3,20 +3,21 @@
 import numpy as np
 import pytest
 
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.engines.numpy import NumpyEngine
+from onnxunlearn.engines.tensor import array_of
 from onnxunlearn.graph import find_layers, load
 from onnxunlearn.graph.flow import shape_arithmetic
-from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.graph.tail import WEIGHT, tail_of
 from onnxunlearn.reverse import passes as passes_module
-from onnxunlearn.reverse.differentiate import Differentiator
+from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.passes import Passes
 
 from ..sample_paths import MLP
 
 
-@pytest.mark.parametrize(("count", "sizes"), [(24, [8] * 3), (23, [10, 10, 3]), (10, [10]), (9, [9])])
-@pytest.mark.parametrize("kept", [0, 1 << 12, 1 << 30])
-def test_parts(count: int, sizes: list[int], kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def _last_layers(count: int) -> tuple[Passes, Weights, Feeds, Feeds]:
+    """Of a network's last layers: passes, the weights as they are, what enters for some samples, a signal."""
     model = load(MLP)
     layers = find_layers(model)[1:]
     target = model.graph.output[0].name
@@ -33,7 +34,14 @@ def test_parts(count: int, sizes: list[int], kept: int, monkeypatch: pytest.Monk
         )
         for la in layers
     }
-    passes = Passes(Differentiator(tail, [target], NumpyEngine()), None)
+    return Passes(Differentiator(tail, [target], NumpyEngine()), None), weights, feeds, signal
+
+
+@pytest.mark.parametrize(("count", "sizes"), [(24, [8] * 3), (23, [10, 10, 3]), (10, [10]), (9, [9])])
+@pytest.mark.parametrize("kept", [0, 1 << 12, 1 << 30])
+def test_parts(count: int, sizes: list[int], kept: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    passes, weights, feeds, signal = _last_layers(count)
+    (target,), ((entering, _),) = signal, feeds.items()
     whole = passes.forward(feeds, weights)
     wanted = passes.backward(whole, signal)
 
@@ -52,3 +60,20 @@ def test_parts(count: int, sizes: list[int], kept: int, monkeypatch: pytest.Monk
         assert bias is not None
         assert own is not None
         np.testing.assert_allclose(own, bias, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_share_weights_that_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    passes, weights, feeds, signal = _last_layers(24)
+    across = {n: (np.asfortranarray(weight), bias) for n, (weight, bias) in weights.items()}
+    monkeypatch.setattr(passes_module, "_BYTES", 1 << 12)
+    forward = passes.forward(feeds, across)
+    kept = [part.recorded.kept for part in forward.parts]
+    assert len(kept) > 2
+    for name in (n for n in kept[0] if n.startswith(WEIGHT)):
+        first, *others = (array_of(one[name]) for one in kept if name in one)
+        assert first.flags.c_contiguous
+        assert others
+        assert all(np.shares_memory(first, other) for other in others)
+    wanted = passes.backward(passes.forward(feeds, weights), signal)
+    for name, (weight, _) in passes.backward(forward, signal).items():
+        np.testing.assert_array_equal(weight, wanted[name][0])

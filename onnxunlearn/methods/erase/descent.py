@@ -117,6 +117,7 @@ def _descended(
         flat = {(n, kind): g for n, pair in found.gradients.items() for kind, g in _named(pair)}
         adam.step(flat, course.at(step))
         loss.follow(found, f"step {step + 1}/{course.steps}, loss {found.loss:.3f}")
+        del found, flat  # gradients as large as the weights, before the next ones
     return {n: (v[(n, "weight")], v.get((n, "bias"))) for n in current}
 
 

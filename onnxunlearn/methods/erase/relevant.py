@@ -47,6 +47,8 @@ def relevant_places(
         signals |= {name: np.zeros_like(forward.values[name]) for name in others}
         for n, (gradient, _) in passes.backward(forward, signals).items():
             found[n] += gradient
+            del gradient
+        del forward  # all that it keeps, before the next one
     for n, relevance in found.items():
         relevance *= start[n][0]
         np.abs(relevance, out=relevance)
