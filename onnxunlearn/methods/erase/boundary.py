@@ -140,7 +140,8 @@ def record_boundary(
     if PLACE in bench.probes.feeds:  # moved, another thing would be there
         images = sequences = False
     size = sum(value[:1].nbytes for value in entered.values())
-    copies = _copies(bench, tail, size, len(forget), count, variants) if images or sequences else 1
+    kept_of_each = size + 2 * np.float32().nbytes * bench.logits.classes  # its scores, and of a mixture's
+    copies = _copies(bench, tail, kept_of_each, len(forget), count, variants) if images or sequences else 1
     forgets: list[Feeds] = [{n: v[own] for n, v in entered.items()}]
     for _ in range(2 * copies - 1 if images else 0):
         forgets.append(record(_moved(forget, rng).feeds).boundary)
@@ -174,8 +175,8 @@ def record_boundary(
 
 
 def _copies(bench: Workbench, tail: Tail, size: int, forget: int, retain: int, most: int) -> int:
-    """How many of each probe, itself included, that memory and time allow. size: bytes of one at the
-    boundary. forget, retain: how many probes."""
+    """How many of each probe, itself included, that memory and time allow. size: bytes that are kept of one.
+    forget, retain: how many probes."""
     samples = 2 * forget + retain
     behind = {node.index for node in tail.nodes}
     # Where nothing lies before the boundary, what lies behind it is asked of each copy all the same, once.

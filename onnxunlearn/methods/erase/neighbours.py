@@ -101,5 +101,6 @@ def nearest(features: np.ndarray, y: np.ndarray, classes: int) -> np.ndarray:
     distance = (x**2).sum(axis=1)[:, None] + (examples**2).sum(axis=1) - 2 * x @ examples.T
     near = y[np.argsort(distance, axis=1, kind="stable")[:, :_VOTERS]]
     counts = np.bincount(y, minlength=classes)
-    votes = (near[:, :, None] == np.arange(classes)) / np.maximum(counts, 1)
-    return np.asarray(votes.sum(axis=1) / votes.sum(axis=(1, 2))[:, None])
+    votes = np.zeros((len(x), classes))
+    np.add.at(votes, (np.arange(len(x))[:, None], near), 1 / counts[near])
+    return np.asarray(votes / votes.sum(axis=1, keepdims=True))

@@ -162,15 +162,20 @@ class _Climb:
             rows, classes = rows[filled], classes[filled]
 
         def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
-            own = np.eye(scores.shape[1], dtype=bool)[classes[which]]
+            own = _of_class(classes[which], scores.shape[1])
             return np.where(own, 1, -softmax(np.where(own, -np.inf, scores))).astype(scores.dtype)
 
         feeds = _shaped(rows, self._layout)
         for batch in self._propagator.run(feeds, np.arange(len(rows)), self._size, seed):
-            own = np.eye(batch.logits.shape[1], dtype=bool)[classes[batch.start : batch.start + batch.count]]
+            own = _of_class(classes[batch.start : batch.start + batch.count], batch.logits.shape[1])
             scores = batch.logits.astype(np.float64)
             margin = scores[own] - logsumexp(np.where(own, -np.inf, scores))
             yield margin, _flat({n: batch.relevance[n][: batch.count] for n in self._layout})
+
+
+def _of_class(which: np.ndarray, classes: int) -> np.ndarray:
+    """Each sample's own class, bool [n, classes]. (Rows of np.eye would take the square of the classes.)"""
+    return which[:, None] == np.arange(classes)
 
 
 def _flat(feeds: Mapping[str, np.ndarray]) -> np.ndarray:

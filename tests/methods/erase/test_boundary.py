@@ -73,7 +73,7 @@ def test_large_models_get_fewer_copies(monkeypatch: pytest.MonkeyPatch) -> None:
     entered = made.recorded(tail.boundary).boundary
     forgotten, retained = int(made.forgotten.sum()), int((~made.forgotten).sum())
     samples = 2 * forgotten + retained
-    each = sum(value[:1].nbytes for value in entered.values())
+    each = sum(value[:1].nbytes for value in entered.values()) + 2 * 4 * made.logits.classes
 
     def copies() -> int:
         return record_boundary(made, tail, entered, 8, np.random.default_rng(0)).copies
