@@ -56,6 +56,14 @@ class Raw(nn.Module):
         return logits.sigmoid(), sides
 
 
+class Joined(Raw):
+    """Both in one output, and places on one axis."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        sides, logits = self.detector.raw(x)
+        return torch.cat([sides, logits], 1).flatten(2)
+
+
 def convolution(model: bytes) -> str:
     """What makes the class scores, [N, 3, 8, 8]."""
     loaded = load(model)
@@ -144,6 +152,20 @@ def test_inspect_shows_what_is_told(odd: bytes, tmp_path: Path) -> None:
     found = inspect(odd, head=head(tmp_path, odd, "boxes: {tensor: boxes, axis: 2}\nbox_form: offsets\n"))
     assert found.places is not None
     assert not found.places["decoded"]
+
+
+def test_scores_that_boxes_were_joined_to_name_the_layers_in_front(tmp_path: Path) -> None:
+    """Else every layer would count as one that makes boxes, and the run would end without one to edit."""
+    joined = tiny.exported(Joined(tiny.network()), ("out",))
+    more = "boxes: {tensor: out, axis: 1, columns: [0, 1, 2, 3]}\nbox_form: offsets\n"
+    right = head(tmp_path, joined, more)
+    found = inspect(joined, head=right)
+    assert found.places is not None
+    assert found.places["heads"]
+    text = right.read_text().replace(f"scores: {convolution(joined)}", "scores: out\ncolumns: [[4, 5, 6]]")
+    right.write_text(text.replace("place_axes: [2, 3]", "place_axes: [2]"))
+    with pytest.raises(InputError, match=f"scores 'out' holds more .*{convolution(joined)!r}"):
+        inspect(joined, head=right)
 
 
 #: what a file says of the distances, None where there is no file

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from onnxunlearn.graph.layers import find_layers
 from onnxunlearn.graph.places.bands import SIDES
 from onnxunlearn.graph.places.detection import IMAGE, Detection, Layout, Part
 from onnxunlearn.graph.places.head_file import HeadFile
@@ -53,6 +54,12 @@ class _DetectorFile(HeadFile):
                 "objectness", f"is said {len(objectness)} times: expected one for each of scores"
             )
         ends = tuple(name for name in places.scores if self._holds_scores_alone(name, places))
+        if mixed := [] if places.heads else [name for name in places.scores if name not in ends]:
+            raise self._wrong(
+                "scores",
+                f"{mixed[0]!r} holds more than class scores, and no layer makes it by itself: expected what "
+                f"one makes, {self._made_by_layers(mixed[0])}",
+            )
         outputs = [output.name for output in self._model.graph.output]
         return Detection(
             places,
@@ -81,6 +88,19 @@ class _DetectorFile(HeadFile):
         if size is not None and any(not 0 <= c < size for c in columns):
             raise self._wrong(name, f"columns {list(columns)}: expected numbers from 0 to {size - 1}")
         return Part(part.tensor, axis, columns)
+
+    def _made_by_layers(self, name: str) -> str:
+        """Outputs of the layers next in front of a tensor, in words."""
+        outputs = {layer.output for layer in find_layers(self._model)}
+        found, ahead = set[str](), [name]
+        while ahead:
+            node = self._model.producer.get(ahead.pop())
+            for tensor in () if node is None else node.inputs:
+                if tensor in outputs:
+                    found.add(tensor)
+                elif tensor in self._model.activations:
+                    ahead.append(tensor)
+        return " or ".join(map(repr, sorted(found))) or "there is none in front"
 
     def _holds_scores_alone(self, name: str, places: PlaceScores) -> bool:
         shape = self._model.shapes.get(name)
