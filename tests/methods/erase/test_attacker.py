@@ -162,3 +162,18 @@ def test_it_takes_no_more_work_than_an_edit_may(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._WORK", (own + more) / 2)
     assert asked().resist == 0
     assert "against an attacker" not in auto(made, depth="deep").details["why"]
+
+
+def test_a_class_that_is_turned_off_does_not_take_its_rows_with_it() -> None:
+    """Else nothing would ever be taken for the class, and nothing resisted."""
+    made = attacker()
+    made.others = [0, 4]
+    scores, features = np.zeros((6, 5)), np.zeros((6, WIDTH))
+    scores[:, 2] = -1e4
+    for value in made.moved.values.values():
+        value[...] = 0
+    known = made.probabilities(scores, features)
+    np.testing.assert_allclose(known, [[0.25, 0.25, 0, 0.25, 0.25]] * 6)
+    at_scores, _, _ = made.back(made.learning(known, np.zeros(6, int)), features)
+    assert (at_scores[:, [0, 4]] != 0).all()
+    np.testing.assert_array_equal(at_scores[:, [1, 2, 3]], 0)
