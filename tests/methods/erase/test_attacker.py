@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from onnxunlearn import examine
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import patch
+from onnxunlearn.graph import load, patch
 from onnxunlearn.judge.attacks.attackers import tuning
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.attacker import Attacker
@@ -162,6 +162,22 @@ def test_it_takes_no_more_work_than_an_edit_may(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._WORK", (own + more) / 2)
     assert asked().resist == 0
     assert "against an attacker" not in auto(made, depth="deep").details["why"]
+
+
+def test_an_edit_leaves_out_who_was_hidden_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = list[float]()
+
+    def noted(self: Attacker, known: np.ndarray) -> np.ndarray:
+        taken.append(float(known[:, list(self.forget)].sum(axis=1).mean()))
+        return recognising(self, known)
+
+    recognising = Attacker.recognising
+    monkeypatch.setattr(Attacker, "recognising", noted)
+    bias = load(CNN).array("9.bias").copy()
+    bias[7] = -1e4
+    made = bench(load(patch(load(CNN), {"9.bias": bias})))
+    erase(made, steps=8)
+    assert min(taken) > 1e-3
 
 
 def test_a_class_that_is_turned_off_does_not_take_its_rows_with_it() -> None:
