@@ -8,6 +8,7 @@ from typing import Any, cast
 import jsonschema
 import numpy as np
 import pytest
+from PIL import Image
 
 from onnxunlearn import Result, examine, load, unlearn
 from onnxunlearn.api import fit
@@ -15,6 +16,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.judge import reread, schema
 from onnxunlearn.judge.run_report import read_run_report
+from onnxunlearn.probes.places import unnamed_files
 from onnxunlearn.replay import replay
 from onnxunlearn.streams import readers
 
@@ -129,3 +131,18 @@ def test_all_choose_where_nothing_is_judged(folder: Path) -> None:
 def test_bad_input_is_one_line(retain: np.ndarray, said: str) -> None:
     with pytest.raises(InputError, match=said):
         unlearn(MODEL, "board", scenes(70, 1), labels=NAMES, method="mask", retain=retain)
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_masks_are_no_images_to_retain(beside: bool, tmp_path: Path) -> None:
+    """In a folder of their own, or beside the images."""
+    masks = tmp_path if beside else tmp_path / "masks"
+    masks.mkdir(exist_ok=True)
+    (tmp_path / "notes.txt").write_text("taken in May")
+    for i, scene in enumerate(scenes(6, 3)["x"]):
+        pixels = Image.fromarray((np.clip((scene[0] + 2) / 4, 0, 1) * 255).astype(np.uint8))
+        pixels.save(tmp_path / (f"{i}.bmp" if beside else f"{i}.png"))
+        pixels.save(masks / f"{i}.png")
+    assert [path.suffix for path in unnamed_files(tmp_path)] == [".bmp" if beside else ".png"] * 6
+    retained = fit(MODEL, "board", scenes(40, 1), labels=NAMES, method="mask", retain=tmp_path).about
+    assert retained["probes"]["retain"]["files"] == 6

@@ -10,6 +10,7 @@ from scipy.special import expit
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.graph.class_labels import parse_names
 from onnxunlearn.graph.places import Detection, PlaceScores, find_detection, read_detection
@@ -137,5 +138,14 @@ def _decided(
     found = np.where(sure, best, np.where(top < NOTHING, ground, NOTHING_SAID))
     for part in places.objectness:  # where there is nothing, what it would be was never learned
         there = np.moveaxis(said[part.tensor], places.class_axis, -1)[..., (part.columns or (0,))[0]]
+        if there.shape != found.shape:
+            raise InputError(
+                f"objectness: {part.tensor!r} has {_places(there)} places, class scores {_places(found)}; "
+                "correct what says where it is"
+            )
         found = np.where(expit(there) >= SURE, found, NOTHING_SAID)
     return np.asarray(found, np.int32)
+
+
+def _places(said: np.ndarray) -> str:
+    return " × ".join(map(str, said.shape[1:]))

@@ -11,6 +11,9 @@ from onnxunlearn.graph.between import Tracer
 from onnxunlearn.graph.layers import Layer
 from onnxunlearn.graph.view import Model
 
+#: how far below the largest bias one turns its class off: no probability is left, e^-100
+_FAR = 100.0
+
 
 @dataclass(frozen=True, eq=False)
 class ClassRows:
@@ -44,6 +47,15 @@ class ClassRows:
     def biases(self, layer: int, bias: np.ndarray) -> np.ndarray:
         """Likewise of its bias: [classes]."""
         return np.asarray(bias[self.index[layer]] * self.scale[layer].astype(bias.dtype))
+
+    def turned_off(self, biases: Sequence[np.ndarray | None]) -> list[int]:
+        """Classes that no input is given, as their bias lies far below the largest: those that a trivial edit
+        hid, or that were never trained. biases: of each of the layers, None where it has none."""
+        known = self.shift.astype(np.float64)
+        for k, bias in enumerate(biases):
+            if bias is not None:
+                known = known + np.where(self.scale[k] != 0, self.biases(k, bias), 0)
+        return np.flatnonzero(known < known.max() - _FAR).tolist()
 
     def parts_of(self, c: int) -> list[int]:
         """Which of the layers have a part in a class."""

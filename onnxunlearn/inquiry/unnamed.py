@@ -16,6 +16,7 @@ from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.judge import Subject
 from onnxunlearn.probes import (
     Probes,
+    Readers,
     SharedBy,
     Source,
     beside,
@@ -25,6 +26,7 @@ from onnxunlearn.probes import (
     is_unread,
     load_unnamed,
 )
+from onnxunlearn.probes.places import unnamed_files
 from onnxunlearn.streams import HELD, UNHELD
 
 #: so many choose at most, whatever number is given; and of fewer all but one in so many
@@ -83,7 +85,7 @@ class Unnamed:
         """Those of the options as whole inputs, of which nobody asks what class they are. data: where the
         named inputs are from, which are `named`. Raises InputError if they do not fit the model, or all of
         them are copies."""
-        given = read_unnamed(options, model, data)
+        given = read_unnamed(options, model, data, replace(UNHELD, unnamed=unnamed_files))
         if given is None:
             return None
         check_shapes([named, given])
@@ -128,13 +130,15 @@ def sides(
     return np.sort(shuffled[:count]), np.sort(shuffled[count:] if judge else shuffled[:0])
 
 
-def read_unnamed(options: Options, model: Model, data: Source | None) -> Probes | None:
+def read_unnamed(
+    options: Options, model: Model, data: Source | None, readers: Readers = UNHELD
+) -> Probes | None:
     """All that were given, if any were. data: where the named ones are from. Raises InputError if they do not
     fit the model."""
     source = options.retain
     if source is None:
         return None
-    return load_unnamed(source, model, preprocess=options.preparation(source, data), readers=UNHELD)
+    return load_unnamed(source, model, preprocess=options.preparation(source, data), readers=readers)
 
 
 def check_named(data: Source | None, forget: Forget, options: Options) -> None:

@@ -40,10 +40,12 @@ Source = str | os.PathLike[str] | Mapping[str, Any] | np.ndarray | Probes
 
 @dataclass(frozen=True)
 class Readers:
-    """How files become arrays: whole, unless others are given (see `streams`)."""
+    """How files become arrays: whole, unless others are given (see `streams`). unnamed: which files of a
+    folder are images of whatever."""
 
     arrays: Callable[[Path], dict[str, np.ndarray] | np.ndarray] = read_arrays
     images: Callable[[Sequence[Path], Preprocessor], np.ndarray] = read_images
+    unnamed: Callable[[Path], list[Path]] = image_files
 
 
 WHOLE = Readers()
@@ -182,7 +184,7 @@ def _from_folder(
             values,
         )
     if labels is None:
-        paths, y = image_files(folder), None
+        paths, y = readers.unnamed(folder), None
     else:
         files = labelled_files(folder, labels)
         paths, y = [path for path, _ in files], np.array([label for _, label in files])

@@ -138,3 +138,16 @@ def test_on_the_command_line_and_replayed(folder: Path, tmp_path: Path) -> None:
         replay(report, load(tmp_path / "m.onnx"), folder, labels=tiny.NAMES)
     over = onnxunlearn("run", tmp_path / "m.onnx", *asked, "-o", tmp_path / "more.npz", "--overwrite")
     assert over.code == 2
+
+
+def test_what_is_annotated_beside_images_to_retain_is_not_looked_at(folder: Path, tmp_path: Path) -> None:
+    """In COCO's form, or as YOLO reads it."""
+    given = tiny.write(tmp_path / "more", 9, 9)
+    (given / "labels").mkdir()
+    (given / "labels" / "000.txt").write_text("0 0.5 0.5 0.1 0.1\n")
+    (given / "data.yaml").write_text("names: [red, green, blue]\n")
+    told = detector(retain=given)
+    named = told.read(folder).scenes.probes
+    found = Unnamed.whole(told.options, told.model, folder, named, choose=True, judge=True)
+    assert found is not None
+    assert (len(found.choosing), len(found.judging)) == (6, 3)

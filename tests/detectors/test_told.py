@@ -294,6 +294,13 @@ def test_on_the_command_line_and_replayed(raw: bytes, folder: Path, tmp_path: Pa
             "background is missing: expected the column that says that nothing",
         ),
         ("objectness: {tensor: output0, axis: 1}\n", "objectness"),
+        ("objectness: {tensor: output0, columns: []}\n", "objectness columns []: expected 1, one for each"),
+        ("objectness: {tensor: output0, columns: [4, 5]}\n", "objectness columns [4, 5]: expected 1, one"),
+        (BOXES.replace("2, 3]", "2, 2]"), "boxes columns [0, 1, 2, 2]: expected different ones"),
+        ("background: 0\n", "background 0: with Sigmoid no column says that nothing is there; leave it out"),
+        ("columns: [[0, 1, 2], [2, 1, 0]]\n", "columns [[0, 1, 2], [2, 1, 0]]: expected no column of two"),
+        ("heads: [/box/Conv, /box/Conv]\n", "heads '/box/Conv' is said twice; expected each once"),
+        ("scores: []\n", "scores []: expected a name, or a list of names"),
     ],
 )
 def test_what_is_wrong_is_one_line(more: str, said: str, tmp_path: Path) -> None:
@@ -312,6 +319,13 @@ def test_boxes_of_other_places(odd: bytes, folder: Path, tmp_path: Path) -> None
     told = head(tmp_path, odd, "boxes: {tensor: boxes, axis: 1, columns: [0, 1, 2, 3]}\n")
     with pytest.raises(InputError, match="boxes: said at 4 places, class scores at 64; correct what"):
         unlearn(odd, "green", folder, labels=tiny.NAMES, head=told)
+
+
+def test_objectness_of_other_places(raw: bytes, folder: Path, tmp_path: Path) -> None:
+    """Where boxes are not judged, nobody else counts places."""
+    told = head(tmp_path, raw, "objectness: {tensor: boxes, columns: [0]}\n")
+    with pytest.raises(InputError, match="objectness: 'boxes' has 64 places, class scores 8 × 8; correct"):
+        unlearn(raw, "green", folder, labels=tiny.NAMES, head=told)
 
 
 @pytest.mark.parametrize("family", ["yolox, not decoded", "retinanet", "efficientdet", "fcos", "nanodet"])

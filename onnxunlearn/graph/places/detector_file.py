@@ -33,6 +33,11 @@ class _DetectorFile(HeadFile):
             return None
         if places.normaliser is None:
             raise self._wrong("normaliser", "is none: expected Softmax or Sigmoid, of a detector")
+        if places.background is not None and places.independent:
+            raise self._wrong(
+                "background",
+                f"{places.background}: with Sigmoid no column says that nothing is there; leave it out",
+            )
         if places.background is None and not places.independent and not places.objectness:
             raise self._wrong("background", "is missing: expected the column that says that nothing is there")
         ways = places.columns or (tuple(range(places.classes)),)
@@ -53,6 +58,11 @@ class _DetectorFile(HeadFile):
             raise self._wrong(
                 "objectness", f"is said {len(objectness)} times: expected one for each of scores"
             )
+        for part in objectness:
+            if len(part.columns) != len(ways):
+                raise self._wrong(
+                    "objectness", f"columns {list(part.columns)}: expected {len(ways)}, one for each anchor"
+                )
         ends = tuple(name for name in places.scores if self._holds_scores_alone(name, places))
         if mixed := [] if places.heads else [name for name in places.scores if name not in ends]:
             raise self._wrong(
@@ -87,6 +97,8 @@ class _DetectorFile(HeadFile):
         columns = part.columns if part.columns is not None else tuple(range(size or 0))
         if size is not None and any(not 0 <= c < size for c in columns):
             raise self._wrong(name, f"columns {list(columns)}: expected numbers from 0 to {size - 1}")
+        if len(set(columns)) < len(columns):
+            raise self._wrong(name, f"columns {list(columns)}: expected different ones")
         return Part(part.tensor, axis, columns)
 
     def _made_by_layers(self, name: str) -> str:

@@ -157,6 +157,8 @@ class HeadFile:
         last = min(sizes, default=1 << 20) - 1
         if any(not 0 <= n <= last for row in rows for n in row):
             raise self._wrong("columns", f"{value!r}: expected numbers from 0 to {last}")
+        if len({n for row in rows for n in row}) < len(rows) * classes:
+            raise self._wrong("columns", f"{value!r}: expected no column of two anchors")
         return tuple(tuple(row) for row in rows)
 
     def _parts(self, name: str) -> tuple[Columns, ...]:
@@ -182,11 +184,14 @@ class HeadFile:
     def _names(self, name: str, default: list[str], known: Any, what: str) -> list[str]:
         value = self._said.get(name, default)
         names = [value] if isinstance(value, str) else value
-        if not isinstance(names, list) or not all(isinstance(each, str) for each in names):
+        strings = isinstance(names, list) and all(isinstance(each, str) for each in names)
+        if not strings or (name == "scores" and not names):
             raise self._wrong(name, f"{value!r}: expected a name, or a list of names")
         for each in names:
             if each not in known:
                 raise self._wrong(name, f"{each!r} is not {what}")
+        if twice := next((each for each in names if names.count(each) > 1), None):
+            raise self._wrong(name, f"{twice!r} is said twice; expected each once")
         return names
 
     def _one_of(self, name: str, allowed: Sequence[str], default: str | None = None) -> str:

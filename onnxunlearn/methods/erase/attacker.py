@@ -35,7 +35,8 @@ class Attacker:
     """forget: the classes to forget. own: of each probe to forget its class, [n]. y: of each retained probe,
     [m]. width: of the features. fits, asked: the probes to forget that it trains on, and the others. moved:
     how far it came from the descent's weights; under ("", "weight"), ("", "bias") how far the head's rows
-    of the forgotten classes are from the mean of the others.
+    of the forgotten classes are from the mean of the others. others: which classes these are, by default all
+    that are retained; not those that are turned off, which would take the mean with them.
     """
 
     forget: Sequence[int]
@@ -43,6 +44,7 @@ class Attacker:
     y: np.ndarray
     width: int
     rng: np.random.Generator
+    others: Sequence[int] | None = None
     fits: np.ndarray = field(init=False)
     asked: np.ndarray = field(init=False)
     moved: Adam[Key] = field(init=False)
@@ -86,10 +88,16 @@ class Attacker:
 
     def _scores(self, scores: np.ndarray, features: np.ndarray) -> np.ndarray:
         found = scores.astype(np.float64)
-        mean = np.delete(found, self.forget, axis=1).mean(axis=1, keepdims=True)
+        mean = np.take(found, self._others(found.shape[1]), axis=1).mean(axis=1, keepdims=True)
         moved = self.moved.values
         found[:, list(self.forget)] = mean + features @ moved["", "weight"].T + moved["", "bias"]
         return found
+
+    def _others(self, classes: int) -> list[int]:
+        """The classes whose mean its rows start from. classes: how many there are."""
+        return (
+            [c for c in range(classes) if c not in self.forget] if self.others is None else list(self.others)
+        )
 
     def learning(self, probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
         """∂/∂its scores of what it makes small: the cross-entropy to these classes, [n, classes]."""
@@ -111,7 +119,7 @@ class Attacker:
         the attacker's scores."""
         own = of_scores[:, list(self.forget)].astype(np.float32)
         at_scores = of_scores.astype(np.float32)
-        others = np.delete(np.arange(at_scores.shape[1]), self.forget)
+        others = self._others(at_scores.shape[1])
         at_scores[:, others] += own.sum(axis=1, keepdims=True) / len(others)
         at_scores[:, list(self.forget)] = 0
         of_head = {("", "weight"): own.T @ features, ("", "bias"): own.sum(axis=0)}

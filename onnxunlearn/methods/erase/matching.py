@@ -230,7 +230,9 @@ class Matching:
         gradient = np.zeros_like(scores)
         p, q = (log_softmax(s[:, kept].astype(np.float64)) for s in (wanted, scores))
         gradient[:, kept] = (np.exp(q) - np.exp(p)) / len(scores)
-        return float((np.exp(p) * (p - q)).sum(axis=1).mean()), gradient
+        with np.errstate(invalid="ignore"):  # of two that are -inf, hidden classes
+            apart = np.where(np.exp(p) > 0, np.exp(p) * (p - q), 0)
+        return float(apart.sum(axis=1).mean()), gradient
 
 
 def _overlap(bench: Workbench, scores: np.ndarray) -> float:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from onnxunlearn.edits import Edits
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.methods.erase.attacker import BATCH, ROUND, STEPS, Attacker
 from onnxunlearn.methods.erase.boundary import Boundary
@@ -57,8 +58,10 @@ class Resistance:
     ) -> "Resistance":
         """Of a network that gives every sample one class."""
         own = bench.y[bench.forgotten]
-        attacker = Attacker(tuple(bench.forget), own, boundary.y, len(unit), groups.rng)
-        classes = bench.logits.classes
+        classes, edits = bench.logits.classes, Edits(bench.model)
+        off = bench.rows.turned_off([edits.bias(layer) for layer in bench.rows.layers])
+        others = [c for c in range(classes) if c not in bench.forget and c not in off] or None
+        attacker = Attacker(tuple(bench.forget), own, boundary.y, len(unit), groups.rng, others)
         return cls(attacker, passes, boundary, groups, deeper, unit, bench.head, classes, share)
 
     def begin(self) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from onnxunlearn.errors import InputError, one_line
+from onnxunlearn.probes.images import image_files as files_below
 
 #: the folders of images and of masks in a folder that has both
 IMAGES, MASKS = "images", "masks"
@@ -40,6 +41,19 @@ def image_files(folder: Path) -> tuple[list[Path], list[Path]]:
     if twice := next((stem for stem in stems if stems.count(stem) > 1), None):
         raise InputError(f"{folder}: two images are called {twice!r}; give each its own mask")
     return images, [masks[stem] for stem in stems]
+
+
+def unnamed_files(folder: Path) -> list[Path]:
+    """The images in `folder` and in all folders below it, sorted, without what says what is in them: masks,
+    in folders of that name or beside the images, and whatever is no image. Raises InputError if there are
+    none."""
+    found = [path for path in files_below(folder) if _is_picture(path)]
+    found = [path for path in found if MASKS not in path.relative_to(folder).parts[:-1]]
+    photographs = {path.with_suffix("") for path in found if path.suffix.lower() != ".png"}
+    images = [p for p in found if p.suffix.lower() != ".png" or p.with_suffix("") not in photographs]
+    if not images:
+        raise InputError(f"{folder}: no images in it or in folders below; give a folder that has some")
+    return images
 
 
 def read_mask(path: Path) -> np.ndarray:

@@ -227,3 +227,17 @@ def test_what_one_sample_costs() -> None:
 
 def test_it_takes_long_and_has_to_be_asked_for() -> None:
     assert curves(load(MLP), load(MLP), thorough=False) == []
+
+
+@pytest.mark.parametrize("low", [-1e4, -np.inf])
+def test_a_class_that_was_hidden_before_does_not_hide_the_next(low: float) -> None:
+    """The row that is given back starts as the mean of those that are told at all."""
+    model = load(MLP)
+    bias = model.array("5.bias").copy()
+    bias[7] = low
+    subject = evidence_of({"original": load(patch(model, {"5.bias": bias}))}, GIVEN, (3,)).subjects[
+        "original"
+    ]
+    learner = Learner.of(subject, (3,), 1e-3)
+    (found,) = (v for (_, i), v in learner.adam.values.items() if i == 1 and len(v) == 10)
+    assert found[3] == pytest.approx(np.delete(bias, [3, 7]).mean())

@@ -10,7 +10,7 @@ from scipy.special import log_softmax, softmax
 
 from onnxunlearn import examine
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import patch
+from onnxunlearn.graph import load, patch
 from onnxunlearn.judge.attacks.attackers import tuning
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.attacker import Attacker
@@ -162,3 +162,34 @@ def test_it_takes_no_more_work_than_an_edit_may(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._WORK", (own + more) / 2)
     assert asked().resist == 0
     assert "against an attacker" not in auto(made, depth="deep").details["why"]
+
+
+def test_an_edit_leaves_out_who_was_hidden_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = list[float]()
+
+    def noted(self: Attacker, known: np.ndarray) -> np.ndarray:
+        taken.append(float(known[:, list(self.forget)].sum(axis=1).mean()))
+        return recognising(self, known)
+
+    recognising = Attacker.recognising
+    monkeypatch.setattr(Attacker, "recognising", noted)
+    bias = load(CNN).array("9.bias").copy()
+    bias[7] = -1e4
+    made = bench(load(patch(load(CNN), {"9.bias": bias})))
+    erase(made, steps=8)
+    assert min(taken) > 1e-3
+
+
+def test_a_class_that_is_turned_off_does_not_take_its_rows_with_it() -> None:
+    """Else nothing would ever be taken for the class, and nothing resisted."""
+    made = attacker()
+    made.others = [0, 4]
+    scores, features = np.zeros((6, 5)), np.zeros((6, WIDTH))
+    scores[:, 2] = -1e4
+    for value in made.moved.values.values():
+        value[...] = 0
+    known = made.probabilities(scores, features)
+    np.testing.assert_allclose(known, [[0.25, 0.25, 0, 0.25, 0.25]] * 6)
+    at_scores, _, _ = made.back(made.learning(known, np.zeros(6, int)), features)
+    assert (at_scores[:, [0, 4]] != 0).all()
+    np.testing.assert_array_equal(at_scores[:, [1, 2, 3]], 0)

@@ -53,7 +53,8 @@ class Learner:
         aside: Sequence[int] = (),
     ) -> "Learner":
         """All weights in the scope that no two layers share; the head's rows of the classes to forget become
-        the mean of the others'. Raises UnsupportedError where a gradient is not covered."""
+        the mean of the others', those that are turned off left out. Raises UnsupportedError where a gradient
+        is not covered."""
         model = subject.logits.within(subject.lowered)
         top = subject.logits.tensor
         layers = own_layers(model, find_layers(model, EVERY_KIND), top)
@@ -156,9 +157,10 @@ def _without_rows(
         bias = edits.bias(layer)
         if bias is not None:
             found[layer.name, 1] = bias
+    off = {*forget, *rows.turned_off([edits.bias(head) for head in rows.layers])}
     for k, head in enumerate(rows.layers):
         own = [int(rows.index[k, c]) for c in forget if rows.scale[k, c]]
-        others = [int(r) for c, r in enumerate(rows.index[k]) if c not in forget and rows.scale[k, c]]
+        others = [int(r) for c, r in enumerate(rows.index[k]) if c not in off and rows.scale[k, c]]
         for i in range(2):
             if (head.name, i) in found and own and others:
                 values = found[head.name, i].copy()
