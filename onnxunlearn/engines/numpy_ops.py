@@ -5,7 +5,8 @@ Wrong, against the standard and ONNX Runtime: ConvTranspose with groups; MaxPool
 auto_pad, ceil_mode or three spatial axes; GlobalMaxPool with other than two; GatherElements along more
 than 64 elements; LRN (mixes up batch and channels); negative pads; BatchNormalization before opset 14
 (mixes in the batch's statistics); DequantizeLinear before opset 19 (missing); Softmax and
-LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`).
+LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`); Resize with
+align_corners (takes for the last corner where an unrounded size ends).
 Endless: Loop.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx.reference.op_run import OpRun
-from onnx.reference.ops import op_loop
+from onnx.reference.ops import op_loop, op_resize
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
 from onnxunlearn.engines import endless
@@ -142,6 +143,22 @@ class Loop(op_loop.Loop):
         return self._step(*inputs, **context)
 
 
+class Resize(op_resize.Resize):
+    def _run(
+        self,
+        x: Array,
+        roi: Array | None = None,
+        scales: Array | None = None,
+        sizes: Array | None = None,
+        **attributes: Any,
+    ) -> tuple[Array]:
+        corners = attributes["coordinate_transformation_mode"] == "align_corners"
+        if corners and scales is not None and scales.size:
+            before = np.take(x.shape, attributes["axes"] or range(x.ndim))
+            scales, sizes = None, np.floor(before * scales).astype(np.int64)
+        return super()._run(x, roi, scales, sizes, **attributes)
+
+
 OPS: list[type[OpRun]] = [
     AveragePool,
     BatchNormalization,
@@ -159,6 +176,7 @@ OPS: list[type[OpRun]] = [
     MaxPool,
     Pad,
     RNN,
+    Resize,
     ScatterElements,
     Softmax,
 ]
