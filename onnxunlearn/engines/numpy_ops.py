@@ -147,18 +147,13 @@ class Loop(op_loop.Loop):
 
 class Resize(op_resize.Resize):
     def _run(
-        self,
-        x: Array,
-        roi: Array | None = None,
-        scales: Array | None = None,
-        sizes: Array | None = None,
-        **attributes: Any,
-    ) -> tuple[Array]:
+        self, X: Array, roi: Any = None, scales: Any = None, sizes: Any = None, *more: Any, **attributes: Any
+    ) -> Any:
         corners = attributes["coordinate_transformation_mode"] == "align_corners"
         if corners and scales is not None and scales.size:
-            before = np.take(x.shape, attributes["axes"] or range(x.ndim))
+            before = np.take(X.shape, attributes["axes"] or range(X.ndim))
             scales, sizes = None, np.floor(before * scales).astype(np.int64)
-        return super()._run(x, roi, scales, sizes, **attributes)
+        return super()._run(X, roi, scales, sizes, *more, **attributes)
 
 
 OPS: list[type[OpRun]] = [
