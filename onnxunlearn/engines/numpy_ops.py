@@ -5,7 +5,8 @@ Wrong, against the standard and ONNX Runtime: ConvTranspose with groups; MaxPool
 auto_pad, ceil_mode or three spatial axes; GlobalMaxPool with other than two; GatherElements along more
 than 64 elements; LRN (mixes up batch and channels); negative pads; BatchNormalization before opset 14
 (mixes in the batch's statistics); DequantizeLinear before opset 19 (missing); Softmax and
-LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`).
+LogSoftmax before opset 13 (flatten, then normalise); LSTM, GRU and RNN (see `numpy_recurrent`); Resize with
+align_corners (takes for the last corner where an unrounded size ends).
 Endless: Loop.
 """
 
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from onnx.reference.op_run import OpRun
-from onnx.reference.ops import op_loop
+from onnx.reference.ops import op_loop, op_resize
 from onnx.reference.ops.op_dequantize_linear import DequantizeLinear_23
 
 from onnxunlearn.engines import endless
@@ -62,12 +63,14 @@ class Pad(OpRun):
         before, after = [0] * x.ndim, [0] * x.ndim
         for axis, begin, end in zip(along, widths[: len(along)], widths[len(along) :], strict=True):
             before[axis], after[axis] = begin, end
+        added = [(max(begin, 0), max(end, 0)) for begin, end in zip(before, after, strict=True)]
+        if (
+            attributes["mode"] == "constant"
+        ):  # before it is cropped: of one cell and its padding two may be cut
+            x = np.pad(x, added, constant_values=filler)
         ends = zip(before, after, x.shape, strict=True)
         x = x[tuple(slice(max(-begin, 0), size - max(-end, 0)) for begin, end, size in ends)]
-        added = [(max(begin, 0), max(end, 0)) for begin, end in zip(before, after, strict=True)]
-        if attributes["mode"] != "constant":
-            return (np.pad(x, added, mode=attributes["mode"]),)
-        return (np.pad(x, added, constant_values=filler),)
+        return (x if attributes["mode"] == "constant" else np.pad(x, added, mode=attributes["mode"]),)
 
 
 class BatchNormalization(OpRun):
@@ -142,6 +145,17 @@ class Loop(op_loop.Loop):
         return self._step(*inputs, **context)
 
 
+class Resize(op_resize.Resize):
+    def _run(
+        self, X: Array, roi: Any = None, scales: Any = None, sizes: Any = None, *more: Any, **attributes: Any
+    ) -> Any:
+        corners = attributes["coordinate_transformation_mode"] == "align_corners"
+        if corners and scales is not None and scales.size:
+            before = np.take(X.shape, attributes["axes"] or range(X.ndim))
+            scales, sizes = None, np.floor(before * scales).astype(np.int64)
+        return super()._run(X, roi, scales, sizes, *more, **attributes)
+
+
 OPS: list[type[OpRun]] = [
     AveragePool,
     BatchNormalization,
@@ -159,6 +173,7 @@ OPS: list[type[OpRun]] = [
     MaxPool,
     Pad,
     RNN,
+    Resize,
     ScatterElements,
     Softmax,
 ]

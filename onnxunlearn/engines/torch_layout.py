@@ -7,9 +7,16 @@ import numpy as np
 import torch
 from onnx import numpy_helper
 from torch import Tensor
-from torch.nn import functional
 
-from onnxunlearn.engines.torch_ops import Op, Result, axes_of, numbers, tensor_of, torch_op
+from onnxunlearn.engines.torch_ops import (
+    Op,
+    Result,
+    axes_of,
+    numbers,
+    padded_then_cropped,
+    tensor_of,
+    torch_op,
+)
 
 
 @torch_op("Reshape")
@@ -138,7 +145,7 @@ def pad(
         for axis, begin, end in zip(along, before, after, strict=True):
             torch_order[2 * (x.ndim - 1 - axis)] = begin
             torch_order[2 * (x.ndim - 1 - axis) + 1] = end
-        return functional.pad(x, torch_order, value=filler)
+        return padded_then_cropped(x, torch_order, filler)
     for axis, begin, end in zip(along, before, after, strict=True):
         places = torch.arange(-begin, x.shape[axis] + end, device=x.device)
         x = x.index_select(axis, _folded(op, places, x.shape[axis], mode))

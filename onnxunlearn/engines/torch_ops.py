@@ -258,6 +258,16 @@ def _along_axis(op: Op, values: Tensor, like: Tensor) -> Tensor:
     return values.reshape(-1, *[1] * (like.ndim - 1 - axis))
 
 
+def padded_then_cropped(x: Tensor, widths: Sequence[int], value: float = 0) -> Tensor:
+    """As torch's pad, which refuses to crop what is only there once it has been padded.
+
+    widths: before and after each axis, the last first, as torch wants them; what is below 0 crops.
+    """
+    if max(widths, default=0) > 0:
+        x = functional.pad(x, [max(width, 0) for width in widths], value=value)
+    return functional.pad(x, [min(width, 0) for width in widths]) if min(widths, default=0) < 0 else x
+
+
 def per_channel(values: Tensor, like: Tensor) -> Tensor:
     """One value a channel (C), shaped to broadcast over an (N, C, ...) tensor."""
     return values.reshape(-1, *[1] * (like.ndim - 2))

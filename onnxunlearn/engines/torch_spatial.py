@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from onnxunlearn.engines.torch_ops import Op, Result, per_channel, torch_op
+from onnxunlearn.engines.torch_ops import Op, Result, padded_then_cropped, per_channel, torch_op
 from onnxunlearn.engines.windows import Windows
 
 _CONV = {1: functional.conv1d, 2: functional.conv2d, 3: functional.conv3d}
@@ -44,7 +44,7 @@ def conv_transpose(op: Op, x: Tensor, w: Tensor, b: Tensor | None = None) -> Ten
     widths: list[int] = []
     for begin, size, have in zip(windows.begins, windows.sizes, y.shape[2:], strict=True):
         widths[:0] = [-begin, begin + size - have]
-    y = functional.pad(y, widths)
+    y = padded_then_cropped(y, widths)
     return y if b is None else y + per_channel(b, y)
 
 

@@ -31,6 +31,8 @@ def merge_behind(model: Model, node: Node, stop: str, site_of: Callable[[Node], 
     channels = node.traits.channels
     if channels is None or sum(name in model.activations for name in node.inputs) != 1:
         return None  # a product of two activations has no weight to merge into
+    if node.kind == "MatMul" and node.inputs[1] in model.activations:
+        return None  # of W·x the last axis, which is scaled, is one of x
     output, nodes = node.outputs[0], list[int]()
     scale, shift = np.ones(()), np.zeros(())
     while output != stop:

@@ -121,6 +121,10 @@ class Matcher:
             return None
         orders = [operands, operands[::-1]] if traits(op).commutative and len(operands) == 2 else [operands]
         given = self._operands(node)
+        if node.kind == "Clip" and len(given) < len(operands):  # bounds may be attributes, or missing
+            bounds = [node.attribute("min"), node.attribute("max")]
+            if bounds != operands[len(given) :]:
+                return None
         for order in orders:
             trial, seen = dict(bound), set(used)
             for part, operand in zip(order, given, strict=False):
@@ -202,7 +206,10 @@ def _activation(
 def _is_sixth(model: Model, used: set[int]) -> bool:
     """Whether a HardSigmoid among the nodes is the one of HardSwish: clip(x/6 + ½, 0, 1)."""
     gates = [model.nodes[i] for i in used if model.nodes[i].kind == "HardSigmoid"]
-    return all(math.isclose(g.attribute("alpha", 0.2), 1 / 6, rel_tol=1e-3) for g in gates)
+    return all(
+        math.isclose(g.attribute("alpha", 0.2), 1 / 6, rel_tol=1e-3) and g.attribute("beta", 0.5) == 0.5
+        for g in gates
+    )
 
 
 def _normalisation(

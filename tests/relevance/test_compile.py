@@ -150,6 +150,22 @@ def test_matmul_and_add_are_one_layer() -> None:
     np.testing.assert_allclose(found[0], found[1], rtol=1e-4)
 
 
+@pytest.mark.parametrize("columns", [4, 3])
+def test_a_scale_behind_a_weight_on_the_left_is_not_merged(columns: int) -> None:
+    """Of W·x the last axis is one of x: W has no rows, or others, for what is scaled there."""
+    w, v, x = random(5, 4), random(columns), random(2, 4, columns)
+    nodes = [
+        helper.make_node("MatMul", ["w", "x"], ["a"]),
+        helper.make_node("Mul", ["a", "v"], ["s"]),
+        helper.make_node("Flatten", ["s"], ["logits"]),
+    ]
+    model = model_of(nodes, {"x": ["n", 4, columns]}, {"w": w, "v": v}, "logits", ["n", 5 * columns])
+    expected = np.zeros_like(x)
+    expected[:, :, 0] = x[:, :, 0] * w[0] * v[0]  # what the first logit is the sum of
+    found = propagate(model, "epsilon(epsilon=1e-9)", x, ["x"])["x"]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
 def compiled(model: Model, composite: str, x: np.ndarray, tensors: list[str]) -> RelevanceGraph:
     propagator = Propagator(model, find_logits(model), ENGINE, parse_composite(composite), tensors)
     next(iter(propagator.run({"x": x}, np.zeros(len(x), int), len(x))))

@@ -13,6 +13,7 @@ from onnx import helper
 
 from onnxunlearn.choices import ENGINES
 from onnxunlearn.engines import create_engine
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Logits, as_float64
 from onnxunlearn.relevance import Propagator, parse_composite
 from tests.relevance.layers import flattened
@@ -50,6 +51,11 @@ WINDOWS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
         {"kernel_shape": [3, 3], "strides": [2, 2], "auto_pad": "SAME_UPPER"},
         lambda x: functional.max_pool2d(functional.pad(x, (0, 1, 1, 1), value=-np.inf), 3, 2),
     ),
+    "maxima of few cells and much padding": (
+        "MaxPool",
+        {"kernel_shape": [3, 3], "dilations": [6, 5], "pads": [2, 2, 2, 2]},
+        lambda x: functional.max_pool2d(functional.pad(x, (2, 2, 2, 2), value=-np.inf), 3, 1, 0, (6, 5)),
+    ),
     "averages of cells": (
         "AveragePool",
         {"kernel_shape": [3, 3], "strides": [2, 2], "pads": [1, 1, 1, 1]},
@@ -79,6 +85,13 @@ WINDOWS: dict[str, tuple[str, dict[str, Any], Callable[[Any], Any]]] = {
         "Conv",
         {"group": 2, "strides": [5, 5]},
         lambda x: functional.conv2d(x, torch.from_numpy(W).to(x), None, 5, groups=2),
+    ),
+    "convolution of nothing but padding": (
+        "Conv",
+        {"group": 2, "strides": [20, 20], "pads": [9, 9, 0, 0]},
+        lambda x: functional.conv2d(
+            functional.pad(x, (9, 0, 9, 0)), torch.from_numpy(W).to(x), None, 20, groups=2
+        ),
     ),
     "convolution of odd padding": (
         "Conv",
@@ -114,3 +127,29 @@ def test_every_window_sends_back_to_all_its_cells(name: str, engine: str) -> Non
     tolerance = 1e-5 if dtype is np.float32 else 1e-12
     np.testing.assert_allclose(batch.logits, y.detach().reshape(len(x), -1), rtol=0, atol=10 * tolerance)
     np.testing.assert_allclose(batch.relevance["x"], leaf.grad, rtol=0, atol=tolerance * np.abs(seed).max())
+
+
+#: what ONNX Runtime places where the attributes do not say
+ELSEWHERE: dict[str, tuple[str, dict[str, Any]]] = {
+    "dilated maxima, padded as if they were not": (
+        "MaxPool",
+        {"kernel_shape": [3, 3], "strides": [9, 9], "dilations": [2, 2], "auto_pad": "SAME_UPPER"},
+    ),
+    "strides that leave cells over at the beginning": ("Conv", {"strides": [1, 8], "auto_pad": "SAME_UPPER"}),
+}
+
+
+@pytest.mark.parametrize("name", ELSEWHERE)
+def test_windows_that_lie_elsewhere_are_refused(name: str) -> None:
+    op, attributes = ELSEWHERE[name]
+    weights = {"w": np.ones((2, 4, 1, 1), np.float32)} if op == "Conv" else {}
+    model = flattened([helper.make_node(op, ["x", *weights], ["y"], **attributes)], X, weights)
+    propagator = Propagator(
+        model,
+        Logits("logits", "logits", 4, None),
+        create_engine("onnxruntime"),
+        parse_composite("gradient"),
+        ["x"],
+    )
+    with pytest.raises(UnsupportedError, match="auto_pad SAME"):
+        list(propagator.run({"x": X}, np.zeros(len(X), np.int64), len(X)))

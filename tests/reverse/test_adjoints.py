@@ -197,6 +197,17 @@ CASES = [
     case("Resize", IMAGE, np.zeros(0, np.float32), np.array([1, 1, 2, 1.5], np.float32), opset=13),
     case("Resize", IMAGE, np.zeros(0, np.float32), np.array([1, 1, 2, 2], np.float32), mode="linear"),
     case("Resize", IMAGE, np.zeros(0, np.float32), np.zeros(0, np.float32), ints(2, 4, 5, 9), mode="linear"),
+    *(
+        case(
+            "Resize",
+            IMAGE,
+            np.zeros(0, np.float32),
+            np.array([1, 1, 0.6, 1.45], np.float32),
+            mode=mode,
+            coordinate_transformation_mode="align_corners",
+        )
+        for mode in ("linear", "cubic")
+    ),
     case("Upsample", IMAGE, np.array([1, 1, 2, 3], np.float32), opset=9),
     case("CastLike", ROW, number(1.0)),
 ]
@@ -252,6 +263,22 @@ def test_transposed_gemm() -> None:
     ]
     model = flattened(nodes, x, {"w": random(4, 4), "shape": ints(4, 3)})
     assert_gradients_agree(model, x)
+
+
+def test_one_scale_for_rounded_sizes_is_refused() -> None:
+    empty, sizes = np.zeros(0, np.float32), ints(9, 11)
+    x = random(*IMAGE)
+    node = helper.make_node(
+        "Resize",
+        ["x", "roi", "scales", "sizes"],
+        ["y"],
+        mode="linear",
+        axes=[2, 3],
+        keep_aspect_ratio_policy="not_larger",
+    )
+    model = flattened([node], x, {"roi": empty, "scales": empty, "sizes": sizes}, 18)
+    with pytest.raises(UnsupportedError, match="keep_aspect_ratio_policy"):
+        assert_gradients_agree(model, x)
 
 
 @pytest.mark.parametrize("op", ["Add", "Sub"])

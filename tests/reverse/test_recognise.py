@@ -5,11 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from onnx import helper
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import Logits, Model, load
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.reverse.recognise import recognise
+from tests.relevance.layers import model_of
 
 torch = pytest.importorskip("torch")
 nn = torch.nn
@@ -87,3 +89,31 @@ def test_activations_pass_relevance_as_a_whole(tmp_path: Path) -> None:
 def test_nothing_to_recognise_is_the_model_itself(tmp_path: Path) -> None:
     model = exported(nn.ReLU(), tmp_path, 13)
     assert recognise(model) is model
+
+
+#: name -> opset, what makes b of x, whether x·b/6 is a HardSwish
+GATES = {
+    "clipped at 0 and 6": (11, [helper.make_node("Clip", ["a", "zero", "six"], ["b"])], True),
+    "clipped at 0 alone": (11, [helper.make_node("Clip", ["a", "zero"], ["b"])], False),
+    "attributes 0 and 6": (10, [helper.make_node("Clip", ["a"], ["b"], min=0.0, max=6.0)], True),
+    "attributes 0 and 4": (10, [helper.make_node("Clip", ["a"], ["b"], min=0.0, max=4.0)], False),
+    "attribute 0 alone": (10, [helper.make_node("Clip", ["a"], ["b"], min=0.0)], False),
+}
+
+
+@pytest.mark.parametrize("name", GATES)
+def test_only_a_clip_at_both_bounds_is_a_hardswish(name: str) -> None:
+    opset, gate, same = GATES[name]
+    add, mul = helper.make_node("Add", ["x", "three"], ["a"]), helper.make_node("Mul", ["x", "b"], ["c"])
+    nodes = [add, *gate, mul, helper.make_node("Div", ["c", "six"], ["y"])]
+    numbers = {"zero": np.float32(0), "three": np.float32(3), "six": np.float32(6)}
+    model = model_of(nodes, {"x": ["n", 4]}, numbers, "y", ["n", 4], opset)
+    assert ("HardSwish" in [n.op for n in recognise(model).nodes]) is same
+
+
+@pytest.mark.parametrize(("beta", "same"), [(0.5, True), (0.25, False)])
+def test_only_the_hardsigmoid_through_a_half_makes_a_hardswish(beta: float, same: bool) -> None:
+    gate = helper.make_node("HardSigmoid", ["x"], ["b"], alpha=1 / 6, beta=beta)
+    nodes = [gate, helper.make_node("Mul", ["x", "b"], ["y"])]
+    model = model_of(nodes, {"x": ["n", 4]}, {}, "y", ["n", 4])
+    assert ("HardSwish" in [n.op for n in recognise(model).nodes]) is same

@@ -104,7 +104,7 @@ def _passes_each_class_by_itself(model: Model, layer: Layer) -> bool:
 def _described(
     model: Model, scores: str, head: Layer, output: str, way: Sequence[Node], *, decided: bool
 ) -> PlaceScores | None:
-    rank = _rank(model, scores, head)
+    rank = _rank(model, scores, head, output, way)
     if rank is None or rank < 3:
         return None
     axis = head.axis % rank
@@ -168,11 +168,16 @@ def _forward(found: PlaceScores, nodes: Sequence[Node], decided: bool) -> PlaceS
     )
 
 
-def _rank(model: Model, scores: str, head: Layer) -> int | None:
+def _rank(model: Model, scores: str, head: Layer, output: str, way: Sequence[Node]) -> int | None:
+    """Where it was not inferred, the output's, which a file declares, unless an axis is lost on the way."""
     shape = model.shapes.get(scores)
     if shape is not None:
         return len(shape)
-    return None if head.dense else len(head.weight.shape)
+    if not head.dense:
+        return len(head.weight.shape)
+    declared = model.shapes.get(output)
+    lost = any(node.kind in {"Squeeze", "ArgMax"} for node in way)
+    return None if declared is None or lost else len(declared)
 
 
 def _is_one_place(model: Model, scores: str, axes: tuple[int, ...]) -> bool:

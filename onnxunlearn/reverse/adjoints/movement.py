@@ -213,7 +213,13 @@ def interpolation(site: Site, axis: int) -> np.ndarray:
     node, rank = site.node, len(site.shape())
     n, m = site.shape()[axis], site.y_shape[axis]
     scales, sizes = None, None
-    if node.kind == "Upsample" or not (len(node.inputs) > 3 and node.inputs[3]):
+    mode = node.attribute("coordinate_transformation_mode")
+    by_sizes = len(node.inputs) > 3 and bool(node.inputs[3])
+    if by_sizes and node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
+        ratios = {site.y_shape[a] / site.shape()[a] for a in _resized_axes(node, rank)}
+        if len(ratios) > 1:  # its one scale is not what the rounded sizes say
+            raise site.unsupported("keep_aspect_ratio_policy with rounded sizes is not covered")
+    if not by_sizes and mode != "align_corners":  # which asks for no scale, and the evaluator for m unrounded
         index = 1 if node.kind == "Upsample" or node.opset < 11 else 2
         given = np.asarray(node.attribute("scales")) if node.attribute("scales") else site.constant(index)
         assert given is not None
@@ -223,7 +229,7 @@ def interpolation(site: Site, axis: int) -> np.ndarray:
     attributes = {
         k: v for k, v in node.attributes.items() if k not in {"axes", "scales", "keep_aspect_ratio_policy"}
     }
-    if node.attribute("coordinate_transformation_mode") == "tf_crop_and_resize":
+    if mode == "tf_crop_and_resize":
         raise site.unsupported("mode tf_crop_and_resize is not covered")
     if node.opset < 11:  # what the old ops did, in today's words
         attributes = {

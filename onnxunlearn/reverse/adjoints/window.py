@@ -27,7 +27,25 @@ class Window(Windows):
     def at(cls, site: Site, kernel: Sequence[int]) -> "Window":
         """Of a Conv or pooling node, over its input; of a ConvTranspose those of the Conv whose adjoint it
         is, over its output. kernel: from the weight or from kernel_shape."""
-        return cls.of(site.node, site.shape()[2:], kernel)
+        window = cls.of(site.node, site.shape()[2:], kernel)
+        window._check(site)
+        return window
+
+    def _check(self, site: Site) -> None:
+        """Refuse what ONNX Runtime places elsewhere with SAME: dilated poolings, which it pads as if they
+        were not, and windows that leave more than two cells over, of which it skips some at the beginning."""
+        transposed = site.node.kind == "ConvTranspose"
+        made = self.sizes if transposed else self.counts
+        if made != tuple(site.y_shape[2:]):
+            raise site.unsupported(f"its output is {site.y_shape[2:]} where its attributes say {made}")
+        if transposed or not str(site.node.attribute("auto_pad", "")).startswith("SAME"):
+            return
+        dilated = any(r > k for r, k in zip(self.extents, self.kernel, strict=True))
+        if dilated and site.node.kind != "Conv":
+            raise site.unsupported("auto_pad SAME with dilations is not covered")
+        axes = zip(self.sizes, self.counts, self.strides, self.extents, strict=True)
+        if any(i - ((o - 1) * t + r) > 2 for i, o, t, r in axes):
+            raise site.unsupported("auto_pad SAME with strides far beyond the kernel is not covered")
 
     @property
     def rank(self) -> int:
