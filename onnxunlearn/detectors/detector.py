@@ -15,7 +15,7 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.places import Detection, PlaceScores, at_places
+from onnxunlearn.graph.places import Detection, PlaceScores, at_places, made_of
 from onnxunlearn.inquiry.inquiry import Inquiry, chosen_classes
 from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.inquiry.placing import Placing
@@ -25,7 +25,6 @@ from onnxunlearn.judge import (
     Truth,
     box_form,
     boxed,
-    made_from,
     overlaps,
     require_pycocotools,
     say_all,
@@ -157,9 +156,7 @@ class Detector:
     def others(self) -> frozenset[str]:
         """Keys of the layers that make boxes or objectness, too, but for the heads, of which rows are a
         class's own."""
-        found = set[str]()
-        for name in self.found.beside:
-            found |= made_from(self.seen, name, self.found.ends)
+        found = made_of(self.seen, self.found.beside, self.found.ends)
         heads = set(self.found.places.heads)
         layers = find_layers(self.seen, EVERY_KIND)
         return frozenset(la.key for la in layers if la.node.first_output in found and la.name not in heads)

@@ -4,6 +4,7 @@ PlaceScores    which tensors hold the scores, of how many classes, and how they 
 read_head, read_detection  those that a file says
 find_places    those of a segmenter or a tagger
 find_detection those of a detector, with boxes
+made_of        what tensors hold data of, column by column
 at_places      the model as one of single samples: an input and a place in it
 summed_over_places  the model as one that says of a whole input how much of each class is in it
 
@@ -14,6 +15,7 @@ from onnxunlearn.graph.places.detection import IMAGE, Detection, Layout, Part
 from onnxunlearn.graph.places.detector_file import read_detection
 from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.graph.places.head_file import read_head
+from onnxunlearn.graph.places.origins import made_of
 from onnxunlearn.graph.places.recognise import HEAD_FILE, find_places
 from onnxunlearn.graph.places.scores import Columns, PlaceScores
 from onnxunlearn.graph.places.summed import SUMMED, summed_over_places
@@ -34,6 +36,7 @@ __all__ = [
     "at_places",
     "find_detection",
     "find_places",
+    "made_of",
     "read_detection",
     "read_head",
     "summed_over_places",

@@ -1,0 +1,41 @@
+"""What a tensor holds data of: columns that were joined with others and parted from them again are their own.
+
+Detectors join boxes and class scores, move all of them at once, and part them: by the graph alone boxes would
+be made of class scores, and no layer would be a class's own.
+"""
+
+from collections.abc import Collection
+
+from onnxunlearn.graph.layers import PRODUCTS, find_layers
+from onnxunlearn.graph.places import steps as steps  # they register
+from onnxunlearn.graph.places.bands import said_by
+from onnxunlearn.graph.places.trail import Layers
+from onnxunlearn.graph.view import Model
+
+_PARTING = frozenset({"Split", "Slice", "Gather"})
+
+
+def made_of(model: Model, tensors: Collection[str], ends: Collection[str] = ()) -> set[str]:
+    """All tensors whose values these are made from, and these; none that only counts places, none beyond
+    `ends`."""
+    layers = {la.output: la for la in find_layers(model) if la.kind in PRODUCTS}
+    seen, waiting = set[str](), list(tensors)
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name in ends or name in model.by_shape:
+            continue
+        seen.add(name)
+        node = model.producer.get(name)
+        if node is None:
+            continue
+        parted = _origins(model, layers, name) if node.kind in _PARTING else ()
+        waiting += parted or (*node.inputs, *node.captured)
+    return seen
+
+
+def _origins(model: Model, layers: Layers, tensor: str) -> tuple[str, ...]:
+    """Outputs of the layers that make its columns, none where that cannot be told of all of them."""
+    said = said_by(model, layers, tensor, tensor)
+    if said is None or not all(band.known for band in said.bands):
+        return ()
+    return tuple(trail.tensor for band in said.bands for trail in band.trails)
