@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     "--depth",
     type=click.Choice(DEPTHS),
     help="How far back auto and erase reach: deep takes several times as long, and training brings the class "
-    "back later. Default: last-block.",
+    "back later. Default: last-block, and of auto what it decides by where the weights lie.",
 )
 @click.option(
     "--composite",

@@ -15,14 +15,14 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
 from onnxunlearn.methods.cost import Cost, Estimate, cost, given_back
-from onnxunlearn.methods.erase.erase import RESISTS, Erasure, check_depth
-from onnxunlearn.methods.erase.matching import Settings
+from onnxunlearn.methods.erase.erase import Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
 from onnxunlearn.methods.lra_npp import lra_npp
 from onnxunlearn.methods.mask import mask
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.partway import partway
+from onnxunlearn.methods.reaches import asked, unasked
 from onnxunlearn.methods.trial import Trial
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import MANY_ALONE
@@ -52,7 +52,7 @@ _TURNED, _DRIFT = 1.0, 0.1
 
 
 @method("auto")
-def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
+def auto(bench: Workbench, *, depth: str | None = None) -> Outcome:
     """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, head.
 
     A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without
@@ -60,13 +60,15 @@ def auto(bench: Workbench, *, depth: str = LAST_BLOCK) -> Outcome:
     The outcome's details say what was chosen, and `why` nothing deeper.
 
     depth: of erase, last-block or deep, against an attacker who trains along, then without; where half of
-    deep is not affordable, the last block is tried.
+    deep is not affordable, the last block is tried. By default the last block; where most weights lie in
+    front of it, deep, without an attacker, is tried first: firmly, then gently.
     """
-    check_depth("auto", depth)
+    if depth is not None:
+        check_depth("auto", depth)
     if bench.posed == EMBEDDING:
         return of_identity(bench)
     if not bench.forget:
-        return of_samples(bench, depth)
+        return of_samples(bench, depth or LAST_BLOCK)
     reasons: list[str] = []
     last: Outcome | None = None
     error: UnsupportedError | None = None
@@ -105,7 +107,7 @@ _Offers = Iterable[tuple[Outcome, str | None]]
 
 
 def _attempts(
-    bench: Workbench, depth: str, reasons: list[str]
+    bench: Workbench, depth: str | None, reasons: list[str]
 ) -> Iterator[tuple[str, Callable[[], _Offers]]]:
     """Methods that may do, deepest first, each with the outcomes it offers."""
     counts = bench.probes.counts(bench.logits.classes)
@@ -116,12 +118,12 @@ def _attempts(
         reasons.append("no probe is of the class")
     else:
         limits = _limits(bench, unseen, reasons)
-        for reach in dict.fromkeys((depth, LAST_BLOCK)):
-            if reach != LAST_BLOCK and limits.most < _DEEP:
-                reasons.append(f"less than half of {reach} is no deeper than the last block")
+        first = unasked(bench) if depth is None and limits.most == 1 else []
+        for erasure in [*first, *asked(bench, depth or LAST_BLOCK)]:
+            if erasure.depth != LAST_BLOCK and limits.most < _DEEP:
+                reasons.append(f"less than half of {erasure.depth} is no deeper than the last block")
                 continue
-            for resist in RESISTS[reach]:
-                yield "erase", partial(_parts, bench, reach, resist, limits, unseen, reasons)
+            yield "erase", partial(_parts, erasure, limits, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
             yield "lra-npp", lambda: [(o := lra_npp(bench), _against(bench, bench.trial(o.edits), "lra-npp"))]
     yield "head", lambda: [(head(bench), None)]
@@ -155,14 +157,12 @@ def _stood_in(bench: Workbench, unseen: Sequence[int]) -> str:
     return f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
 
 
-def _parts(
-    bench: Workbench, depth: str, resist: float, limits: _Limits, unseen: list[int], reasons: list[str]
-) -> _Offers:
+def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[str]) -> _Offers:
     """Erase, and weaker versions of it."""
-    decide = limits.decide
+    bench, depth, decide = erasure.bench, erasure.depth, limits.decide
     several = len(np.unique(bench.y[decide])) >= _SEVERAL
-    erasure = Erasure(bench, depth=depth, settings=Settings(resist=resist), near=_NEAR if several else 0.0)
-    against = resist if depth != LAST_BLOCK else 0.0
+    erasure.near = _NEAR if several else 0.0
+    against = erasure.settings.resist if depth != LAST_BLOCK else 0.0
     if against and limits.most < 1:
         return
     if against and erasure.unattacked:
@@ -172,10 +172,11 @@ def _parts(
     if unprotected := whole.details.get("unprotected"):
         but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
         reasons[reasons.index(_stood_in(bench, unseen))] += but
-    what = "erase" if depth == LAST_BLOCK else f"{depth} erase"
+    what = " ".join(filter(None, (erasure.manner, depth if depth != LAST_BLOCK else "", "erase")))
     what += f" against an attacker ({against:g})" if against else ""
-    others = kept_tensors(bench, bench.trainable)
-    for share in _SHARES[:1] if against else _SHARES:  # a part of deep's way costs more than the whole
+    others = kept_tensors(bench, [*(bench.tables if erasure.tables else []), *bench.trainable])
+    whole_only = against or erasure.manner  # a part of deep's way costs more than the whole
+    for share in _SHARES[:1] if whole_only else _SHARES:
         if (0 if depth == LAST_BLOCK else _DEEP) <= share <= limits.most:
             edits = whole.edits if share == 1 else part_of(bench, whole.edits, share)
             scores = bench.scores(edits)

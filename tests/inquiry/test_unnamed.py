@@ -29,7 +29,7 @@ from ..methods.benches import bench
 from ..sample_paths import MLP, images, probes
 
 X, Y = images("mnist_test")
-policy = import_module("onnxunlearn.methods.auto")
+reaches = import_module("onnxunlearn.methods.reaches")
 
 
 def unnamed(retain: Any, *, judge: bool = True, choose: bool = True, **options: Any) -> Unnamed:
@@ -141,7 +141,7 @@ def test_it_is_a_target_only_where_some_were_given() -> None:
 
 
 def test_an_edit_that_turns_too_many_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=20))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=20))
     x, y = images("mnist_probes")
     made = replace(bench(MLP), probes=Probes({"x": x}, y, "mnist"))
     assert auto(made).details["chosen"] == "erase"

@@ -12,7 +12,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import find_logits, load
-from onnxunlearn.methods import Workbench
+from onnxunlearn.methods import Workbench, reaches
 from onnxunlearn.methods import auto as policy
 from onnxunlearn.methods.auto import auto, deciding
 from onnxunlearn.methods.cost import Cost, Estimate
@@ -127,7 +127,7 @@ def test_classes_far_from_the_class_may_go_without_stand_ins(monkeypatch: pytest
     """Where probes of several classes decide, and by how many of these turn."""
     monkeypatch.setattr("onnxunlearn.methods.erase.stand_ins._EACH", 0)
     monkeypatch.setattr(policy, "_SEVERAL", 2)
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=20))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=20))
     unseen = [0, 4, 5, 6, 7, 8, 9]
     for near, turned, chosen, why in (
         (2.0, 100.0, "erase", f" but for {Labels(10).listed(unseen)}, which are far from the class"),
@@ -200,7 +200,7 @@ def test_what_hiding_the_class_gives_back_may_be_spent(monkeypatch: pytest.Monke
 
 def test_why_names_classes_by_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("onnxunlearn.methods.erase.stand_ins._EACH", 0)
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     names = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
     found = auto(replace(bench(MLP, only=[3, 0, 1, 2, 4, 5, 6]), labels=Labels(10, names)))
     assert found.details["why"].startswith("seven, eight and nine without probes, pinned by stand-ins; ")
@@ -224,14 +224,14 @@ def test_which_probes_were_given_and_which_made_is_said(
     tripled = np.tile(np.arange(len(made.y)), 6)
     probes = made.probes.select(tripled)
     some = replace(made, probes=replace(probes, made=flags[tripled]))
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     details = auto(some).details
     assert f"{expected}: they cannot tell what more would cost" in details["why"]
     assert details.get("share", 0) <= 0.5
 
 
 def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if "deep" in name else None)
     details = auto(bench(MLP), depth="deep").details
     assert details["why"] == (
@@ -243,7 +243,7 @@ def test_where_deep_costs_too_much_the_last_block_is_tried(monkeypatch: pytest.M
 
 def test_why_deep_is_not_tried_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     made = bench(MLP)
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     details = auto(replace(made, probes=replace(made.probes, made=made.y != 3)), depth="deep").details
     assert "less than half of deep is no deeper than the last block" in details["why"]
     assert details["depth"] == "last-block"
@@ -254,7 +254,7 @@ def test_deep_resists_less_where_to_resist_costs_too_much(
     left: float | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     refused = [f"deep erase against an attacker ({r:g})" for r in (1.0, 0.4) if left is None or r > left]
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     monkeypatch.setattr(policy, "_against", lambda _, __, name, ___: name if name in refused else None)
     details = auto(bench(MLP), depth="deep").details
     assert (details["why"], details["share"], details["depth"]) == ("; ".join(refused), 1.0, "deep")
@@ -273,7 +273,7 @@ def test_every_share_is_run_once_and_the_original_once(monkeypatch: pytest.Monke
     monkeypatch.setattr(Workbench, "scores", counted)
     monkeypatch.setattr(policy, "_against", lambda *_: "no")
     monkeypatch.setattr(policy, "lra_npp", lambda bench: head(bench))
-    monkeypatch.setattr(policy, "Erasure", partial(Erasure, steps=2))
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=2))
     auto(made)
     # the original, four shares, and what stands in for lra-npp
     assert (asked.count(False), asked.count(True)) == (1, 5)

@@ -21,7 +21,7 @@ from onnxunlearn.reverse.passes import Passes
 _LEAST_UNIT = 0.1
 #: how much the pins count at each tensor, for one at the last features: all that lies behind reads them. At a
 #: tenth single classes lose ten points, at 1 two, at 10 hardly any, and the class comes as far
-_PINNED = 10.0
+PINNED = 10.0
 #: numbers of a sample whose distribution is matched: more are added up with random signs, anew each step
 _WIDTH = 4096
 #: samples that are looked at in one go
@@ -32,21 +32,28 @@ _AT_ONCE = 64
 class Deeper:
     """units: by tensor what each of its numbers counts in, [numbers]. start: the original's weights, where
     there are such tensors. pull: how much the distance counts at each tensor, a mean square in these units as
-    its pins are."""
+    its pins are. pinned: how much those count."""
 
     units: Mapping[str, np.ndarray]
     start: Weights
     pull: float
+    pinned: float = PINNED
 
     @classmethod
     def of(
-        cls, passes: Passes, tensors: Sequence[str], probes: Feeds, start: Weights, pull: float
+        cls,
+        passes: Passes,
+        tensors: Sequence[str],
+        probes: Feeds,
+        start: Weights,
+        pull: float,
+        pinned: float = PINNED,
     ) -> "Deeper":
         """probes: feeds of the tail. Raises UnsupportedError where samples are not on the first axis."""
         units = {}
         for name, deviation in _deviations(passes, tensors, probes, start).items():
             units[name] = deviation + _LEAST_UNIT * float(np.sqrt(np.mean(deviation**2))) + 1e-12
-        return cls(units, start if units else {}, pull)
+        return cls(units, start if units else {}, pull, pinned)
 
     def loss(
         self,
@@ -69,8 +76,8 @@ class Deeper:
         for name, unit in self.units.items():
             rows = values[name][n:].reshape(len(values[name]) - n, -1) / unit
             moved = rows - before[name].reshape(rows.shape) / unit
-            total += _PINNED * float(np.mean(moved**2))
-            at_rows = np.concatenate([of_distance[name], 2 * _PINNED / moved.size * moved / unit])
+            total += self.pinned * float(np.mean(moved**2))
+            at_rows = np.concatenate([of_distance[name], 2 * self.pinned / moved.size * moved / unit])
             signals[name] = at_rows.astype(np.float32).reshape(values[name].shape)
         return total, signals
 

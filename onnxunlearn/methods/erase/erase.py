@@ -125,7 +125,8 @@ def check_depth(name: str, depth: object) -> None:
 @dataclass
 class Erasure:
     """One run of `erase` with these parameters. near: mean probability of a class on the samples to forget,
-    from which on it may not go without both probes and stand-ins."""
+    from which on it may not go without both probes and stand-ins. tables: whether deep changes embeddings,
+    too. manner: in a word how hard it goes about it, if that is not the usual way."""
 
     bench: Workbench
     layers: int = 2
@@ -135,6 +136,8 @@ class Erasure:
     settings: Settings = field(default_factory=Settings)
     depth: str = LAST_BLOCK
     near: float = 0.0
+    tables: bool = False
+    manner: str = ""
 
     def outcome(self, pinned: np.ndarray, protected: Sequence[int] = (), *, tried: bool = True) -> Outcome:
         """pinned: which retained probes may be looked at, bool [N]; all others are not. protected: classes
@@ -142,11 +145,12 @@ class Erasure:
         tried: whether the outcome says how much of the class is left."""
         bench = self.bench
         wanted, chosen, kept = self._layers
-        deeper = cuts(bench, _BLOCKS) if self.depth == DEEP else []
+        deeper = cuts(bench, wanted, _BLOCKS) if self.depth == DEEP else []
         edits = Edits(bench.model)
         if bench.forget:
             silence(bench, edits)
         details: dict[str, Any] = {"depth": self.depth, "layers": [la.name for la in chosen], "steps": 0}
+        details |= {"manner": self.manner} if self.manner else {}
         if len(chosen) < len(wanted):
             details["spared"] = [la.name for la in wanted if la not in chosen]
         if chosen:
@@ -203,7 +207,15 @@ class Erasure:
         """Those that depth and scope ask for, those of them that may change, and what is kept as they do."""
         bench = self.bench
         wanted = scope(bench, len(bench.trainable)) if self.depth == DEEP else held(bench, self.layers)
+        if self.depth == DEEP and self.tables:
+            wanted = [*(la for la in bench.tables if la not in (*wanted, *bench.heads)), *wanted]
         return wanted, *sparing(bench, wanted)
+
+    @property
+    def in_full(self) -> bool:
+        """Whether all of its steps, of samples as many as they may have, are no more work than it may be."""
+        batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
+        return self._affordable(self._layers[1]) == (batch, steps)
 
     def _affordable(self, layers: Sequence[Layer], more: int = 0) -> tuple[int, int]:
         """Samples of each kind in a step, and steps. more: samples that a step takes besides."""

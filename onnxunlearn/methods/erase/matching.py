@@ -15,7 +15,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.boundary import Boundary, Pool, nobody, record_boundary
 from onnxunlearn.methods.erase.counterparts import Counterparts
-from onnxunlearn.methods.erase.deeper import Deeper
+from onnxunlearn.methods.erase.deeper import PINNED, Deeper
 from onnxunlearn.methods.erase.descent import Course, Fitted, Step, descend, stored_weights
 from onnxunlearn.methods.erase.neighbours import look, votes
 from onnxunlearn.methods.erase.others import Others
@@ -47,7 +47,8 @@ _MOST = 1 << 22
 @dataclass(frozen=True)
 class Settings:
     """Those of `erase` that the loss knows. batch: retained samples of a step that pin; of the class so many
-    at most, and as many examples. resist: how much it counts what an attacker would bring back."""
+    at most, and as many examples. pull, pinned: how much distance and pins count at each further depth.
+    resist: how much it counts what an attacker would bring back."""
 
     beta: float = 0.15
     kappa: float = 0.6
@@ -55,6 +56,7 @@ class Settings:
     slices: int = 64
     pull: float = 1.0
     resist: float = 0.0
+    pinned: float = PINNED
 
 
 @dataclass(eq=False)
@@ -132,7 +134,7 @@ class Matching:
         if bench.forget:
             overlap = _overlap(bench, scores[:given, :classes])
             strength = Strength.of(settings.beta, given, overlap, groups.start)
-        deep = Deeper.of(passes, moving, boundary.given(), weights, settings.pull)
+        deep = Deeper.of(passes, moving, boundary.given(), weights, settings.pull, settings.pinned)
         resistance = None
         if settings.resist:
             resistance = Resistance.of(bench, passes, boundary, groups, deep, unit, settings.resist)

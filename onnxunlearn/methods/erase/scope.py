@@ -61,9 +61,16 @@ def _entering(bench: Workbench, layers: Sequence[Layer]) -> int:
     return total * len(bench.probes) // size
 
 
-def cuts(bench: Workbench, parts: int) -> list[str]:
-    """Bottlenecks that part the editable layers without the head into so many blocks, the last one first."""
-    starts = sorted(la.node.index for la in bench.trainable if la not in bench.heads)
+def in_front(bench: Workbench, layers: int) -> float:
+    """Share of the weights that may change, the head's left out, that lies in front of `scope`."""
+    last = {la.name for la in scope(bench, layers)}
+    sizes = {la.name: math.prod(la.weight.shape) for la in scope(bench, len(bench.trainable))}
+    return sum(size for name, size in sizes.items() if name not in last) / max(sum(sizes.values()), 1)
+
+
+def cuts(bench: Workbench, layers: Sequence[Layer], parts: int) -> list[str]:
+    """Bottlenecks that part these layers, without the head, into so many blocks, the last one first."""
+    starts = sorted(la.node.index for la in layers)
     found = {}
     for part in range(1, parts):
         furthest = starts[-max(1, part * len(starts) // parts)] if starts else 0

@@ -97,9 +97,12 @@ def test_same_seed_same_bytes() -> None:
 
 
 def test_where_the_layers_are_parted() -> None:
-    assert cuts(bench(RESNET), 3) == ["/5/Relu_1_output_0", "/4/Relu_1_output_0"]
-    assert cuts(bench(CNN), 3) == ["/6/Flatten_output_0", "/2/MaxPool_output_0"]
-    assert cuts(bench(MLP), 3) == [bench(MLP).trainable[1].input]  # of two layers there is one
+    def parted(made: Workbench) -> list[str]:
+        return cuts(made, scope(made, len(made.trainable)), 3)
+
+    assert parted(bench(RESNET)) == ["/5/Relu_1_output_0", "/4/Relu_1_output_0"]
+    assert parted(bench(CNN)) == ["/6/Flatten_output_0", "/2/MaxPool_output_0"]
+    assert parted(bench(MLP)) == [bench(MLP).trainable[1].input]  # of two layers there is one
 
 
 def test_the_gradient_is_that_of_finite_differences() -> None:
@@ -145,7 +148,7 @@ def test_a_batch_size_built_in_changes_nothing() -> None:
     found = []
     for made in (clouds(), clouds(7)):
         layers, rng = scope(made, 3), np.random.default_rng(0)
-        loss = Matching.of(made, layers, rng, Settings(), deeper=cuts(made, 3))
+        loss = Matching.of(made, layers, rng, Settings(), deeper=cuts(made, layers, 3))
         loss.rng = loss.groups.rng = np.random.default_rng(1)
         found.append(loss.loss_and_gradients(stored_weights(Edits(made.model), layers)))
     whole, parts = found

@@ -1,0 +1,130 @@
+"""Where the default goes deep, and what it falls back to."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from importlib import import_module
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.engines import create_engine
+from onnxunlearn.graph import find_logits, load
+from onnxunlearn.methods import Workbench
+from onnxunlearn.methods.auto import auto
+from onnxunlearn.methods.erase.erase import Erasure
+from onnxunlearn.methods.erase.scope import in_front
+from onnxunlearn.methods.reaches import unasked
+from onnxunlearn.probes import Probes
+from onnxunlearn.relevance import parse_composite
+
+from ..graph.models import build, tensor, value
+from ..sample_paths import CNN, MLP, RESNET
+from .benches import bench
+
+policy, reaches = (import_module(f"onnxunlearn.methods.{name}") for name in ("auto", "reaches"))
+
+WORDS, WIDTH, CLASSES, LAYERS = 12, 16, 3, 6
+
+
+def reader() -> onnx.ModelProto:
+    """ids [N, 5] -> a table, the mean over places, six dense layers of one size -> three classes."""
+    rng = np.random.default_rng(0)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["words"], "table"),
+        helper.make_node("ReduceMean", ["words"], ["a"], axes=[1], keepdims=0),
+    ]
+    stored, name = [tensor("table", 3 * rng.normal(size=(WORDS, WIDTH)).astype(np.float32))], "a"
+    for i in range(LAYERS):
+        nodes += [
+            helper.make_node("Gemm", [name, f"w{i}"], [f"z{i}"], f"layer {i}", transB=1),
+            helper.make_node("Tanh", [f"z{i}"], [f"a{i}"]),
+        ]
+        stored.append(tensor(f"w{i}", np.linalg.qr(rng.normal(size=(WIDTH, WIDTH)))[0].astype(np.float32)))
+        name = f"a{i}"
+    nodes.append(helper.make_node("Gemm", [name, "w", "b"], ["y"], "head", transB=1))
+    stored.append(tensor("w", rng.normal(size=(CLASSES, WIDTH)).astype(np.float32)))
+    stored.append(tensor("b", np.zeros(CLASSES, np.float32)))
+    ids = value("ids", ["N", 5], onnx.TensorProto.INT64)
+    return build(nodes, [ids], [value("y", ["N", CLASSES])], stored)
+
+
+def readings(each: int = 24) -> Workbench:
+    """So many probes a class, of each four words of its own; class 0 is to be forgotten."""
+    rng = np.random.default_rng(1)
+    y = np.arange(each * CLASSES) % CLASSES
+    ids = (y * 4)[:, None] + rng.integers(4, size=(len(y), 5))
+    model = load(reader().SerializeToString())
+    logits, rules = find_logits(model), parse_composite("lra_npp")
+    return Workbench(model, logits, create_engine(), Probes({"ids": ids}, y, "made"), (0,), rules, 0.5, 32, 0)
+
+
+def test_how_much_lies_in_front_of_the_last_block() -> None:
+    assert in_front(readings(), 2) == pytest.approx((LAYERS - 2) / LAYERS)
+    assert in_front(bench(MLP), 2) == 0  # both layers are the last block
+    assert in_front(bench(CNN), 2) < 0.01  # dense layers hold nearly all
+    assert in_front(bench(RESNET), 2) == pytest.approx(0.25, abs=0.01)
+
+
+def test_deep_is_tried_unasked_where_most_weights_lie_in_front(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [e.manner for e in unasked(readings())] == ["firm", "gentle"]
+    assert all(e.depth == DEEP and not e.settings.resist for e in unasked(readings()))
+    assert [unasked(bench(model)) for model in (MLP, CNN, RESNET)] == [[], [], []]
+    assert unasked(readings(19)) == []  # too few probes
+    several = replace(readings(), logits=replace(readings().logits, normaliser="Sigmoid"))
+    assert unasked(several) == []  # a sample may be of several classes
+    monkeypatch.setattr("onnxunlearn.methods.erase.scope._WORK", 1e6)
+    assert unasked(readings()) == []  # more work than an edit may take
+
+
+def named(*refused: str) -> Callable[..., str | None]:
+    return lambda _, __, name, *___: name if name in refused else None
+
+
+@pytest.mark.parametrize(
+    ("refused", "manner", "depth"),
+    [
+        ((), "firm", DEEP),
+        (("firm deep erase",), "gentle", DEEP),
+        (("firm deep erase", "gentle deep erase"), None, LAST_BLOCK),
+    ],
+)
+def test_what_costs_too_much_is_followed_by_less(
+    refused: tuple[str, ...], manner: str | None, depth: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("onnxunlearn.methods.erase.erase._STEPS", {DEEP: 3, LAST_BLOCK: 3})
+    monkeypatch.setattr(policy, "_against", named(*refused))
+    details = auto(readings()).details
+    assert (details.get("manner"), details["depth"], details["share"]) == (manner, depth, 1.0)
+    assert details["why"] == "; ".join(refused)
+    assert ("table" in details["layers"]) == (depth == DEEP)
+
+
+def test_who_asks_is_given_what_he_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=3))
+    monkeypatch.setattr(policy, "_against", named())
+    for depth in (DEEP, LAST_BLOCK):
+        details = auto(readings(), depth=depth).details
+        assert details["depth"] == depth
+        assert "manner" not in details
+        assert "table" not in details["layers"]
+
+
+def test_words_that_tell_the_class_become_like_others() -> None:
+    made = readings()
+    outcome = auto(made)
+    assert outcome.details["manner"] in ("firm", "gentle")
+    table = next(la for la in made.tables if la.name == "table")
+    edits = type(outcome.edits)(made.model)
+    before, after = edits.weight(table), outcome.edits.weight(table)
+    own, others = slice(0, 4), slice(4, WORDS)
+
+    def apart(words: np.ndarray) -> float:
+        """The class's words from those of all others, in units of what parts these."""
+        return float(np.linalg.norm(words[:, own].mean(axis=1) - words[:, others].mean(axis=1)))
+
+    assert apart(after) < apart(before)
+    assert not np.array_equal(before, after)
