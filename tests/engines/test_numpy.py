@@ -26,3 +26,12 @@ def test_gelu_uses_the_fast_erf() -> None:
     x = np.linspace(-6, 6, 1_000_000, dtype=np.float32)
     case = Case("Gelu", [x], opset=20)
     assert_same(case.run(NUMPY), case.run(create_engine("onnxruntime")), tolerance=1e-6)
+
+
+@pytest.mark.parametrize("opset", [11, 13, 19])
+@pytest.mark.parametrize("scale", [0.6, 1.5, 2.3])
+def test_corners_are_aligned_where_a_scale_gives_no_whole_size(opset: int, scale: float) -> None:
+    image, nothing = np.arange(35, dtype=np.float32).reshape(1, 1, 5, 7) ** 2, np.zeros(0, np.float32)
+    attributes = {"mode": "linear", "coordinate_transformation_mode": "align_corners"}
+    resize = Case("Resize", [image, nothing, np.array([1, 1, scale, 1.3], np.float32)], attributes, opset)
+    assert_same(resize.run(NUMPY), resize.run(create_engine("onnxruntime")), tolerance=1e-5)
