@@ -74,7 +74,8 @@ def columns_of(names: Mapping[int, str], labels: Labels, source: str) -> dict[in
 def unknown_name(name: str, labels: Labels, source: str) -> InputError:
     """Of an object whose class the model does not have. A data set may name classes that nothing is of."""
     return InputError(
-        f"{source}: calls a class {name!r}, and none of the model's is called so; {labels.hint(name)}"
+        f"{source}: calls a class {name!r}, and none of the model's is called so; {labels.hint(name)}. Name "
+        "the model's classes alike (--labels FILE), or move it away: without it the model's own boxes count"
     )
 
 
