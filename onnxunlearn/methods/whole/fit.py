@@ -181,6 +181,8 @@ class _Descent:
 
     def begin(self) -> None:
         """Nothing is kept of earlier steps."""
+        for head in self.heads:
+            head.begin()
 
     def follow(self, step: Step, said: str) -> None:
         self.whole.progress(f"erase: {said}, distance {step.distance:.3f}")
