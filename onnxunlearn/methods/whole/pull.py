@@ -16,8 +16,9 @@ import numpy as np
 
 from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
 
-#: rows of each class that are remembered, and steps whose rows to forget are
-_ROWS, _STEPS = 128, 8
+#: rows of each class that are remembered; steps whose rows to forget are, and how many of those a classifier
+#: is fitted to at most
+_ROWS, _STEPS, _FITTED = 128, 8, 512
 #: share of the distance that is along what a classifier found, and how much its weights are held down, as a
 #: share of the mean square of what it is fitted to
 _FOUND, _RIDGE = 0.5, 1.0
@@ -71,8 +72,7 @@ class Pull:
         examples = self._examples(near)
         ways = [(1.0, self.starts[0], self._random(rows))]
         if self.past:
-            seen = (np.concatenate(each) for each in zip(*self.past, strict=True))
-            ways = [(1 - _FOUND, *ways[0][1:]), (_FOUND, self.starts[1], telling(*seen))]
+            ways = [(1 - _FOUND, *ways[0][1:]), (_FOUND, self.starts[1], telling(*self._seen()))]
         self.past.append((rows.copy(), examples))
         total, gradient = 0.0, np.zeros_like(rows)
         for share, start, directions in ways:
@@ -89,6 +89,14 @@ class Pull:
             own, pool = np.flatnonzero(near == c), self.pool[int(c)]
             examples[own] = pool[self.rng.choice(len(pool), len(own), replace=len(own) > len(pool))]
         return examples
+
+    def _seen(self) -> Rows:
+        """Of the last steps, places to forget and what they were drawn to."""
+        rows, others = (np.concatenate(each) for each in zip(*self.past, strict=True))
+        if len(rows) <= _FITTED:
+            return rows, others
+        chosen = self.rng.choice(len(rows), _FITTED, replace=False)
+        return rows[chosen], others[chosen]
 
     def _random(self, rows: np.ndarray) -> np.ndarray:
         return random_directions(rows.shape[1], self.slices, self.rng)
