@@ -21,8 +21,7 @@ from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: of the images one in so many tells the cost and is not fitted to
 _ONE_IN = 6
-#: images are drawn anew so often to tell chance; of a single class, the worst of many, so many deviations of
-#: it are put down to it
+#: images are drawn anew so often to tell chance, and so many deviations of it are put down to it
 _DRAWS, _DEVIATIONS = 30, 2.0
 
 
@@ -52,8 +51,8 @@ class Price:
         """What speaks against an edit, None if nothing does; and for the report what it costs, as images tell
         that it was not fitted to. name: it in words.
 
-        Of these few images chance is large: what is beyond the budget must be so by more than that, as in
-        `auto` of classifiers.
+        Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
+        budget must be so by twice that.
         """
         budget = self.detector.options.max_retain_drop
         moved, copies = self.moved
@@ -63,7 +62,7 @@ class Price:
         seen, _ = _lost(every, every.present, half=False)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
-        if lost > budget and lost - deviation > budget / 2:
+        if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
             why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
             return why, told
         if seen > budget:
