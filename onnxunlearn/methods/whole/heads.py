@@ -17,6 +17,9 @@ from onnxunlearn.numerics import log_softmax
 FORGET, DOUBT, ASIDE = -2, -1, -4
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
+#: how much it counts that features change where no retained row reads them. With less the others and the
+#: class move there together, and parts of the way cost more than the whole
+_UNREAD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,9 +132,9 @@ class HeadLoss:
         labels = self.told.labels[images]
         at_features = np.zeros_like(features)
         distance = 0.0
-        pinned = self._pinned(labels)
+        pinned = self.pinned(labels)
         now = self.spots.rows(features, pinned)
-        forgotten = _where(labels == FORGET)
+        forgotten = places_of(labels == FORGET)
         if self.pull is not None:
             self.pull.follow(now / self.unit, labels[pinned])
             if len(forgotten[0]):
@@ -139,17 +142,17 @@ class HeadLoss:
                 distance, slope = self.pull.distance(rows, self.near[images][forgotten])
                 self.spots.add(at_features, forgotten, beta * slope / self.unit)
         moved = now - self.spots.rows(features_before, pinned)
-        weighted = felt(moved / self.unit, self.read)
+        weighted = felt(moved / self.unit, self.read, _UNREAD)
         self.spots.add(at_features, pinned, 2 / max(moved.size, 1) * weighted / self.unit)
         of_features = float(np.sum(moved / self.unit * weighted)) / max(moved.size, 1)
         divergence, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
         at_scores = self.told.back(kappa * at_rows, scores)
         return Terms(of_features + kappa * divergence, distance, at_features, at_scores)
 
-    def _pinned(self, labels: np.ndarray) -> Where:
+    def pinned(self, labels: np.ndarray) -> Where:
         """Places whose features are pinned: of things retained, and as many of background."""
         ground = -3 if self.told.background is None else self.told.background
-        here, empty = _where((labels >= 0) & (labels != ground)), _where(labels == ground)
+        here, empty = places_of((labels >= 0) & (labels != ground)), places_of(labels == ground)
         count = min(len(empty[0]), max(len(here[0]), 1))
         chosen = self.rng.choice(len(empty[0]), count, replace=False) if count else np.empty(0, int)
         return np.concatenate([here[0], empty[0][chosen]]), np.concatenate([here[1], empty[1][chosen]])
@@ -181,11 +184,11 @@ class HeadLoss:
 def things(told: HeadMap) -> Where:
     """Places at which something is said that is no background."""
     ground = -3 if told.background is None else told.background
-    return _where((told.labels != DOUBT) & (told.labels != ASIDE) & (told.labels != ground))
+    return places_of((told.labels != DOUBT) & (told.labels != ASIDE) & (told.labels != ground))
 
 
-def _where(which: np.ndarray) -> Where:
-    """bool [N, places]."""
+def places_of(which: np.ndarray) -> Where:
+    """Those that hold, of bool [N, places]."""
     sample, place = np.nonzero(which)
     return sample, place
 
