@@ -2,7 +2,7 @@
 
 On images that an edit was fitted to, others lose nothing: there more may be found than before. And of a few
 dozen objects a class two points of its average precision are chance: of nine classes one nearly always seems
-to lose as much.
+to lose as much. Of images that are held each counts in nine copies, see `moved`.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import numpy as np
 
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.judging import judged
+from onnxunlearn.detectors.moved import with_moved
 from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.graph import Model
 from onnxunlearn.judge import Detected, Placed
@@ -20,20 +21,20 @@ from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: of the images one in so many tells the cost and is not fitted to
 _ONE_IN = 6
-#: images are drawn anew so often to tell chance; of a single class, the worst of many, so many deviations of
-#: it are put down to it
+#: images are drawn anew so often to tell chance, and so many deviations of it are put down to it
 _DRAWS, _DEVIATIONS = 30, 2.0
 
 
 @dataclass(frozen=True, eq=False)
 class Price:
     """detector. every: the images that choose. fitted, held: of them those that edits are fitted to, and the
-    others."""
+    others. moved: these and copies of them, and how many of each there are."""
 
     detector: Detector
     every: Seen
     fitted: Seen
     held: Seen
+    moved: tuple[Seen, int]
 
     @classmethod
     def of(cls, detector: Detector, seen: Seen) -> "Price":
@@ -43,24 +44,25 @@ class Price:
         showing = seen.showing(detector.forgotten)
         for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
             held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
-        if not held.any():
-            return cls(detector, seen, seen, seen)
-        return cls(detector, seen, seen.select(~held), seen.select(held))
+        fitted, others = (seen.select(~held), seen.select(held)) if held.any() else (seen, seen)
+        return cls(detector, seen, fitted, others, with_moved(detector, others))
 
     def asked(self, name: str, edited: Model) -> tuple[str | None, dict[str, Any]]:
         """What speaks against an edit, None if nothing does; and for the report what it costs, as images tell
         that it was not fitted to. name: it in words.
 
-        Of these few images chance is large: what is beyond the budget must be so by more than that, as in
-        `auto` of classifiers.
+        Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
+        budget must be so by twice that.
         """
         budget = self.detector.options.max_retain_drop
-        every, held = (judged(self.detector, {"edited": edited}, s) for s in (self.every, self.held))
+        moved, copies = self.moved
+        every, held = (judged(self.detector, {"edited": edited}, s) for s in (self.every, moved))
         mean, of_class = ("mAP", "AP50") if isinstance(every, Detected) else ("mean IoU", "IoU")
-        (lost, deviation), (seen, _) = (_lost(found, found.present, half=False) for found in (held, every))
+        lost, deviation = _lost(held, held.present, half=False, copies=copies)
+        seen, _ = _lost(every, every.present, half=False)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
-        if lost > budget and lost - deviation > budget / 2:
+        if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
             why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
             return why, told
         if seen > budget:
@@ -75,11 +77,13 @@ class Price:
         return None, told
 
 
-def _lost(found: Detected | Placed, classes: Sequence[int], *, half: bool) -> tuple[float, float]:
+def _lost(
+    found: Detected | Placed, classes: Sequence[int], *, half: bool, copies: int = 1
+) -> tuple[float, float]:
     """Points of average precision (of the overlap, at places), and the standard deviation of chance in
-    them."""
-    rng, count = np.random.default_rng(found.seed), len(found.truth)
-    drawn = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+    them. copies: how many of each image there are, one set behind another, which are drawn together."""
+    rng, count = np.random.default_rng(found.seed), len(found.truth) // copies
+    drawn = np.tile(rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS), copies)
 
     def lost(times: np.ndarray) -> float:
         def of(name: str) -> float:
@@ -91,4 +95,4 @@ def _lost(found: Detected | Placed, classes: Sequence[int], *, half: bool) -> tu
 
     if not len(classes):
         return 0.0, 0.0
-    return lost(np.ones(count, int)), float(np.nanstd([lost(times) for times in drawn]))
+    return lost(np.ones(count * copies, int)), float(np.nanstd([lost(times) for times in drawn]))

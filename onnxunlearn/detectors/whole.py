@@ -22,7 +22,9 @@ from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import NOTHING_SAID
 
 #: those of `erase` that hold in whole images, too, and what they are called there
-_PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "slices")} | {"batch": "images"}
+_PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
+    "batch": "images"
+}
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
 _FEWER = 2

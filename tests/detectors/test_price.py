@@ -8,6 +8,7 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.detectors import Detector, loaded_detector
+from onnxunlearn.detectors.moved import _MOVES
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
@@ -41,6 +42,18 @@ def test_a_sixth_of_both_kinds_of_images_is_held(price: Price) -> None:
     assert len(price.held.truth) + len(price.fitted.truth) == len(price.every.truth) == 40
     seen = [p.scenes.probes.feeds["images"] for p in (price.held, price.fitted)]
     assert len(np.unique(np.concatenate(seen), axis=0)) == 40
+
+
+def test_of_those_that_are_held_there_are_moved_copies(price: Price) -> None:
+    """Mostly: it is another image."""
+    held, (every, copies) = price.held, price.moved
+    count = len(held.truth)
+    assert copies == len(_MOVES)
+    assert len(every.truth) == len(every.own) == len(every.hidden) == copies * count
+    assert {len(v) for v in every.scenes.probes.feeds.values()} == {copies * count}
+    assert [a is b for a, b in zip(every.truth, held.truth, strict=False)] == [True] * count
+    found = [len(each.select(each.scores > 0.5).boxes) for each in every.own]
+    assert np.sum(found[:count]) == pytest.approx(np.mean(found) * count, rel=0.2)
 
 
 def test_hiding_the_class_costs_nothing(price: Price) -> None:

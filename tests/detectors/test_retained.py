@@ -85,7 +85,7 @@ def test_boxes_elsewhere_are_kept_and_told(depth: str | None, folder: Path) -> N
     assert result.findings.value("places recall") == 0
     kept = result.findings.value("places unnamed")
     assert kept is not None
-    assert kept > 90
+    assert kept > 80  # of some dozens of boxes
     edited = result.edited.model()
     found = examine(
         tiny.trained(),

@@ -34,6 +34,6 @@ def outside(features: np.ndarray, directions: np.ndarray) -> np.ndarray:
     return np.asarray(features - features @ directions.T @ directions)
 
 
-def felt(change: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Change of features [N, features]: along `directions` as it is, elsewhere _UNREAD of it."""
-    return np.asarray(change - (1 - _UNREAD) * outside(change, directions))
+def felt(change: np.ndarray, directions: np.ndarray, unread: float = _UNREAD) -> np.ndarray:
+    """Change of features [N, features]: along `directions` as it is, elsewhere so much of it."""
+    return np.asarray(change - (1 - unread) * outside(change, directions))

@@ -6,21 +6,24 @@ at which it says another, B_h background. Over the weights of the layers before 
 
     Σ_h [ mean |H(φ'_h − φ_h)|² + ε·mean |(1 − H)(φ'_h − φ_h)|²           of places of G_h, and as many of B_h
           + κ/|G_h|·Σ KL(p_h ‖ p'_h)                                       of all places but F_h
-          + β·SW(φ'_h(F_h), φ_h(N_h))/SW₀ ]
+          + β·½·( SW(φ'_h(F_h), φ'_h(N_h))/SW₀ + W_t(φ'_h(F_h), φ'_h(N_h))/W₀ ) ]
     + γ·mean |b' − b|²                                                     of places where there is something
 
-H, ε and SW as in `erase`; p: probabilities of the retained classes; N_h: for each place of F_h one of the
-class that the original says next there, drawn anew; b: boxes and objectness, in units of a tenth of their
-deviation. A step looks at some images that show the class, and at fewer others.
+H and SW as in `erase`, ε 0.3; p: probabilities of the retained classes; N_h: for each place of F_h one of the
+class that the original says next there, drawn anew, as it is by now; W_t: the same distance along t alone,
+the direction in which a classifier fitted to the last steps tells them apart; b: boxes and objectness, in
+units of a tenth of their deviation. A step looks at some images that show the class, and at fewer others.
 
-spots  what a head reads at its places
-heads  the loss at one head
-beside the loss of what is said besides
-fit    the descent
+spots       what a head reads at its places
+pull        what draws the class's places to others
+heads       the loss at one head
+beside      the loss of what is said besides
+resistance  what fine-tuning would bring back, if it is asked
+fit         the descent
 
 Source: this project.
 
-May import edits, engines, errors, graph, methods, numerics and reverse.
+May import adam, edits, engines, errors, graph, methods, numerics and reverse.
 """
 
 from onnxunlearn.methods.whole.fit import Whole

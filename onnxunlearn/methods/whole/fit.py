@@ -21,6 +21,7 @@ from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weig
 from onnxunlearn.methods.kept import JOINED, joined
 from onnxunlearn.methods.whole.beside import Beside
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
+from onnxunlearn.methods.whole.resistance import Resistance
 from onnxunlearn.methods.whole.spots import Spots
 from onnxunlearn.reverse import own_layers
 from onnxunlearn.reverse.bottlenecks import block_start
@@ -44,7 +45,8 @@ class Whole:
     what it says besides, of a box `sides` numbers. there: where there is something, bool [N, places], in the
     order of the boxes. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
     probabilities; gamma: boxes. images: that show the class, in a step; fewer: so many times as many as of
-    others, as these are pinned in both. rate: the first step, as a share of a weight's own size."""
+    others, as these are pinned in both. rate: the first step, as a share of a weight's own size. resist: how
+    much it counts what fine-tuning would bring back; 0: it is not asked."""
 
     model: Model
     engine: Engine
@@ -63,11 +65,12 @@ class Whole:
     fewer: int = 3
     sides: int = 4
     rate: float = 0.1
+    resist: float = 0.0
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
 
     def edits(self) -> tuple[Edits, list[Layer], dict[str, Any]]:
-        """The edits, the layers that they are of, and for reports their names, steps, images and beta.
+        """The edits, the layers that they are of, and for reports names and settings.
 
         Raises UnsupportedError where nothing but heads could change, and for ops without a gradient.
         """
@@ -75,7 +78,7 @@ class Whole:
         layers = self._layers(readers)
         descent = _Descent.of(self, readers, layers)
         taken = descent.whole
-        how = {"steps": taken.steps, "images": taken.images, "beta": taken.beta}
+        how = {name: getattr(taken, name) for name in ("steps", "images", "beta", "resist")}
         return descent.run(), layers, {"layers": [layer.name for layer in layers], **how}
 
     def _logits(self, told: HeadMap) -> Logits:
@@ -118,6 +121,7 @@ class _Descent:
     rng: np.random.Generator
     heads: list[HeadLoss] = field(default_factory=list)
     beside: list[Beside] = field(default_factory=list)
+    resistance: Resistance | None = None
 
     @classmethod
     def of(cls, whole: Whole, readers: Mapping[str, Layer], layers: list[Layer]) -> "_Descent":
@@ -164,6 +168,9 @@ class _Descent:
             self.heads.append(
                 HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
             )
+        if whole.resist:
+            every = np.flatnonzero(self._showing())
+            self.resistance = Resistance(self.heads, self.passes, self.entered, every, whole.resist, self.rng)
         if whole.boxes:
             self.beside.append(Beside.of(whole.boxes, whole.sides, whole.there, some))
         if whole.objectness:
@@ -181,6 +188,10 @@ class _Descent:
 
     def begin(self) -> None:
         """Nothing is kept of earlier steps."""
+        for head in self.heads:
+            head.begin()
+        if self.resistance is not None:
+            self.resistance.begin()
 
     def follow(self, step: Step, said: str) -> None:
         self.whole.progress(f"erase: {said}, distance {step.distance:.3f}")
@@ -208,16 +219,22 @@ class _Descent:
         own = {JOINED: np.concatenate(rows, axis=1)}
         own |= {name: signals[name] for name in self.passes.network.targets if name != JOINED}
         gradients = self.passes.backward(forward, own)
+        if self.resistance is not None:
+            gradients = self.resistance.joined(gradients, weights)
         return Step(pins + whole.beta * sum(left), float(np.mean(left)), gradients)
 
     def _drawn(self) -> np.ndarray:
         """Images of a step: some that show the class, and fewer others, if there are any."""
-        showing = np.any([(told.labels == FORGET).any(axis=1) for told in self.whole.heads], axis=0)
+        showing = self._showing()
         found, size, others = [], self.whole.images, -(-self.whole.images // self.whole.fewer)
         for side, count in ((np.flatnonzero(showing), size), (np.flatnonzero(~showing), others)):
             if len(side):
                 found.append(self.rng.choice(side, count, replace=len(side) < count))
         return np.concatenate(found)
+
+    def _showing(self) -> np.ndarray:
+        """Which images show the class, bool [N]."""
+        return np.any([(told.labels == FORGET).any(axis=1) for told in self.whole.heads], axis=0)
 
     def _values(self, chosen: np.ndarray) -> Values:
         """What the original reads and says in these images."""

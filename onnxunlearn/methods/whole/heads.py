@@ -1,14 +1,14 @@
 """The loss at one head of a detector: the class's places become like those of others, these stay."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.readout import felt, read_directions
-from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
+from onnxunlearn.methods.whole.pull import Pull
 from onnxunlearn.methods.whole.spots import Spots, Where
 from onnxunlearn.numerics import log_softmax
 
@@ -17,8 +17,9 @@ from onnxunlearn.numerics import log_softmax
 FORGET, DOUBT, ASIDE = -2, -1, -4
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
-#: the least that counts as a class's distance from the others, and from how many draws it is taken
-_LEAST_DISTANCE, _DRAWS = 0.1, 8
+#: how much it counts that features change where no retained row reads them. With less the others and the
+#: class move there together, and parts of the way cost more than the whole
+_UNREAD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,8 +71,8 @@ class Terms(NamedTuple):
 @dataclass(eq=False)
 class HeadLoss:
     """unit: what each number that is read counts in. read: what the head's retained rows read of it, a basis.
-    near: by place to forget the class that it is to be like, int [N, places]. pool: features of the retained
-    classes by class, [n, numbers] in units. start: the distance of the original."""
+    near: by place to forget the class that it is to be like, int [N, places]. pull: what draws it there, None
+    where there is no other class."""
 
     told: HeadMap
     spots: Spots
@@ -79,10 +80,8 @@ class HeadLoss:
     unit: np.ndarray
     read: np.ndarray
     near: np.ndarray
-    pool: dict[int, np.ndarray]
-    slices: int
+    pull: Pull | None
     rng: np.random.Generator
-    start: float = field(default=1.0, init=False)
 
     @classmethod
     def of(
@@ -108,13 +107,16 @@ class HeadLoss:
             near = np.where(np.isin(near, known), near, known[0])
         kept = [columns[c] for columns in told.ways for c in range(len(columns)) if c not in forget]
         read = read_directions(weight[kept].reshape(len(kept), -1), unit, shared=False)
-        made = cls(told, spots, forget, unit, read, near, pool, slices, rng)
+        pull = Pull(pool, slices, rng) if pool else None
         own = labels == FORGET
-        if own.any():
-            at = (where[0][own], where[1][own])
-            drawn = [made._distance(features[own] / unit, near[at])[0] for _ in range(_DRAWS)]
-            made.start = max(float(np.mean(drawn)), _LEAST_DISTANCE)
-        return made
+        if pull is not None and own.any():
+            pull.count_from(features[own] / unit, near[where[0][own], where[1][own]])
+        return cls(told, spots, forget, unit, read, near, pull, rng)
+
+    def begin(self) -> None:
+        """Nothing was seen yet but the original."""
+        if self.pull is not None:
+            self.pull.begin()
 
     def __call__(
         self,
@@ -130,38 +132,30 @@ class HeadLoss:
         labels = self.told.labels[images]
         at_features = np.zeros_like(features)
         distance = 0.0
-        forgotten = _where(labels == FORGET)
-        if len(forgotten[0]) and self.pool:
-            rows = self.spots.rows(features, forgotten) / self.unit
-            distance, slope = self._distance(rows, self.near[images][forgotten])
-            self.spots.add(at_features, forgotten, beta * slope / self.unit)
-        pinned = self._pinned(labels)
-        moved = self.spots.rows(features, pinned) - self.spots.rows(features_before, pinned)
-        weighted = felt(moved / self.unit, self.read)
+        pinned = self.pinned(labels)
+        now = self.spots.rows(features, pinned)
+        forgotten = places_of(labels == FORGET)
+        if self.pull is not None:
+            self.pull.follow(now / self.unit, labels[pinned])
+            if len(forgotten[0]):
+                rows = self.spots.rows(features, forgotten) / self.unit
+                distance, slope = self.pull.distance(rows, self.near[images][forgotten])
+                self.spots.add(at_features, forgotten, beta * slope / self.unit)
+        moved = now - self.spots.rows(features_before, pinned)
+        weighted = felt(moved / self.unit, self.read, _UNREAD)
         self.spots.add(at_features, pinned, 2 / max(moved.size, 1) * weighted / self.unit)
         of_features = float(np.sum(moved / self.unit * weighted)) / max(moved.size, 1)
         divergence, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
         at_scores = self.told.back(kappa * at_rows, scores)
         return Terms(of_features + kappa * divergence, distance, at_features, at_scores)
 
-    def _pinned(self, labels: np.ndarray) -> Where:
+    def pinned(self, labels: np.ndarray) -> Where:
         """Places whose features are pinned: of things retained, and as many of background."""
         ground = -3 if self.told.background is None else self.told.background
-        here, empty = _where((labels >= 0) & (labels != ground)), _where(labels == ground)
+        here, empty = places_of((labels >= 0) & (labels != ground)), places_of(labels == ground)
         count = min(len(empty[0]), max(len(here[0]), 1))
         chosen = self.rng.choice(len(empty[0]), count, replace=False) if count else np.empty(0, int)
         return np.concatenate([here[0], empty[0][chosen]]), np.concatenate([here[1], empty[1][chosen]])
-
-    def _distance(self, rows: np.ndarray, near: np.ndarray) -> tuple[float, np.ndarray]:
-        """SW/SW₀ and its gradient, of all rows together: of one class there are few in a step, whose distance
-        is chance. near: of each row the class that it is to be like, from which its example is drawn."""
-        directions = random_directions(rows.shape[1], self.slices, self.rng)
-        examples = np.empty_like(rows)
-        for c in np.unique(near):
-            own, pool = np.flatnonzero(near == c), self.pool[int(c)]
-            examples[own] = pool[self.rng.choice(len(pool), len(own), replace=len(own) > len(pool))]
-        distance, slope = sliced_wasserstein(rows, examples, directions)
-        return distance / self.start, slope / self.start
 
     def _divergence(
         self, scores: np.ndarray, before: np.ndarray, labels: np.ndarray
@@ -190,11 +184,11 @@ class HeadLoss:
 def things(told: HeadMap) -> Where:
     """Places at which something is said that is no background."""
     ground = -3 if told.background is None else told.background
-    return _where((told.labels != DOUBT) & (told.labels != ASIDE) & (told.labels != ground))
+    return places_of((told.labels != DOUBT) & (told.labels != ASIDE) & (told.labels != ground))
 
 
-def _where(which: np.ndarray) -> Where:
-    """bool [N, places]."""
+def places_of(which: np.ndarray) -> Where:
+    """Those that hold, of bool [N, places]."""
     sample, place = np.nonzero(which)
     return sample, place
 

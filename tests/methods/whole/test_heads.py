@@ -5,12 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from onnxunlearn.methods.whole.heads import DOUBT, FORGET, HeadLoss, HeadMap, things
+from onnxunlearn.methods.whole.heads import DOUBT, FORGET, HeadLoss, HeadMap, Terms, things
+from onnxunlearn.methods.whole.pull import Pull
 from onnxunlearn.methods.whole.spots import Spots
 
 GROUND = 3
 LABELS = np.array([[0, 0, FORGET, FORGET, GROUND, DOUBT], [0, 2, FORGET, GROUND, GROUND, 2]])
 IMAGES = np.array([0, 1])
+
+
+class _Still(Pull):
+    def follow(self, rows: np.ndarray, labels: np.ndarray) -> None:
+        """Its gradient takes for constants what it draws to."""
 
 
 def _loss(*, sigmoid: bool = False) -> tuple[HeadLoss, np.ndarray, np.ndarray]:
@@ -26,14 +32,22 @@ def _loss(*, sigmoid: bool = False) -> tuple[HeadLoss, np.ndarray, np.ndarray]:
     labels = LABELS[where]
     pool = {c: rows[labels == c] / unit for c in (0, 2)}
     read = np.eye(4)
-    made = HeadLoss(told, Spots("x", None), (1,), unit, read, near, pool, 8, rng)
+    made = HeadLoss(told, Spots("x", None), (1,), unit, read, near, _Still(pool, 8, rng), rng)
     return made, features, scores
 
 
 def _total(loss: HeadLoss, now: list[np.ndarray], before: tuple[np.ndarray, np.ndarray]) -> float:
-    loss.rng = np.random.default_rng(1)
-    terms = loss(IMAGES, now[0], now[1], *before, 0.5, 0.6)
+    terms = _terms(loss, now, before)
     return terms.pins + 0.5 * terms.distance
+
+
+def _terms(loss: HeadLoss, now: list[np.ndarray], before: tuple[np.ndarray, np.ndarray]) -> Terms:
+    """Of a step behind one in which nothing had moved, with the same draws."""
+    assert loss.pull is not None
+    loss.rng = loss.pull.rng = np.random.default_rng(1)
+    loss.begin()
+    loss(IMAGES, *before, *before, 0.5, 0.6)
+    return loss(IMAGES, now[0], now[1], *before, 0.5, 0.6)
 
 
 @pytest.mark.parametrize("sigmoid", [False, True])
@@ -41,8 +55,7 @@ def test_its_gradients_are_finite_differences(sigmoid: bool) -> None:
     loss, features, scores = _loss(sigmoid=sigmoid)
     rng, before = np.random.default_rng(2), (features, scores)
     moved = [each + 0.3 * rng.normal(size=each.shape) for each in before]
-    loss.rng = np.random.default_rng(1)
-    terms = loss(IMAGES, moved[0], moved[1], *before, 0.5, 0.6)
+    terms = _terms(loss, moved, before)
     for i, gradient in enumerate((terms.at_features, terms.at_scores)):
         for place in [(0, 0, 1), (0, 2, 0), (1, 2, 3), (1, 4, 2), (0, 5, 1)]:
             ends = []
