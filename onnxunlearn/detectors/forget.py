@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxunlearn.choices import DEEP
 from onnxunlearn.detectors.detector import Detector
-from onnxunlearn.detectors.price import Price
+from onnxunlearn.detectors.price import Price, expected
 from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
@@ -27,6 +27,9 @@ from onnxunlearn.relevance import Composite
 #: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
+#: times the budget from which on an edit in whole images is not made weaker, but given up: a descent that
+#: threw the network off takes as long again
+_HOPELESS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,7 +123,10 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
         return _head_by_head(places, method, parameters, hide=False)
     reasons: list[str] = []
     price = Price.of(places.detector, places.choosing)
-    for attempt in _attempts(places, price.fitted, parameters):
+    budget, hopeless = places.detector.options.max_retain_drop, False
+    for in_whole_images, attempt in _attempts(places, price.fitted, parameters):
+        if in_whole_images and hopeless:
+            continue
         try:
             for name, done in attempt():
                 refused, told = price.asked(name, done.edited.model())
@@ -128,6 +134,8 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
                     return done.asking(method, parameters).because(reasons, told)
                 places.detector.options.progress(refused)
                 reasons.append(refused)
+                if hopeless := in_whole_images and expected(told) > _HOPELESS * budget:
+                    break
         except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
             reasons.append(str(error))
     return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
@@ -137,13 +145,15 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
 _Offers = Iterator[tuple[str, Forgotten]]
 
 
-def _attempts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> Iterator[Callable[[], _Offers]]:
-    """What `auto` tries one after another, each with the edits that it offers, deepest first. fitted: whole
-    images that may be fitted to."""
+def _attempts(
+    places: Places, fitted: Seen, parameters: Mapping[str, Any]
+) -> Iterator[tuple[bool, Callable[[], _Offers]]]:
+    """What `auto` tries one after another, deepest first: whether in whole images, and the edits that it
+    offers. fitted: whole images that may be fitted to."""
     for beta in _STRENGTHS:
-        yield partial(_in_parts, places, fitted, {"beta": beta, **parameters})
+        yield True, partial(_in_parts, places, fitted, {"beta": beta, **parameters})
     for share in _SHARES:
-        yield partial(_of_a_share, places, {"share": share, **parameters})
+        yield False, partial(_of_a_share, places, {"share": share, **parameters})
 
 
 def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:

@@ -5,7 +5,7 @@ dozen objects a class two points of its average precision are chance: of nine cl
 to lose as much. Of images that are held each counts in nine copies, see `moved`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,6 +75,11 @@ class Price:
                 lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
                 return f"{name} costs {lost_of}", told
         return None, told
+
+
+def expected(told: Mapping[str, Any]) -> float:
+    """Points that an edit is expected to cost, of what `Price.asked` says for the report."""
+    return max(v["points"] for v in told["expected cost"].values() if isinstance(v, Mapping))
 
 
 def _lost(

@@ -1,13 +1,16 @@
 """What images say of an edit's cost that it was not fitted to."""
 
 from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
 
-from onnxunlearn.detectors import Detector, loaded_detector
+from onnxunlearn.detectors import Detector, forget, loaded_detector
 from onnxunlearn.detectors.moved import _MOVES
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.graph import Model, load
@@ -77,3 +80,30 @@ def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
     why, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
     assert why is not None
     assert why.startswith("it costs red ")
+
+
+def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
+    price: Price, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of strengths and parts the first; then head by head, where the cost is asked again."""
+    asked: list[str] = []
+
+    def dear(_: Price, name: str, __: Model) -> tuple[str, dict[str, Any]]:
+        asked.append(name)
+        return f"{name} is dear", {"expected cost": {"mAP": {"points": 30.0, "deviation": 1.0}, "images": 6}}
+
+    monkeypatch.setattr(Price, "asked", dear)
+    monkeypatch.setattr(forget, "_everywhere", lambda *_, **__: iter([edit_of_nothing()] * 3))
+    monkeypatch.setattr(forget, "_head_by_head", lambda *_, **__: edit_of_nothing())
+    places = SimpleNamespace(detector=price.detector, choosing=price.every)
+    forget.forget_all(places, "auto", {})  # type: ignore[arg-type]
+    assert asked == [
+        "erase at strength 4 in whole images",
+        "erase of a share of 1 head by head",
+        "erase of a share of 0.6 head by head",
+    ]
+
+
+def edit_of_nothing() -> MagicMock:
+    """An edit that nobody looks at."""
+    return MagicMock()
