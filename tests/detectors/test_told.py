@@ -195,7 +195,7 @@ def test_without_known_boxes_places_judge(
     run = unlearn(raw, "green", folder, method="erase", parameters=parameters, **asked)  # type: ignore[arg-type]
     found = run.findings
     assert found.value("places score", "original") == 100
-    assert found.value("places recall") < 15
+    assert found.value("places recall") == pytest.approx(0, abs=15)
     assert found.value("places mean", "original") == 100
     mean = found.value("places mean")
     assert mean is not None
@@ -245,7 +245,7 @@ def test_images_to_retain_and_an_audit(raw: bytes, folder: Path) -> None:
         reference=raw, retain=more_images(12),
     )  # fmt: skip
     assert found.value("places recall", "reference") == 100
-    assert found.value("places recall") < 15
+    assert found.value("places recall") == pytest.approx(0, abs=15)
     assert found.value("places recall", "mask") == 0
     assert found.value("unnamed", "reference") == 100
     assert found.about["places"]["judged"]["inputs"] == 40

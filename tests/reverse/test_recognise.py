@@ -106,7 +106,7 @@ def test_only_a_clip_at_both_bounds_is_a_hardswish(name: str) -> None:
     opset, gate, same = GATES[name]
     add, mul = helper.make_node("Add", ["x", "three"], ["a"]), helper.make_node("Mul", ["x", "b"], ["c"])
     nodes = [add, *gate, mul, helper.make_node("Div", ["c", "six"], ["y"])]
-    numbers = {"zero": np.float32(0), "three": np.float32(3), "six": np.float32(6)}
+    numbers = {name: np.asarray(v, np.float32) for name, v in {"zero": 0, "three": 3, "six": 6}.items()}
     model = model_of(nodes, {"x": ["n", 4]}, numbers, "y", ["n", 4], opset)
     assert ("HardSwish" in [n.op for n in recognise(model).nodes]) is same
 
