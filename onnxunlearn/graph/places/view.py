@@ -28,8 +28,9 @@ PLACE = "place of the sample"
 SCORES, SAID = "class scores at the place", "what is said at the place"
 #: of the places across a map the share that may be border
 _SMALL = 8
-#: opset from which on a view can be written
-_OPSET = 12
+#: opset that a view is written in at least, for what GatherND does there; and the one that only adds to, but
+#: that its Dropout reads a ratio from an input
+_OPSET, _AS_GOOD = 12, 11
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,9 +56,9 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     old, and for a ConvTranspose whose tiles overlap.
     """
     opset = model.opsets.get("", 1)
-    if opset < _OPSET:
+    if opset < _AS_GOOD:
         raise UnsupportedError(
-            f"opset {opset}: class scores at places need {_OPSET} or newer; convert the model first "
+            f"opset {opset}: class scores at places need {_AS_GOOD} or newer; convert the model first "
             "(onnx.version_converter)"
         )
     scores = found.scores[head]
@@ -118,6 +119,9 @@ class _Writer:
         self._rank = 0
         self._batch = model.batch_size
         del graph.output[:]
+        for stated in self._proto.opset_import:
+            if stated.domain in ("", "ai.onnx"):
+                stated.version = max(stated.version, _OPSET)
 
     def before(self, scores: str, window: Window) -> None:
         """All that the window's entries are made of, as it is."""
@@ -139,7 +143,7 @@ class _Writer:
 
     def entry(self, name: str, need: Needed) -> None:
         """A window of a tensor that is known at all places."""
-        rank = len(need.axes) + 2
+        rank = need.rank
         rest = [a for a in range(1, rank) if a not in need.axes]
         forward = [0, *need.axes, *rest]
         last = self._op("Transpose", name, perm=forward) if forward != list(range(rank)) else name
@@ -148,14 +152,15 @@ class _Writer:
         places = self._op("Reshape", PLACE, self._constant([-1, 1, len(need.axes)]))
         places = self._op("Add", places, self._constant(offsets[None]))
         taken = self._op("GatherND", last, places, batch_dims=1)
-        taken = self._op("Reshape", taken, self._constant([0, *sizes, -1]))
+        if len(sizes) > 1:  # along a line they are in one row already
+            taken = self._op("Reshape", taken, self._constant([0, *sizes, -1]))
         back = np.argsort(forward).tolist()
         if back != list(range(rank)):
             taken = self._op("Transpose", taken, perm=back)
         self._renamed[name] = taken
 
     def within(self, node: Node, window: Window) -> None:
-        """A node of the window: a convolution has nothing to pad."""
+        """A node of the window: a convolution has nothing to pad where places are."""
         copy = onnx.NodeProto()
         copy.CopyFrom(node.proto)
         for i, name in enumerate(node.inputs):
@@ -163,9 +168,15 @@ class _Writer:
                 own = window.edges[node.index, name]
                 copy.input[i] = self._cropped(name, window.needed[name], own)
         if node.kind == "Conv":
+            axes = window.edges[node.index, node.inputs[0]].axes
+            pads = list(node.attribute("pads", []))
             kept = [a for a in copy.attribute if a.name not in {"pads", "auto_pad"}]
             del copy.attribute[:]
             copy.attribute.extend(kept)
+            spatial = len(pads) // 2
+            left = [0 if i % spatial + 2 in axes else pad for i, pad in enumerate(pads)]
+            if any(left):
+                copy.attribute.append(helper.make_attribute("pads", left))
         self._nodes.append(copy)
 
     def tiled(self, node: Node) -> str:
@@ -198,6 +209,9 @@ class _Writer:
         graph = self._proto.graph
         del graph.node[:]
         graph.node.extend(self._nodes)
+        for node in graph.node:
+            if node.op_type == "Dropout" and self._of.opsets.get("") == _AS_GOOD:
+                del node.attribute[:]
         kept = [info for info in graph.value_info if info.name not in self._dropped]
         del graph.value_info[:]
         graph.value_info.extend(kept)

@@ -1,7 +1,7 @@
 """What of a network's end a single place depends on: the nodes that see but a few places around it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -22,16 +22,18 @@ _COMBINED = frozenset({"Add", "Sub", "Mul", "Div", "Sum", "Max", "Min", "Mean"})
 
 @dataclass(frozen=True)
 class Needed:
-    """axes: which of a tensor's are places. reach: how many places to each side are needed, by axis."""
+    """axes: which of a tensor's `rank` are places. reach: how many places to each side are needed, by
+    axis."""
 
     axes: tuple[int, ...]
     reach: tuple[int, ...]
+    rank: int
 
     def wider(self, other: "Needed") -> "Needed | None":
         """What both need; None where they take other axes for places."""
         if self.axes != other.axes:
             return None
-        return Needed(self.axes, tuple(map(max, self.reach, other.reach)))
+        return replace(self, reach=tuple(map(max, self.reach, other.reach)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +64,7 @@ def window_of(model: Model, scores: str, axes: tuple[int, ...], most: int = REAC
     """The nodes that make `scores` of windows; none where nothing is known to. axes: which are places. most:
     places to each side that may be seen."""
     wanted = _ancestors(model, scores)
-    needed = {scores: Needed(axes, (0,) * len(axes))}
+    needed = {scores: Needed(axes, (0,) * len(axes), len(axes) + 2)}
     edges: dict[tuple[int, str], Needed] = {}
     taken: dict[int, Node] = {}
     for node in reversed(model.nodes):
@@ -95,8 +97,10 @@ def _ancestors(model: Model, tensor: str) -> set[int]:
 
 
 def _fits(needed: Mapping[str, Needed], found: Mapping[str, Needed], most: int) -> bool:
+    """Besides places there are samples and one axis more; along a line of places there may be others, too."""
     return all(need.axes == needed.get(name, need).axes for name, need in found.items()) and all(
-        max(need.reach, default=0) <= most for need in found.values()
+        max(need.reach, default=0) <= most and (len(need.axes) == 1 or need.rank == len(need.axes) + 2)
+        for need in found.values()
     )
 
 
@@ -116,40 +120,59 @@ def _inputs(model: Model, node: Node, need: Needed) -> dict[str, Needed] | None:
     if node.kind == "Transpose":
         perm = node.attribute("perm")
         samples_stay = perm is not None and perm[0] == 0
-        return {read[0]: Needed(tuple(perm[a] for a in need.axes), need.reach)} if samples_stay else None
+        return {read[0]: replace(need, axes=tuple(perm[a] for a in need.axes))} if samples_stay else None
+    if node.kind == "Squeeze":
+        return _of_squeeze(model, node, need)
     if node.kind == "MatMul":
         weight = model.constant(node.inputs[1])
-        rank = len(need.axes) + 2
-        dense = weight is not None and weight.ndim == 2 and need.axes == tuple(range(1, rank - 1))
+        dense = weight is not None and weight.ndim == 2 and need.axes == tuple(range(1, need.rank - 1))
         return {read[0]: need} if dense else None
     if node.kind == "Conv":
         return _of_convolution(model, node, need)
     if node.kind == "LayerNormalization":
-        axis = int(node.attribute("axis", -1))
-        return (
-            {read[0]: need}
-            if axis in (-1, len(need.axes) + 1) and len(need.axes) + 1 not in need.axes
-            else None
-        )
+        last = need.rank - 1
+        own = int(node.attribute("axis", -1)) % need.rank == last and last not in need.axes
+        return {read[0]: need} if own else None
     return None
 
 
+def _of_squeeze(model: Model, node: Node, need: Needed) -> dict[str, Needed] | None:
+    """With the axes that it takes away, of which none is of samples."""
+    given = model.constant(node.inputs[1]) if len(node.inputs) > 1 else node.attribute("axes")
+    if given is None:
+        return None
+    taken = [int(axis) for axis in np.ravel(given)]
+    rank = need.rank + len(taken)
+    left = [axis for axis in range(rank) if axis not in {t % rank for t in taken}]
+    if left[0] != 0:
+        return None
+    return {node.inputs[0]: Needed(tuple(left[axis] for axis in need.axes), need.reach, rank)}
+
+
 def _of_convolution(model: Model, node: Node, need: Needed) -> dict[str, Needed] | None:
-    """Of one that leaves the size of the map as it is."""
+    """Of one that leaves the size of the map as it is; what is no axis of places it may do with as it likes,
+    as that is all there."""
     weight = model.constant(node.inputs[1])
-    rank = len(need.axes)
-    if weight is None or weight.ndim != rank + 2 or need.axes != tuple(range(2, rank + 2)):
+    spatial = need.rank - 2
+    if weight is None or weight.ndim != need.rank or min(need.axes) < 2:
         return None
     spread = [
-        d * (k - 1) for d, k in zip(node.attribute("dilations", [1] * rank), weight.shape[2:], strict=True)
+        d * (k - 1) for d, k in zip(node.attribute("dilations", [1] * spatial), weight.shape[2:], strict=True)
     ]
-    padded = [s // 2 for s in spread]
     auto = str(node.attribute("auto_pad", "NOTSET"))
-    pads = list(node.attribute("pads", [0] * (2 * rank)))
-    kept = pads == [*padded, *padded] or auto in {"SAME_UPPER", "SAME_LOWER"} or not any(spread)
-    if any(s % 2 for s in spread) or not kept or set(node.attribute("strides", [1])) != {1}:
-        return None
-    return {node.inputs[0]: Needed(need.axes, tuple(r + p for r, p in zip(need.reach, padded, strict=True)))}
+    pads = list(node.attribute("pads", [0] * (2 * spatial)))
+    strides = list(node.attribute("strides", [1] * spatial))
+    if auto not in {"NOTSET", "VALID"} and spatial != len(need.axes) and any(spread):
+        return None  # pads that nobody wrote down
+    wider = list[int]()
+    for axis, reach in zip(need.axes, need.reach, strict=True):
+        at = axis - 2
+        padded = spread[at] // 2
+        kept = auto.startswith("SAME") or pads[at] == pads[at + spatial] == padded
+        if spread[at] % 2 or not kept or strides[at] != 1:
+            return None
+        wider.append(reach + padded)
+    return {node.inputs[0]: replace(need, reach=tuple(wider))}
 
 
 def _alike(model: Model, node: Node, read: list[str], need: Needed) -> bool:
@@ -157,21 +180,20 @@ def _alike(model: Model, node: Node, read: list[str], need: Needed) -> bool:
     if len(read) == 1:
         return True
     shapes = [model.shapes.get(name) for name in (*read, node.outputs[0])]
-    if any(shape is None or len(shape) != len(need.axes) + 2 for shape in shapes):
+    if any(shape is None or len(shape) != need.rank for shape in shapes):
         return False
     sizes = [[shape[a] for a in need.axes] for shape in shapes if shape is not None]
     return all(own == sizes[0] for own in sizes) and 1 not in sizes[0]
 
 
 def _constants_are_everywhere_alike(model: Model, node: Node, need: Needed) -> bool:
-    rank = len(need.axes) + 2
     for name in node.inputs:
         value = model.constant(name) if name not in model.activations else None
         if name in model.activations:
             continue
-        if value is None or value.ndim > rank:
+        if value is None or value.ndim > need.rank:
             return False
-        sizes = (1,) * (rank - value.ndim) + value.shape
+        sizes = (1,) * (need.rank - value.ndim) + value.shape
         if any(sizes[a] != 1 for a in need.axes):
             return False
     return True

@@ -122,3 +122,39 @@ def tagger() -> onnx.ModelProto:
         [value("y", ["N", 6, CLASSES])],
         [tensor(name, values) for name, values in weights.items()],
     )
+
+
+def line_reader(opset: int = 17) -> onnx.ModelProto:
+    """x [N, 1, 8, W] → a class for each of W / 2 places of a line, as OCR has them: the height is used up,
+    then left out. One convolution more is [3, 3], with pads where there is no place, too."""
+    squeeze = _node("Squeeze", ["h", "height"], ["q"])
+    if opset < 13:
+        squeeze = _node("Squeeze", ["h"], ["q"], axes=[2])
+    dropout = _node("Dropout", ["d3"], ["h"])
+    if opset < 12:
+        dropout = _node("Dropout", ["d3"], ["h"], ratio=0.1)
+    nodes = [
+        _node("Conv", ["x", "w1"], ["c1"], name="first", kernel_shape=[8, 2], strides=[8, 2]),
+        _node("Relu", ["c1"], ["r1"]),
+        _node("Conv", ["r1", "w2"], ["c2"], name="second", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
+        _node("Relu", ["c2"], ["r2"]),
+        _node("Conv", ["r2", "w3"], ["c3"], name="third", kernel_shape=[1, 3], pads=[0, 1, 0, 1]),
+        _node("Sigmoid", ["c3"], ["g3"]),
+        _node("Mul", ["c3", "g3"], ["d3"]),
+        dropout,
+        squeeze,
+        _node("Transpose", ["q"], ["t"], perm=[0, 2, 1]),
+        _node("MatMul", ["t", "w"], ["m"], name="head"),
+        _node("Add", ["m", "b"], ["s"]),
+        _node("Softmax", ["s"], ["y"], axis=2),
+    ]
+    constants = [
+        tensor("w1", _weights(WIDTH, 1, 8, 2, seed=1)),
+        tensor("w2", _weights(WIDTH, WIDTH, 3, 3, seed=2)),
+        tensor("w3", _weights(WIDTH, WIDTH, 1, 3, seed=3)),
+        tensor("w", _weights(WIDTH, CLASSES)),
+        tensor("b", _weights(CLASSES)),
+        *([tensor("height", np.array([-2 if opset > 13 else 2]))] if opset > 12 else []),
+    ]
+    wide = value("x", ["n", 1, 8, "wide"])
+    return build(nodes, [wide], [value("y", ["n", "t", CLASSES])], constants, opset=opset)

@@ -87,10 +87,28 @@ def test_a_token_is_a_place() -> None:
     np.testing.assert_allclose(said, whole[np.arange(4), places[:, 0]], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("opset", [11, 13, 17])
+def test_a_place_of_a_line_is_a_place(opset: int) -> None:
+    """With all its layers but the first, which strides: none of them runs over the whole line."""
+    model = loaded(heads.line_reader(opset))
+    view = viewed(model)
+    assert view.margin == (2,)
+    x = np.random.default_rng(5).normal(0, 1, (3, 1, 8, 20)).astype(np.float32)
+    places = np.array([[2], [5], [7]])
+    wanted = run(model, {"x": x}, "y")[np.arange(3), places[:, 0]]
+    for engine in ("onnxruntime", "numpy", "torch"):
+        said = run(view.model, {"x": x, PLACE: places}, view.logits.output, engine)
+        np.testing.assert_allclose(said, wanted, rtol=1e-4, atol=1e-5)
+    (second,) = (node for node in view.model.nodes if node.name == "second")
+    session = create_engine("onnxruntime").session(expose(view.model, [second.outputs[0]]), None)
+    made = session.run({"x": x, PLACE: places}, [second.outputs[0]])[second.outputs[0]]
+    assert made.shape == (3, heads.WIDTH, 1, 3)
+
+
 def test_tiles_that_overlap_and_old_opsets_are_named() -> None:
     with pytest.raises(UnsupportedError, match=r"head.*places that overlap \(kernel \[4, 4\]"):
         viewed(loaded(heads.segmenter(heads.overlapping_tiles)))
-    with pytest.raises(UnsupportedError, match="opset 9: class scores at places need 12 or newer"):
+    with pytest.raises(UnsupportedError, match="opset 9: class scores at places need 11 or newer"):
         viewed(loaded(heads.segmenter(heads.plain, opset=9)))
 
 
