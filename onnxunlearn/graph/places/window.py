@@ -177,13 +177,25 @@ def _of_convolution(model: Model, node: Node, need: Needed) -> dict[str, Needed]
 
 def _alike(model: Model, node: Node, read: list[str], need: Needed) -> bool:
     """Whether all that is combined has the same places."""
-    if len(read) == 1:
+    if len({_stem(model, name) for name in read}) == 1:
         return True
     shapes = [model.shapes.get(name) for name in (*read, node.outputs[0])]
     if any(shape is None or len(shape) != need.rank for shape in shapes):
         return False
     sizes = [[shape[a] for a in need.axes] for shape in shapes if shape is not None]
     return all(own == sizes[0] for own in sizes) and 1 not in sizes[0]
+
+
+def _stem(model: Model, name: str) -> str:
+    """What a tensor is made of element by element, numbers of one element aside: they have the same shape."""
+    while (node := model.producer.get(name)) is not None:
+        read = [n for n in node.inputs if n in model.activations]
+        others = [model.constant(n) for n in node.inputs if n and n not in model.activations]
+        single = node.kind in _COMBINED and all(value is not None and value.size == 1 for value in others)
+        if len(read) != 1 or not (single or (node.kind in _ELEMENTWISE and read[0] == node.inputs[0])):
+            break
+        name = read[0]
+    return name
 
 
 def _constants_are_everywhere_alike(model: Model, node: Node, need: Needed) -> bool:

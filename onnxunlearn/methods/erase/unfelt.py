@@ -57,7 +57,7 @@ def unfelt(
     Layers with more than _WIDEST inputs to a neuron stay as they were found.
     """
     chosen = [la for la in layers if weight_rows(la, before[la.name][0]).shape[-1] <= _WIDEST]
-    moments = [_Moments(bench, chosen) for _ in range(2)]
+    moments = [_Moments(bench, layers, chosen) for _ in range(2)]
     for feeds in boundary.forget:
         moments[0].add(feeds)
     moments[1].add(boundary.retain.feeds)
@@ -94,10 +94,11 @@ def _without_bias(size: int) -> np.ndarray:
 
 
 class _Moments:
-    """Second moments of what enters layers, the original's, added up."""
+    """Second moments of what enters layers, the original's, added up. every: all layers behind what is fed,
+    also those of which none are asked."""
 
-    def __init__(self, bench: Workbench, layers: Sequence[Layer]) -> None:
-        self._bench, self._layers = bench, layers
+    def __init__(self, bench: Workbench, every: Sequence[Layer], layers: Sequence[Layer]) -> None:
+        self._bench, self._every, self._layers = bench, every, layers
         self._sums: dict[str, np.ndarray] = {}
         self._count = 0
 
@@ -107,7 +108,7 @@ class _Moments:
         inner = [la.input for la in self._layers if la.input not in feeds]
         session = None
         if inner:
-            alone = tail_of(bench.model, self._layers, inner, shape_arithmetic(bench.model)).alone(feeds)
+            alone = tail_of(bench.model, self._every, inner, shape_arithmetic(bench.model)).alone(feeds)
             session = bench.engine.session(expose(alone, inner), bench.model.folder)
         for start in range(0, count_of(feeds), size):
             part = {name: value[start : start + size] for name, value in feeds.items()}

@@ -77,6 +77,19 @@ def test_wide_layers_stay_as_they_were_found(monkeypatch: pytest.MonkeyPatch) ->
     assert unfelt(made, boundary, chosen, before, after) == after
 
 
+def test_a_narrow_layer_behind_a_wide_one_is_spared_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What enters it comes through the wide one, of which no moments are taken."""
+    made = bench(MLP)
+    boundary, chosen, before, after = changed(made, 2)
+    wide, narrow = chosen
+    assert wide.weight.shape[1] > narrow.weight.shape[1]
+    every = unfelt(made, boundary, chosen, before, after)
+    monkeypatch.setattr(module, "_WIDEST", narrow.weight.shape[1])
+    found = unfelt(made, boundary, chosen, before, after)
+    assert found[wide.name] is after[wide.name]
+    np.testing.assert_allclose(found[narrow.name][0], every[narrow.name][0], rtol=1e-6)
+
+
 def test_without_a_bias_none_is_made() -> None:
     made = bench(MLP)
     boundary, chosen, before, after = changed(made, 1)
@@ -93,7 +106,7 @@ def test_moments_are_the_same_in_batches_of_any_size(monkeypatch: pytest.MonkeyP
     found = []
     for size in (7, 1000):
         monkeypatch.setattr(module, "_AT_ONCE", size)
-        moments = module._Moments(made, chosen)
+        moments = module._Moments(made, chosen, chosen)
         moments.add(boundary.retain.feeds)
         found.append(moments)
     for layer in chosen:
