@@ -174,7 +174,7 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
         reasons[reasons.index(_stood_in(bench, unseen))] += but
     what = " ".join(filter(None, (erasure.manner, depth if depth != LAST_BLOCK else "", "erase")))
     what += f" against an attacker ({against:g})" if against else ""
-    others = kept_tensors(bench, [*(bench.tables if erasure.tables else []), *bench.trainable])
+    others = kept_tensors(bench, bench.trainable)
     whole_only = against or erasure.manner  # a part of deep's way costs more than the whole
     for share in _SHARES[:1] if whole_only else _SHARES:
         if (0 if depth == LAST_BLOCK else _DEEP) <= share <= limits.most:

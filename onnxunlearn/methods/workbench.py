@@ -91,11 +91,6 @@ class Workbench:
             return self.editable
         return self._own(self.every_layer)
 
-    @cached_property
-    def tables(self) -> list[Layer]:
-        """Embeddings on the way to the logits that no other node reads."""
-        return self._own([layer for layer in self.every_layer if layer.kind == "embedding"])
-
     def _own(self, layers: list[Layer]) -> list[Layer]:
         found = own_layers(self.model, layers, self.logits.tensor)
         return [layer for layer in found if layer.key not in self.others]

@@ -125,8 +125,8 @@ def check_depth(name: str, depth: object) -> None:
 @dataclass
 class Erasure:
     """One run of `erase` with these parameters. near: mean probability of a class on the samples to forget,
-    from which on it may not go without both probes and stand-ins. tables: whether deep changes embeddings,
-    too. manner: in a word how hard it goes about it, if that is not the usual way."""
+    from which on it may not go without both probes and stand-ins. manner: in a word how hard it goes about
+    it, if that is not the usual way."""
 
     bench: Workbench
     layers: int = 2
@@ -136,7 +136,6 @@ class Erasure:
     settings: Settings = field(default_factory=Settings)
     depth: str = LAST_BLOCK
     near: float = 0.0
-    tables: bool = False
     manner: str = ""
 
     def outcome(self, pinned: np.ndarray, protected: Sequence[int] = (), *, tried: bool = True) -> Outcome:
@@ -207,8 +206,6 @@ class Erasure:
         """Those that depth and scope ask for, those of them that may change, and what is kept as they do."""
         bench = self.bench
         wanted = scope(bench, len(bench.trainable)) if self.depth == DEEP else held(bench, self.layers)
-        if self.depth == DEEP and self.tables:
-            wanted = [*(la for la in bench.tables if la not in (*wanted, *bench.heads)), *wanted]
         return wanted, *sparing(bench, wanted)
 
     @property
