@@ -6,19 +6,23 @@ be made of class scores, and no layer would be a class's own.
 
 from collections.abc import Collection
 
-from onnxunlearn.graph.layers import PRODUCTS, find_layers
+from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS, find_layers
 from onnxunlearn.graph.places import steps as steps  # they register
 from onnxunlearn.graph.places.bands import said_by
-from onnxunlearn.graph.places.trail import Layers
+from onnxunlearn.graph.places.trail import Layers, activations
 from onnxunlearn.graph.view import Model
 
 _PARTING = frozenset({"Split", "Slice", "Gather"})
+#: columns pass these, but not each as it would alone
+_MIXING = frozenset({"Softmax", "LogSoftmax"})
 
 
 def made_of(model: Model, tensors: Collection[str], ends: Collection[str] = ()) -> set[str]:
     """All tensors whose values these are made from, and these; none that only counts places, none beyond
     `ends`."""
-    layers = {la.output: la for la in find_layers(model) if la.kind in PRODUCTS}
+    every = {la.output: la for la in find_layers(model, EVERY_KIND)}
+    layers = {name: la for name, la in every.items() if la.kind in PRODUCTS}
+    changed = every.keys() - layers.keys()
     seen, waiting = set[str](), list(tensors)
     while waiting:
         name = waiting.pop()
@@ -28,14 +32,36 @@ def made_of(model: Model, tensors: Collection[str], ends: Collection[str] = ()) 
         node = model.producer.get(name)
         if node is None:
             continue
-        parted = _origins(model, layers, name) if node.kind in _PARTING else ()
+        parted = _origins(model, layers, changed, name) if node.kind in _PARTING else ()
         waiting += parted or (*node.inputs, *node.captured)
     return seen
 
 
-def _origins(model: Model, layers: Layers, tensor: str) -> tuple[str, ...]:
-    """Outputs of the layers that make its columns, none where that cannot be told of all of them."""
+def _origins(model: Model, layers: Layers, changed: Collection[str], tensor: str) -> tuple[str, ...]:
+    """Outputs of the layers that make its columns, none where that cannot be told of all of them. changed:
+    outputs of layers of other kinds, as scales are."""
     said = said_by(model, layers, tensor, tensor)
     if said is None or not all(band.known for band in said.bands):
         return ()
+    if not _alone(model, layers, changed, tensor):
+        return ()
     return tuple(trail.tensor for band in said.bands for trail in band.trails)
+
+
+def _alone(model: Model, layers: Layers, changed: Collection[str], tensor: str) -> bool:
+    """Whether each column is nothing but what a layer says: no gate, condition or index that is made of
+    others came in, and no weight that may be edited."""
+    seen, waiting = set[str](), [tensor]
+    while waiting:
+        name = waiting.pop()
+        if name in seen or name in layers:
+            continue
+        seen.add(name)
+        node = model.producer.get(name)
+        if node is None or node.kind in _MIXING or name in changed:
+            return False
+        data = list(activations(model, node))
+        if len(data) > 1 and node.kind != "Concat":
+            return False
+        waiting += data
+    return True
