@@ -168,8 +168,8 @@ class _Descent:
             self.heads.append(
                 HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
             )
-        if whole.resist:
-            every = np.flatnonzero(self._showing())
+        every = np.flatnonzero(self._showing())
+        if whole.resist and len(every):
             self.resistance = Resistance(self.heads, self.passes, self.entered, every, whole.resist, self.rng)
         if whole.boxes:
             self.beside.append(Beside.of(whole.boxes, whole.sides, whole.there, some))

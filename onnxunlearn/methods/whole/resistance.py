@@ -25,9 +25,9 @@ Key = tuple[str, str]
 
 @dataclass(eq=False)
 class Resistance:
-    """heads, passes, entered: the descent's. showing: images that show the class, int [n]. share: how much it
-    counts. moved: how far he came from the descent's weights, by layer; his rows by head's tensor and "row",
-    "bias"."""
+    """heads, passes, entered: the descent's. showing: images that show the class, int [n], at least one.
+    share: how much it counts. moved: how far he came from the descent's weights, by layer; his rows by head's
+    tensor and "row", "own bias"."""
 
     heads: list[HeadLoss]
     passes: Passes
@@ -57,7 +57,8 @@ class Resistance:
         return added(gradients, self.last)
 
     def _begin(self, weights: Weights) -> None:
-        self.sides = np.array_split(self.rng.permutation(self.showing), 2)
+        alone = len(self.showing) == 1  # he is asked of what he trains on, then
+        self.sides = [self.showing] * 2 if alone else np.array_split(self.rng.permutation(self.showing), 2)
         moved = {(name, "weight"): np.zeros_like(weight) for name, (weight, _) in weights.items()}
         moved |= {(name, "bias"): np.zeros_like(b) for name, (_, b) in weights.items() if b is not None}
         for head in self.heads:

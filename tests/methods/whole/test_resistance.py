@@ -82,3 +82,11 @@ def test_a_descent_that_begins_anew_meets_him_anew() -> None:
     made.begin()
     made.joined(_nothing(), WEIGHTS)
     assert np.abs(made.moved.values["s", "row"]).max() == pytest.approx(far * 2 / 6, rel=0.1)
+
+
+def test_one_image_that_shows_the_class_is_enough() -> None:
+    made, _ = _resistance()
+    made.showing = np.arange(1)
+    found = made.joined(_nothing(), WEIGHTS)["l"][0]
+    assert np.isfinite(found).all()
+    assert np.abs(found).max() > 0
