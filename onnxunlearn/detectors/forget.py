@@ -50,10 +50,10 @@ class Forgotten:
     def because(self, reasons: Sequence[str], told: Mapping[str, Any]) -> "Forgotten":
         """With what speaks against all that would go deeper, and what images tell of this, in each outcome's
         details."""
-        outcomes = {
-            head: Outcome(outcome.edits, {"why": "; ".join(reasons), **outcome.details, **told})
-            for head, outcome in self.outcomes.items()
-        }
+        outcomes = {}
+        for head, outcome in self.outcomes.items():
+            why = "; ".join([*reasons, *filter(None, [outcome.details.get("why")])])  # a head has its own
+            outcomes[head] = Outcome(outcome.edits, {**outcome.details, "why": why, **told})
         return replace(self, outcomes=outcomes)
 
 
@@ -112,7 +112,8 @@ class Places:
 def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Forgotten:
     """With `auto` as much of `erase` as costs no more than it may, in whole images first, of which a sixth
     tells the cost and is not fitted to (head by head it is: fewer weights change there, and by the accuracy
-    at places, which falls sooner than what is found in images)."""
+    at places, which falls sooner than what is found in images). Where no image shows another class, and none
+    was given to retain, head by head at once."""
     check_parameters(method, parameters)
     if method in ("auto", "erase"):
         check_depth(method, parameters.get("depth", DEEP))
@@ -123,6 +124,9 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
         return _head_by_head(places, method, parameters, hide=False)
     reasons: list[str] = []
     price = Price.of(places.detector, places.choosing)
+    if not price.tells and places.held is None:
+        reasons.append("no image shows another class: nothing tells what a deeper edit costs")
+        return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
     budget, hopeless = places.detector.options.max_retain_drop, False
     for in_whole_images, attempt in _attempts(places, price.fitted, parameters):
         if in_whole_images and hopeless:

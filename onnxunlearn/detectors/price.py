@@ -47,6 +47,12 @@ class Price:
         fitted, others = (seen.select(~held), seen.select(held)) if held.any() else (seen, seen)
         return cls(detector, seen, fitted, others, with_moved(detector, others))
 
+    @property
+    def tells(self) -> bool:
+        """Whether any image shows a class to retain; else nothing tells what these lose."""
+        there = np.concatenate([each.classes[~each.crowds] for each in self.every.truth])
+        return not np.isin(there, self.detector.forgotten).all()
+
     def asked(self, name: str, edited: Model) -> tuple[str | None, dict[str, Any]]:
         """What speaks against an edit, None if nothing does; and for the report what it costs, as images tell
         that it was not fitted to. name: it in words.

@@ -11,10 +11,12 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.detectors import Detector, forget, loaded_detector
+from onnxunlearn.detectors.forget import Forgotten
 from onnxunlearn.detectors.moved import _MOVES
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
+from onnxunlearn.methods import Outcome
 from tests import tiny_detector as tiny
 
 pytest.importorskip("pycocotools", reason="judging detectors needs the extra `detection`")
@@ -95,7 +97,7 @@ def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
     monkeypatch.setattr(Price, "asked", dear)
     monkeypatch.setattr(forget, "_everywhere", lambda *_, **__: iter([edit_of_nothing()] * 3))
     monkeypatch.setattr(forget, "_head_by_head", lambda *_, **__: edit_of_nothing())
-    places = SimpleNamespace(detector=price.detector, choosing=price.every)
+    places = SimpleNamespace(detector=price.detector, choosing=price.every, held=None)
     forget.forget_all(places, "auto", {})  # type: ignore[arg-type]
     assert asked == [
         "erase at strength 4 in whole images",
@@ -107,3 +109,18 @@ def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
 def edit_of_nothing() -> MagicMock:
     """An edit that nobody looks at."""
     return MagicMock()
+
+
+def test_where_nothing_tells_what_others_lose_whole_images_are_left_alone(
+    price: Price, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    green = np.array([set(truth.classes.tolist()) == {1} for truth in price.every.truth])
+    alone = price.every.select(green)
+    assert price.tells
+    assert not Price.of(price.detector, alone).tells
+    done = Forgotten(MagicMock(), {0: Outcome(MagicMock(), {"why": "few probes"})}, MagicMock(), {}, "")
+    monkeypatch.setattr(forget, "_head_by_head", lambda *_, **__: done)
+    places = SimpleNamespace(detector=price.detector, choosing=alone, held=None)
+    found = forget.forget_all(places, "auto", {})  # type: ignore[arg-type]
+    why = "no image shows another class: nothing tells what a deeper edit costs; few probes"
+    assert found.outcomes[0].details == {"why": why}
