@@ -104,12 +104,13 @@ def _passes_each_class_by_itself(model: Model, layer: Layer) -> bool:
 def _described(
     model: Model, scores: str, head: Layer, output: str, way: Sequence[Node], *, decided: bool
 ) -> PlaceScores | None:
-    rank = _rank(model, scores, head, output, way)
+    declared = _declared(model, output, way)
+    rank = _rank(model, scores, head, declared)
     if rank is None or rank < 3:
         return None
     axis = head.axis % rank
     axes = tuple(a for a in range(1, rank) if a != axis)
-    if _is_one_place(model, scores, axes):
+    if _is_one_place(model, scores, axes, declared):
         return None
     found = PlaceScores(
         task="tagging" if rank == 3 else "segmentation",
@@ -168,19 +169,28 @@ def _forward(found: PlaceScores, nodes: Sequence[Node], decided: bool) -> PlaceS
     )
 
 
-def _rank(model: Model, scores: str, head: Layer, output: str, way: Sequence[Node]) -> int | None:
-    """Where it was not inferred, the output's, which a file declares, unless an axis is lost on the way."""
+def _rank(model: Model, scores: str, head: Layer, declared: tuple[int | None, ...] | None) -> int | None:
+    """declared: the output's sizes, which tell where nothing was inferred."""
     shape = model.shapes.get(scores)
     if shape is not None:
         return len(shape)
     if not head.dense:
         return len(head.weight.shape)
-    declared = model.shapes.get(output)
+    return None if declared is None else len(declared)
+
+
+def _declared(model: Model, output: str, way: Sequence[Node]) -> tuple[int | None, ...] | None:
+    """The sizes that a file declares of an output, unless an axis is lost on the way there."""
     lost = any(node.kind in {"Squeeze", "ArgMax"} for node in way)
-    return None if declared is None or lost else len(declared)
+    return None if lost else model.shapes.get(output)
 
 
-def _is_one_place(model: Model, scores: str, axes: tuple[int, ...]) -> bool:
-    """Whether a sample has but one, as a classifier's scores that kept their space."""
+def _is_one_place(
+    model: Model, scores: str, axes: tuple[int, ...], declared: tuple[int | None, ...] | None
+) -> bool:
+    """Whether a sample has but one, as a classifier's scores that kept their space. declared: as of `_rank`,
+    its axes in whatever order."""
     shape = model.shapes.get(scores)
-    return shape is not None and all(shape[a] == 1 for a in axes)
+    if shape is not None:
+        return all(shape[a] == 1 for a in axes)
+    return declared is not None and declared[1:].count(1) == len(axes)

@@ -1,5 +1,6 @@
 """Class scores at places are told from a model's outputs, whatever stands behind them."""
 
+import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
@@ -8,7 +9,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import find_logits
 from onnxunlearn.graph.places import find_places
 
-from ..models import build, loaded, value
+from ..models import build, loaded, numbers, tensor, value
 from . import heads
 
 
@@ -62,6 +63,34 @@ def test_a_tagger_of_any_number_of_tokens_is_no_classifier() -> None:
     found = find_places(model)
     assert found is not None
     assert found.task == "tagging"
+
+
+def hidden(tokens: str | int, *, decided: bool = False) -> onnx.ModelProto:
+    """[N, 8] seen as [N, 1, 8] by a shape that inference does not tell -> classes at so many places, as it
+    declares; or the best of them."""
+    end = helper.make_node(*(("ArgMax", ["s"]) if decided else ("Softmax", ["s"])), ["y"], axis=-1)
+    nodes = [
+        helper.make_node("Unsqueeze", ["x", "one"], ["x3"]),
+        helper.make_node("Shape", ["x3"], ["sizes"]),
+        helper.make_node("Compress", ["sizes", "all"], ["same"]),
+        helper.make_node("Reshape", ["x3", "same"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["s"], "head"),
+        end,
+    ]
+    stored = [tensor("one", np.array([1])), tensor("all", np.ones(3, bool)), tensor("w", numbers(8, 5))]
+    kind = TensorProto.INT64 if decided else TensorProto.FLOAT
+    said = value("y", ["N", tokens, 1 if decided else 5], kind)
+    return build(nodes, [value("x", ["N", 8])], [said], stored)
+
+
+def test_what_is_declared_tells_places_where_nothing_was_inferred() -> None:
+    model = loaded(hidden("T"))
+    assert "s" not in model.shapes
+    found = find_places(model)
+    assert found is not None
+    assert (found.task, found.class_axis, found.place_axes) == ("tagging", 2, (1,))
+    assert find_places(loaded(hidden(1))) is None  # a classifier that kept its only place
+    assert find_places(loaded(hidden("T", decided=True))) is None  # of whose axes one may be lost
 
 
 def test_a_softmax_over_places_is_no_class_at_each() -> None:
