@@ -170,8 +170,9 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
         return
     whole = erasure.outcome(~bench.forgotten & ~decide, unseen, tried=False)
     if unprotected := whole.details.get("unprotected"):
-        but = f" but for {bench.labels.listed(unprotected)}, which are far from the class"
-        reasons[reasons.index(_stood_in(bench, unseen))] += but
+        stood_in = _stood_in(bench, unseen)
+        but = f"{stood_in} but for {bench.labels.listed(unprotected)}, which are far from the class"
+        reasons[:] = [but if why == stood_in else why for why in reasons]  # said once, of several depths
     what = " ".join(filter(None, (erasure.manner, depth if depth != LAST_BLOCK else "", "erase")))
     what += f" against an attacker ({against:g})" if against else ""
     others = kept_tensors(bench, bench.trainable)

@@ -11,9 +11,10 @@ import pytest
 from onnx import helper
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits, load
-from onnxunlearn.methods import Workbench
+from onnxunlearn.methods import Outcome, Workbench
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.methods.erase.scope import in_front
@@ -118,3 +119,16 @@ def test_who_asks_is_given_what_he_asks_for(monkeypatch: pytest.MonkeyPatch) -> 
         details = auto(readings(), depth=depth).details
         assert details["depth"] == depth
         assert "manner" not in details
+
+
+def test_what_no_stand_in_protects_is_said_once_of_two_depths(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = readings()
+    known = made.y != 2
+    probes = Probes({name: v[known] for name, v in made.probes.feeds.items()}, made.y[known], "made")
+    made = replace(made, probes=probes)
+    nothing = Outcome(Edits(made.model), {"unprotected": [2]})
+    monkeypatch.setattr(Erasure, "outcome", lambda *_, **__: nothing)
+    monkeypatch.setattr(policy, "_against", lambda _, __, name, *___: f"{name} is refused")
+    why = auto(made, depth=DEEP).details["why"]
+    assert why.count("pinned by stand-ins but for class 2, which are far from the class") == 1
+    assert "; 50% of deep erase is refused; 50% of erase is refused" in why
