@@ -5,6 +5,7 @@ from functools import partial
 import numpy as np
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PLACE
 from onnxunlearn.methods.erase.erase import RESISTS, Erasure
 from onnxunlearn.methods.erase.matching import Settings
@@ -35,7 +36,7 @@ def unasked(bench: Workbench) -> list[Erasure]:
     """
     if PLACE in bench.probes.feeds or independent(bench.logits):
         return []
-    if any(layer.kind == "embedding" for layer in bench.every_layer):
+    if any(layer.kind == "embedding" for layer in bench.every_layer) or _looks_up(bench.model):
         return []
     if np.unique(bench.y, return_counts=True)[1].min() < _MANY:
         return []
@@ -43,3 +44,15 @@ def unasked(bench: Workbench) -> list[Erasure]:
     firm = deep(share=1.0, rate=0.1, settings=Settings(pull=5.0, pinned=30.0), manner="firm")
     gentle = deep(rate=0.05, settings=Settings(pull=2.0, pinned=30.0), manner="gentle")
     return [firm, gentle] if in_front(bench, firm.layers) > _FRONT and firm.in_full else []
+
+
+def _looks_up(model: Model) -> bool:
+    """Whether what is given is looked up in a table that is no layer: of integers, or computed."""
+    given = model.activations
+    return any(
+        node.kind == "Gather"
+        and node.inputs[0] not in given
+        and node.inputs[1] in given
+        and node.inputs[1] not in model.by_shape
+        for node in model.nodes
+    )

@@ -8,7 +8,7 @@ from importlib import import_module
 import numpy as np
 import onnx
 import pytest
-from onnx import helper
+from onnx import TensorProto, helper
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.edits import Edits
@@ -51,7 +51,7 @@ def reader(table: bool) -> onnx.ModelProto:
     stored.append(tensor("b", np.zeros(CLASSES, np.float32)))
     given = value("words", ["N", 5, WIDTH])
     if table:
-        given = value("ids", ["N", 5], onnx.TensorProto.INT64)
+        given = value("ids", ["N", 5], TensorProto.INT64)
     return build(nodes, [given], [value("y", ["N", CLASSES])], stored)
 
 
@@ -88,6 +88,24 @@ def test_deep_is_tried_unasked_where_most_weights_lie_in_front(monkeypatch: pyte
     assert unasked(several) == []  # a sample may be of several classes
     monkeypatch.setattr("onnxunlearn.methods.erase.scope._WORK", 1e6)
     assert unasked(readings()) == []  # more work than an edit may take
+
+
+def test_a_table_may_be_one_of_integers_or_computed() -> None:
+    """Which no layer is, as dynamic quantisation leaves it."""
+    for kind, size in (("Cast", np.int8), ("Tanh", np.float32)):
+        proto = reader(table=True)
+        (table,) = (stored for stored in proto.graph.initializer if stored.name == "table")
+        table.CopyFrom(tensor("table", words_of(np.random.default_rng(0)).astype(size)))
+        if kind == "Cast":  # behind the look-up
+            proto.graph.node[0].output[0] = "numbers"
+            proto.graph.node.insert(1, helper.make_node("Cast", ["numbers"], ["words"], to=TensorProto.FLOAT))
+        else:
+            proto.graph.node[0].input[0] = "computed"
+            proto.graph.node.insert(0, helper.make_node("Tanh", ["table"], ["computed"]))
+        model, made = load(proto.SerializeToString()), readings(table=True)
+        other = replace(made, model=model, logits=find_logits(model))
+        assert all(layer.kind != "embedding" for layer in other.every_layer)
+        assert unasked(other) == []
 
 
 def named(*refused: str) -> Callable[..., str | None]:
