@@ -27,9 +27,9 @@ from onnxunlearn.relevance import Composite
 #: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
-#: times the budget from which on an edit in whole images is not made weaker, but given up: a descent that
-#: threw the network off takes as long again
-_HOPELESS = 10
+#: points beyond the budget from which on an edit in whole images is not made weaker, but given up: a descent
+#: that threw the network off takes as long again
+_HOPELESS = 5.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
                     return done.asking(method, parameters).because(reasons, told)
                 places.detector.options.progress(refused)
                 reasons.append(refused)
-                if hopeless := in_whole_images and expected(told) > _HOPELESS * budget:
+                if hopeless := in_whole_images and expected(told) > budget + _HOPELESS:
                     break
         except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
             reasons.append(str(error))
