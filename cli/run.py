@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn.choices import DEPTHS
+from onnxunlearn.choices import DEEP, DEPTHS
 from onnxunlearn.errors import InputError
 
 from . import console, findings, options, reading, writing
@@ -251,17 +251,33 @@ def _show_run(report: dict[str, Any], verbose: bool) -> None:
 
 
 def _method(method: dict[str, Any], verbose: bool) -> str:
-    """What was chosen and, where it is not what would go deepest, why."""
+    """What was chosen and, where it is not what would go deepest, why; of a detector's heads each once."""
     details = method["details"]
-    if verbose:
-        shown = {k: v for k, v in details.items() if isinstance(v, str | int | float) and k != "why"}
-        what = f"{method['name']}: {', '.join(f'{k} {v}' for k, v in shown.items())}"
-    else:
-        what = method["name"]
-        if "chosen" in details:
-            share = details.get("share", 1)
-            what += f": {'' if share == 1 else f'{share:.0%} of '}{details['chosen']}"
-    return f"{what}, because {details['why']}" if details.get("why") else what
+    heads = list(details["heads"].values()) if "heads" in details else [details]
+    told = [
+        _numbers(head) if verbose else _chosen(head) for head in heads if method["name"] == "auto" or verbose
+    ]
+    what = ": ".join(filter(None, (method["name"], "; ".join(filter(None, dict.fromkeys(told))))))
+    why = "; ".join(dict.fromkeys(head["why"] for head in heads if head.get("why")))
+    return f"{what}, because {why}" if why else what
+
+
+def _numbers(details: dict[str, Any]) -> str:
+    """All that is one word or number."""
+    shown = {k: v for k, v in details.items() if isinstance(v, str | int | float) and k != "why"}
+    return ", ".join(f"{k} {v}" for k, v in shown.items())
+
+
+def _chosen(details: dict[str, Any]) -> str:
+    """What `auto` chose, how much of it, and how far back it reaches."""
+    whole = "images" in details  # a detector's
+    if not whole and "chosen" not in details:
+        return ""
+    share, manner = details.get("share", 1), details.get("manner", "")
+    deep = "deep" if details.get("depth") == DEEP and not whole else ""
+    name = "erase in whole images" if whole else details["chosen"]
+    words = " ".join(filter(None, ("" if share == 1 else f"{share:.0%} of", manner, deep, name)))
+    return words + (" (most weights lie in front of the last block)" if manner else "")
 
 
 def _origin(probes: dict[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from onnxunlearn.choices import DEEP
+from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.price import Price, expected
 from onnxunlearn.detectors.seen import Seen, nowhere
@@ -154,7 +154,7 @@ def _attempts(
 ) -> Iterator[tuple[bool, Callable[[], _Offers]]]:
     """What `auto` tries one after another, deepest first: whether in whole images, and the edits that it
     offers. fitted: whole images that may be fitted to."""
-    for beta in _STRENGTHS:
+    for beta in () if parameters.get("depth") == LAST_BLOCK else _STRENGTHS:
         yield True, partial(_in_parts, places, fitted, {"beta": beta, **parameters})
     for share in _SHARES:
         yield False, partial(_of_a_share, places, {"share": share, **parameters})

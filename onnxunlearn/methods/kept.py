@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.graph import SHAPE, FileBytes, Layer, Logits, Model, expose
-from onnxunlearn.graph.flow import carriers
+from onnxunlearn.graph.flow import carriers, shape_arithmetic
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.reverse import path_between
 from onnxunlearn.reverse.adjoints import adjoint
@@ -36,14 +36,15 @@ def kept_tensors(bench: Workbench, layers: Sequence[Layer]) -> list[Kept]:
     """What is to be kept where these layers change, in the order of the outputs."""
     model, logits = bench.model, bench.logits
     starts = list(dict.fromkeys(o for layer in layers for o in layer.node.outputs if o))
-    reached = _downstream(model, starts, logits.tensor)
+    by_shape = shape_arithmetic(model)  # no edit changes it
+    reached = _downstream(model, starts, logits.tensor) - by_shape
     known = carriers(model, starts)
     before = {o for node in path_between(model, starts, logits.tensor) for o in node.outputs}
     found: dict[str, bool] = {}
     todo = [output.name for output in reversed(model.graph.output) if output.name in reached]
     while todo:
         name = todo.pop()
-        path = path_between(model, starts, name)
+        path = [n for n in path_between(model, starts, name) if not by_shape.issuperset(n.outputs)]
         if name in starts or (name in known and all(node.kind in adjoint for node in path)):
             found[name] = name in before
         else:

@@ -2,10 +2,12 @@ import hashlib
 import json
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnxruntime
 import pytest
+from onnxunlearn.cli.run import _method
 
 from onnxunlearn import unlearn
 
@@ -303,3 +305,25 @@ def test_probes_that_cannot_be_meant_are_refused_unless_they_are(
     report = json.loads((folder / "out.report.json").read_text())
     assert "perhaps not what the model was trained with" in report["warnings"][0]
     assert report["options"]["as_they_are"] is True
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"chosen": "erase", "depth": "last-block", "why": ""}, "auto: erase"),
+        (
+            {"chosen": "erase", "depth": "deep", "manner": "firm", "why": ""},
+            "auto: firm deep erase (most weights lie in front of the last block)",
+        ),
+        (
+            {"heads": {h: {"depth": "deep", "images": 8, "share": 0.8, "why": "no"} for h in "ab"}},
+            "auto: 80% of erase in whole images, because no",
+        ),
+        (
+            {"heads": {h: {"chosen": "erase", "share": s, "why": h} for h, s in {"a": 0.25, "b": 1}.items()}},
+            "auto: 25% of erase; erase, because a; b",
+        ),
+    ],
+)
+def test_what_auto_chose_and_how_far_back_it_reaches(details: dict[str, Any], said: str) -> None:
+    assert _method({"name": "auto", "details": details}, verbose=False) == said

@@ -10,12 +10,13 @@ import pytest
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.api import fit
-from onnxunlearn.detectors import loaded_detector
+from onnxunlearn.detectors import forget, loaded_detector
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge.attacks.attackers.training import Learner
+from onnxunlearn.methods import Outcome
 from onnxunlearn.probes import Probes
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
@@ -178,6 +179,29 @@ def test_boxes_that_are_chosen_in_the_graph(way: str, folder: Path) -> None:
         found = result.findings.value(row, "original")
         assert found == pytest.approx(plain.value(row, "original"), abs=0.5)
     assert result.findings.value("places recall") == 0
+
+
+def test_who_asks_for_the_last_block_is_given_no_edit_in_whole_images(folder: Path) -> None:
+    result = unlearn(
+        tiny.trained(), "green", folder, labels=tiny.NAMES, parameters={"depth": "last-block"}
+    )  # fmt: skip
+    changed = {tensor["name"] for tensor in result.report["changes"]["tensors"]}
+    assert changed
+    assert not any(name.startswith("body.") for name in changed)
+
+
+def test_why_not_in_whole_images_is_said_beside_what_each_head_says(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> list[Outcome]:
+        raise UnsupportedError("not here")
+
+    monkeypatch.setattr(forget, "forget_everywhere", refused)
+    monkeypatch.setattr(forget, "_SHARES", ())
+    result = unlearn(tiny.trained(), "green", folder, labels=tiny.NAMES, max_retain_drop=0)
+    for details in result.report["method"]["details"]["heads"].values():
+        assert details["why"].startswith("not here")
+        assert details["chosen"]
 
 
 def test_outputs_that_nothing_would_pin_are_not_edited_in_whole_images(folder: Path) -> None:

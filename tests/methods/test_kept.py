@@ -71,6 +71,21 @@ def test_what_is_to_be_kept_is_found() -> None:
     assert kept_tensors(plain, scope(plain, 2)) == []
 
 
+def test_sizes_read_off_the_input_do_not_stand_in_the_way() -> None:
+    made = with_another_head()
+    proto, first = onnx.ModelProto(), made.model.nodes[2].outputs[0]
+    proto.CopyFrom(made.model.proto)
+    graph = proto.graph
+    at = next(i for i, node in enumerate(graph.node) if first in node.output)
+    graph.node[at].output[list(graph.node[at].output).index(first)] = "straight"
+    graph.node.insert(at + 1, helper.make_node("Shape", ["straight"], ["size"]))
+    graph.node.insert(at + 2, helper.make_node("Reshape", ["straight", "size"], [first]))
+    graph.output.append(helper.make_tensor_value_info("size", TensorProto.INT64, [2]))
+    model = load(proto.SerializeToString())
+    sized = replace(made, model=model, logits=find_logits(model, "logits"))
+    assert kept_tensors(sized, sized.trainable) == [Kept("loops", False, 2)]
+
+
 def test_joined_holds_the_logits_then_the_others() -> None:
     made = with_another_head()
     model = joined(made.model, made.logits, ["loops"])
