@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import onnxruntime
 import pytest
-from onnxunlearn.cli.run import _method
 
+from cli.run import _method
 from onnxunlearn import unlearn
 
 from ..sample_paths import MLP, MNIST_LABELS, RESNET, images, probes
