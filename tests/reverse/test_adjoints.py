@@ -281,6 +281,17 @@ def test_one_scale_for_rounded_sizes_is_refused() -> None:
         assert_gradients_agree(model, x)
 
 
+@pytest.mark.parametrize(("scale", "mode"), [(0.6, "floor"), (1.3, "round_prefer_floor")])
+def test_cells_that_rounding_decides_are_refused(scale: float, mode: str) -> None:
+    """ONNX Runtime takes cells 0, 2, 3, 5 of eight at 0.6, the standard's evaluator 0, 1, 3, 5."""
+    x = random(1, 1, 8, 8)
+    empty, scales = np.zeros(0, np.float32), np.array([1, 1, scale, 1], np.float32)
+    node = helper.make_node("Resize", ["x", "roi", "scales"], ["y"], mode="nearest", nearest_mode=mode)
+    model = flattened([node], x, {"roi": empty, "scales": scales}, 18)
+    with pytest.raises(UnsupportedError, match="a matter of rounding"):
+        assert_gradients_agree(model, x)
+
+
 @pytest.mark.parametrize("op", ["Add", "Sub"])
 def test_sum_of_activations(op: str) -> None:
     """Both operands come from x, one of them broadcast."""

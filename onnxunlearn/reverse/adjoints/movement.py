@@ -6,7 +6,6 @@ from math import prod
 import numpy as np
 import onnx
 
-from onnxunlearn.graph import Node
 from onnxunlearn.graph.folding import evaluate
 from onnxunlearn.reverse.adjoints.site import Site, adjoint, unbroadcast
 from onnxunlearn.reverse.expression import Emitter, Value
@@ -189,63 +188,6 @@ def cumulative_sum(site: Site) -> LocalMap:
         return site.emitter.op("CumSum", signal, where, reverse=reverse, exclusive=exclusive)
 
     return site.map("average", back)
-
-
-@adjoint("Resize", "Upsample")
-def resize(site: Site) -> LocalMap:
-    """Interpolation is a matrix along each axis; its adjoint is the transposed matrix."""
-    shape, out = site.shape(), site.y_shape
-    axes = [a for a, (n, m) in enumerate(zip(shape, out, strict=True)) if n != m]
-    matrices = {a: interpolation(site, a) for a in axes}
-
-    def back(signal: Value) -> Value:
-        for axis, matrix in matrices.items():
-            order = [*[a for a in range(len(shape)) if a != axis], axis]
-            turned = site.emitter.op("MatMul", signal.transpose(order), site.emitter.constant(matrix))
-            signal = turned.transpose([int(i) for i in np.argsort(order)])
-        return signal
-
-    return site.map("average", back)
-
-
-def interpolation(site: Site, axis: int) -> np.ndarray:
-    """[out, in] of a Resize along one axis, found by resizing the identity along that axis alone."""
-    node, rank = site.node, len(site.shape())
-    n, m = site.shape()[axis], site.y_shape[axis]
-    scales, sizes = None, None
-    mode = node.attribute("coordinate_transformation_mode")
-    by_sizes = len(node.inputs) > 3 and bool(node.inputs[3])
-    if by_sizes and node.attribute("keep_aspect_ratio_policy", "stretch") != "stretch":
-        ratios = {site.y_shape[a] / site.shape()[a] for a in _resized_axes(node, rank)}
-        if len(ratios) > 1:  # its one scale is not what the rounded sizes say
-            raise site.unsupported("keep_aspect_ratio_policy with rounded sizes is not covered")
-    if not by_sizes and mode != "align_corners":  # which asks for no scale, and the evaluator for m unrounded
-        index = 1 if node.kind == "Upsample" or node.opset < 11 else 2
-        given = np.asarray(node.attribute("scales")) if node.attribute("scales") else site.constant(index)
-        assert given is not None
-        scales = np.array([1, given[list(_resized_axes(node, rank)).index(axis)]], np.float32)
-    else:
-        sizes = np.array([n, m], np.int64)
-    attributes = {
-        k: v for k, v in node.attributes.items() if k not in {"axes", "scales", "keep_aspect_ratio_policy"}
-    }
-    if mode == "tf_crop_and_resize":
-        raise site.unsupported("mode tf_crop_and_resize is not covered")
-    if node.opset < 11:  # what the old ops did, in today's words
-        attributes = {
-            "mode": node.attribute("mode", "nearest"),
-            "coordinate_transformation_mode": "asymmetric",
-            "nearest_mode": "floor",
-        }
-    inputs = ["x", "", "scales" if scales is not None else "", "sizes" if sizes is not None else ""]
-    one = onnx.helper.make_node("Resize", inputs if sizes is not None else inputs[:3], ["y"], **attributes)
-    operands = [np.eye(n, dtype=np.float32), None, scales, sizes]
-    rows = evaluate(Node(0, one, max(node.opset, 18)), operands[: len(one.input)])[0]
-    return np.asarray(rows).reshape(n, m).T
-
-
-def _resized_axes(node: Node, rank: int) -> Sequence[int]:
-    return [a % rank for a in node.attribute("axes")] if node.attribute("axes") else range(rank)
 
 
 def _of_data(site: Site, back: Callable[[Value], Value]) -> LocalMap:
