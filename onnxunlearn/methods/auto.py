@@ -4,6 +4,7 @@ Why it is no deeper is said: `why` in the outcome's details.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -118,7 +119,9 @@ def _attempts(
         reasons.append("no probe is of the class")
     else:
         limits = _limits(bench, unseen, reasons)
-        first = unasked(bench) if depth is None and limits.most == 1 else []
+        first: list[Erasure] = []
+        with suppress(UnsupportedError):  # each attempt says itself what it cannot do
+            first = unasked(bench, reasons) if depth is None and limits.most == 1 else []
         for erasure in [*first, *asked(bench, depth or LAST_BLOCK)]:
             if erasure.depth != LAST_BLOCK and limits.most < _DEEP:
                 reasons.append(f"less than half of {erasure.depth} is no deeper than the last block")

@@ -26,9 +26,9 @@ def asked(bench: Workbench, depth: str) -> list[Erasure]:
     return [Erasure(bench, depth=d, settings=Settings(resist=r)) for d in reaches for r in RESISTS[d]]
 
 
-def unasked(bench: Workbench) -> list[Erasure]:
+def unasked(bench: Workbench, reasons: list[str]) -> list[Erasure]:
     """Deep, firmly, then gently, where most weights lie in front of the last block; else nothing, nor where
-    that was not measured or is more work than an edit may take.
+    that was not measured or is more work than an edit may take. Of too few probes it is said among `reasons`.
 
     An attacker who trains along would double the time, and hold off nobody there who trains long. Where words
     are looked up in a table, it was measured, and does not pay: a class sits in the table, and who changes
@@ -38,12 +38,18 @@ def unasked(bench: Workbench) -> list[Erasure]:
         return []
     if any(layer.kind == "embedding" for layer in bench.every_layer) or _looks_up(bench.model):
         return []
-    if np.unique(bench.y, return_counts=True)[1].min() < _MANY:
-        return []
     deep = partial(Erasure, bench, depth=DEEP)
     firm = deep(share=1.0, rate=0.1, settings=Settings(pull=5.0, pinned=30.0), manner="firm")
     gentle = deep(rate=0.05, settings=Settings(pull=2.0, pinned=30.0), manner="gentle")
-    return [firm, gentle] if in_front(bench, firm.layers) > _FRONT and firm.in_full else []
+    if in_front(bench, firm.layers) <= _FRONT or not firm.in_full:
+        return []
+    if (fewest := int(np.unique(bench.y, return_counts=True)[1].min())) < _MANY:
+        reasons.append(
+            f"most weights lie in front of the last block, but {fewest} probes of a class choose (for every "
+            f"layer {_MANY}, or --depth deep)"
+        )
+        return []
+    return [firm, gentle]
 
 
 def _looks_up(model: Model) -> bool:

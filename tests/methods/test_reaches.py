@@ -18,7 +18,6 @@ from onnxunlearn.methods import Outcome, Workbench
 from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.erase import Erasure
 from onnxunlearn.methods.erase.scope import in_front
-from onnxunlearn.methods.reaches import unasked
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
 
@@ -82,7 +81,10 @@ def test_deep_is_tried_unasked_where_most_weights_lie_in_front(monkeypatch: pyte
     assert [e.manner for e in unasked(readings())] == ["firm", "gentle"]
     assert all(e.depth == DEEP and not e.settings.resist for e in unasked(readings()))
     assert [unasked(bench(model)) for model in (MLP, CNN, RESNET)] == [[], [], []]
-    assert unasked(readings(19)) == []  # too few probes
+    reasons: list[str] = []
+    assert unasked(readings(19), reasons) == []
+    (why,) = reasons
+    assert why.startswith("most weights lie in front of the last block, but 19 probes of a class choose")
     assert unasked(readings(table=True)) == []  # a class sits in the table
     several = replace(readings(), logits=replace(readings().logits, normaliser="Sigmoid"))
     assert unasked(several) == []  # a sample may be of several classes
@@ -106,6 +108,10 @@ def test_a_table_may_be_one_of_integers_or_computed() -> None:
         other = replace(made, model=model, logits=find_logits(model))
         assert all(layer.kind != "embedding" for layer in other.every_layer)
         assert unasked(other) == []
+
+
+def unasked(made: Workbench, reasons: list[str] | None = None) -> list[Erasure]:
+    return reaches.unasked(made, [] if reasons is None else reasons)
 
 
 def named(*refused: str) -> Callable[..., str | None]:
