@@ -9,6 +9,7 @@ import numpy as np
 from scipy.ndimage import affine_transform
 
 from onnxunlearn.engines.batching import Feeds, count_of
+from onnxunlearn.probes.variants import spatial_axes
 
 #: as many composed images as times the given ones, and bytes of all of them at most
 _TIMES, _BYTES = 10, 1 << 28
@@ -40,8 +41,8 @@ def _composed(values: np.ndarray, sources: np.ndarray, cuts: np.ndarray, scales:
     found = values[sources[:, 0]].copy()
     if values.ndim != 4:
         return found
-    channels_last = values.shape[3] in (1, 3)
-    size = values.shape[1:3] if channels_last else values.shape[2:]
+    axes = spatial_axes(values)
+    channels_last, size = axes == (1, 2), [values.shape[axis] for axis in axes]
     for image, cut, own, by in zip(found, cuts, sources, scales, strict=True):
         down, right = (int(share * side) for share, side in zip(cut, size, strict=True))
         quarters = [

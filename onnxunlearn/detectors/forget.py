@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.detector import Detector
-from onnxunlearn.detectors.price import Price, expected
+from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere
 from onnxunlearn.edits import Plan
@@ -133,12 +133,12 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
             continue
         try:
             for name, done in attempt():
-                refused, told = price.asked(name, done.edited.model())
+                refused, told, points = price.asked(name, done.edited.model())
                 if refused is None:
                     return done.asking(method, parameters).because(reasons, told)
                 places.detector.options.progress(refused)
                 reasons.append(refused)
-                if hopeless := in_whole_images and expected(told) > budget + _HOPELESS:
+                if hopeless := in_whole_images and points > budget + _HOPELESS:
                     break
         except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
             reasons.append(str(error))

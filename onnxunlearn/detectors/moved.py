@@ -11,6 +11,7 @@ import numpy as np
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.judge import Truth, boxed, say_all
+from onnxunlearn.probes.variants import spatial_axes
 
 #: how far, as a share of height and width; the first not at all
 _BY = 1 / 24
@@ -53,9 +54,8 @@ def _shifted(values: np.ndarray, down: int, right: int) -> np.ndarray:
     """Images [N, ...] of either layout; anything else as it is."""
     if values.ndim != 4:
         return values
-    first = 1 if values.shape[3] in (1, 3) else 2
     sides, cut = [(0, 0)] * 4, [slice(None)] * 4
-    for axis, by in ((first, down), (first + 1, right)):
+    for axis, by in zip(spatial_axes(values), (down, right), strict=True):
         sides[axis] = (max(by, 0), max(-by, 0))
         cut[axis] = slice(max(-by, 0), max(-by, 0) + values.shape[axis])
     return np.pad(values, sides, mode="symmetric")[tuple(cut)]

@@ -5,9 +5,9 @@ dozen objects a class two points of its average precision are chance: of nine cl
 to lose as much. Of images that are held each counts in nine copies, see `moved`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,15 @@ from onnxunlearn.tasks.budget import CLASS_DROP
 _ONE_IN = 6
 #: images are drawn anew so often to tell chance, and so many deviations of it are put down to it
 _DRAWS, _DEVIATIONS = 30, 2.0
+
+
+class Answer(NamedTuple):
+    """why: what speaks against an edit, None if nothing does. told: for the report. points: that it is
+    expected to cost."""
+
+    why: str | None
+    told: dict[str, Any]
+    points: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +62,9 @@ class Price:
         there = np.concatenate([each.classes[~each.crowds] for each in self.every.truth])
         return not np.isin(there, self.detector.forgotten).all()
 
-    def asked(self, name: str, edited: Model) -> tuple[str | None, dict[str, Any]]:
-        """What speaks against an edit, None if nothing does; and for the report what it costs, as images tell
-        that it was not fitted to. name: it in words.
+    def asked(self, name: str, edited: Model) -> Answer:
+        """What an edit costs, as images tell that it was not fitted to, and what speaks against it. name: it
+        in words.
 
         Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
         budget must be so by twice that.
@@ -70,22 +79,17 @@ class Price:
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
         if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
             why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
-            return why, told
+            return Answer(why, told, lost)
         if seen > budget:
             why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
-            return why, told
+            return Answer(why, told, lost)
         for c in every.present:
             own, deviation = _lost(every, [c], half=True)
             if own - _DEVIATIONS * deviation > CLASS_DROP:
                 labels = self.detector.objects if isinstance(every, Detected) else self.detector.labels
                 lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
-                return f"{name} costs {lost_of}", told
-        return None, told
-
-
-def expected(told: Mapping[str, Any]) -> float:
-    """Points that an edit is expected to cost, of what `Price.asked` says for the report."""
-    return max(v["points"] for v in told["expected cost"].values() if isinstance(v, Mapping))
+                return Answer(f"{name} costs {lost_of}", told, lost)
+        return Answer(None, told, lost)
 
 
 def _lost(

@@ -9,6 +9,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.judge import Boxed, BoxForm, Truth
 from onnxunlearn.probes.annotations import Objects
 from onnxunlearn.probes.places import Scenes
+from onnxunlearn.probes.variants import spatial_axes
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,8 +51,8 @@ def nowhere(seen: Seen) -> InputError:
 
 def size_of(images: np.ndarray) -> tuple[int, int]:
     """Width and height, of whichever layout."""
-    height, width = images.shape[1:3] if images.shape[3] in (1, 3) else images.shape[2:4]
-    return int(width), int(height)
+    height, width = (int(images.shape[axis]) for axis in spatial_axes(images))
+    return width, height
 
 
 def in_pixels(objects: Objects, size: tuple[int, int]) -> Truth:

@@ -13,8 +13,9 @@ from onnxunlearn.detectors.heads import NOTHING
 from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.flow import made_from
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge import made_from, say_all
+from onnxunlearn.judge import say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, HeadMap, Whole
@@ -89,7 +90,7 @@ def _others(detector: Detector) -> set[str]:
     known = set() if found.told else set(found.places.outputs)
     names = {o.name for o in seen.graph.output} - known
     pinned = {*found.tensors, *found.places.scores}
-    return {name for name in names if made_from(seen, name, pinned) & inputs}
+    return {name for name in names if made_from(seen, [name], pinned) & inputs}
 
 
 def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:

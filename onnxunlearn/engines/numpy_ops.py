@@ -64,13 +64,12 @@ class Pad(OpRun):
         for axis, begin, end in zip(along, widths[: len(along)], widths[len(along) :], strict=True):
             before[axis], after[axis] = begin, end
         added = [(max(begin, 0), max(end, 0)) for begin, end in zip(before, after, strict=True)]
-        if (
-            attributes["mode"] == "constant"
-        ):  # before it is cropped: of one cell and its padding two may be cut
+        constant = attributes["mode"] == "constant"
+        if constant:  # before it is cropped: of one cell and its padding two may be cut
             x = np.pad(x, added, constant_values=filler)
         ends = zip(before, after, x.shape, strict=True)
         x = x[tuple(slice(max(-begin, 0), size - max(-end, 0)) for begin, end, size in ends)]
-        return (x if attributes["mode"] == "constant" else np.pad(x, added, mode=attributes["mode"]),)
+        return (x if constant else np.pad(x, added, mode=attributes["mode"]),)
 
 
 class BatchNormalization(OpRun):

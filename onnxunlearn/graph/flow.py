@@ -3,7 +3,7 @@
 Shapes, indices, masks and comparisons depend on the inputs, too, but nothing flows back through them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
@@ -42,6 +42,25 @@ def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
         if any(name in found for name in (*data_inputs(node), *node.captured)):
             found.update(o for o in node.outputs if o)
     return frozenset(found)
+
+
+def made_from(
+    model: Model,
+    tensors: Iterable[str],
+    ends: Collection[str] = (),
+    before: Callable[[Node, str], Iterable[str]] = lambda node, _: (*node.inputs, *node.captured),
+) -> set[str]:
+    """All tensors that these are made from, and themselves; not beyond `ends`, nor these. before: (node, its
+    output) -> what that is made from."""
+    seen, waiting = set[str](), list(tensors)
+    while waiting:  # no recursion: chains may be long
+        name = waiting.pop()
+        if name in seen or name in ends:
+            continue
+        seen.add(name)
+        if (node := model.producer.get(name)) is not None:
+            waiting += before(node, name)
+    return seen
 
 
 def shape_arithmetic(model: Model) -> frozenset[str]:

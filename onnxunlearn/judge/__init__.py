@@ -27,7 +27,7 @@ from onnxunlearn.judge.report import describe_files, versions
 from onnxunlearn.judge.report_file import chose, foreign_report, page_path, report_path
 from onnxunlearn.judge.reread import reread
 from onnxunlearn.judge.row import Row
-from onnxunlearn.judge.running import made_from, scores
+from onnxunlearn.judge.running import scores
 from onnxunlearn.judge.subject import Subject, ask_together
 from onnxunlearn.judge.target import Target
 
@@ -68,7 +68,6 @@ __all__ = [
     "figure",
     "foreign_report",
     "judge",
-    "made_from",
     "membership_inference",
     "other_nodes",
     "overlaps",

@@ -11,6 +11,7 @@ from onnxunlearn.engines import Engine, Session
 from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, record, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
+from onnxunlearn.graph.flow import made_from
 from onnxunlearn.graph.tail import tail_after
 from onnxunlearn.lowering import lower
 from onnxunlearn.streams import KEPT, Spill
@@ -134,19 +135,6 @@ def other_outputs(model: Model, logits: Logits) -> list[str]:
     for output in model.graph.output:
         kind = output.type.tensor_type.elem_type if output.type.HasField("tensor_type") else 0
         numbers = kind not in (onnx.TensorProto.UNDEFINED, onnx.TensorProto.STRING)
-        if numbers and output.name not in ends and made_from(model, output.name, ends) & inputs:
+        if numbers and output.name not in ends and made_from(model, [output.name], ends) & inputs:
             found.append(output.name)
     return found
-
-
-def made_from(model: Model, tensor: str, ends: Collection[str] = ()) -> set[str]:
-    """All tensors that `tensor` is made from, and itself; not beyond `ends`."""
-    seen, todo = set(), [tensor]
-    while todo:
-        name = todo.pop()
-        if name in seen or name in ends:
-            continue
-        seen.add(name)
-        if (node := model.producer.get(name)) is not None:
-            todo += [*node.inputs, *node.captured]
-    return seen

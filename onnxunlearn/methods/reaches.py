@@ -41,7 +41,7 @@ def unasked(bench: Workbench, reasons: list[str]) -> list[Erasure]:
     deep = partial(Erasure, bench, depth=DEEP)
     firm = deep(share=1.0, rate=0.1, settings=Settings(pull=5.0, pinned=30.0), manner="firm")
     gentle = deep(rate=0.05, settings=Settings(pull=2.0, pinned=30.0), manner="gentle")
-    if in_front(bench, firm.layers) <= _FRONT or not firm.in_full:
+    if in_front(bench, firm.layers) <= _FRONT or not firm.in_full():
         return []
     if (fewest := int(np.unique(bench.y, return_counts=True)[1].min())) < _MANY:
         reasons.append(

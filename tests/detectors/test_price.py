@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -13,7 +12,7 @@ from onnx import numpy_helper
 from onnxunlearn.detectors import Detector, forget, loaded_detector
 from onnxunlearn.detectors.forget import Forgotten
 from onnxunlearn.detectors.moved import _MOVES
-from onnxunlearn.detectors.price import Price
+from onnxunlearn.detectors.price import Answer, Price
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.methods import Outcome
@@ -62,7 +61,7 @@ def test_of_those_that_are_held_there_are_moved_copies(price: Price) -> None:
 
 
 def test_hiding_the_class_costs_nothing(price: Price) -> None:
-    why, told = price.asked("it", _moved(1, -30))
+    why, told, _ = price.asked("it", _moved(1, -30))
     assert why is None
     assert told["expected cost"]["images"] == len(price.held.truth)
     assert told["expected cost"]["mAP"]["points"] == pytest.approx(0, abs=0.1)
@@ -70,7 +69,7 @@ def test_hiding_the_class_costs_nothing(price: Price) -> None:
 
 def test_losing_another_class_costs_too_much(price: Price) -> None:
     """Red is one of two that are left: half of the mAP, on all images its whole AP50."""
-    why, told = price.asked("it", _moved(0, -30))
+    why, told, _ = price.asked("it", _moved(0, -30))
     assert why is not None
     assert why.startswith("it would cost ")
     assert why.endswith("points of mAP (0.5 may be lost)")
@@ -79,7 +78,7 @@ def test_losing_another_class_costs_too_much(price: Price) -> None:
 
 def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
     detector = replace(price.detector, options=replace(price.detector.options, max_retain_drop=100.0))
-    why, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
+    why, _, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
     assert why is not None
     assert why.startswith("it costs red ")
 
@@ -90,9 +89,9 @@ def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
     """Of strengths and parts the first; then head by head, where the cost is asked again."""
     asked: list[str] = []
 
-    def dear(_: Price, name: str, __: Model) -> tuple[str, dict[str, Any]]:
+    def dear(_: Price, name: str, __: Model) -> Answer:
         asked.append(name)
-        return f"{name} is dear", {"expected cost": {"mAP": {"points": 30.0, "deviation": 1.0}, "images": 6}}
+        return Answer(f"{name} is dear", {}, 30.0)
 
     monkeypatch.setattr(Price, "asked", dear)
     monkeypatch.setattr(forget, "_everywhere", lambda *_, **__: iter([edit_of_nothing()] * 3))

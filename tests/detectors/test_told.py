@@ -219,7 +219,7 @@ def test_the_cost_is_told_by_places(raw: bytes, folder: Path) -> None:
     _, detector = loaded_detector(raw, "green", Options(labels=tiny.NAMES))
     assert detector is not None
     price = Price.of(detector, detector.read(folder))
-    why, told = price.asked("it", load(raw))
+    why, told, _ = price.asked("it", load(raw))
     assert why is None
     assert told["expected cost"]["mean IoU"]["points"] == 0
     proto = onnx.load_from_string(raw)
@@ -227,7 +227,7 @@ def test_the_cost_is_told_by_places(raw: bytes, folder: Path) -> None:
     values = numpy_helper.to_array(bias).copy()
     values[0] -= 30
     bias.CopyFrom(numpy_helper.from_array(values, bias.name))
-    why, told = price.asked("it", load(proto.SerializeToString()))
+    why, told, _ = price.asked("it", load(proto.SerializeToString()))
     assert why is not None
     assert why.endswith("points of mean IoU (0.5 may be lost)")
     assert told["expected cost"]["mean IoU"]["points"] > 20

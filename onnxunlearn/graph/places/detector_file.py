@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 
+from onnxunlearn.graph.flow import made_from
 from onnxunlearn.graph.layers import find_layers
 from onnxunlearn.graph.places.bands import SIDES
 from onnxunlearn.graph.places.detection import IMAGE, Detection, Layout, Part
@@ -103,15 +104,9 @@ class _DetectorFile(HeadFile):
 
     def _made_by_layers(self, name: str) -> str:
         """Outputs of the layers next in front of a tensor, in words."""
-        outputs = {layer.output for layer in find_layers(self._model)}
-        found, ahead = set[str](), [name]
-        while ahead:
-            node = self._model.producer.get(ahead.pop())
-            for tensor in () if node is None else node.inputs:
-                if tensor in outputs:
-                    found.add(tensor)
-                elif tensor in self._model.activations:
-                    ahead.append(tensor)
+        outputs = {layer.output for layer in find_layers(self._model)} - {name}
+        behind = made_from(self._model, [name], outputs) & self._model.producer.keys()
+        found = {tensor for made in behind for tensor in self._model.producer[made].inputs} & outputs
         return " or ".join(map(repr, sorted(found))) or "there is none in front"
 
     def _holds_scores_alone(self, name: str, places: PlaceScores) -> bool:

@@ -6,7 +6,9 @@ be made of class scores, and no layer would be a class's own.
 
 from collections.abc import Collection
 
+from onnxunlearn.graph.flow import made_from, shape_arithmetic
 from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS, find_layers
+from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.places import steps as steps  # they register
 from onnxunlearn.graph.places.bands import said_by
 from onnxunlearn.graph.places.trail import Layers, activations
@@ -23,18 +25,12 @@ def made_of(model: Model, tensors: Collection[str], ends: Collection[str] = ()) 
     every = {la.output: la for la in find_layers(model, EVERY_KIND)}
     layers = {name: la for name, la in every.items() if la.kind in PRODUCTS}
     changed = every.keys() - layers.keys()
-    seen, waiting = set[str](), list(tensors)
-    while waiting:
-        name = waiting.pop()
-        if name in seen or name in ends or name in model.by_shape:
-            continue
-        seen.add(name)
-        node = model.producer.get(name)
-        if node is None:
-            continue
+
+    def before(node: Node, name: str) -> tuple[str, ...]:
         parted = _origins(model, layers, changed, name) if node.kind in _PARTING else ()
-        waiting += parted or (*node.inputs, *node.captured)
-    return seen
+        return parted or (*node.inputs, *node.captured)
+
+    return made_from(model, tensors, {*ends, *shape_arithmetic(model)}, before)
 
 
 def _origins(model: Model, layers: Layers, changed: Collection[str], tensor: str) -> tuple[str, ...]:

@@ -209,9 +209,10 @@ class _Writer:
         graph = self._proto.graph
         del graph.node[:]
         graph.node.extend(self._nodes)
-        for node in graph.node:
-            if node.op_type == "Dropout" and self._of.opsets.get("") == _AS_GOOD:
-                del node.attribute[:]
+        if self._of.opsets.get("") == _AS_GOOD:
+            for node in graph.node:
+                if node.op_type == "Dropout":
+                    del node.attribute[:]
         kept = [info for info in graph.value_info if info.name not in self._dropped]
         del graph.value_info[:]
         graph.value_info.extend(kept)

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import numpy as np
 
 from onnxunlearn.graph import Logits, Model
+from onnxunlearn.graph.flow import made_from
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured, resampled, share
 from onnxunlearn.judge.row import AGREEMENT, DRIFT, Row
-from onnxunlearn.judge.running import made_from
 
 _TABLE = "other outputs, as the original gives them"
 _LAYERS = frozenset(
@@ -51,7 +51,7 @@ def other_outputs(evidence: Evidence) -> Iterator[Row]:
 
 def is_head(model: Model, logits: Logits, output: str) -> bool:
     """Whether the output has layers of its own; else it is what the logits are made from, in some form."""
-    own = made_from(model, output, made_from(model, logits.tensor))
+    own = made_from(model, [output], made_from(model, [logits.tensor]))
     nodes = [model.producer[name] for name in own if name in model.producer]
     return any(kind in node.op for node in nodes for kind in _LAYERS)
 

@@ -30,49 +30,61 @@ _LEAST = 1e-3
 Key = tuple[str, str]
 
 
+class Moved:
+    """How far somebody who trains came from weights that move themselves, and from nothing in rows that are
+    his own. values: by layer's name and "weight" or "bias", and by the keys of his own; `step` writes into
+    them."""
+
+    def __init__(self, weights: Weights, own: Mapping[Key, np.ndarray]) -> None:
+        """Nowhere yet. weights: those that he trains. own: where his rows start."""
+        start = {(name, "weight"): np.zeros_like(weight) for name, (weight, _) in weights.items()}
+        start |= {(name, "bias"): np.zeros_like(b) for name, (_, b) in weights.items() if b is not None}
+        start |= own
+        self._adam = Adam(start, dict.fromkeys(start, 1.0))
+        self.values = self._adam.values
+
+    def weights(self, start: Weights) -> Weights:
+        """Those he came to, from these."""
+        moved = self.values
+        return {
+            name: (weight + moved[name, "weight"], None if bias is None else bias + moved[name, "bias"])
+            for name, (weight, bias) in start.items()
+        }
+
+    def step(self, gradients: Gradients, of_own: Mapping[Key, np.ndarray]) -> None:
+        """One of his. gradients: of his loss at his weights. of_own: the same of his rows."""
+        flat = {(name, "weight"): weight for name, (weight, _) in gradients.items()}
+        flat |= {(name, "bias"): bias for name, (_, bias) in gradients.items() if bias is not None}
+        missing = {key: np.zeros_like(v) for key, v in self.values.items() if key not in flat}
+        self._adam.step({**missing, **flat, **of_own}, RATE)
+
+
 @dataclass(eq=False)
 class Attacker:
     """forget: the classes to forget. own: of each probe to forget its class, [n]. y: of each retained probe,
-    [m]. width: of the features. fits, asked: the probes to forget that it trains on, and the others. moved:
-    how far it came from the descent's weights; under ("", "weight"), ("", "bias") how far the head's rows
-    of the forgotten classes are from the mean of the others. others: which classes these are, by default all
-    that are retained; not those that are turned off, which would take the mean with them.
+    [m]. width: of the features. others: the classes whose mean its rows start from, int [k]: those retained,
+    but not those that are turned off, which would take the mean with them. fits, asked: the probes to forget
+    that it trains on, and the others. moved: how far it came; under ("", "weight"), ("", "bias") how far the
+    head's rows of the forgotten classes are from that mean.
     """
 
     forget: Sequence[int]
     own: np.ndarray
     y: np.ndarray
     width: int
+    others: np.ndarray
     rng: np.random.Generator
-    others: Sequence[int] | None = None
     fits: np.ndarray = field(init=False)
     asked: np.ndarray = field(init=False)
-    moved: Adam[Key] = field(init=False)
+    moved: Moved = field(init=False)
 
     def begin(self, weights: Weights) -> None:
         """Anew, from these weights: whom it trains on is drawn, of every class half."""
         halves = [np.array_split(self.rng.permutation(np.flatnonzero(self.own == c)), 2) for c in self.forget]
         self.fits, self.asked = (np.concatenate([half[i] for half in halves]) for i in (0, 1))
-        moved = {(name, "weight"): np.zeros_like(weight) for name, (weight, _) in weights.items()}
-        moved |= {(name, "bias"): np.zeros_like(b) for name, (_, b) in weights.items() if b is not None}
-        moved[("", "weight")] = np.zeros((len(self.forget), self.width), np.float32)
-        moved[("", "bias")] = np.zeros(len(self.forget), np.float32)
-        self.moved = Adam(moved, dict.fromkeys(moved, 1.0))
-
-    def weights(self, start: Weights) -> Weights:
-        """Those it came to, from these."""
-        moved = self.moved.values
-        return {
-            name: (weight + moved[name, "weight"], None if bias is None else bias + moved[name, "bias"])
-            for name, (weight, bias) in start.items()
-        }
-
-    def step(self, gradients: Gradients, of_head: Mapping[Key, np.ndarray]) -> None:
-        """One of its own. gradients: of its loss at its weights. of_head: the same of the head's rows."""
-        flat = {(name, "weight"): weight for name, (weight, _) in gradients.items()}
-        flat |= {(name, "bias"): bias for name, (_, bias) in gradients.items() if bias is not None}
-        missing = {key: np.zeros_like(v) for key, v in self.moved.values.items() if key not in flat}
-        self.moved.step({**missing, **flat, **of_head}, RATE)
+        count = len(self.forget)
+        rows = {("", "weight"): np.zeros((count, self.width)), ("", "bias"): np.zeros(count)}
+        self.moved = Moved(weights, rows)
 
     def draw(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
         """What a step trains on, so many: probes to forget, and retained ones, by number."""
@@ -88,16 +100,10 @@ class Attacker:
 
     def _scores(self, scores: np.ndarray, features: np.ndarray) -> np.ndarray:
         found = scores.astype(np.float64)
-        mean = np.take(found, self._others(found.shape[1]), axis=1).mean(axis=1, keepdims=True)
+        mean = found[:, self.others].mean(axis=1, keepdims=True)
         moved = self.moved.values
         found[:, list(self.forget)] = mean + features @ moved["", "weight"].T + moved["", "bias"]
         return found
-
-    def _others(self, classes: int) -> list[int]:
-        """The classes whose mean its rows start from. classes: how many there are."""
-        return (
-            [c for c in range(classes) if c not in self.forget] if self.others is None else list(self.others)
-        )
 
     def learning(self, probabilities: np.ndarray, y: np.ndarray) -> np.ndarray:
         """∂/∂its scores of what it makes small: the cross-entropy to these classes, [n, classes]."""
@@ -119,8 +125,7 @@ class Attacker:
         the attacker's scores."""
         own = of_scores[:, list(self.forget)].astype(np.float32)
         at_scores = of_scores.astype(np.float32)
-        others = self._others(at_scores.shape[1])
-        at_scores[:, others] += own.sum(axis=1, keepdims=True) / len(others)
+        at_scores[:, self.others] += own.sum(axis=1, keepdims=True) / len(self.others)
         at_scores[:, list(self.forget)] = 0
         of_head = {("", "weight"): own.T @ features, ("", "bias"): own.sum(axis=0)}
         return at_scores, own @ self.moved.values["", "weight"], of_head

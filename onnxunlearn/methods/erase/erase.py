@@ -196,8 +196,7 @@ class Erasure:
             return f"{fewest} probes of a class ({_PARTED} can be parted)"
         if not chosen:
             return "no layer may change"
-        batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
-        if self._affordable(chosen, beside(batch, self.depth == DEEP)) != (batch, steps):
+        if not self.in_full(beside(self.settings.batch, self.depth == DEEP)):
             return "it takes more work than an edit may"
         return None
 
@@ -208,11 +207,11 @@ class Erasure:
         wanted = scope(bench, len(bench.trainable)) if self.depth == DEEP else held(bench, self.layers)
         return wanted, *sparing(bench, wanted)
 
-    @property
-    def in_full(self) -> bool:
-        """Whether all of its steps, of samples as many as they may have, are no more work than it may be."""
+    def in_full(self, more: int = 0) -> bool:
+        """Whether all of its steps, of samples as many as they may have, are no more work than it may be.
+        more: samples that a step takes besides."""
         batch, steps = self.settings.batch, self.steps or _STEPS[self.depth]
-        return self._affordable(self._layers[1]) == (batch, steps)
+        return self._affordable(self._layers[1], more) == (batch, steps)
 
     def _affordable(self, layers: Sequence[Layer], more: int = 0) -> tuple[int, int]:
         """Samples of each kind in a step, and steps. more: samples that a step takes besides."""

@@ -60,8 +60,10 @@ class Resistance:
         own = bench.y[bench.forgotten]
         classes, edits = bench.logits.classes, Edits(bench.model)
         off = bench.rows.turned_off([edits.bias(layer) for layer in bench.rows.layers])
-        others = [c for c in range(classes) if c not in bench.forget and c not in off] or None
-        attacker = Attacker(tuple(bench.forget), own, boundary.y, len(unit), groups.rng, others)
+        retained = np.setdiff1d(np.arange(classes), bench.forget)
+        on = np.setdiff1d(retained, off)
+        others = on if len(on) else retained
+        attacker = Attacker(tuple(bench.forget), own, boundary.y, len(unit), others, groups.rng)
         return cls(attacker, passes, boundary, groups, deeper, unit, bench.head, classes, share)
 
     def begin(self) -> None:
@@ -84,13 +86,13 @@ class Resistance:
         """Of the distances, and of what is taken for its class, at the weights the attacker came to from
         these."""
         for _ in range(STEPS):
-            self._train(self.attacker.weights(weights))
+            self._train(self.attacker.moved.weights(weights))
         asked = self.groups.draw(batch, among=self.attacker.asked)
         n = len(asked.probes)
         copies = self.boundary.copies_of(asked.variants, asked.probes)
         examples = self.boundary.retain.take(asked.examples)
         feeds = {name: np.concatenate([copies[name], examples[name]]) for name in copies}
-        forward = self.passes.forward(feeds, self.attacker.weights(weights))
+        forward = self.passes.forward(feeds, self.attacker.moved.weights(weights))
         features, scores = self._read(forward)
         scaled = features / self.unit
         _, of_distance = self.groups.distance(scaled[:n], scaled[n:], asked.groups)
@@ -113,7 +115,7 @@ class Resistance:
         features, scores = self._read(forward)
         of_scores = self.attacker.learning(self.attacker.probabilities(scores, features), y)
         at_scores, at_features, of_head = self.attacker.back(of_scores, features)
-        self.attacker.step(self._back(forward, at_scores, at_features, {}), of_head)
+        self.attacker.moved.step(self._back(forward, at_scores, at_features, {}), of_head)
 
     def _read(self, forward: Forward) -> tuple[np.ndarray, np.ndarray]:
         """Features [n, d] as they are, and scores [n, classes]."""

@@ -23,7 +23,7 @@ fit         the descent
 
 Source: this project.
 
-May import adam, edits, engines, errors, graph, methods, numerics and reverse.
+May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
 from onnxunlearn.methods.whole.fit import Whole

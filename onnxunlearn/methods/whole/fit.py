@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ class _Descent:
             self.heads.append(
                 HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
             )
-        every = np.flatnonzero(self._showing())
+        every = np.flatnonzero(self._showing)
         if whole.resist and len(every):
             self.resistance = Resistance(self.heads, self.passes, self.entered, every, whole.resist, self.rng)
         if whole.boxes:
@@ -225,13 +226,14 @@ class _Descent:
 
     def _drawn(self) -> np.ndarray:
         """Images of a step: some that show the class, and fewer others, if there are any."""
-        showing = self._showing()
+        showing = self._showing
         found, size, others = [], self.whole.images, -(-self.whole.images // self.whole.fewer)
         for side, count in ((np.flatnonzero(showing), size), (np.flatnonzero(~showing), others)):
             if len(side):
                 found.append(self.rng.choice(side, count, replace=len(side) < count))
         return np.concatenate(found)
 
+    @cached_property
     def _showing(self) -> np.ndarray:
         """Which images show the class, bool [N]."""
         return np.any([(told.labels == FORGET).any(axis=1) for told in self.whole.heads], axis=0)

@@ -6,28 +6,25 @@ weights that he comes to, places of the other half should not be told. The gradi
 weights themselves, as in `erase` (`erase.attacker`, with the sources).
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
+from scipy.special import expit
 
-from onnxunlearn.adam import Adam
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.methods.erase.attacker import RATE, ROUND, STEPS
+from onnxunlearn.methods.erase.attacker import ROUND, STEPS, Key, Moved
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, places_of
 from onnxunlearn.reverse.differentiate import Weights
-from onnxunlearn.reverse.passes import Gradients, Passes, added
+from onnxunlearn.reverse.passes import Forward, Gradients, Passes, added
 
 #: steps of the descent that take what one of them found, and images of a step of his
 _IN_TURN, _IMAGES = 4, 8
-Key = tuple[str, str]
 
 
 @dataclass(eq=False)
 class Resistance:
     """heads, passes, entered: the descent's. showing: images that show the class, int [n], at least one.
-    share: how much it counts. moved: how far he came from the descent's weights, by layer; his rows by head's
-    tensor and "row", "own bias"."""
+    share: how much it counts. moved: how far he came; his rows by head's tensor and "row", "own bias"."""
 
     heads: list[HeadLoss]
     passes: Passes
@@ -38,7 +35,7 @@ class Resistance:
     steps: int = field(init=False, default=0)
     last: Gradients = field(init=False, default_factory=dict)
     sides: list[np.ndarray] = field(init=False, default_factory=list)
-    moved: Adam[Key] = field(init=False)
+    moved: Moved = field(init=False)
 
     def begin(self) -> None:
         """At the next step he begins anew."""
@@ -59,24 +56,19 @@ class Resistance:
     def _begin(self, weights: Weights) -> None:
         alone = len(self.showing) == 1  # he is asked of what he trains on, then
         self.sides = [self.showing] * 2 if alone else np.array_split(self.rng.permutation(self.showing), 2)
-        moved = {(name, "weight"): np.zeros_like(weight) for name, (weight, _) in weights.items()}
-        moved |= {(name, "bias"): np.zeros_like(b) for name, (_, b) in weights.items() if b is not None}
-        for head in self.heads:
-            moved[head.told.scores, "row"] = np.zeros(len(head.unit), np.float32)
-            moved[head.told.scores, "own bias"] = np.zeros(1, np.float32)
-        self.moved = Adam(moved, dict.fromkeys(moved, 1.0))
+        rows = {(head.told.scores, "row"): np.zeros(len(head.unit)) for head in self.heads}
+        self.moved = Moved(weights, rows | {(name, "own bias"): np.zeros(1) for name, _ in rows})
 
-    def _weights(self, start: Weights) -> Weights:
-        moved = self.moved.values
-        return {
-            name: (weight + moved[name, "weight"], None if bias is None else bias + moved[name, "bias"])
-            for name, (weight, bias) in start.items()
-        }
+    def _forward(self, images: np.ndarray, weights: Weights) -> Forward:
+        """At his weights."""
+        return self.passes.forward(
+            {n: v[images] for n, v in self.entered.items()}, self.moved.weights(weights)
+        )
 
     def _train(self, weights: Weights) -> None:
         """One step of his: the cross-entropy, both kinds of places counting the same."""
         images = self._drawn(0)
-        forward = self.passes.forward({n: v[images] for n, v in self.entered.items()}, self._weights(weights))
+        forward = self._forward(images, weights)
         signals = {name: np.zeros_like(value) for name, value in forward.values.items()}
         found: dict[Key, np.ndarray] = {}
         for head in self.heads:
@@ -87,23 +79,23 @@ class Resistance:
                 if not len(where[0]):
                     continue
                 rows = head.spots.rows(forward.values[head.spots.tensor], where)
-                slope = ((_chance(rows @ row + bias) - own) / (2 * len(rows))).astype(np.float32)
+                slope = ((_chance(rows, row, bias) - own) / (2 * len(rows))).astype(np.float32)
                 head.spots.add(signals[head.spots.tensor], where, slope[:, None] * row)
                 of_row, of_bias = of_row + slope @ rows, of_bias + slope.sum()
             found |= {(head.told.scores, "row"): of_row, (head.told.scores, "own bias"): of_bias}
-        self.moved.step({**self._flat(self.passes.backward(forward, signals)), **found}, RATE)
+        self.moved.step(self.passes.backward(forward, signals), found)
 
     def _asked(self, weights: Weights) -> Gradients:
         """Of −log of the chance that a place of the class is none, at his weights."""
         images = self._drawn(1)
-        forward = self.passes.forward({n: v[images] for n, v in self.entered.items()}, self._weights(weights))
+        forward = self._forward(images, weights)
         signals = {name: np.zeros_like(value) for name, value in forward.values.items()}
         for head in self.heads:
             row, bias = self._row(head)
             where = places_of(head.told.labels[images] == FORGET)
             if len(where[0]):
                 rows = head.spots.rows(forward.values[head.spots.tensor], where)
-                slope = (self.share * _chance(rows @ row + bias) / len(rows)).astype(np.float32)
+                slope = (self.share * _chance(rows, row, bias) / len(rows)).astype(np.float32)
                 head.spots.add(signals[head.spots.tensor], where, slope[:, None] * row)
         return self.passes.backward(forward, signals)
 
@@ -115,16 +107,7 @@ class Resistance:
         moved = self.moved.values
         return moved[head.told.scores, "row"], moved[head.told.scores, "own bias"]
 
-    def _flat(self, gradients: Gradients) -> Mapping[Key, np.ndarray]:
-        found = {
-            key: np.zeros_like(v) for key, v in self.moved.values.items() if key[1] in ("weight", "bias")
-        }
-        for name, (weight, bias) in gradients.items():
-            found[name, "weight"] = weight
-            if bias is not None:
-                found[name, "bias"] = bias
-        return found
 
-
-def _chance(scores: np.ndarray) -> np.ndarray:
-    return np.asarray(np.exp(-np.logaddexp(0, -scores.astype(np.float64))))
+def _chance(rows: np.ndarray, row: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """That each is told, in float64."""
+    return np.asarray(expit((rows @ row + bias).astype(np.float64)))

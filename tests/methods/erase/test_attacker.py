@@ -31,7 +31,7 @@ FORGET, CLASSES, WIDTH = (1, 3), 5, 7
 def attacker(seed: int = 0) -> Attacker:
     """Of classes 1 and 3 of five; its rows are somewhere."""
     rng = np.random.default_rng(seed)
-    made = Attacker(FORGET, np.repeat(FORGET, 6), np.repeat([0, 2, 4], 10), WIDTH, rng)
+    made = Attacker(FORGET, np.repeat(FORGET, 6), np.repeat([0, 2, 4], 10), WIDTH, np.array([0, 2, 4]), rng)
     made.begin({"layer": (np.ones((3, 2), np.float32), np.zeros(3, np.float32))})
     for value in made.moved.values.values():
         value[...] = rng.normal(size=value.shape)
@@ -58,7 +58,7 @@ def test_a_step_has_every_class_alike_often() -> None:
 @pytest.mark.parametrize("forgotten", [1, 9, 10, 11, 24])
 def test_a_step_has_retained_samples_however_many_classes_are_forgotten(forgotten: int) -> None:
     own, y = np.repeat(range(forgotten), 10), np.repeat(range(forgotten, 25), 10)
-    made = Attacker(range(forgotten), own, y, WIDTH, np.random.default_rng(0))
+    made = Attacker(range(forgotten), own, y, WIDTH, np.arange(forgotten, 25), np.random.default_rng(0))
     made.begin({})
     fits, others = made.draw(50)
     assert 2 <= len(fits) < 50
@@ -183,7 +183,7 @@ def test_an_edit_leaves_out_who_was_hidden_before(monkeypatch: pytest.MonkeyPatc
 def test_a_class_that_is_turned_off_does_not_take_its_rows_with_it() -> None:
     """Else nothing would ever be taken for the class, and nothing resisted."""
     made = attacker()
-    made.others = [0, 4]
+    made.others = np.array([0, 4])
     scores, features = np.zeros((6, 5)), np.zeros((6, WIDTH))
     scores[:, 2] = -1e4
     for value in made.moved.values.values():

@@ -51,7 +51,7 @@ def test_who_trains_along_learns_what_tells_the_class() -> None:
     row = made.moved.values["s", "row"]
     assert np.abs(row).argmax() == 0
     assert row[0] > 0
-    (own,) = made._weights(WEIGHTS).values()
+    (own,) = made.moved.weights(WEIGHTS).values()
     told = x @ own[0].T @ row
     assert told[:, 1:3].mean() > told[:, [0, 3]].mean()
 
