@@ -6,6 +6,7 @@ no more than that: weights and names stay, only padding goes, since nothing is l
 in front of the head are those of the place, and an edit is tried on windows, not on whole maps.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Any
@@ -65,7 +66,7 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     tiles = _tiles(model, scores)
     grid = scores if tiles is None else tiles.inputs[0]
     window = window_of(model, grid, found.place_axes, _reach(model, grid, found))
-    write = _Writer(model)
+    write = Writer(model)
     write.before(grid, window)
     for name in window.entries:
         write.entry(name, window.needed[name])
@@ -107,7 +108,9 @@ def _tiles(model: Model, scores: str) -> Node | None:
     return node
 
 
-class _Writer:
+class Writer:
+    """Writes a model in which the nodes of a window see one."""
+
     def __init__(self, model: Model) -> None:
         self._of = model
         self._proto = onnx.ModelProto()
@@ -132,14 +135,19 @@ class _Writer:
             if node.index not in own and any(o in wanted for o in node.outputs):
                 kept.append(node)
                 wanted.update(n for n in (*node.inputs, *node.captured) if n)
-        constants = {n for node in window.nodes for n in node.inputs if n not in self._of.activations}
-        for node in reversed(self._of.nodes):  # constants of the window that nodes make
-            if node not in kept and node.index not in own and any(o in constants for o in node.outputs):
-                kept.append(node)
-                constants.update(n for n in node.inputs if n)
-        self._nodes += [node.proto for node in sorted(kept, key=lambda node: node.index)]
-        self._dropped |= {o for node in window.nodes for o in node.outputs}
         self._rank = len(window.needed[scores].axes)
+        self.constants(window, kept)
+
+    def constants(self, window: Window, kept: Sequence[Node] = ()) -> None:
+        """Those of the window that nodes make, and what is kept besides."""
+        own, every = {node.index for node in window.nodes}, list(kept)
+        constants = {n for node in window.nodes for n in node.inputs if n not in self._of.activations}
+        for node in reversed(self._of.nodes):
+            if node not in every and node.index not in own and any(o in constants for o in node.outputs):
+                every.append(node)
+                constants.update(n for n in node.inputs if n)
+        self._nodes += [node.proto for node in sorted(every, key=lambda node: node.index)]
+        self._dropped |= {o for node in window.nodes for o in node.outputs}
 
     def entry(self, name: str, need: Needed) -> None:
         """A window of a tensor that is known at all places."""
@@ -206,20 +214,29 @@ class _Writer:
         self._nodes.append(helper.make_node(kind, [SCORES], [SAID], name=SAID, **attributes))
 
     def model(self) -> Model:
-        graph = self._proto.graph
+        """With the place as one more input."""
+        size = "batch" if self._batch is None else self._batch
+        place = helper.make_tensor_value_info(PLACE, onnx.TensorProto.INT64, [size, self._rank])
+        return self.ended([*self._proto.graph.input, place], SAID)
+
+    def ended(self, inputs: Sequence[onnx.ValueInfoProto], output: str) -> Model:
+        """What was written, with these inputs."""
+        graph, given = self._proto.graph, list[onnx.ValueInfoProto]()
+        for info in inputs:  # copies: what is deleted from the graph is gone
+            given.append(onnx.ValueInfoProto())
+            given[-1].CopyFrom(info)
         del graph.node[:]
         graph.node.extend(self._nodes)
         if self._of.opsets.get("") == _AS_GOOD:
             for node in graph.node:
                 if node.op_type == "Dropout":
                     del node.attribute[:]
-        kept = [info for info in graph.value_info if info.name not in self._dropped]
-        del graph.value_info[:]
+        known = self._dropped | {info.name for info in given}
+        kept = [info for info in graph.value_info if info.name not in known]
+        del graph.value_info[:], graph.input[:]
         graph.value_info.extend(kept)
-        kind = onnx.TensorProto.INT64
-        size = "batch" if self._batch is None else self._batch
-        graph.input.append(helper.make_tensor_value_info(PLACE, kind, [size, self._rank]))
-        graph.output.append(helper.make_tensor_value_info(SAID, onnx.TensorProto.FLOAT, None))
+        graph.input.extend(given)
+        graph.output.append(helper.make_tensor_value_info(output, onnx.TensorProto.FLOAT, None))
         whole = self._of
         return Model(FileBytes(), self._proto, whole.path, whole.lent, whole.origin or whole, whole.encodings)
 

@@ -1,6 +1,6 @@
 """What of a network's end a single place depends on: the nodes that see but a few places around it."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -60,16 +60,18 @@ class Window:
         return tuple(np.max([n.reach for n in self.needed.values()], axis=0).tolist())
 
 
-def window_of(model: Model, scores: str, axes: tuple[int, ...], most: int = REACH) -> Window:
+def window_of(
+    model: Model, scores: str, axes: tuple[int, ...], most: int = REACH, ends: Collection[str] = ()
+) -> Window:
     """The nodes that make `scores` of windows; none where nothing is known to. axes: which are places. most:
-    places to each side that may be seen."""
+    places to each side that may be seen. ends: tensors before which none is taken."""
     wanted = _ancestors(model, scores)
     needed = {scores: Needed(axes, (0,) * len(axes), len(axes) + 2)}
     edges: dict[tuple[int, str], Needed] = {}
     taken: dict[int, Node] = {}
     for node in reversed(model.nodes):
         own = next((name for name in node.outputs if name in needed), None)
-        if own is None or node.index not in wanted:
+        if own is None or node.index not in wanted or own in ends:
             continue
         others = [n.index for n in model.consumers.get(own, ()) if n.index in wanted and n.index not in taken]
         if others and own != scores:  # who reads the whole map gets it
