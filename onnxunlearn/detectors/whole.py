@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.arguments import check_number
-from onnxunlearn.choices import DEEP
+from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
@@ -18,7 +18,7 @@ from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge import say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.partway import partway
-from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, HeadMap, Whole
+from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, Branch, HeadMap, Whole
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import NOTHING_SAID
 
@@ -26,6 +26,9 @@ from onnxunlearn.probes.places import NOTHING_SAID
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
     "batch": "images"
 }
+
+#: of these what means nothing where places are looked at and not images
+_WHOLE_ALONE = frozenset({"images", "resist"})
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
 _FEWER = 2
@@ -71,6 +74,39 @@ def forget_everywhere(
     edits, layers, how = whole.edits()
     parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
     return [Outcome(part, {"depth": DEEP, **how, "share": share}) for share, part in parts]
+
+
+def forget_in_branches(
+    detector: Detector,
+    seen: Seen,
+    parameters: Mapping[str, Any],
+    shares: Sequence[float] = (1.0,),
+    retained: Probes | None = None,
+) -> list[Outcome]:
+    """Layers are edited that make class scores alone, so boxes stay what they are; as `forget_everywhere`.
+
+    Raises UnsupportedError where a head has none, and InputError for parameters that mean nothing there.
+    """
+    chosen = check_whole(parameters)
+    options, places = detector.options, detector.found.places
+    feeds, left_out = _given(detector, seen, retained)
+    maps = _maps(detector, feeds, left_out)
+    there = dict(zip(places.scores, places.objectness, strict=True)) if places.objectness else {}
+    branch = Branch(
+        detector.seen,
+        detector.engine,
+        detector.forget,
+        maps,
+        tuple(there.get(told.scores) for told in maps),
+        detector.others,
+        feeds,
+        seed=options.seed,
+        progress=options.progress,
+        **{name: value for name, value in chosen.items() if name not in _WHOLE_ALONE},
+    )
+    edits, layers, how = branch.edits()
+    parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
+    return [Outcome(part, {"depth": LAST_BLOCK, **how, "share": share}) for share, part in parts]
 
 
 def _given(detector: Detector, seen: Seen, retained: Probes | None) -> tuple[Feeds, np.ndarray]:

@@ -20,13 +20,17 @@ heads       the loss at one head
 beside      the loss of what is said besides
 resistance  what fine-tuning would bring back, if it is asked
 fit         the descent
+branch      the descent where class scores alone are made, at places
+sampled     places that it looks at
+likeness    its loss
 
 Source: this project.
 
 May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
+from onnxunlearn.methods.whole.branch import Branch
 from onnxunlearn.methods.whole.fit import Whole
 from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
 
-__all__ = ["ASIDE", "DOUBT", "FORGET", "HeadMap", "Whole"]
+__all__ = ["ASIDE", "DOUBT", "FORGET", "Branch", "HeadMap", "Whole"]

@@ -19,7 +19,7 @@ FORGET, DOUBT, ASIDE = -2, -1, -4
 _LEAST_UNIT = 0.1
 #: how much it counts that features change where no retained row reads them. With less the others and the
 #: class move there together, and parts of the way cost more than the whole
-_UNREAD = 0.3
+UNREAD = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,15 +98,12 @@ class HeadLoss:
         """features: what the head reads at the places of `things`, in their order. weight: its own."""
         spots = Spots.of(head)
         where = things(told)
-        unit = features.std(axis=0) if len(features) else np.ones(features.shape[1], np.float32)
-        unit = unit + _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
+        unit, read = units(told, features, weight, forget)
         labels = told.labels[where]
         pool = {int(c): features[labels == c] / unit for c in np.unique(labels[labels >= 0])}
         known = np.array(sorted(pool))
         if len(known):  # of a class that is nowhere nothing is known; any other is nearer
             near = np.where(np.isin(near, known), near, known[0])
-        kept = [columns[c] for columns in told.ways for c in range(len(columns)) if c not in forget]
-        read = read_directions(weight[kept].reshape(len(kept), -1), unit, shared=False)
         pull = Pull(pool, slices, rng) if pool else None
         own = labels == FORGET
         if pull is not None and own.any():
@@ -142,12 +139,12 @@ class HeadLoss:
                 distance, slope = self.pull.distance(rows, self.near[images][forgotten])
                 self.spots.add(at_features, forgotten, beta * slope / self.unit)
         moved = now - self.spots.rows(features_before, pinned)
-        weighted = felt(moved / self.unit, self.read, _UNREAD)
+        weighted = felt(moved / self.unit, self.read, UNREAD)
         self.spots.add(at_features, pinned, 2 / max(moved.size, 1) * weighted / self.unit)
         of_features = float(np.sum(moved / self.unit * weighted)) / max(moved.size, 1)
-        divergence, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
+        of_scores, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
         at_scores = self.told.back(kappa * at_rows, scores)
-        return Terms(of_features + kappa * divergence, distance, at_features, at_scores)
+        return Terms(of_features + kappa * of_scores, distance, at_features, at_scores)
 
     def pinned(self, labels: np.ndarray) -> Where:
         """Places whose features are pinned: of things retained, and as many of background."""
@@ -164,21 +161,41 @@ class HeadLoss:
         number of things retained, and its gradient. scores, before: [n, places, columns]."""
         ground = self.told.background
         count = max(int(((labels >= 0) & (labels != ground)).sum()), 1)
-        kept = ((labels != FORGET) & (labels != ASIDE))[..., None]
-        gradient, total = np.zeros(scores.shape), 0.0
-        for columns in self.told.ways:
-            own = [column for c, column in enumerate(columns) if c not in self.forget]
-            was, now = (each[..., own].astype(np.float64) for each in (before, scores))
-            if self.told.sigmoid:
-                p, q = _log_chances(was), _log_chances(now)
-                terms = sum(np.exp(a) * (a - b) for a, b in zip(p, q, strict=True))
-                gradient[..., own] += kept * (np.exp(q[0]) - np.exp(p[0])) / count
-            else:
-                a, b = log_softmax(was), log_softmax(now)
-                terms = np.exp(a) * (a - b)
-                gradient[..., own] += kept * (np.exp(b) - np.exp(a)) / count
-            total += float((kept * terms).sum()) / count
-        return total, gradient.astype(np.float32)
+        kept = (labels != FORGET) & (labels != ASIDE)
+        total, gradient = divergence(self.told, self.forget, scores, before, kept)
+        return total / count, (gradient / count).astype(np.float32)
+
+
+def units(
+    told: HeadMap, features: np.ndarray, weight: np.ndarray, forget: Sequence[int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """What each number that is read counts in, and what the head's retained rows read of it, a basis.
+    features: at places of things. weight: the head's."""
+    unit = features.std(axis=0) if len(features) else np.ones(features.shape[1], np.float32)
+    unit = unit + _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
+    kept = [columns[c] for columns in told.ways for c in range(len(columns)) if c not in forget]
+    return unit, read_directions(weight[kept].reshape(len(kept), -1), unit, shared=False)
+
+
+def divergence(
+    told: HeadMap, forget: Sequence[int], scores: np.ndarray, before: np.ndarray, weight: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """Σ KL of the retained classes' probabilities, and its gradient, float64. scores, before: [..., columns].
+    weight: how much each row counts, [...]."""
+    gradient, total = np.zeros(scores.shape), 0.0
+    for columns in told.ways:
+        own = [column for c, column in enumerate(columns) if c not in forget]
+        was, now = (each[..., own].astype(np.float64) for each in (before, scores))
+        if told.sigmoid:
+            p, q = _log_chances(was), _log_chances(now)
+            terms = sum(np.exp(a) * (a - b) for a, b in zip(p, q, strict=True))
+            slope = np.exp(q[0]) - np.exp(p[0])
+        else:
+            a, b = log_softmax(was), log_softmax(now)
+            terms, slope = np.exp(a) * (a - b), np.exp(b) - np.exp(a)
+        gradient[..., own] += weight[..., None] * slope
+        total += float((weight[..., None] * terms).sum())
+    return total, gradient
 
 
 def things(told: HeadMap) -> Where:

@@ -18,7 +18,8 @@ def test_windows_say_what_the_whole_map_says() -> None:
     layers = [layer for layer in find_layers(model) if layer.name == "/classes/classes.0/Conv"]
     cut = cut_before(model, layers, scores)
     entered = list(cut.reaches)
-    assert cut.margin == 1 and len(entered) == 1
+    assert cut.margin == 1
+    assert len(entered) == 1
     feeds = {"images": as_inputs(squares(3, 1)[0])}
     whole = engine.session(expose(model, [*entered, scores])).run(feeds)
     where = np.array([0, 1, 2, 2]), np.array([9, 22, 30, 54])  # of 8 × 8

@@ -1,0 +1,123 @@
+"""The descent where class scores alone are made: boxes stay, and places are looked at, not images.
+
+A large detector's heads read features that boxes are made of, too, by dozens of layers, and no few hundred
+images pin these. Behind them lie two or three layers a head that make its class scores and nothing else. What
+enters them is recorded once, as windows around places (`graph.places.cut_before`): all at which something is
+said, all in doubt, and of the background those that come next to it, and some others.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.special import expit
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
+from onnxunlearn.graph.flow import shape_arithmetic
+from onnxunlearn.graph.layers import PRODUCTS
+from onnxunlearn.graph.places import Cut, Part, cut_before
+from onnxunlearn.graph.tail import tail_of
+from onnxunlearn.methods.erase.descent import Course, Fitted, descend, stored_weights, write
+from onnxunlearn.methods.whole.heads import HeadMap, units
+from onnxunlearn.methods.whole.likeness import Likeness
+from onnxunlearn.methods.whole.sampled import GROUND, Said, Sampled
+from onnxunlearn.reverse import Differentiator, Passes, own_layers
+
+#: images that are looked at in one go
+_AT_ONCE = 8
+
+
+@dataclass(frozen=True, eq=False)
+class Branch:
+    """model: in plain float ops. forget: classes, as columns. heads: where it says what. objectness: of each
+    head what says whether there is anything, None where nothing does. apart: keys of layers that make
+    something else, too. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
+    probabilities. rate: the first step, as a share of a weight's own size."""
+
+    model: Model
+    engine: Engine
+    forget: tuple[int, ...]
+    heads: tuple[HeadMap, ...]
+    objectness: tuple[Part | None, ...]
+    apart: frozenset[str]
+    feeds: Feeds = field(repr=False)
+    seed: int = 0
+    beta: float = 1.0
+    kappa: float = 3.0
+    steps: int = 300
+    rate: float = 0.02
+    slices: int = 64
+    progress: Callable[[str], None] = lambda _: None
+
+    def edits(self) -> tuple[Edits, list[Layer], dict[str, Any]]:
+        """The edits, the layers that they are of, and for reports names and settings.
+
+        Raises UnsupportedError where no layer makes class scores alone, and for ops without a gradient.
+        """
+        rng, edits, changed, places = np.random.default_rng(self.seed), Edits(self.model), list[Layer](), 0
+        for told, part in zip(self.heads, self.objectness, strict=True):
+            layers = self._layers(told)
+            cut = cut_before(self.model, layers, told.scores)
+            sampled = Sampled.of(told, cut, self._said(told, part, cut), self.forget, rng)
+            self.engine.sessions.clear()
+            if not len(sampled.own) or not len(sampled.others):
+                continue
+            for name, values in self._fitted(told, layers, cut, sampled, rng).items():
+                write(edits, next(layer for layer in layers if layer.name == name), *values)
+            self.engine.sessions.clear()
+            changed, places = [*changed, *layers], places + len(sampled.labels)
+        if not changed:
+            raise UnsupportedError("no head says the class at a place that is clear of the border")
+        how = {"steps": self.steps, "beta": self.beta, "places": places}
+        return edits, changed, {"layers": [layer.name for layer in changed], **how}
+
+    def _layers(self, told: HeadMap) -> list[Layer]:
+        """Those before a head that make its class scores and nothing else."""
+        products = [layer for layer in find_layers(self.model) if layer.kind in PRODUCTS]
+        aside = {self._head(self.model, told).key, *self.apart}
+        found = [la for la in own_layers(self.model, products, told.scores) if la.key not in aside]
+        if not found:
+            raise UnsupportedError(f"{told.scores!r}: no layer before its head makes class scores alone")
+        return found
+
+    def _head(self, model: Model, told: HeadMap) -> Layer:
+        return find_head(model, Logits(told.scores, told.scores, sum(map(len, told.ways)), None))
+
+    def _said(self, told: HeadMap, part: Part | None, cut: Cut) -> Iterator[Said]:
+        """What is recorded, some images at a time."""
+        asked = list(dict.fromkeys([*cut.reaches, told.scores, *([] if part is None else [part.tensor])]))
+        session = self.engine.session(expose(self.model, asked), self.model.folder)
+        size = batch_size(self.feeds, _AT_ONCE, self.model.batch_size)
+        for batch in batches(self.feeds, size):
+            values = {name: value[: batch.count] for name, value in session.run(batch.feeds).items()}
+            labels = told.labels[batch.start : batch.start + batch.count]
+            there = np.ones(labels.shape)
+            if part is not None:
+                own = np.moveaxis(values[part.tensor], part.axis, -1)[..., (part.columns or (0,))[0]]
+                there = expit(own.reshape(labels.shape).astype(np.float64))
+            scores = values[told.scores]
+            yield Said(labels, values, told.rows(scores), there, scores.shape[3])
+
+    def _fitted(
+        self, told: HeadMap, layers: list[Layer], cut: Cut, sampled: Sampled, rng: np.random.Generator
+    ) -> Fitted:
+        """One head's weights."""
+        keys = {layer.key for layer in layers}
+        own = tuple(layer for layer in find_layers(cut.model) if layer.key in keys)
+        head = self._head(cut.model, told)
+        tail = tail_of(cut.model, own, [told.scores, head.input], shape_arithmetic(cut.model))
+        passes = Passes(Differentiator(tail, [told.scores, head.input], self.engine), None)
+        edits = Edits(cut.model)
+        values = passes.values(sampled.rows, stored_weights(edits, own))
+        features, scores = (values[n].reshape(len(sampled.labels), -1) for n in (head.input, told.scores))
+        unit, read = units(told, features[sampled.labels != GROUND], edits.weight(head), self.forget)
+        loss = Likeness(
+            told, head.input, passes, sampled, self.forget, features, scores, unit, read,
+            self.beta, self.kappa, self.slices, rng, self.progress,
+        )  # fmt: skip
+        return descend(loss, edits, own, Course(self.steps, self.rate), None, guarded=True)[0]
