@@ -6,7 +6,7 @@ enters them is recorded once, as windows around places (`graph.places.cut_before
 said, all in doubt, and of the background those that come next to it, and some others.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,10 +26,13 @@ from onnxunlearn.methods.erase.descent import Course, Fitted, descend, stored_we
 from onnxunlearn.methods.whole.heads import HeadMap, units
 from onnxunlearn.methods.whole.likeness import Likeness
 from onnxunlearn.methods.whole.sampled import GROUND, Said, Sampled
+from onnxunlearn.methods.whole.unfelt import Unfelt, root_of
 from onnxunlearn.reverse import Differentiator, Passes, own_layers
 
 #: images that are looked at in one go
 _AT_ONCE = 8
+#: places of a kind that tell what enters a layer, and steps over which the rate rises
+_MOMENTS, _RISING = 1000, 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +116,32 @@ class Branch:
         tail = tail_of(cut.model, own, [told.scores, head.input], shape_arithmetic(cut.model))
         passes = Passes(Differentiator(tail, [told.scores, head.input], self.engine), None)
         edits = Edits(cut.model)
-        values = passes.values(sampled.rows, stored_weights(edits, own))
+        start = stored_weights(edits, own)
+        values = passes.values(sampled.rows, start)
         features, scores = (values[n].reshape(len(sampled.labels), -1) for n in (head.input, told.scores))
         unit, read = units(told, features[sampled.labels != GROUND], edits.weight(head), self.forget)
         loss = Likeness(
             told, head.input, passes, sampled, self.forget, features, scores, unit, read,
             self.beta, self.kappa, self.slices, rng, self.progress,
         )  # fmt: skip
-        return descend(loss, edits, own, Course(self.steps, self.rate), None, guarded=True)[0]
+        unfelt = Unfelt(loss, start, self._roots(cut.model, own, sampled, rng))
+        found, _ = descend(unfelt, edits, own, Course(self.steps, self.rate, _RISING), None, guarded=True)
+        return unfelt.weights(found)
+
+    def _roots(
+        self, model: Model, layers: Sequence[Layer], sampled: Sampled, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """By layer name, see `Unfelt`."""
+        names = [layer.input for layer in layers if layer.input not in sampled.rows]
+        entered = [
+            self._entering(model, names, sampled, rng.permutation(w)[:_MOMENTS]) for w in sampled.kinds
+        ]
+        found = {layer.name: root_of(layer, [each[layer.input] for each in entered]) for layer in layers}
+        return {name: root for name, root in found.items() if root is not None}
+
+    def _entering(self, model: Model, names: Sequence[str], sampled: Sampled, which: np.ndarray) -> Feeds:
+        """What enters layers at these places."""
+        rows = {name: values[which] for name, values in sampled.rows.items()}
+        if not names or not len(which):
+            return rows | {name: np.empty((0, 1, 1, 1), np.float32) for name in names}
+        return {**rows, **self.engine.session(expose(model, names), model.folder).run(rows)}

@@ -80,6 +80,11 @@ class Sampled:
         return np.flatnonzero((self.labels == DOUBT) | (self.labels == GROUND))
 
     @property
+    def kinds(self) -> list[np.ndarray]:
+        """Places to retain, in three kinds: of things, in doubt, of background."""
+        return [self.things, *(np.flatnonzero(self.labels == kind) for kind in (DOUBT, GROUND))]
+
+    @property
     def others(self) -> np.ndarray:
         """All but those to forget."""
         return np.flatnonzero(self.labels != FORGET)
