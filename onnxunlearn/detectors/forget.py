@@ -11,7 +11,7 @@ from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
-from onnxunlearn.detectors.whole import forget_everywhere
+from onnxunlearn.detectors.whole import forget_everywhere, forget_in_branches, in_full
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit
@@ -27,6 +27,8 @@ from onnxunlearn.relevance import Composite
 #: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
+#: the same in class branches
+_IN_BRANCHES, _PARTS_OF_BRANCHES = (1.0,), (1.0, 0.7)
 #: points beyond the budget from which on an edit in whole images is not made weaker, but given up: a descent
 #: that threw the network off takes as long again
 _HOPELESS = 5.0
@@ -154,8 +156,11 @@ def _attempts(
 ) -> Iterator[tuple[bool, Callable[[], _Offers]]]:
     """What `auto` tries one after another, deepest first: whether in whole images, and the edits that it
     offers. fitted: whole images that may be fitted to."""
-    for beta in () if parameters.get("depth") == LAST_BLOCK else _STRENGTHS:
-        yield True, partial(_in_parts, places, fitted, {"beta": beta, **parameters})
+    if parameters.get("depth") != LAST_BLOCK and in_full(places.detector, fitted, parameters):
+        for beta in _STRENGTHS:
+            yield True, partial(_in_parts, places, fitted, {"beta": beta, **parameters})
+    for beta in _IN_BRANCHES:
+        yield False, partial(_in_branches, places, fitted, {"beta": beta, **parameters})
     for share in _SHARES:
         yield False, partial(_of_a_share, places, {"share": share, **parameters})
 
@@ -165,6 +170,15 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
     whole = f"erase at strength {parameters['beta']:g} in whole images"
     offered = _everywhere(places, fitted, parameters, _PARTS, hide=True)
     for share, done in zip(_PARTS, offered, strict=True):
+        yield whole if share == 1 else f"{share:.0%} of {whole}", done
+
+
+def _in_branches(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:
+    """Where class scores alone are made, and weaker versions of that."""
+    whole = f"erase at strength {parameters['beta']:g} in the class branches"
+    outcomes = forget_in_branches(places.detector, fitted, parameters, _PARTS_OF_BRANCHES, places.held)
+    offered = _together(places, outcomes, parameters, hide=True)
+    for share, done in zip(_PARTS_OF_BRANCHES, offered, strict=True):
         yield whole if share == 1 else f"{share:.0%} of {whole}", done
 
 
@@ -179,8 +193,16 @@ def _everywhere(
 ) -> Iterator[Forgotten]:
     """All heads together, in whole images, and what lies before them; by share of the way there. seen: the
     images."""
+    outcomes = forget_everywhere(places.detector, seen, parameters, shares, places.held)
+    return _together(places, outcomes, parameters, hide=hide)
+
+
+def _together(
+    places: Places, outcomes: Sequence[Outcome], parameters: Mapping[str, Any], *, hide: bool
+) -> Iterator[Forgotten]:
+    """Edits of all heads as files. hide: the class's scores, too."""
     detector = places.detector
-    for outcome in forget_everywhere(detector, seen, parameters, shares, places.held):
+    for outcome in outcomes:
         detector.engine.sessions.clear()
         arrays = dict(outcome.edits.arrays)
         for head in places.of if hide else ():
@@ -188,8 +210,8 @@ def _everywhere(
             arrays |= _silenced(places.fit(head, model), detector.inquiry(head, model))
         fit = places.fit(next(iter(places.of)), detector.model)
         depth = f"layers {', '.join(outcome.details['layers'])}"
-        asked, outcomes = fit.asked("erase", parameters), dict.fromkeys(places.of, outcome)
-        yield _forgotten(places, fit, arrays, outcomes, asked, depth)
+        asked = fit.asked("erase", parameters)
+        yield _forgotten(places, fit, arrays, dict.fromkeys(places.of, outcome), asked, depth)
 
 
 def _head_by_head(places: Places, method: str, parameters: Mapping[str, Any], *, hide: bool) -> Forgotten:

@@ -21,6 +21,8 @@ from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: of the images one in so many tells the cost and is not fitted to
 _ONE_IN = 6
+#: images that can tell it at least: drawn anew, one image is always the same, and chance seems to be nothing
+_FEWEST = 4
 #: images are drawn anew so often to tell chance, and so many deviations of it are put down to it
 _DRAWS, _DEVIATIONS = 30, 2.0
 
@@ -53,7 +55,7 @@ class Price:
         showing = seen.showing(detector.forgotten)
         for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
             held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
-        fitted, others = (seen.select(~held), seen.select(held)) if held.any() else (seen, seen)
+        fitted, others = (seen.select(~held), seen.select(held)) if held.sum() >= _FEWEST else (seen, seen)
         return cls(detector, seen, fitted, others, with_moved(detector, others))
 
     @property

@@ -1,6 +1,7 @@
 """A detector forgets in whole images: its heads as maps of what is said where, and what must stay."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -74,6 +75,19 @@ def forget_everywhere(
     edits, layers, how = whole.edits()
     parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
     return [Outcome(part, {"depth": DEEP, **how, "share": share}) for share, part in parts]
+
+
+def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bool:
+    """Whether a descent in whole images is no more work than it may be: of a large detector it takes minutes,
+    and what so few steps pin does not hold elsewhere. True where there can be none, which says why itself."""
+    feeds = {name: values[:2] for name, values in seen.scenes.probes.feeds.items()}
+    maps = _maps(detector, feeds, np.zeros(0, bool))
+    chosen, (boxes, objectness) = check_whole(parameters), (detector.found.boxes, detector.found.objectness)
+    there = np.zeros((len(maps[0].labels), 1), bool)
+    own = detector.seen, detector.engine, detector.forget, maps, boxes, objectness, there, feeds
+    with suppress(UnsupportedError):
+        return Whole(*own, **chosen).in_full
+    return True
 
 
 def forget_in_branches(

@@ -48,6 +48,14 @@ def test_a_sixth_of_both_kinds_of_images_is_held(price: Price) -> None:
     assert len(np.unique(np.concatenate(seen), axis=0)) == 40
 
 
+def test_one_image_tells_nothing(price: Price) -> None:
+    """Drawn anew it is the same: its deviation was 0, and what it said was believed."""
+    showing = price.every.showing(price.detector.forgotten)
+    few = np.concatenate([np.flatnonzero(side)[:9] for side in (showing, ~showing)])
+    found = Price.of(price.detector, price.every.select(few))
+    assert len(found.held.truth) == len(found.fitted.truth) == 18
+
+
 def test_of_those_that_are_held_there_are_moved_copies(price: Price) -> None:
     """Mostly: it is another image."""
     held, (every, copies) = price.held, price.moved
@@ -86,7 +94,8 @@ def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
 def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
     price: Price, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of strengths and parts the first; then head by head, where the cost is asked again."""
+    """Of strengths and parts the first; then where class scores alone are made, and head by head, where the cost
+    is asked again."""
     asked: list[str] = []
 
     def dear(_: Price, name: str, __: Model) -> Answer:
@@ -94,12 +103,17 @@ def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
         return Answer(f"{name} is dear", {}, 30.0)
 
     monkeypatch.setattr(Price, "asked", dear)
+    monkeypatch.setattr(forget, "in_full", lambda *_: True)
     monkeypatch.setattr(forget, "_everywhere", lambda *_, **__: iter([edit_of_nothing()] * 3))
+    monkeypatch.setattr(
+        forget, "_in_branches", lambda *_: iter([("erase in the branches", edit_of_nothing())])
+    )
     monkeypatch.setattr(forget, "_head_by_head", lambda *_, **__: edit_of_nothing())
     places = SimpleNamespace(detector=price.detector, choosing=price.every, held=None)
     forget.forget_all(places, "auto", {})  # type: ignore[arg-type]
     assert asked == [
         "erase at strength 4 in whole images",
+        "erase in the branches",
         "erase of a share of 1 head by head",
         "erase of a share of 0.6 head by head",
     ]
@@ -123,3 +137,12 @@ def test_where_nothing_tells_what_others_lose_whole_images_are_left_alone(
     found = forget.forget_all(places, "auto", {})  # type: ignore[arg-type]
     why = "no image shows another class: nothing tells what a deeper edit costs; few probes"
     assert found.outcomes[0].details == {"why": why}
+
+
+def test_of_a_large_detector_whole_images_are_not_tried(
+    price: Price, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(forget, "in_full", lambda *_: False)
+    places = SimpleNamespace(detector=price.detector, choosing=price.every, held=None)
+    tried = list(forget._attempts(places, price.fitted, {}))  # type: ignore[arg-type]
+    assert [whole for whole, _ in tried] == [False] * 3

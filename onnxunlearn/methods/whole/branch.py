@@ -20,7 +20,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.layers import PRODUCTS
-from onnxunlearn.graph.places import Cut, Part, cut_before
+from onnxunlearn.graph.places import Columns, Cut, cut_before
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.descent import Course, Fitted, descend, stored_weights, write
 from onnxunlearn.methods.whole.heads import HeadMap, units
@@ -46,7 +46,7 @@ class Branch:
     engine: Engine
     forget: tuple[int, ...]
     heads: tuple[HeadMap, ...]
-    objectness: tuple[Part | None, ...]
+    objectness: tuple[Columns | None, ...]
     apart: frozenset[str]
     feeds: Feeds = field(repr=False)
     seed: int = 0
@@ -91,7 +91,7 @@ class Branch:
     def _head(self, model: Model, told: HeadMap) -> Layer:
         return find_head(model, Logits(told.scores, told.scores, sum(map(len, told.ways)), None))
 
-    def _said(self, told: HeadMap, part: Part | None, cut: Cut) -> Iterator[Said]:
+    def _said(self, told: HeadMap, part: Columns | None, cut: Cut) -> Iterator[Said]:
         """What is recorded, some images at a time."""
         asked = list(dict.fromkeys([*cut.reaches, told.scores, *([] if part is None else [part.tensor])]))
         session = self.engine.session(expose(self.model, asked), self.model.folder)
@@ -101,7 +101,7 @@ class Branch:
             labels = told.labels[batch.start : batch.start + batch.count]
             there = np.ones(labels.shape)
             if part is not None:
-                own = np.moveaxis(values[part.tensor], part.axis, -1)[..., (part.columns or (0,))[0]]
+                own = np.moveaxis(values[part.tensor], told.axis, -1)[..., (part.columns or (0,))[0]]
                 there = expit(own.reshape(labels.shape).astype(np.float64))
             scores = values[told.scores]
             yield Said(labels, values, told.rows(scores), there, scores.shape[3])

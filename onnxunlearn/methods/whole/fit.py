@@ -1,7 +1,7 @@
 """The descent: layers, what enters them, steps of Adam on a few images at a time."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -82,6 +82,16 @@ class Whole:
         how = {name: getattr(taken, name) for name in ("steps", "images", "beta", "resist")}
         return descent.run(), layers, {"layers": [layer.name for layer in layers], **how}
 
+    @property
+    def in_full(self) -> bool:
+        """Whether all steps, of images as many as they may have, are no more work than it may be. Raises as
+        `edits`."""
+        layers = self._layers({told.scores: find_head(self.model, self._logits(told)) for told in self.heads})
+        some = {n: v[: self.model.batch_size or 2] for n, v in self.feeds.items()}
+        made = Recorder(self.model, self.engine, 2, (), [la.output for la in layers])(some).beside
+        wanted = self.steps, self.images
+        return _affordable(_multiplications(layers, made), *wanted, self.fewer) == wanted
+
     def _logits(self, told: HeadMap) -> Logits:
         return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)
 
@@ -98,6 +108,11 @@ class Whole:
         last = sorted(layer.node.index for layer in found)[-_LAYERS:]
         start = block_start(together, JOINED, last)
         return [layer for layer in found if layer.node.index >= start]
+
+
+def _multiplications(layers: Sequence[Layer], made: Feeds) -> int:
+    """Of an image. made: what the layers make of some."""
+    return sum(made[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
 
 
 def _affordable(each: int, steps: int, images: int, fewer: int) -> tuple[int, int]:
@@ -135,7 +150,7 @@ class _Descent:
         passes = Passes(Differentiator(tail, [JOINED, *read], whole.engine), whole.model.batch_size)
         some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
         own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
-        each = sum(own[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
+        each = _multiplications(layers, own)
         steps, images = _affordable(each, whole.steps, whole.images, whole.fewer)
         whole = replace(whole, steps=steps, images=images)
         entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
