@@ -31,6 +31,8 @@ from onnxunlearn.reverse import Differentiator, Passes, own_layers
 
 #: images that are looked at in one go
 _AT_ONCE = 8
+#: places to forget, and of others, of a head that is edited at least
+_FEWEST = 10
 #: places of a kind that tell what enters a layer, and steps over which the rate rises
 _MOMENTS, _RISING = 1000, 30
 
@@ -68,14 +70,14 @@ class Branch:
             cut = cut_before(self.model, layers, told.scores)
             sampled = Sampled.of(told, cut, self._said(told, part, cut), self.forget, rng)
             self.engine.sessions.clear()
-            if not len(sampled.own) or not len(sampled.others):
+            if min(len(sampled.own), len(sampled.things)) < _FEWEST:
                 continue
             for name, values in self._fitted(told, layers, cut, sampled, rng).items():
                 write(edits, next(layer for layer in layers if layer.name == name), *values)
             self.engine.sessions.clear()
             changed, places = [*changed, *layers], places + len(sampled.labels)
         if not changed:
-            raise UnsupportedError("no head says the class at a place that is clear of the border")
+            raise UnsupportedError("too few places that are clear of the border say the class, or others")
         how = {"steps": self.steps, "beta": self.beta, "places": places}
         return edits, changed, {"layers": [layer.name for layer in changed], **how}
 

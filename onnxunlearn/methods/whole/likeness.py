@@ -1,15 +1,16 @@
-"""The loss at one head's places: they become like those at which as much is said of other classes.
+"""The loss at one head's places: what is an object becomes like others, what is in doubt stays in doubt.
 
-Of other *classes'* places those of the class would become objects of these, found where nothing else is. So
-each is drawn to places at which the classes to retain have the scores that they have at its own, mostly
-background and what is in doubt: then no score of theirs has to change anywhere. With φ what the head reads,
+A place at which the class is sure to be is drawn to places of other classes, of those that are most nearly
+said there, too. One that says it with doubt would be a new object of these, found where nothing is: it is
+drawn to places at which the classes to retain have the scores that they have at its own, and these are
+pinned. With φ what the head reads,
 
     mean |H(φ' − φ)|² + ε·mean |(1 − H)(φ' − φ)|²              of places to retain
-      + κ·Σ o·KL(p ‖ p') / number of things                    of all places, of the classes to retain
+      + κ·Σ o·KL(p ‖ p') / number of things                    of classes to retain, but at sure places of F
       + β·½·( SW(φ'(F), φ'(N))/SW₀ + W_t(φ'(F), φ'(N))/W₀ )
 
 H, ε, SW and W_t as in whole images; o the chance that anything is there; N, drawn anew for each place of F,
-one of the _NEAR at which most nearly the same is said of the classes to retain.
+one of those that it is drawn to.
 """
 
 from collections import deque
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from scipy.spatial import cKDTree
+from scipy.special import expit, softmax
 
 from onnxunlearn.methods.erase.descent import Step
 from onnxunlearn.methods.erase.readout import felt
@@ -29,9 +31,9 @@ from onnxunlearn.numerics import log_softmax
 from onnxunlearn.reverse import Passes
 from onnxunlearn.reverse.differentiate import Weights
 
-#: places that a place to forget may be drawn to, and the chance below which of a class it does not matter how
-#: small it is
-_NEAR, _SMALL = 10, 0.01
+#: places that a place to forget may be drawn to; the chance from which on a class is sure to be there, and
+#: below which it does not matter how small it is
+_NEAR, _SURE, _SMALL = 20, 0.25, 0.01
 #: places of a step: to forget, as many that they are drawn to, things, and others
 _OWN, _THINGS, _OTHERS = 64, 128, 128
 #: steps whose places a classifier is fitted to, and the least that counts as a distance
@@ -60,22 +62,24 @@ class Likeness:
     rng: np.random.Generator
     progress: Callable[[str], None]
     near: np.ndarray = field(init=False)
+    pinned: np.ndarray = field(init=False)
     starts: tuple[float, float] = field(init=False)
     past: deque[Rows] = field(init=False)
 
     def __post_init__(self) -> None:
-        own, others = self.sampled.own, self.sampled.others
-        known = self._known(others)
-        self.near = others[cKDTree(known).query(self._known(own), k=min(_NEAR, len(others)))[1]]
-        self.near = self.near.reshape(len(own), -1)
+        own, sure = self.sampled.own, self._sure()
+        things, others = (self._nearest(own, which) for which in (self.sampled.things, self.sampled.others))
+        self.near = np.where(sure[:, None], things, others)
+        self.pinned = self.sampled.there.copy()
+        self.pinned[own[sure]] = 0
         found = []
         rows = self.features[own] / self.unit
         for _ in range(_DRAWS):
             examples = self.features[self._drawn(np.arange(len(own)))] / self.unit
-            ways = self._random(), telling(rows, examples)
-            found.append([sliced_wasserstein(rows, examples, way)[0] for way in ways])
-        at_random, along = np.maximum(np.mean(found, axis=0), _LEAST).tolist()
-        self.starts = at_random, along
+            along = self._random(), telling(rows, examples)
+            found.append([sliced_wasserstein(rows, examples, way)[0] for way in along])
+        first, second = np.maximum(np.mean(found, axis=0), _LEAST).tolist()
+        self.starts = first, second
         self.begin()
 
     def begin(self) -> None:
@@ -101,9 +105,7 @@ class Likeness:
         weighted = felt(moved, self.read, UNREAD)
         at_features = np.concatenate([self.beta * at_own, 2 / moved.size * weighted]) / self.unit
         count = own + len(parts[0])
-        total, at_scores = divergence(
-            self.told, self.forget, said, self.scores[chosen], sampled.there[chosen]
-        )
+        total, at_scores = divergence(self.told, self.forget, said, self.scores[chosen], self.pinned[chosen])
         pins = float(np.sum(moved * weighted)) / moved.size + self.kappa * total / count
         slopes = {self.reads: at_features, self.told.scores: self.kappa / count * at_scores}
         signals = {n: s.reshape(forward.values[n].shape).astype(np.float32) for n, s in slopes.items()}
@@ -126,6 +128,24 @@ class Likeness:
     def _drawn(self, which: np.ndarray) -> np.ndarray:
         """For each of these of the places to forget one that it is drawn to."""
         return np.asarray(self.near[which, self.rng.integers(self.near.shape[1], size=len(which))])
+
+    def _sure(self) -> np.ndarray:
+        """At which of the places to forget the class is sure to be, bool [n]."""
+        own = self.sampled.own
+        scores = self.scores[own].astype(np.float64)
+        chances = [
+            (expit(scores[:, columns]) if self.told.sigmoid else softmax(scores[:, columns], axis=1))[
+                :, self.forget
+            ]
+            for columns in map(list, self.told.ways)
+        ]
+        return np.asarray(np.max(chances, axis=(0, 2)) * self.sampled.there[own] >= _SURE)
+
+    def _nearest(self, places: np.ndarray, others: np.ndarray) -> np.ndarray:
+        """For each of these places those of the others at which most nearly the same is said, [n, _NEAR]."""
+        count = min(_NEAR, len(others))
+        found = cKDTree(self._known(others)).query(self._known(places), k=count)[1].reshape(-1, count)
+        return np.asarray(others[np.resize(found.T, (_NEAR, len(places))).T])
 
     def _known(self, places: np.ndarray) -> np.ndarray:
         """What is said of the classes to retain there, [n, numbers]: logarithms of their chances, none less
