@@ -68,8 +68,7 @@ class Likeness:
 
     def __post_init__(self) -> None:
         own, sure = self.sampled.own, self._sure()
-        things, others = (self._nearest(own, which) for which in (self.sampled.things, self.sampled.others))
-        self.near = np.where(sure[:, None], things, others)
+        self.near = np.where(sure[:, None], self._next_best(own), self._nearest(own))
         self.pinned = self.sampled.there.copy()
         self.pinned[own[sure]] = 0
         found = []
@@ -141,8 +140,19 @@ class Likeness:
         ]
         return np.asarray(np.max(chances, axis=(0, 2)) * self.sampled.there[own] >= _SURE)
 
-    def _nearest(self, places: np.ndarray, others: np.ndarray) -> np.ndarray:
-        """For each of these places those of the others at which most nearly the same is said, [n, _NEAR]."""
+    def _next_best(self, places: np.ndarray) -> np.ndarray:
+        """For each of these places some of the class that is said most there but for those to forget, of
+        classes of which there are some, [n, _NEAR]."""
+        labels = self.sampled.labels
+        classes, counts = np.unique(labels[self.sampled.things], return_counts=True)
+        classes = classes[counts >= min(_NEAR, counts.max())]
+        said = np.max([self.scores[places][:, list(columns)] for columns in self.told.ways], axis=0)
+        best = classes[said[:, classes].argmax(axis=1)]
+        return np.stack([self.rng.choice(np.flatnonzero(labels == c), _NEAR) for c in best])
+
+    def _nearest(self, places: np.ndarray) -> np.ndarray:
+        """For each of these places others at which most nearly the same is said, [n, _NEAR]."""
+        others = self.sampled.others
         count = min(_NEAR, len(others))
         found = cKDTree(self._known(others)).query(self._known(places), k=count)[1].reshape(-1, count)
         return np.asarray(others[np.resize(found.T, (_NEAR, len(places))).T])

@@ -18,7 +18,7 @@ from onnxunlearn.methods.erase.descent import Fitted, Loss, Step
 from onnxunlearn.reverse.differentiate import Weights
 
 #: λ: what no place to retain has may move 1/√λ times as far as what all have
-_LEAST = 0.03
+_LEAST = 0.3
 
 
 @dataclass(eq=False)
