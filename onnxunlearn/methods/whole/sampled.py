@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.graph.places import Cut
-from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
+from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap, places_of
 
 #: places of background of an image: so many that come next to something, and as many others
 _GROUND = 8
@@ -53,7 +53,7 @@ class Sampled:
         labels, there, room = list[np.ndarray](), list[np.ndarray](), _BYTES
         for some in said:
             own = _named(told, some, forget)
-            where = np.nonzero(_chosen(some, own, _top(told, some, forget), cut.margin, rng))
+            where = places_of(_chosen(some, own, _top(told, some, forget), cut.margin, rng))
             for name, parts in rows.items():
                 parts.append(cut.windows(name, some.entered[name], where))
                 room -= parts[-1].nbytes

@@ -77,8 +77,8 @@ def _moment(layer: Layer, values: np.ndarray) -> np.ndarray:
     """[groups, inputs, inputs]."""
     inputs, size = layer.weight.shape[1], layer.weight.shape[2:]
     windows = np.lib.stride_tricks.sliding_window_view(values, size, axis=(2, 3))
-    rows = windows.transpose(1, 0, 2, 3, 4, 5).reshape(
+    parted = windows.transpose(1, 0, 2, 3, 4, 5).reshape(
         values.shape[1] // inputs, inputs, -1, size[0] * size[1]
     )
-    rows = rows.swapaxes(2, 3).reshape(len(rows), inputs * size[0] * size[1], -1).astype(np.float64)
+    rows = parted.swapaxes(2, 3).reshape(len(parted), inputs * size[0] * size[1], -1).astype(np.float64)
     return np.asarray(rows @ rows.swapaxes(1, 2) / rows.shape[-1])
