@@ -1,25 +1,55 @@
 """Class branches of a detector alone, at places."""
 
-import numpy as np
+from dataclasses import replace
 
-from onnxunlearn.detectors.detector import loaded_detector
-from onnxunlearn.detectors.whole import forget_in_branches
-from onnxunlearn.graph import Edited
+import numpy as np
+import pytest
+
+from onnxunlearn.detectors.detector import Detector, loaded_detector
+from onnxunlearn.detectors.whole import forget_in_branches, in_full
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Edited, find_layers
 from onnxunlearn.inquiry.options import Options
 from onnxunlearn.judge import say_all
 from tests.tiny_detector import as_inputs, squares, trained
 
 
-def test_boxes_stay_and_the_class_goes() -> None:
-    _, detector = loaded_detector(trained(), (0,), Options())
+def _detector(said: list[str] | None = None) -> Detector:
+    options = Options() if said is None else Options(progress=said.append)
+    _, detector = loaded_detector(trained(), (0,), options)
     assert detector is not None
+    return detector
+
+
+def test_boxes_stay_and_the_class_goes() -> None:
+    said: list[str] = []
+    detector = _detector(said)
     seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
-    (outcome,) = forget_in_branches(detector, seen, {"steps": 40})
-    edited = Edited.of(detector.model, outcome.edits.arrays, detector.files).model()
+    half, whole = forget_in_branches(detector, seen, {"steps": 150}, (0.5, 1.0))
+    models = [Edited.of(detector.model, o.edits.arrays, detector.files).model() for o in (half, whole)]
     feeds = {"images": as_inputs(squares(30, 2)[0])}
-    before, after = (say_all(m, detector.found, detector.engine, feeds, 8) for m in (detector.model, edited))
-    np.testing.assert_array_equal(before.boxes, after.boxes)
-    assert outcome.details["layers"] == ["/classes/classes.0/Conv"]
-    others = before.scores[..., 1:], after.scores[..., 1:]
-    assert np.abs(others[0] - others[1]).mean() < 0.01
-    print(outcome.details)
+    every = (detector.model, *models)
+    before, *after = (say_all(model, detector.found, detector.engine, feeds, 8) for model in every)
+    moved = [np.abs(before.scores[..., 1:] - own.scores[..., 1:]).mean() for own in after]
+    assert moved[0] < moved[1] < 0.01
+    for own in after:
+        np.testing.assert_array_equal(before.boxes, own.boxes)
+    assert whole.details["layers"] == ["/classes/classes.0/Conv"]
+    distances = [float(line.rsplit(" ", 1)[1]) for line in said if "distance" in line]
+    assert distances[-1] < distances[0] / 2
+
+
+def test_where_all_layers_make_boxes_too_there_is_no_branch() -> None:
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(30, 1)[0])})
+    shared = replace(detector)
+    shared.__dict__["others"] = frozenset(layer.key for layer in find_layers(detector.seen))
+    with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
+        forget_in_branches(shared, seen, {})
+
+
+def test_a_small_detector_is_edited_in_whole_images_in_full() -> None:
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(8, 1)[0])})
+    assert in_full(detector, seen, {})
+    assert not in_full(detector, seen, {"steps": 10**9})

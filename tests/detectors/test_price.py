@@ -94,8 +94,8 @@ def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
 def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
     price: Price, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Of strengths and parts the first; then where class scores alone are made, and head by head, where the cost
-    is asked again."""
+    """Of strengths and parts the first; then where class scores alone are made, and head by head, where the
+    cost is asked again."""
     asked: list[str] = []
 
     def dear(_: Price, name: str, __: Model) -> Answer:
