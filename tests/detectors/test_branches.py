@@ -31,7 +31,7 @@ def test_boxes_stay_and_the_class_goes() -> None:
     every = (detector.model, *models)
     before, *after = (say_all(model, detector.found, detector.engine, feeds, 8) for model in every)
     moved = [np.abs(before.scores[..., 1:] - own.scores[..., 1:]).mean() for own in after]
-    assert moved[0] < moved[1] < 0.01
+    assert moved[0] < moved[1] < 0.03
     for own in after:
         np.testing.assert_array_equal(before.boxes, own.boxes)
     assert whole.details["layers"] == ["/classes/classes.0/Conv"]
