@@ -126,7 +126,8 @@ class Inquiry:
         """A model under examination, by default with the logits where the original has them."""
         if self.placing is not None:
             return self.placing.again(model).subject(model, self.engine, self.options.batch_size)
-        return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
+        size = self.options.batch_size
+        return Subject(model, logits or self.logits, self.engine, size, beside=self.original)
 
     def placing_of(self, model: Model, name: str) -> Placing:
         """Where another model says classes at places. name: of the model. Raises InputError unless it does as

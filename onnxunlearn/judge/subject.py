@@ -28,7 +28,7 @@ class Subject:
 
     hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
     differs in the head alone, so that the features are the same. whole: the file's model, where `model` is a
-    view of it (`graph.places`).
+    view of it (`graph.places`). beside: the original, of another model that is judged beside it.
     """
 
     model: Model
@@ -38,6 +38,7 @@ class Subject:
     hide: Callable[[np.ndarray], np.ndarray] | None = None
     body: "Subject | None" = None
     whole: Whole | None = None
+    beside: "Subject | None" = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
@@ -82,11 +83,11 @@ class Subject:
         return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
-        """In front of the head, float32 [N, d]; None where there is no head to find."""
+        """In front of the head, float32 [N, d]; None where there is no head to find, see `_likely_heads`."""
         if self.body is not None:
             return self.body.features(probes)
         if self._head is None:
-            return None
+            return self._likely_features(probes) if self._likely_heads else None
         if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
         if probes not in self._features:
@@ -100,6 +101,24 @@ class Subject:
             return head_of(self.lowered, self.logits)
         except UnsupportedError:
             return None
+
+    @cached_property
+    def _likely_heads(self) -> dict[str, Layer]:
+        """Where its own head cannot be told, what may be it, by what it reads: layers like the original's.
+        Nodes behind a head are soon added, and whoever refits one takes whatever there is."""
+        if self.beside is None or self.beside._head is None:
+            return {}
+        kind, shape = self.beside._head.kind, self.beside._head.weight.shape
+        alike = [each for each in self.layers.values() if (each.kind, each.weight.shape) == (kind, shape)]
+        return {layer.input: layer for layer in alike}
+
+    def _likely_features(self, probes: Probes) -> np.ndarray:
+        """What all of these read, side by side."""
+        if probes not in self._features:
+            likely = self._likely_heads
+            found = activations(self.lowered, self.engine, probes.feeds, likely, self.batch_size)
+            self._features[probes] = np.concatenate([np.asarray(found[name]) for name in likely], axis=1)
+        return self._features[probes]
 
     @property
     def _plain(self) -> bool:
