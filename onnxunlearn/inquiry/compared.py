@@ -68,6 +68,8 @@ class Compared:
         found, edited = [], self.models["edited"]
         if nodes := judge.other_nodes(self.original, edited):
             found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
+        if outputs := judge.other_outputs(self.original, edited):
+            found.append(f"the edited model's outputs are not the original's: {outputs}")
         if judge.chose(edited, probes.origin.get("sha256")):
             found.append(
                 f"{probes.called}: these samples were given to the run that made the edit, and some of them "

@@ -158,6 +158,10 @@ def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:
                 judged.append(against(name, measured, limit, at_least=at_least, need="finite values"))
         if judged:
             yield min(judged, key=urgency)
+        gone = [row.name for row in rows if row.name.startswith(kind) and "edited" not in row.values]
+        for name in gone[:1]:  # an edit of weights leaves every output where it was
+            need = "that output, which the edited model has not, or in another shape: this counts as beyond"
+            yield replace(against(name, UNKNOWN, limit, at_least=kind == AGREEMENT, need=need), met=False)
 
 
 def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
