@@ -202,6 +202,7 @@ class Inquiry:
         declared = declared_preprocessing(self.model, probes.feeds, self.options.preprocess)
         familiarity = Familiarity(task, probes, self.scores(probes), self._run, given, declared)
         check_known(task, self.scores(probes), probes, self.labels, given=given, odd=familiarity.odd)
+        self.original.check_numbers(probes, "the original")
         cure = familiarity.cure
         if cure is not None and given and cure.certain and not self.options.as_they_are:
             raise InputError(

@@ -8,14 +8,14 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features, head_of
 from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_head, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import unit_rows
-from onnxunlearn.probes import Probes, each, is_unread, lazily
+from onnxunlearn.probes import Probes, blocks, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
 #: how the names of retrained models begin: "reference", "reference 2" …
@@ -58,6 +58,17 @@ class Subject:
         """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
         found = self._run(probes, others=not is_unread(probes.feeds)).scores
         return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
+
+    def check_numbers(self, probes: Probes, called: str) -> None:
+        """Raises InputError where a sample's scores are no numbers: the largest of such is the first, so they
+        would count as that class. called: which model it is, where it has no path."""
+        scores = {"": self.scores(probes)}
+        wrong = sum(int(np.isnan(some[""]).any(axis=1).sum()) for some in blocks(scores))
+        if wrong:
+            raise InputError(
+                f"{self.model.path or called}: its scores of {wrong:,} of {len(probes):,} samples are not "
+                "numbers (NaN), so nothing can be judged; give a model, or samples, of which they are"
+            )
 
     def passing(self, probes: Probes) -> np.ndarray:
         """The same of samples in memory that are asked once, of which nothing is kept: [N, classes]."""
