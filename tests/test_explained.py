@@ -65,10 +65,11 @@ def test_other_ends(end: heads.MakeEnd) -> None:
     assert np.abs(found).sum() > 0
 
 
+@pytest.mark.parametrize("opset", [9, 12, 17])
 @pytest.mark.parametrize("end", [heads.plain, heads.sigmoid])
-def test_what_is_summed(end: heads.MakeEnd) -> None:
+def test_what_is_summed(end: heads.MakeEnd, opset: int) -> None:
     """Where each class decides for itself, a place at which none is above one half counts for none."""
-    model = heads.segmenter(end)
+    model = heads.segmenter(end, opset)
     (bias,) = (tensor for tensor in model.graph.initializer if tensor.name == "b")
     lowered = onnx.numpy_helper.to_array(bias) - np.float32(1.5)
     bias.CopyFrom(onnx.numpy_helper.from_array(lowered, "b"))
