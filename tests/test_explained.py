@@ -156,8 +156,8 @@ def test_what_is_summed_of_a_detector(family: str) -> None:
     last = {name: np.moveaxis(value, found.class_axis, -1) for name, value in said.items()}
     wanted = np.zeros((2, found.classes))
     for head, tensor in enumerate(found.scores):
-        for way, columns in enumerate(found.columns or (tuple(range(found.classes)),)):
-            scores = last[tensor][..., list(columns)].reshape(2, -1, found.classes)
+        for way, columns in enumerate(found.ways(head)):
+            scores = last[tensor][..., list(columns or range(found.classes))].reshape(2, -1, found.classes)
             here = scores.argmax(axis=2)[..., None] == np.arange(found.classes)
             if found.independent:
                 here &= scores > least
@@ -184,7 +184,7 @@ def test_the_page_of_a_detector_has_pictures(tmp_path: Path) -> None:
 
 
 def test_classes_of_a_report_as_they_are_explained() -> None:
-    ssd = Explained.of(load(detectors.ssd().SerializeToString()))
+    ssd = Explained.of(load(detectors.ssd(3, 3).SerializeToString()))
     assert ssd.logits.classes == detectors.C
     names = tuple("abcdefghijkl"[: detectors.C])
     column, labels = ssd.as_objects(2, Labels(detectors.C + 1, ("background", *names)))

@@ -77,8 +77,8 @@ def of_samples(batch: Batch, name: str, value: np.ndarray) -> np.ndarray:
     fed = count_of(batch.feeds)
     if value.shape[:1] != (fed,):
         raise NotOfSamples(
-            f"output {name!r}: has shape {list(value.shape)} for {fed} sample{'s' * (fed > 1)}, so its rows "
-            "do not say of each sample what it is; give a classifier, or a detector without what chooses boxes"
+            f"output {name!r}: has shape {list(value.shape)} for {fed} sample{'s' * (fed > 1)}, so its "
+            "rows do not say of each what it is; give a classifier, or a detector without what chooses boxes"
         )
     return value[: batch.count]
 

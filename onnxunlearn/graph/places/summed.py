@@ -56,7 +56,7 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
 
     sums = []
     for head, tensor in enumerate(found.scores):
-        for way, columns in enumerate(found.columns or ((),)):
+        for way, columns in enumerate(found.ways(head)):
             scores = taken(tensor, columns)
             said = graph.op("Equal", graph.op("ArgMax", scores, axis=axis, keepdims=1), numbers)
             if found.independent:  # often none is said
