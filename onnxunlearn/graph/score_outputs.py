@@ -71,10 +71,10 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
     if not candidates:
         _refuse_trees(model)
         single = next((name for name in outputs if model.shapes.get(name, (0,))[-1:] == (1,)), None)
-        why = next((f"{name!r} has {rows}" for name in outputs if (rows := _rows_of(model, name))), None)
-        if why is None and single:
-            why = f"{single!r} is one score, but each class needs its own"
-        why = why or "it must be a classifier"
+        other = (
+            f"{single!r} is one score, but each class needs its own" if single else "it must be a classifier"
+        )
+        why = next((f"{name!r} has {rows}" for name in outputs if (rows := _rows_of(model, name))), other)
         raise InputError(
             f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; {why}"
         )

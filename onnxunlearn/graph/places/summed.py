@@ -30,12 +30,16 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
 
     model: in plain float ops (see `lowering`). least: the score, before the normaliser, that a class which
     decides for itself must have to be said, and what says that there is something (objectness). Raises
-    UnsupportedError for an opset that is too old.
+    UnsupportedError for an opset that is too old, and for a detector of one class.
     """
     if (opset := model.opsets.get("", 1)) < _OPSET:
         raise UnsupportedError(
             f"opset {opset}: class scores at places need {_OPSET} or newer; convert the model first "
             "(onnx.version_converter)"
+        )
+    if len(found.objects if found.task == "detection" else range(found.classes)) < 2:
+        raise UnsupportedError(
+            f"output {found.outputs[0]!r}: relevance of a detector of one class is not covered"
         )
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
