@@ -12,6 +12,7 @@ from onnxunlearn import judge
 from onnxunlearn.detectors.heads import detection_of, least_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
+from onnxunlearn.engines.batching import NotOfSamples
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import (
     EmbeddingOutput,
@@ -237,6 +238,8 @@ def _as_it_runs(model: Model, seen: Model, logits: Logits, engine: str) -> tuple
         return logits, []
     try:
         said = judge.scores(model, logits, create_engine(engine), one_sample(model), model.batch_size or 1)
+    except NotOfSamples as error:
+        return logits, [str(error)]
     except (OnnxUnlearnError, MemoryError, IndexError, ValueError):  # or is not what it is declared as
         return logits, []
     return logits.as_seen(seen, said), logits.doubts(said)
