@@ -34,8 +34,7 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
     """
     if (opset := model.opsets.get("", 1)) < _OPSET:
         raise UnsupportedError(
-            f"opset {opset}: class scores at places need {_OPSET} or newer; convert the model first "
-            "(onnx.version_converter)"
+            f"opset {opset}: class scores at places need {_OPSET} or newer; export the model anew"
         )
     if len(found.objects if found.task == "detection" else range(found.classes)) < 2:
         raise UnsupportedError(

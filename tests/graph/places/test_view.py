@@ -10,6 +10,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, class_rows, expose, find_head
 from onnxunlearn.graph.places import PLACE, PlaceView, at_places, find_places
+from onnxunlearn.lowering import renew
 from onnxunlearn.numerics import softmax
 
 from ..models import loaded
@@ -44,6 +45,17 @@ def test_it_says_what_the_model_says_there(end: heads.MakeEnd, engine: str) -> N
     wanted = whole[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]]
     if end is heads.channels_last:
         wanted = softmax(wanted.astype(np.float64))
+    said = run(view.model, {"x": X, PLACE: PLACES}, view.logits.output, engine)
+    np.testing.assert_allclose(said, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "numpy"])
+def test_a_model_of_an_old_opset_is_written_anew_first(engine: str) -> None:
+    model = loaded(heads.segmenter(heads.upsampled, opset=9))
+    found = find_places(model)
+    assert found is not None
+    view = at_places(renew(model), found)
+    wanted = run(model, {"x": X}, "s")[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]]
     said = run(view.model, {"x": X, PLACE: PLACES}, view.logits.output, engine)
     np.testing.assert_allclose(said, wanted, rtol=1e-5, atol=1e-5)
 
