@@ -147,17 +147,17 @@ def _limits(bench: Workbench, unseen: Sequence[int], reasons: list[str]) -> _Lim
     decide, most, turned = deciding(bench), 1.0, bench.turned
     if unseen:
         most, turned = _UNSEEN, min(turned, _UNSEEN_TURNED * bench.budget)
-        reasons.append(_stood_in(bench, unseen))
     if bench.made.any() or decide.sum() < _ENOUGH:
         most = _ALONE if bench.made[~bench.forgotten].all() else _UNTOLD
         reasons.append(f"{_whose(bench)}: they cannot tell what more would cost")
     return _Limits(decide, most, turned)
 
 
-def _stood_in(bench: Workbench, unseen: Sequence[int]) -> str:
-    """What is done about classes without probes, in words."""
+def _stood_in(bench: Workbench, unseen: Sequence[int], unprotected: Sequence[int]) -> str:
+    """What was done about classes without probes, in words. unprotected: those without a stand-in."""
     why = "that the model takes no probe for" if bench.probes.by_model else "without probes"
-    return f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins"
+    but = f" but for {bench.labels.listed(unprotected)}, which are far from the class" if unprotected else ""
+    return f"{bench.labels.listed(unseen)} {why}, pinned by stand-ins{but}"
 
 
 def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[str]) -> _Offers:
@@ -172,10 +172,8 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
         reasons.append(f"no attacker trains along: {erasure.unattacked}")
         return
     whole = erasure.outcome(~bench.forgotten & ~decide, unseen, tried=False)
-    if unprotected := whole.details.get("unprotected"):
-        stood_in = _stood_in(bench, unseen)
-        but = f"{stood_in} but for {bench.labels.listed(unprotected)}, which are far from the class"
-        reasons[:] = [but if why == stood_in else why for why in reasons]  # said once, of several depths
+    if unseen and (said := _stood_in(bench, unseen, whole.details.get("unprotected", ()))) not in reasons:
+        reasons.insert(0, said)  # once, of several depths
     what = " ".join(filter(None, (erasure.manner, depth if depth != LAST_BLOCK else "", "erase")))
     what += f" against an attacker ({against:g})" if against else ""
     others = kept_tensors(bench, bench.trainable)
