@@ -161,8 +161,8 @@ class Erasure:
             unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
             if unprotected and not self._far(unprotected):
                 raise UnsupportedError(
-                    f"no stand-in could be made for {bench.labels.listed(unprotected)}, of which there are no "
-                    "probes; with a few it goes deeper"
+                    f"no stand-in could be made for {bench.labels.listed(unprotected)}, of which there "
+                    "are no probes; with a few it goes deeper"
                 )
             course = Course(steps, rate)
             bench.engine.sessions.clear()  # those that recorded are done; each has room of its own
