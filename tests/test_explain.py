@@ -161,9 +161,9 @@ def test_an_input_that_does_not_lead_to_the_logits_is_left_out() -> None:
     """As states that are handed on, and labels that were fed in training."""
     proto = mlp()
     proto.graph.input.append(helper.make_tensor_value_info("state", T.FLOAT, ["batch", 2]))
-    proto.graph.output.append(helper.make_tensor_value_info("next", T.FLOAT, ["batch", 2, 1]))
-    proto.graph.node.append(helper.make_node("Unsqueeze", ["state", "axis"], ["next"]))
-    proto.graph.initializer.append(numpy_helper.from_array(np.array([2]), "axis"))
+    proto.graph.output.append(helper.make_tensor_value_info("next", T.FLOAT, ["batch", 1]))
+    proto.graph.node.append(helper.make_node("ReduceSum", ["state", "axis"], ["next"]))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis"))
     given = probes(1)
     found = explain(
         proto.SerializeToString(), {**given, "state": np.zeros((len(given["x"]), 2), np.float32)}, 3

@@ -28,9 +28,11 @@ PLACE = "place of the sample"
 SCORES, SAID = "class scores at the place", "what is said at the place"
 #: of the places across a map the share that may be border
 _SMALL = 8
-#: opset that a view is written in at least, for what GatherND does there; and the one that only adds to, but
-#: that its Dropout reads a ratio from an input
-_OPSET, _AS_GOOD = 12, 11
+#: opset that has Where; the one that a view is written in at least, for what GatherND does there; and the one
+#: that this only adds to, but that its Dropout reads a ratio from an input: older models stay what they are
+_OLDEST, _OPSET, _AS_GOOD = 9, 12, 11
+#: opset from which on Slice takes inputs
+_SLICE_INPUTS = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,9 +58,9 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     old, and for a ConvTranspose whose tiles overlap.
     """
     opset = model.opsets.get("", 1)
-    if opset < _AS_GOOD:
+    if opset < _OLDEST:
         raise UnsupportedError(
-            f"opset {opset}: class scores at places need {_AS_GOOD} or newer; convert the model first "
+            f"opset {opset}: class scores at places need {_OLDEST} or newer; convert the model first "
             "(onnx.version_converter)"
         )
     scores = found.scores[head]
@@ -118,9 +120,10 @@ class _Writer:
         self._dropped: set[str] = set()
         self._rank = 0
         self._batch = model.batch_size
+        self._opset = model.opsets.get("", 1)
         del graph.output[:]
         for stated in self._proto.opset_import:
-            if stated.domain in ("", "ai.onnx"):
+            if stated.domain in ("", "ai.onnx") and self._opset >= _AS_GOOD:
                 stated.version = max(stated.version, _OPSET)
 
     def before(self, scores: str, window: Window) -> None:
@@ -151,13 +154,28 @@ class _Writer:
         offsets = np.array(list(product(*(range(-r, r + 1) for r in need.reach))), np.int64)
         places = self._op("Reshape", PLACE, self._constant([-1, 1, len(need.axes)]))
         places = self._op("Add", places, self._constant(offsets[None]))
-        taken = self._op("GatherND", last, places, batch_dims=1)
+        taken = self._taken(last, places, len(need.axes), len(rest))
         if len(sizes) > 1:  # along a line they are in one row already
             taken = self._op("Reshape", taken, self._constant([0, *sizes, -1]))
         back = np.argsort(forward).tolist()
         if back != list(range(rank)):
             taken = self._op("Transpose", taken, perm=back)
         self._renamed[name] = taken
+
+    def _taken(self, last: str, places: str, axes: int, rest: int) -> str:
+        """[N, places, …] of [N, *axes, …]. rest: how many axes are behind."""
+        if self._opset >= _AS_GOOD:
+            return self._op("GatherND", last, places, batch_dims=1)
+        shape = self._op("Shape", last)
+        sizes = [self._op("Gather", shape, self._constant([i])) for i in range(1 + axes + rest)]
+        one = numpy_helper.from_array(np.ones(1, np.int64))
+        numbers = self._op("NonZero", self._op("ConstantOfShape", sizes[0], value=one))
+        row = self._op("Reshape", numbers, self._constant([-1, 1]))  # of the sample, then of the place in it
+        for i in range(axes):
+            place = self._op("Gather", places, self._constant(i), axis=2)
+            row = self._op("Add", self._op("Mul", row, sizes[1 + i]), place)
+        flat = self._op("Concat", self._constant([-1]), *sizes[1 + axes :], axis=0)
+        return self._op("Gather", self._op("Reshape", last, flat), row, axis=0)
 
     def within(self, node: Node, window: Window) -> None:
         """A node of the window: a convolution has nothing to pad where places are."""
@@ -230,9 +248,10 @@ class _Writer:
         if not any(less):
             return name
         ends = [2 * w + 1 - x for w, x in zip(whole.reach, less, strict=True)]
-        return self._op(
-            "Slice", name, self._constant(less), self._constant(ends), self._constant(list(need.axes))
-        )
+        axes = list(need.axes)
+        if self._opset < _SLICE_INPUTS:
+            return self._op("Slice", name, starts=less, ends=ends, axes=axes)
+        return self._op("Slice", name, self._constant(less), self._constant(ends), self._constant(axes))
 
     def _op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         made = f"{PLACE} / {kind} {len(self._nodes)}"
