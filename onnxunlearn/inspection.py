@@ -32,7 +32,7 @@ from onnxunlearn.graph import (
     not_finite,
 )
 from onnxunlearn.graph.cells import RECURRENT
-from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.graph.flow import carriers, sources_of
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import SUMMED, Detection, PlaceScores, summed_over_places
 from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_many
@@ -277,7 +277,8 @@ def _rules(
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled. Where classes are said at places it starts
     from their sums over these, whose nodes are not the file's and not counted."""
-    if not (ends := sources(seen)):
+    made_by = logits.tensor if places is None else places.scores[0]
+    if not (ends := sources_of(seen, made_by)):
         return (), "no input is float, and none looks anything up in an embedding"
     if (why_not := too_many(seen) or may_not_end(seen)) is not None:
         return (), why_not

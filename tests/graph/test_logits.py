@@ -212,6 +212,14 @@ def test_rows_that_are_no_samples(batch: int | str, samples: str) -> None:
     assert_one_line(caught.value, "output 'y' holds no class scores", "16 rows for", samples)
 
 
+def test_one_score_is_no_class_score_where_shapes_are_unknown_either() -> None:
+    proto = unknown_shape("MatMul", {}, numbers(4, 1))
+    proto.graph.node[-1].op_type = "Sigmoid"
+    proto.graph.output[0].CopyFrom(value("y", [None, 1]))
+    with pytest.raises(InputError, match="'y' is one score, but each class needs its own"):
+        find_logits(loaded(proto))
+
+
 def test_rows_that_are_the_samples_of_a_fixed_batch() -> None:
     assert find_logits(loaded(rows_of_places(16)), "y").classes == 3
 

@@ -239,6 +239,19 @@ def fcos() -> onnx.ModelProto:
     return g.model(*outputs)
 
 
+def landmarks() -> onnx.ModelProto:
+    """Faces: one class, objectness, boxes and five points, for each scale in outputs of their own."""
+    g, outputs = Graph(), list[tuple[str, Sequence[int | str]]]()
+    for i in range(2):
+        f, count = g.features(i), (SIZE // STRIDES[i]) ** 2
+        for name, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+            rows = g.op("Transpose", g.conv(f, 8, width, f"{name}{i}"), perm=[0, 2, 3, 1])
+            said = g.reshape(rows, 0, -1, width)
+            said = g.op("Sigmoid", said) if width == 1 else said
+            outputs.append((g.op("Identity", said, name=f"{name}_{i}"), [count, width]))
+    return g.model(*outputs)
+
+
 def nanodet(bins: int = 8) -> onnx.ModelProto:
     """One convolution a scale makes classes, and distances in bins that are not decoded."""
     g, heads = Graph(), []

@@ -9,7 +9,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, expose, load
+from onnxunlearn.graph import Model, every_logits, expose, load
 from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.lowering import lower
 from tests.graph.models import SAMPLES, loaded, run
@@ -112,6 +112,13 @@ def _numbers(model: Model, tensors: list[str]) -> list[np.ndarray]:
 def test_a_number_of_classes_that_only_names_tell() -> None:
     """Nine classes for one anchor or three for each of three: the maps look alike."""
     assert find_detection(lower(loaded(detectors.efficientdet()))) is None
+
+
+def test_landmarks_are_no_classes() -> None:
+    """They are raw numbers, where the one class there is is a chance."""
+    model = lower(loaded(detectors.landmarks()))
+    assert find_detection(model) is None
+    assert every_logits(model) == []  # nor are the places of one number
 
 
 def test_a_plug_in_is_refused_by_name() -> None:
