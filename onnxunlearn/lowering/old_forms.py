@@ -11,6 +11,7 @@ coordinates an old Resize meant, and what comes of it computes something else wi
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -104,7 +105,7 @@ def resize(draft: Draft) -> None:
     _write(draft, "Resize", draft.input(0), draft.constant([]), named, **how)
 
 
-def _write(draft: Draft, kind: str, *inputs: str, **attributes: object) -> None:
+def _write(draft: Draft, kind: str, *inputs: str, **attributes: Any) -> None:
     """In the node's place, with its name and all of its outputs."""
     draft.op(kind, *inputs, to=draft.node.outputs[0], **attributes)
     made = draft.made[-1]
