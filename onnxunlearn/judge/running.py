@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, record, run_batched
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, of_samples, record, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
 from onnxunlearn.graph.flow import made_from
@@ -61,6 +61,8 @@ def run_with_features(
 
     found = record(session, feeds, tensors, size, baked=model.batch_size, reduce=reduce)
     scores = found[logits.scores]
+    if scores.size != len(scores) * logits.classes:  # rows of places were put together
+        return run(model, logits, engine, feeds, size)  # which says so
     return Said(np.asarray(scores.reshape(len(scores), -1)), {}, found[head.input])
 
 
@@ -92,7 +94,7 @@ def run_together(
     for batch in batches(feeds, batch_size(feeds, size, models[0][0].batch_size)):
         for (session, logits), kept in zip(sessions, found, strict=True):
             said = session.run(batch.feeds, [logits.scores])[logits.scores]
-            kept.add(said.reshape(len(said), -1)[: batch.count])
+            kept.add(of_samples(batch, logits.scores, said).reshape(batch.count, -1))
     return [kept.whole() for kept in found]
 
 

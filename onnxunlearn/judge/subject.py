@@ -8,14 +8,14 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features, head_of
 from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_head, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import unit_rows
-from onnxunlearn.probes import Probes, each, is_unread, lazily
+from onnxunlearn.probes import Probes, blocks, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
 #: how the names of retrained models begin: "reference", "reference 2" …
@@ -28,7 +28,7 @@ class Subject:
 
     hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
     differs in the head alone, so that the features are the same. whole: the file's model, where `model` is a
-    view of it (`graph.places`).
+    view of it (`graph.places`). beside: the original, of another model that is judged beside it.
     """
 
     model: Model
@@ -38,6 +38,7 @@ class Subject:
     hide: Callable[[np.ndarray], np.ndarray] | None = None
     body: "Subject | None" = None
     whole: Whole | None = None
+    beside: "Subject | None" = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
@@ -57,6 +58,17 @@ class Subject:
         """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
         found = self._run(probes, others=not is_unread(probes.feeds)).scores
         return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
+
+    def check_numbers(self, probes: Probes, called: str) -> None:
+        """Raises InputError where a sample's scores are no numbers: the largest of such is the first, so they
+        would count as that class. called: which model it is, where it has no path."""
+        scores = {"": self.scores(probes)}
+        wrong = sum(int(np.isnan(some[""]).any(axis=1).sum()) for some in blocks(scores))
+        if wrong:
+            raise InputError(
+                f"{self.model.path or called}: its scores of {wrong:,} of {len(probes):,} samples are not "
+                "numbers (NaN), so nothing can be judged; give a model, or samples, of which they are"
+            )
 
     def passing(self, probes: Probes) -> np.ndarray:
         """The same of samples in memory that are asked once, of which nothing is kept: [N, classes]."""
@@ -82,11 +94,13 @@ class Subject:
         return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
-        """In front of the head, float32 [N, d]; None where there is no head to find."""
+        """In front of the head, float32 [N, d]; None where there is no head to find, see `_heads`."""
         if self.body is not None:
             return self.body.features(probes)
-        if self._head is None:
-            return None
+        if self.head is None:
+            if probes not in self._features and self._heads:
+                self._features[probes] = np.concatenate(self.each_features(probes), axis=1)
+            return self._features.get(probes)
         if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
         if probes not in self._features:
@@ -100,6 +114,35 @@ class Subject:
             return head_of(self.lowered, self.logits)
         except UnsupportedError:
             return None
+
+    @cached_property
+    def _heads(self) -> dict[str, Layer]:
+        """By the tensor that it reads, the head; none where it cannot be told. Beside an original it is what
+        is like the original's head: nodes behind one are soon added, among them a last layer that reads what
+        tells nothing, and whoever refits a head looks for the one that does."""
+        own = {} if self._head is None else {self._head.input: self._head}
+        if self.beside is None or self.beside._head is None:
+            return own
+        first = self.beside._head
+        theirs, alike = (
+            {each.input: each for each in one.layers.values() if _alike(each, first)}
+            for one in (self.beside, self)
+        )
+        usual = self._head is not None and _alike(self._head, first) and len(alike) <= len(theirs)
+        return own if usual or not alike else alike
+
+    @property
+    def head(self) -> Layer | None:
+        """The layer that reads the features; None where it cannot be told, or there may be several."""
+        return self._head if self._head is not None and [*self._heads] == [self._head.input] else None
+
+    def each_features(self, probes: Probes) -> list[np.ndarray]:
+        """What each layer reads that may be the head, [N, d]; mostly the features alone."""
+        if self.head is not None or self.body is not None or not self._heads:
+            known = self.features(probes)
+            return [] if known is None else [known]
+        found = activations(self.lowered, self.engine, probes.feeds, self._heads, self.batch_size)
+        return [np.asarray(found[name]) for name in self._heads]
 
     @property
     def _plain(self) -> bool:
@@ -178,6 +221,10 @@ class Subject:
     def note(self, probes: Probes, scores: np.ndarray) -> None:
         """What it says of a stream."""
         self._said[id(probes.feeds), False] = probes.feeds, Said(scores, {})
+
+
+def _alike(one: Layer, other: Layer) -> bool:
+    return (one.kind, one.weight.shape) == (other.kind, other.weight.shape)
 
 
 def ask_together(subjects: Sequence[Subject], probes: Probes) -> None:
