@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.detector import Detector
+from onnxunlearn.detectors.gain import Gain
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere, forget_in_branches, in_full
@@ -130,17 +131,21 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
         reasons.append("no image shows another class: nothing tells what a deeper edit costs")
         return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
     budget, hopeless = places.detector.options.max_retain_drop, False
-    for in_whole_images, attempt in _attempts(places, price.fitted, parameters):
-        if in_whole_images and hopeless:
+    gain: Gain | None = None
+    for attempt in _attempts(places, price.fitted, parameters):
+        if attempt.in_whole_images and hopeless:
             continue
         try:
-            for name, done in attempt():
+            for name, done in attempt.offers():
                 refused, told, points = price.asked(name, done.edited.model())
+                if refused is None and attempt.in_branches:
+                    gain = gain or Gain.of(places.detector, price.fitted, price.held)
+                    refused = gain.refused(name, done.edited.model())
                 if refused is None:
                     return done.asking(method, parameters).because(reasons, told)
                 places.detector.options.progress(refused)
                 reasons.append(refused)
-                if hopeless := in_whole_images and points > budget + _HOPELESS:
+                if hopeless := attempt.in_whole_images and points > budget + _HOPELESS:
                     break
         except UnsupportedError as error:  # then others may do; or auto says why nothing can be done
             reasons.append(str(error))
@@ -151,18 +156,24 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
 _Offers = Iterator[tuple[str, Forgotten]]
 
 
-def _attempts(
-    places: Places, fitted: Seen, parameters: Mapping[str, Any]
-) -> Iterator[tuple[bool, Callable[[], _Offers]]]:
-    """What `auto` tries one after another, deepest first: whether in whole images, and the edits that it
-    offers. fitted: whole images that may be fitted to."""
+class _Attempt(NamedTuple):
+    """offers: makes edits, each weaker than the one before."""
+
+    offers: Callable[[], _Offers]
+    in_whole_images: bool = False
+    in_branches: bool = False
+
+
+def _attempts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> Iterator[_Attempt]:
+    """What `auto` tries one after another, deepest first. fitted: whole images that may be fitted to."""
     if parameters.get("depth") != LAST_BLOCK and in_full(places.detector, fitted, parameters):
         for beta in _STRENGTHS:
-            yield True, partial(_in_parts, places, fitted, {"beta": beta, **parameters})
+            own = {"beta": beta, **parameters}
+            yield _Attempt(partial(_in_parts, places, fitted, own), in_whole_images=True)
     for beta in _IN_BRANCHES:
-        yield False, partial(_in_branches, places, fitted, {"beta": beta, **parameters})
+        yield _Attempt(partial(_in_branches, places, fitted, {"beta": beta, **parameters}), in_branches=True)
     for share in _SHARES:
-        yield False, partial(_of_a_share, places, {"share": share, **parameters})
+        yield _Attempt(partial(_of_a_share, places, {"share": share, **parameters}))
 
 
 def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from onnxunlearn.detectors.detector import Detector, loaded_detector
+from onnxunlearn.detectors.gain import Gain
 from onnxunlearn.detectors.whole import forget_in_branches, in_full
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, find_layers
@@ -53,3 +54,26 @@ def test_a_small_detector_is_edited_in_whole_images_in_full() -> None:
     seen = detector.read({"images": as_inputs(squares(8, 1)[0])})
     assert in_full(detector, seen, {})
     assert not in_full(detector, seen, {"steps": 10**9})
+
+
+def test_an_edit_that_brings_nothing_is_refused() -> None:
+    """The original's own features: a new head finds what it found."""
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(40, 1)[0])})
+    fitted, held = seen.select(np.arange(30)), seen.select(np.arange(30, 40))
+    gain = Gain.of(detector, fitted, held)
+    assert gain.judging.any()
+    assert "it brings too little: a new head finds" in (gain.refused("it", detector.model) or "")
+    (outcome,) = forget_in_branches(detector, fitted, {"steps": 150, "beta": 20.0})
+    edited = Edited.of(detector.model, outcome.edits.arrays, detector.files).model()
+    assert gain.refused("it", edited) is None
+
+
+def test_where_no_held_image_shows_the_class_nothing_is_told() -> None:
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(40, 1)[0])})
+    showing = seen.showing(detector.forgotten)
+    gain = Gain.of(detector, seen.select(showing), seen.select(~showing))
+    assert gain.refused("it", detector.model) == (
+        "it: too few images tell whether a new head finds less of the class"
+    )

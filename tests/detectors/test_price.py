@@ -145,4 +145,6 @@ def test_of_a_large_detector_whole_images_are_not_tried(
     monkeypatch.setattr(forget, "in_full", lambda *_: False)
     places = SimpleNamespace(detector=price.detector, choosing=price.every, held=None)
     tried = list(forget._attempts(places, price.fitted, {}))  # type: ignore[arg-type]
-    assert [whole for whole, _ in tried] == [False] * 4
+    assert [(each.in_whole_images, each.in_branches) for each in tried] == [(False, True)] * 2 + [
+        (False, False)
+    ] * 2
