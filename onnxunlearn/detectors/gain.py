@@ -57,7 +57,7 @@ class Gain:
         if self.places is None:
             return None
         features = self.detector.inquiry(self.head, model).original.features(self.places)
-        if features is None:
+        if features is None or self.places.y is None:
             return None
         forget, seed = self.detector.forget, self.detector.options.seed
         found = relearn(features, self.places.y, forget, judging=self.judging, seed=seed)
