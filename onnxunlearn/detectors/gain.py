@@ -14,14 +14,15 @@ from onnxunlearn.graph import Model
 from onnxunlearn.judge import relearn
 from onnxunlearn.probes import Probes, beside
 
-#: points of what a new head finds that an edit has to take off
-_LEAST = 5.0
+#: points of what a new head finds that an edit has to take off; and held images that show the class and tell
+#: it at least: places of one are alike (three told it of an edit that took off half a point elsewhere)
+_LEAST, _IMAGES = 5.0, 8
 
 
 @dataclass(frozen=True, eq=False)
 class Gain:
     """head: number of the one that says the class at most places of images that are held. places: of those
-    that are fitted to, and held ones, which judge, bool [N]; None where there are none of either."""
+    that are fitted to, and held ones, which judge, bool [N]; None where there are too few."""
 
     detector: Detector
     head: int
@@ -32,6 +33,8 @@ class Gain:
     def of(cls, detector: Detector, fitted: Seen, held: Seen) -> "Gain":
         """fitted, held: images."""
         best = cls(detector, 0, None, np.zeros(0, bool))
+        if held.showing(detector.forgotten).sum() < _IMAGES:
+            return best
         most = 0
         for head in range(len(detector.heads)):
             own, others = (detector.drawn(head, seen, judge=True) for seen in (fitted, held))
