@@ -9,7 +9,7 @@ import numpy as np
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
 from onnxunlearn.detectors.detector import Detector
-from onnxunlearn.detectors.gain import Gain
+from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
 from onnxunlearn.detectors.whole import forget_everywhere, forget_in_branches, in_full
@@ -132,7 +132,7 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
         return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
     budget, hopeless = places.detector.options.max_retain_drop, False
     gain: Gain | None = None
-    for attempt in _attempts(places, price.fitted, parameters):
+    for attempt in _attempts(places, price, parameters):
         if attempt.in_whole_images and hopeless:
             continue
         try:
@@ -164,14 +164,14 @@ class _Attempt(NamedTuple):
     in_branches: bool = False
 
 
-def _attempts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> Iterator[_Attempt]:
-    """What `auto` tries one after another, deepest first. fitted: whole images that may be fitted to."""
+def _attempts(places: Places, price: Price, parameters: Mapping[str, Any]) -> Iterator[_Attempt]:
+    """What `auto` tries one after another, deepest first."""
+    fitted = price.fitted
     if parameters.get("depth") != LAST_BLOCK and in_full(places.detector, fitted, parameters):
         for beta in _STRENGTHS:
             own = {"beta": beta, **parameters}
             yield _Attempt(partial(_in_parts, places, fitted, own), in_whole_images=True)
-    for beta in _IN_BRANCHES:
-        yield _Attempt(partial(_in_branches, places, fitted, {"beta": beta, **parameters}), in_branches=True)
+    yield _Attempt(partial(_in_branches, places, price, parameters), in_branches=True)
     for share in _SHARES:
         yield _Attempt(partial(_of_a_share, places, {"share": share, **parameters}))
 
@@ -184,13 +184,17 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
         yield whole if share == 1 else f"{share:.0%} of {whole}", done
 
 
-def _in_branches(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _Offers:
-    """Where class scores alone are made, and weaker versions of that."""
-    whole = f"erase at strength {parameters['beta']:g} in the class branches"
-    outcomes = forget_in_branches(places.detector, fitted, parameters, _PARTS_OF_BRANCHES, places.held)
-    offered = _together(places, outcomes, parameters, hide=True)
-    for share, done in zip(_PARTS_OF_BRANCHES, offered, strict=True):
-        yield whole if share == 1 else f"{share:.0%} of {whole}", done
+def _in_branches(places: Places, price: Price, parameters: Mapping[str, Any]) -> _Offers:
+    """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where too few
+    images tell what that brings."""
+    check_tells(places.detector, price.held)
+    for beta in _IN_BRANCHES:
+        own = {"beta": beta, **parameters}
+        outcomes = forget_in_branches(places.detector, price.fitted, own, _PARTS_OF_BRANCHES, places.held)
+        whole = f"erase at strength {own['beta']:g} in the class branches"
+        offered = _together(places, outcomes, own, hide=True)
+        for share, done in zip(_PARTS_OF_BRANCHES, offered, strict=True):
+            yield whole if share == 1 else f"{share:.0%} of {whole}", done
 
 
 def _of_a_share(places: Places, parameters: Mapping[str, Any]) -> _Offers:

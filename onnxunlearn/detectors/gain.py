@@ -10,6 +10,7 @@ import numpy as np
 
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.seen import Seen
+from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model
 from onnxunlearn.judge import relearn
 from onnxunlearn.probes import Probes, beside
@@ -17,6 +18,15 @@ from onnxunlearn.probes import Probes, beside
 #: points of what a new head finds that an edit has to take off; and held images that show the class and tell
 #: it at least: places of one are alike (three told it of an edit that took off half a point elsewhere)
 _LEAST, _IMAGES = 5.0, 8
+
+
+def check_tells(detector: Detector, held: Seen) -> None:
+    """Raises UnsupportedError where too few images show the class."""
+    if (count := int(held.showing(detector.forgotten).sum())) < _IMAGES:
+        raise UnsupportedError(
+            f"class branches: {count} of the images that are held show the class; {_IMAGES} tell what an edit "
+            "there brings"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +43,6 @@ class Gain:
     def of(cls, detector: Detector, fitted: Seen, held: Seen) -> "Gain":
         """fitted, held: images."""
         best = cls(detector, 0, None, np.zeros(0, bool))
-        if held.showing(detector.forgotten).sum() < _IMAGES:
-            return best
         most = 0
         for head in range(len(detector.heads)):
             own, others = (detector.drawn(head, seen, judge=True) for seen in (fitted, held))
