@@ -187,7 +187,7 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
 def _in_branches(places: Places, price: Price, parameters: Mapping[str, Any]) -> _Offers:
     """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where too few
     images tell what that brings."""
-    check_tells(places.detector, price.held)
+    check_tells(places.detector, price.fitted, price.held)
     for beta in _IN_BRANCHES:
         own = {"beta": beta, **parameters}
         outcomes = forget_in_branches(places.detector, price.fitted, own, _PARTS_OF_BRANCHES, places.held)

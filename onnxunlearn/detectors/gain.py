@@ -20,12 +20,13 @@ from onnxunlearn.probes import Probes, beside
 _LEAST, _IMAGES = 5.0, 8
 
 
-def check_tells(detector: Detector, held: Seen) -> None:
-    """Raises UnsupportedError where too few images show the class."""
-    if (count := int(held.showing(detector.forgotten).sum())) < _IMAGES:
+def check_tells(detector: Detector, fitted: Seen, held: Seen) -> None:
+    """Raises UnsupportedError where too few images that are not fitted to show the class."""
+    count = 0 if held is fitted else int(held.showing(detector.forgotten).sum())
+    if count < _IMAGES:
         raise UnsupportedError(
-            f"class branches: {count} of the images that are held show the class; {_IMAGES} tell what an edit "
-            "there brings"
+            f"class branches: {count} of the images that are held show the class; {_IMAGES} tell what an "
+            "edit there brings"
         )
 
 

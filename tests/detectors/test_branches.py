@@ -74,6 +74,10 @@ def test_few_held_images_tell_nothing() -> None:
     detector = _detector()
     seen = detector.read({"images": as_inputs(squares(40, 1)[0])})
     showing = np.flatnonzero(seen.showing(detector.forgotten))
-    check_tells(detector, seen.select(showing[:8]))
-    with pytest.raises(UnsupportedError, match="3 of the images that are held show the class; 8 tell"):
-        check_tells(detector, seen.select(showing[:3]))
+    eight, three = (seen.select(showing[:count]) for count in (8, 3))
+    check_tells(detector, seen, eight)
+    for fitted, held, count in ((seen, three, 3), (eight, eight, 0)):
+        with pytest.raises(
+            UnsupportedError, match=f"{count} of the images that are held show the class; 8 tell"
+        ):
+            check_tells(detector, fitted, held)
