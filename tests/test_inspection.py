@@ -142,7 +142,7 @@ def test_rows_that_are_no_samples_are_warned_of() -> None:
             helper.make_node("Compress", ["logits", "kept"], ["chosen"], axis=0),
         ]
     )
-    proto.graph.initializer.append(numpy_helper.from_array(np.float32(1e9), "high"))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(1e9, np.float32), "high"))
     proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("chosen", T.FLOAT, [None, 10]))
     found = inspect(proto.SerializeToString())
     assert any("'chosen': has shape [0, 10] for 1 sample" in line for line in found.warnings)

@@ -54,7 +54,9 @@ def test_where_the_largest_of_such_outputs_wins_no_other_is_below_it() -> None:
     made = bench(MLP, (3,))
     made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"))
     edits = Edits(made.model)
-    edits.set_bias(made.head, edits.bias(made.head) - 50)
+    bias = edits.bias(made.head)
+    assert bias is not None
+    edits.set_bias(made.head, bias - np.float32(50))
     silence(made, edits)
     scores = np.random.default_rng(0).normal(size=(500, 64)) @ edits.weight(made.head).T
     others = np.delete(scores + edits.bias(made.head), 3, axis=1).max(axis=1)
