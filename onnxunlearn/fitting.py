@@ -138,6 +138,7 @@ class Fit:
                     progress("looking for copies")
                 groups = copy_groups(probes)
                 copies = len(probes) - len(np.unique(groups))
+                probes = inquiry.put_aside(probes)
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 check_parts(inquiry, probes, choosing, judging)
             unnamed = None

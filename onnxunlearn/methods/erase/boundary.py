@@ -187,10 +187,10 @@ def _copies(bench: Workbench, tail: Tail, size: int, forget: int, retain: int, m
 
 
 def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
-    feeds = {n: moved(v, rng) if is_image(v) else v for n, v in probes.feeds.items()}
+    feeds = {n: moved(v[:], rng) if is_image(v) else v for n, v in probes.feeds.items()}
     return Probes(feeds, probes.y, probes.source)
 
 
 def _spliced(probes: Probes, rng: np.random.Generator) -> Probes:
     assert probes.y is not None
-    return Probes(spliced(probes.feeds, probes.y, rng), probes.y, probes.source)
+    return Probes(spliced({n: v[:] for n, v in probes.feeds.items()}, probes.y, rng), probes.y, probes.source)

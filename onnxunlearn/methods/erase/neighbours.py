@@ -59,7 +59,7 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
     shown = own[:, np.unique(bench.y[examples])].sum(axis=1, keepdims=True)
     both = np.concatenate([examples, np.flatnonzero(bench.forgotten)])
     y, classes = bench.y[examples], bench.logits.classes
-    found = likeness([rows[both] for rows in seen.depths], y, len(own), classes)
+    found = likeness((rows[both] for rows in seen.depths), y, len(own), classes)
     found += nearest(seen.last[both], y, classes)
     return np.asarray(own + shown * found / 2)
 
