@@ -1,4 +1,4 @@
-"""What models say of very many samples: kept on disk where it would take too much memory."""
+"""What models say of very many samples, or make of them: on disk where it would take too much memory."""
 
 import tempfile
 from typing import cast
@@ -14,9 +14,13 @@ KEPT = 2**22
 
 
 class Spill:
-    """An array that grows at its end; on disk in a file without a name, gone with its last reader."""
+    """An array that grows at its end; on disk in a file without a name, gone with its last reader.
 
-    def __init__(self, on_disk: bool) -> None:
+    kind: what stands for an array on disk.
+    """
+
+    def __init__(self, on_disk: bool, kind: type[Unread] = Unread) -> None:
+        self._kind = kind
         self._parts: list[np.ndarray] = []
         self._count = 0
         self._file = tempfile.TemporaryFile() if on_disk else None  # noqa: SIM115  # closed with its reader
@@ -27,7 +31,7 @@ class Spill:
         if self._file is None:
             self._parts.append(part)
         else:
-            self._file.write(np.ascontiguousarray(part).data)
+            self._file.write(np.ascontiguousarray(part).reshape(-1).view(np.uint8).data)
             self._parts = [part[:0]]
 
     def whole(self) -> np.ndarray:
@@ -37,4 +41,4 @@ class Spill:
         self._file.flush()
         [last] = self._parts
         rows = Rows(self._file, 0, (self._count, *last.shape[1:]), last.dtype)
-        return cast(np.ndarray, Unread.of(rows))
+        return cast(np.ndarray, self._kind.of(rows))
