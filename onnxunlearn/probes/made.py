@@ -16,8 +16,8 @@ from onnxunlearn.probes.impressions import climb
 from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.probes.origin import from_memory
 from onnxunlearn.probes.probes import Probes
-from onnxunlearn.probes.unread import chained
 from onnxunlearn.probes.pull import Pull, soft_targets
+from onnxunlearn.probes.unread import chained
 
 #: what reports call probes that no user gave
 MADE = "made from the model"

@@ -23,7 +23,8 @@ _BEYOND = 1.5
 @dataclass(frozen=True)
 class Seen:
     """What the original makes of all choosing probes. boundary: what enters the edited part, [N, ...] each.
-    depths: rows [N, d] at points where the network can be cut, shelved where they are large. last: in front of the head, [N, features]."""
+    depths: rows [N, d] at points where the network can be cut, shelved where they are large. last: in front
+    of the head, [N, features]."""
 
     boundary: Feeds
     depths: tuple[np.ndarray, ...]
