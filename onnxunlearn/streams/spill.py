@@ -1,7 +1,8 @@
 """What models say of very many samples, or make of them: on disk where it would take too much memory."""
 
+import os
 import tempfile
-from typing import cast
+from typing import IO, cast
 
 import numpy as np
 
@@ -40,5 +41,6 @@ class Spill:
             return np.concatenate(self._parts)
         self._file.flush()
         [last] = self._parts
-        rows = Rows(self._file, 0, (self._count, *last.shape[1:]), last.dtype)
+        file = os.fdopen(os.dup(self._file.fileno()), "rb", buffering=0)  # whole samples are read: no buffer
+        rows = Rows(cast(IO[bytes], file), 0, (self._count, *last.shape[1:]), last.dtype)
         return cast(np.ndarray, self._kind.of(rows))
