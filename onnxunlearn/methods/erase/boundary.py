@@ -26,7 +26,7 @@ from onnxunlearn.streams import Spill, drawn
 _MEMORY, _WORK = 1 << 27, 2e11
 #: bytes of retained samples that stand-ins are made by, of images that are copied at once, and of a pool that
 #: stays in memory
-_EXAMPLES, _COPIED, _IN_MEMORY = 1 << 26, 1 << 23, 1 << 25
+_EXAMPLES, _COPIED, _IN_MEMORY = 1 << 26, 1 << 23, 1 << 24
 
 
 @dataclass(frozen=True)
@@ -143,21 +143,22 @@ def record_boundary(
     size = sum(value[:1].nbytes for value in entered.values())
     kept_of_each = size + 2 * np.float32().nbytes * bench.logits.classes  # its scores, and of a mixture's
     copies = _copies(bench, tail, kept_of_each, len(forget), count, variants) if images or sequences else 1
-    forgets: list[Feeds] = [{n: v[own] for n, v in entered.items()}]
+    forgets: list[Feeds] = [{n: np.asarray(v[own]) for n, v in entered.items()}]
     for _ in range(2 * copies - 1 if images else 0):
-        forgets.append(record(_moved(forget, rng).feeds).boundary)
+        copied = record(_moved(forget, rng).feeds).boundary
+        forgets.append({n: v[:] for n, v in copied.items()})
     copy = _moved if images else _spliced
     y, asked = bench.y[others], wanted(copies)
     pools = {n: Spill(size * copies * count > _IN_MEMORY, Shelved) for n in entered}
     for n, v in entered.items():
-        pools[n].add(v[others])
+        pools[n].add(np.asarray(v[others]))
     each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
     block = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
     for _ in range(1, copies):
         for start in range(0, count, block):
             part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + block]), rng).feeds)
             for n, v in part.boundary.items():
-                pools[n].add(v)
+                pools[n].add(v[:])
     kept = {n: pool.whole() for n, pool in pools.items()}
     del record, forget  # the whole network's session, and inputs: what follows takes room, too
     if not all(value.dtype.kind == "f" for value in kept.values()):
@@ -165,7 +166,7 @@ def record_boundary(
     if len(asked):
         examples = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
         whole = len(examples) == copies * count
-        seen = [*forgets, {n: v[:] if whole else np.asarray(v[examples]) for n, v in kept.items()}]
+        seen = [*forgets, kept if whole else {n: v[examples] for n, v in kept.items()}]
         labels = np.concatenate([np.tile(bench.y[own], len(forgets)), np.tile(y, copies)[examples]])
         found = stand_ins(bench, tail, seen, labels, asked, rng)
         del seen
