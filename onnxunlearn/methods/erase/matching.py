@@ -9,7 +9,6 @@ import numpy as np
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.engines.given_back import give_back
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
@@ -161,7 +160,6 @@ class Matching:
         count = min(_MOST, math.ceil(share * total))
         places = self._places(start, count) if count < total else None
         del start  # as large as what is fitted
-        give_back()  # what choosing places took: each step takes as much again
         return descend(self, edits, layers, course, places, guarded=bool(self.deeper.units))
 
     def begin(self) -> None:
