@@ -1,0 +1,81 @@
+"""Samples on disk are as those in memory, and nothing that is made of them differs."""
+
+import tempfile
+from pathlib import Path
+from typing import NoReturn, cast
+
+import numpy as np
+import pytest
+
+from onnxunlearn import unlearn
+from onnxunlearn.methods import entering
+from onnxunlearn.methods.erase import boundary
+from onnxunlearn.probes import Probes, Shelved, blocks, chained, first_of, is_unread
+from onnxunlearn.streams import Spill, shelf, shelved
+
+SAMPLES = Path(__file__).parents[2] / "sample_models"
+
+
+def _probes(dtype: type = np.float32) -> Probes:
+    x = np.arange(60, dtype=dtype).reshape(10, 2, 3)
+    return Probes({"x": x, "n": np.arange(10)}, np.arange(10), "some")
+
+
+@pytest.fixture
+def on_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in (shelf, entering, boundary):
+        monkeypatch.setattr(place, "_IN_MEMORY", 0)
+
+
+@pytest.mark.usefixtures("on_disk")
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, bool])
+def test_they_are_held_for_whoever_asks(dtype: type) -> None:
+    given = _probes(dtype)
+    found, x = shelved(given), given.feeds["x"]
+    lies = found.feeds["x"]
+    assert isinstance(lies, Shelved)
+    assert not is_unread(found.feeds)
+    np.testing.assert_array_equal(np.asarray(lies), x)
+    np.testing.assert_array_equal(lies[2:5], x[2:5])
+    np.testing.assert_array_equal(np.asarray(found.select([7, 1, 1]).feeds["x"]), x[[7, 1, 1]])
+    np.testing.assert_array_equal(np.concatenate([part["x"] for part in blocks(found.feeds)]), x)
+    assert isinstance(first_of(lies, 3), Shelved)
+    np.testing.assert_array_equal(np.asarray(chained([lies, x[:2]])), np.concatenate([x, x[:2]]))
+    assert shelved(found) is found
+
+
+def test_few_stay_in_memory() -> None:
+    given = _probes()
+    assert shelved(given) is given
+
+
+@pytest.mark.usefixtures("on_disk")
+def test_they_stay_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full() -> NoReturn:
+        raise OSError("no space left on device")
+
+    given = _probes()
+    monkeypatch.setattr(tempfile, "TemporaryFile", full)
+    assert shelved(given) is given
+
+
+def test_what_grew_on_disk_is_read_once_it_is_let_go() -> None:
+    spill = Spill(True, Shelved)
+    spill.add(np.zeros((2, 3), np.float32))
+    spill.add(np.ones((1, 3), np.float32))
+    whole = spill.whole()
+    del spill
+    assert isinstance(cast(object, whole), Shelved)
+    np.testing.assert_array_equal(np.asarray(whole)[:, 0], [0, 0, 1])
+
+
+def test_edits_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, data = SAMPLES / "mnist_resnet.onnx", SAMPLES / "mnist_probes.npz"
+
+    def edited() -> bytes:
+        return unlearn(model, 3, data, method="erase", parameters={"steps": 5}).model_bytes
+
+    held = edited()
+    for place in (shelf, entering, boundary):
+        monkeypatch.setattr(place, "_IN_MEMORY", 0)
+    assert edited() == held
