@@ -136,7 +136,8 @@ class Matching:
         if bench.forget:
             overlap = _overlap(bench, scores[:given, :classes])
             strength = Strength.of(settings.beta, given, overlap, groups.start)
-        deep = Deeper.of(passes, moving, boundary.given(), weights, settings.pull, settings.pinned)
+        own = boundary.given() if moving else {}
+        deep = Deeper.of(passes, moving, own, weights, settings.pull, settings.pinned)
         resistance = None
         if settings.resist:
             resistance = Resistance.of(bench, passes, boundary, groups, deep, unit, settings.resist)
