@@ -136,6 +136,6 @@ if __name__ == "__main__":
     try:
         main(*map(Path, sys.argv[1:]))
     except OSError as error:
-        sys.exit(f"apply_patch.py: {error.filename}: {error.strerror}")
+        sys.exit(f"apply_patch.py: {error.filename or sys.argv[3]}: {error.strerror}")
     except (ValueError, lzma.LZMAError, zlib.error) as error:
         sys.exit(f"apply_patch.py: {error}")

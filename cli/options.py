@@ -77,7 +77,9 @@ def forget_options(function: F) -> F:
             "for each other one. The classes stay.",
         ),
         click.option(
-            "--forget", metavar="CLASS[,CLASS...]", help="Names of --labels or labels of the model."
+            "--forget",
+            metavar="CLASS[,CLASS...]",
+            help="What to forget: names of --labels or labels of the model; without either, numbers from 0.",
         ),
     ):
         command = option(command)

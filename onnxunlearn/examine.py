@@ -120,6 +120,8 @@ def _audit_classifier(
     subjects = {name: inquiry.subject(model, logits[name]) for name, model in fed.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
+    for name in compared.models:
+        subjects[name].check_numbers(probes, f"the {name} model")
     evidence = judge.Evidence(
         task,
         subjects,

@@ -14,7 +14,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
 from onnxunlearn.explained import Explained
 from onnxunlearn.graph import Model, ModelSource, load
-from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.graph.flow import carriers, sources_of
 from onnxunlearn.inquiry.familiarity import unfamiliar
 from onnxunlearn.probes import Labels, Naming, Preprocessing, Probes, Source, in_order
 from onnxunlearn.relevance import Propagator, parse_composite
@@ -123,7 +123,7 @@ def _example(model: Model, logits: str) -> str:
 
 def tensors_on_the_way(model: Model, logits: str, tensors: str | Sequence[str]) -> list[str]:
     """Names of the tensors asked for. Raises InputError for one that is not in the model."""
-    inputs = sources(model)
+    inputs = sources_of(model, logits)
     if tensors in ("inputs", "all") and not inputs:
         raise InputError(
             f"tensors {tensors!r}: no input is float, and none looks anything up in an embedding; "

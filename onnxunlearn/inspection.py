@@ -12,6 +12,7 @@ from onnxunlearn import judge
 from onnxunlearn.detectors.heads import detection_of, least_of
 from onnxunlearn.digests import sha256
 from onnxunlearn.engines import create_engine
+from onnxunlearn.engines.batching import NotOfSamples
 from onnxunlearn.errors import InputError, OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import (
     EmbeddingOutput,
@@ -31,7 +32,7 @@ from onnxunlearn.graph import (
     not_finite,
 )
 from onnxunlearn.graph.cells import RECURRENT
-from onnxunlearn.graph.flow import carriers, sources
+from onnxunlearn.graph.flow import carriers, sources_of
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.places import SUMMED, Detection, PlaceScores, summed_over_places
 from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_many
@@ -237,6 +238,8 @@ def _as_it_runs(model: Model, seen: Model, logits: Logits, engine: str) -> tuple
         return logits, []
     try:
         said = judge.scores(model, logits, create_engine(engine), one_sample(model), model.batch_size or 1)
+    except NotOfSamples as error:
+        return logits, [str(error)]
     except (OnnxUnlearnError, MemoryError, IndexError, ValueError):  # or is not what it is declared as
         return logits, []
     return logits.as_seen(seen, said), logits.doubts(said)
@@ -274,7 +277,8 @@ def _rules(
 ) -> tuple[tuple[RuleCount, ...], str | None]:
     """Which rule goes where, or why relevance cannot be compiled. Where classes are said at places it starts
     from their sums over these, whose nodes are not the file's and not counted."""
-    if not (ends := sources(seen)):
+    made_by = logits.tensor if places is None else places.scores[0]
+    if not (ends := sources_of(seen, made_by)):
         return (), "no input is float, and none looks anything up in an embedding"
     if (why_not := too_many(seen) or may_not_end(seen)) is not None:
         return (), why_not

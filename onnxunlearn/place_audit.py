@@ -70,6 +70,8 @@ def audit_places(
     subjects = {n: p.subject(compared.models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
     subjects = {**subjects, "original": original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
+    for name in compared.models:
+        subjects[name].check_numbers(probes, f"the {name} model")
     unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
     placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
     asked, notes = attacks_on(original, probes, attacks, by_layer=by_layer)

@@ -154,6 +154,7 @@ def unlearn(
             tensor, values = decision.features
             subjects["edited"].note_features(fit.fitting, tensor, values[: len(fit.fitting)])
         judge.ask_together(list(subjects.values()), judging)
+        subjects["edited"].check_numbers(judging, "the edited model")
         placed = None
         if fit.scenes is not None:
             retained = None if fit.retained is None else fit.retained.judging

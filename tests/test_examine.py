@@ -5,6 +5,7 @@ import re
 import sys
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -300,3 +301,26 @@ def test_a_model_of_another_kind_of_input_is_named() -> None:
         InputError, match="the edited model: takes 'x' as uint8, the original as float32; conv"
     ):
         examine(MLP, proto.SerializeToString(), 3, some())
+
+
+@pytest.mark.parametrize("which", ["original", "edited", "reference"])
+def test_scores_that_are_no_numbers_are_not_taken_for_the_first_class(which: str) -> None:
+    """Of NaN the largest is the first: a model that said nothing else of all samples of class 0 was right on
+    all of them, and an audit of it passed."""
+    proto = onnx.load(REFERENCE if which != "original" else CNN)
+    proto.graph.node[-1].output[0] = "plain"
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(0), "first"))
+    proto.graph.node.extend(
+        [
+            onnx.helper.make_node("ArgMax", ["plain"], ["best"], axis=1),
+            onnx.helper.make_node("Equal", ["best", "first"], ["is first"]),
+            onnx.helper.make_node("Sub", ["plain", "plain"], ["nothing"]),
+            onnx.helper.make_node("Div", ["nothing", "nothing"], ["none"]),
+            onnx.helper.make_node("Where", ["is first", "none", "plain"], ["logits"]),
+        ]
+    )
+    odd = load(proto.SerializeToString())
+    given: dict[str, Any] = {"original": CNN, "edited": REFERENCE, "reference": REFERENCE, which: odd}
+    message = rf"the {which}.*: its scores of 1\d of 100 samples are not numbers"
+    with pytest.raises(InputError, match=message):
+        examine(given["original"], given["edited"], 3, some(10), reference=given["reference"], by_layer=False)

@@ -8,7 +8,7 @@ import pytest
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-from onnxunlearn import InputError, UnsupportedError, explain, load
+from onnxunlearn import InputError, UnsupportedError, explain, inspect, load
 from onnxunlearn.engines import create_engine
 
 from .graph.ending.ways import ORDER, RAW, SOFTMAX, X, proto
@@ -155,6 +155,22 @@ def test_a_tensor_behind_the_logits_gets_no_relevance() -> None:
     with pytest.raises(InputError, match="'p' is not on the way"):
         explain(data, probes(1), 3, tensors="p")
     np.testing.assert_allclose(explain(data, probes(1), 3)["x"], explain(MLP, probes(1), 3)["x"], atol=1e-5)
+
+
+def test_an_input_that_does_not_lead_to_the_logits_is_left_out() -> None:
+    """As states that are handed on, and labels that were fed in training."""
+    proto = mlp()
+    proto.graph.input.append(helper.make_tensor_value_info("state", T.FLOAT, ["batch", 2]))
+    proto.graph.output.append(helper.make_tensor_value_info("next", T.FLOAT, ["batch", 1]))
+    proto.graph.node.append(helper.make_node("ReduceSum", ["state", "axis"], ["next"]))
+    proto.graph.initializer.append(numpy_helper.from_array(np.array([1]), "axis"))
+    given = probes(1)
+    found = explain(
+        proto.SerializeToString(), {**given, "state": np.zeros((len(given["x"]), 2), np.float32)}, 3
+    )
+    assert found.keys() == {"x"}
+    np.testing.assert_array_equal(found["x"], explain(MLP, given, 3)["x"])
+    assert inspect(proto.SerializeToString()).obstacle is None
 
 
 def test_an_op_without_a_rule_is_named_with_node_and_opset() -> None:

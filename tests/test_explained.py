@@ -65,10 +65,11 @@ def test_other_ends(end: heads.MakeEnd) -> None:
     assert np.abs(found).sum() > 0
 
 
+@pytest.mark.parametrize("opset", [9, 12, 17])
 @pytest.mark.parametrize("end", [heads.plain, heads.sigmoid])
-def test_what_is_summed(end: heads.MakeEnd) -> None:
+def test_what_is_summed(end: heads.MakeEnd, opset: int) -> None:
     """Where each class decides for itself, a place at which none is above one half counts for none."""
-    model = heads.segmenter(end)
+    model = heads.segmenter(end, opset)
     (bias,) = (tensor for tensor in model.graph.initializer if tensor.name == "b")
     lowered = onnx.numpy_helper.to_array(bias) - np.float32(1.5)
     bias.CopyFrom(onnx.numpy_helper.from_array(lowered, "b"))
@@ -155,8 +156,8 @@ def test_what_is_summed_of_a_detector(family: str) -> None:
     last = {name: np.moveaxis(value, found.class_axis, -1) for name, value in said.items()}
     wanted = np.zeros((2, found.classes))
     for head, tensor in enumerate(found.scores):
-        for way, columns in enumerate(found.columns or (tuple(range(found.classes)),)):
-            scores = last[tensor][..., list(columns)].reshape(2, -1, found.classes)
+        for way, columns in enumerate(found.ways(head)):
+            scores = last[tensor][..., list(columns or range(found.classes))].reshape(2, -1, found.classes)
             here = scores.argmax(axis=2)[..., None] == np.arange(found.classes)
             if found.independent:
                 here &= scores > least
@@ -183,7 +184,7 @@ def test_the_page_of_a_detector_has_pictures(tmp_path: Path) -> None:
 
 
 def test_classes_of_a_report_as_they_are_explained() -> None:
-    ssd = Explained.of(load(detectors.ssd().SerializeToString()))
+    ssd = Explained.of(load(detectors.ssd(3, 3).SerializeToString()))
     assert ssd.logits.classes == detectors.C
     names = tuple("abcdefghijkl"[: detectors.C])
     column, labels = ssd.as_objects(2, Labels(detectors.C + 1, ("background", *names)))

@@ -9,7 +9,7 @@ import pytest
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-from onnxunlearn import InputError, inspect, load
+from onnxunlearn import InputError, inspect, load, unlearn
 from onnxunlearn.inspected import Inspection
 
 from .graph.ending.ways import Way, proto
@@ -130,6 +130,25 @@ def test_models_without_usable_logits_are_refused() -> None:
         inspect(proto.SerializeToString())
     with pytest.raises(InputError, match="no output 'nothing'; the model has: logits"):
         inspect(MLP, "nothing")
+
+
+def test_rows_that_are_no_samples_are_warned_of() -> None:
+    """As behind what chooses among boxes, of which there may be none: shapes do not tell."""
+    proto = mlp()
+    proto.graph.node.extend(
+        [
+            helper.make_node("ReduceMax", ["logits"], ["best"], axes=[1], keepdims=0),
+            helper.make_node("Greater", ["best", "high"], ["kept"]),
+            helper.make_node("Compress", ["logits", "kept"], ["chosen"], axis=0),
+        ]
+    )
+    proto.graph.initializer.append(numpy_helper.from_array(np.array(1e9, np.float32), "high"))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("chosen", T.FLOAT, [None, 10]))
+    found = inspect(proto.SerializeToString())
+    assert any("'chosen': has shape [0, 10] for 1 sample" in line for line in found.warnings)
+    x = np.zeros((8, *(d.dim_value for d in proto.graph.input[0].type.tensor_type.shape.dim[1:])), np.float32)
+    with pytest.raises(InputError, match=r"'chosen': has shape \[0, 10\] for 8 samples"):
+        unlearn(proto.SerializeToString(), 3, {"x": x, "y": np.arange(8) % 4})
 
 
 def test_rules_of_a_model_with_very_many_nodes(monkeypatch: pytest.MonkeyPatch) -> None:

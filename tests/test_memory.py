@@ -68,7 +68,7 @@ def _peak(folder: Path, count: int) -> tuple[float, int]:
     x, y = _probes(count)
     data = folder / f"{count}.npz"
     np.savez(data, x=x, y=y)
-    command = [sys.executable, "-c", _RUN, folder / "small.onnx", data]
+    command = [sys.executable, "-c", _RUN, str(folder / "small.onnx"), str(data)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return int(done.stdout.split()[-1]) / 2**10, x.nbytes

@@ -75,13 +75,14 @@ def heads_of(places: PlaceScores) -> list[PlaceScores]:
     found = []
     for i, tensor in enumerate(places.scores):
         own = places.objectness[i : i + 1] if len(places.objectness) == len(places.scores) else ()
-        for way, columns in enumerate(places.columns or ((),)):
+        for way, columns in enumerate(places.ways(i)):
             there = tuple(replace(p, columns=(p.columns or (0,))[way : way + 1]) for p in own)
             one = replace(
                 places,
                 scores=(tensor,),
                 outputs=(tensor,),
                 columns=(columns,) if columns else (),
+                anchors=(),
                 objectness=there,
                 output_axis=places.class_axis,
             )

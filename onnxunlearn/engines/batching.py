@@ -6,12 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from onnxunlearn.engines import Session
+from onnxunlearn.errors import InputError
 
 Feeds = Mapping[str, np.ndarray]
 
 #: bytes of inputs that go at once: what a network makes of them is several times as large, and a session
 #: keeps room for all of it. Three images of 224 × 224 go no slower than six, and take half of the room
 _BYTES = 1 << 21
+
+
+class NotOfSamples(InputError):
+    """An output that has not a row for each sample."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,25 @@ def run_batched(
 ) -> dict[str, np.ndarray]:
     """`outputs` for all samples, joined along axis 0. `fixed` feeds (trial weights) go with every batch.
 
-    baked: as in `batch_size`.
+    baked: as in `batch_size`. Raises NotOfSamples for one that has another number of rows.
     """
     parts: list[dict[str, np.ndarray]] = []
     for batch in batches(feeds, batch_size(feeds, size, baked)):
         values = session.run({**batch.feeds, **(fixed or {})}, outputs)
-        parts.append({name: values[name][: batch.count] for name in outputs})
+        parts.append({name: of_samples(batch, name, values[name]) for name in outputs})
     return {name: np.concatenate([p[name] for p in parts]) for name in outputs}
+
+
+def of_samples(batch: Batch, name: str, value: np.ndarray) -> np.ndarray:
+    """The rows of an output that belong to samples that are real. Raises NotOfSamples unless it has one for
+    each that was fed: what chooses among boxes has one for each that is left."""
+    fed = count_of(batch.feeds)
+    if value.shape[:1] != (fed,):
+        raise NotOfSamples(
+            f"output {name!r}: has shape {list(value.shape)} for {fed} sample{'s' * (fed > 1)}, so its "
+            "rows do not say of each what it is; give a classifier, or a detector without what chooses boxes"
+        )
+    return value[: batch.count]
 
 
 def samples_first(value: np.ndarray, axis: int | None, size: int) -> np.ndarray:

@@ -191,6 +191,11 @@ def size(op: Op, x: Tensor) -> Tensor:
     return torch.tensor(x.numel(), dtype=torch.int64)
 
 
+@torch_op("NonZero")
+def non_zero(op: Op, x: Tensor) -> Tensor:
+    return x.nonzero().T
+
+
 @torch_op("Range")
 def range_(op: Op, start: Tensor, limit: Tensor, delta: Tensor) -> Tensor:
     device = op.device if start.is_floating_point() else "cpu"

@@ -10,6 +10,8 @@ from typing import Any
 
 from onnxunlearn.errors import InputError, one_line
 from onnxunlearn.fleet.fields import FIELDS, check_together
+from onnxunlearn.fleet.index import INDEX, PAGE
+from onnxunlearn.fleet.journal import JOURNAL
 from onnxunlearn.fleet.request import Request
 from onnxunlearn.text import parse_yaml, read_text
 
@@ -126,7 +128,9 @@ def _add(found: dict[str, Request], settings: dict[str, Any], base: Path, out: P
         models = _matches(pattern, base, out)
     for path, stem in models.items():
         name = _named(given, stem, settings.get("forget") or Path(settings["forget_samples"]).stem)
-        if name.lower() in found:  # some file systems know no difference
+        if name.lower() in (INDEX, PAGE, JOURNAL):
+            wrong.append(f"name: {name!r} is what a file of the batch is called; give another name")
+        elif name.lower() in found:  # some file systems know no difference
             wrong.append(f"another request is called {name!r}, too; give one of them another `name:`")
         found[name.lower()] = Request(name=name, model=path, base=base, **settings)
     return wrong

@@ -34,6 +34,12 @@ def sources(model: Model) -> list[str]:
     return found
 
 
+def sources_of(model: Model, tensor: str) -> list[str]:
+    """Those that a tensor is made from: not states that are handed on, nor what was fed in training alone."""
+    found, made = sources(model), made_from(model, [tensor])
+    return [name for name in found if name in made]
+
+
 def carriers(model: Model, also: Iterable[str] = ()) -> frozenset[str]:
     """Tensors that carry relevance: the sources, `also`, and all that comes of them."""
     found = {*sources(model), *also}

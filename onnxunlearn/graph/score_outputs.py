@@ -61,7 +61,8 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
             raise InputError(f"no output {output_name!r}; the model has: {', '.join(outputs)}")
         found = _trace(model, reader, outputs[output_name])
         if found is None:
-            raise InputError(f"output {output_name!r} holds no class scores (expected float [N, classes])")
+            why = _rows_of(model, output_name) or "expected float [N, classes]"
+            raise InputError(f"output {output_name!r} holds no class scores ({why})")
         return found
     traced = [found for o in outputs.values() if (found := _trace(model, reader, o)) is not None]
     candidates = _distinct(model, traced)
@@ -70,9 +71,10 @@ def find_scores(model: Model, output_name: str | None = None) -> Logits | Embedd
     if not candidates:
         _refuse_trees(model)
         single = next((name for name in outputs if model.shapes.get(name, (0,))[-1:] == (1,)), None)
-        why = (
+        other = (
             f"{single!r} is one score, but each class needs its own" if single else "it must be a classifier"
         )
+        why = next((f"{name!r} has {rows}" for name in outputs if (rows := _rows_of(model, name))), other)
         raise InputError(
             f"no usable logits: none of the outputs {', '.join(outputs)} is float [N, classes]; {why}"
         )
@@ -143,11 +145,22 @@ def _trace(model: Model, reader: Reader, output: onnx.ValueInfoProto) -> Logits 
     if isinstance(found, Embedding):
         size = count_classes(model, scores)
         return None if size is None else EmbeddingOutput(output.name, size, found.by)
+    if _rows_of(model, scores):
+        return None
     logits = _logits(model, reader, scores) or _taken_as_they_are(model, found, scores)
     if logits is None:
         return None
     behind = logits.behind if picked is None else (*logits.behind, picked.what)
     return replace(logits, output=output.name, scores=scores, behind=behind)
+
+
+def _rows_of(model: Model, tensor: str) -> str:
+    """How many rows a tensor has, in words, where these cannot be samples: detectors whose exports drop the
+    axis of samples have one for each place. Empty where they may be."""
+    rows, fed = (model.shapes.get(tensor) or (None,))[0], model.batch_size
+    if rows is None or rows in (1, fed):
+        return ""
+    return f"{rows} rows for {fed or 'any number of'} sample{'' if fed == 1 else 's'}, of places perhaps"
 
 
 def _taken_as_they_are(model: Model, found: Reading, scores: str) -> Logits | None:

@@ -1,7 +1,7 @@
 """The models of an audit beside the original: the edited one, and those retrained without the class."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from onnx.helper import tensor_dtype_to_np_dtype
@@ -68,14 +68,27 @@ class Compared:
         found, edited = [], self.models["edited"]
         if nodes := judge.other_nodes(self.original, edited):
             found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
+        if outputs := judge.other_outputs(self.original, edited):
+            found.append(f"the edited model's outputs are not the original's: {outputs}")
         if judge.chose(edited, probes.origin.get("sha256")):
             found.append(
                 f"{probes.called}: these samples were given to the run that made the edit, and some of them "
                 "chose it; judge with others"
             )
+        found += self._twice()
         for line in found:
             log.warning("%s", line)
         return found
+
+    def _twice(self) -> Iterator[str]:
+        """References that are one model: their deviation says nothing."""
+        retrained = [(n, f) for n, f in self.files.items() if n not in ("original", "edited")]
+        for i, (name, files) in enumerate(retrained):
+            for earlier, others in retrained[:i]:
+                digests = [sorted(data.sha256 for data in one.data.values()) for one in (files, others)]
+                if files.model.content == others.model.content and digests[0] == digests[1]:
+                    yield f"the {name} is the same model as the {earlier}; give each once"
+                    break
 
 
 def check_inputs(models: Mapping[str, Model]) -> None:

@@ -127,7 +127,8 @@ class Inquiry:
         """A model under examination, by default with the logits where the original has them."""
         if self.placing is not None:
             return self.placing.again(model).subject(model, self.engine, self.options.batch_size)
-        return Subject(model, logits or self.logits, self.engine, self.options.batch_size)
+        size = self.options.batch_size
+        return Subject(model, logits or self.logits, self.engine, size, beside=self.original)
 
     def placing_of(self, model: Model, name: str) -> Placing:
         """Where another model says classes at places. name: of the model. Raises InputError unless it does as
@@ -209,6 +210,7 @@ class Inquiry:
         declared = declared_preprocessing(self.model, probes.feeds, self.options.preprocess)
         familiarity = Familiarity(task, probes, self.scores(probes), self._run, given, declared)
         check_known(task, self.scores(probes), probes, self.labels, given=given, odd=familiarity.odd)
+        self.original.check_numbers(probes, "the original")
         cure = familiarity.cure
         if cure is not None and given and cure.certain and not self.options.as_they_are:
             raise InputError(

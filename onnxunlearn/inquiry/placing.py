@@ -18,7 +18,7 @@ from onnxunlearn.graph.places import (
     read_head,
 )
 from onnxunlearn.judge import Placed, Subject, Whole, agreed_on, decided_maps
-from onnxunlearn.lowering import lower
+from onnxunlearn.lowering import lower, renew
 from onnxunlearn.probes import Labels, Probes, Source, copy_groups, one_of_each, split_mask
 from onnxunlearn.probes.places import Scenes, draw, read_scenes, to_grid
 from onnxunlearn.probes.preprocess_file import Preprocessing
@@ -51,7 +51,7 @@ class Placing:
         if found is None:
             return None
         found = found.with_ground()
-        return cls(found, at_places(seen, found))
+        return cls(found, at_places(renew(seen), found))
 
     def labels(self, model: Model, given: Sequence[str] | None) -> Labels:
         """What the classes are called, nothing among them. given: names, which win over the model's. Raises
@@ -77,7 +77,7 @@ class Placing:
 
     def again(self, model: Model) -> "Placing":
         """The same of the same model with other weights."""
-        return Placing(self.found, at_places(lower(model), self.found))
+        return Placing(self.found, at_places(renew(lower(model)), self.found))
 
     def subject(self, model: Model, engine: Engine, size: int) -> Subject:
         """A model under examination. model: as it is in its file."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import onnx
 
-from onnxunlearn.digests import sha256
 from onnxunlearn.errors import InputError
-from onnxunlearn.graph import Model, load
+from onnxunlearn.graph import Model, Snapshot, load
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import locations
 from onnxunlearn.judge import Findings, reread
+from onnxunlearn.judge.run_report import Digests
 from onnxunlearn.text import parse_json, read_text
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def log_model(
     from contextlib import nullcontext
 
     model, findings = load(edited), read_findings(Path(report))
-    _check_about(model, findings, Path(report))
+    check_about(model, findings, Path(report))
     files = [Path(path) for path in (report, *papers)]
     for path in files:
         if not path.is_file():
@@ -134,9 +134,11 @@ def _tags(findings: Findings) -> dict[str, str]:
     return {**tags, "onnxunlearn.kind": str(findings.about.get("kind"))}
 
 
-def _check_about(model: Model, findings: Findings, report: Path) -> None:
+def check_about(model: Model, findings: Findings, report: Path) -> None:
+    """Raises InputError unless these are findings of a run that made this model, data files included."""
     said = findings.about.get("edited")
-    if not isinstance(said, Mapping) or said.get("sha256") != sha256(*model.content.pieces):
+    named = isinstance(said, Mapping) and "sha256" in said
+    if not named or Digests.read(dict(said or {})) != Digests.of(Snapshot.of(model)):
         raise InputError(
             f"{report}: not the report of a run about {model.path}; give what `run` wrote beside it"
         )

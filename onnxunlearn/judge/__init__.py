@@ -13,7 +13,7 @@ from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
-from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes
+from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes, other_outputs
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
@@ -70,6 +70,7 @@ __all__ = [
     "judge",
     "membership_inference",
     "other_nodes",
+    "other_outputs",
     "overlaps",
     "page_path",
     "redistribution",

@@ -108,6 +108,13 @@ def other_nodes(original: Model, edited: Model) -> str:
     return " and ".join(parts)
 
 
+def other_outputs(original: Model, edited: Model) -> str:
+    """In words, the outputs of an edited model that has others than the original, or in another order; empty
+    where they are the same. Runtimes ask for outputs by place, too."""
+    before, after = ([output.name for output in model.graph.output] for model in (original, edited))
+    return "" if before == after else f"{', '.join(after)}, not {', '.join(before)}"
+
+
 def _comparable(original: Model, edited: Model, name: str) -> bool:
     """Whether both models store numbers of one type and shape under `name`, which may differ."""
     tensor, other = original.stored[name], edited.stored.get(name)

@@ -15,7 +15,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
 from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.place_targets import place_verdict
-from onnxunlearn.judge.references import folded, over_forgotten
+from onnxunlearn.judge.references import folded, knowing, over_forgotten
 from onnxunlearn.judge.row import MODELS, Examiner, Row
 from onnxunlearn.judge.target import Status, Target, met, summary
 from onnxunlearn.judge.targets import verdict
@@ -145,7 +145,7 @@ def judge(
         accuracies=evidence.accuracies,
         rows=shown,
         targets=_verdict(evidence)(evidence, shown, max_retain_drop),
-        notes=(*evidence.notes, *_guessed(evidence), *over_forgotten(shown), *notes),
+        notes=(*evidence.notes, *_guessed(evidence), *knowing(rows), *over_forgotten(shown), *notes),
         about=about or {},
         shared=shared,
     )

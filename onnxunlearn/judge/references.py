@@ -14,6 +14,8 @@ from onnxunlearn.judge.subject import REFERENCE
 
 #: standard deviations below the references' mean from which on an edit forgets more than a retrained model
 OVER = 2.0
+#: percent of the class's samples that a model retrained without it gives that class by chance, at most
+KNOWN = 10.0
 
 
 def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
@@ -35,6 +37,18 @@ def over_forgotten(rows: Sequence[Row]) -> Iterator[str]:
                 f"more than forgotten: {row.title}: {edited}, the references {mean.removesuffix(' %')} "
                 f"on the mean, {-away:.1f} of their standard deviations above"
             )
+
+
+def knowing(rows: Sequence[Row]) -> Iterator[str]:
+    """What is to be said of references that know the class; rows: with a column for each."""
+    for row in rows:
+        for name, found in row.values.items() if row.name == "forget" else ():
+            if name.startswith(REFERENCE) and (found.low or 0.0) > KNOWN:
+                yield (
+                    f"the {name} gives {written(found.value or 0.0, 'percent')} of the class's samples their "
+                    "class, as no model does that was trained without it: what is held against it says "
+                    "nothing"
+                )
 
 
 _AWAY = "away, "

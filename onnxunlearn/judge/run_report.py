@@ -10,6 +10,7 @@ from onnxunlearn.digests import sha256
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Snapshot
 from onnxunlearn.judge.findings import SCHEMA_VERSION
+from onnxunlearn.judge.reread import reread
 from onnxunlearn.probes import SharedBy, Source
 from onnxunlearn.text import read_text
 
@@ -107,7 +108,8 @@ class RunReport:
 
 
 def read_run_report(path: Path) -> RunReport:
-    """Raises InputError if it is not the report of a run, of a version that this one knows."""
+    """Raises InputError if it is not the report of a run, of a version that this one knows, or if it says
+    what its own figures do not."""
     try:
         found = json.loads(read_text(path))
     except (ValueError, RecursionError):
@@ -119,6 +121,7 @@ def read_run_report(path: Path) -> RunReport:
             f"{path}: a report of schema {found.get('schema')!r}, this version reads {SCHEMA_VERSION}; "
             "use the version of onnxunlearn that wrote it"
         )
+    reread(found, str(path))  # verdicts that its own figures do not bear out are nothing to go by
     try:
         return _read(found)
     except (KeyError, TypeError, AttributeError, ValueError) as error:

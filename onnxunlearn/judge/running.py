@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, record, run_batched
+from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, of_samples, record, run_batched
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
 from onnxunlearn.graph.flow import made_from
@@ -63,6 +63,8 @@ def run_with_features(
 
     found = record(session, feeds, tensors, size, baked=model.batch_size, reduce=reduce)
     scores, features = found[logits.scores], found[head.input]
+    if scores.size != len(scores) * logits.classes:  # rows of places were put together
+        return run(model, logits, engine, feeds, size)  # which says so
     row = None if head.input in feeds else _row(session, head.input, feeds, model.batch_size, features)
     return Said(np.asarray(scores.reshape(len(scores), -1)), {}, features, row)
 
@@ -103,7 +105,7 @@ def run_together(
     for batch in batches(feeds, batch_size(feeds, size, models[0][0].batch_size)):
         for (session, logits), kept in zip(sessions, found, strict=True):
             said = session.run(batch.feeds, [logits.scores])[logits.scores]
-            kept.add(said.reshape(len(said), -1)[: batch.count])
+            kept.add(of_samples(batch, logits.scores, said).reshape(batch.count, -1))
     return [kept.whole() for kept in found]
 
 

@@ -8,14 +8,14 @@ import numpy as np
 
 from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
 from onnxunlearn.judge.features import activations, features, head_of
 from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_head, run_together, run_with_features
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import unit_rows
-from onnxunlearn.probes import Probes, each, is_unread, lazily
+from onnxunlearn.probes import Probes, blocks, each, is_unread, lazily
 from onnxunlearn.tasks import probabilities
 
 #: how the names of retrained models begin: "reference", "reference 2" …
@@ -28,7 +28,7 @@ class Subject:
 
     hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
     differs in the head alone, so that the features are the same. whole: the file's model, where `model` is a
-    view of it (`graph.places`).
+    view of it (`graph.places`). beside: the original, of another model that is judged beside it.
     """
 
     model: Model
@@ -38,6 +38,7 @@ class Subject:
     hide: Callable[[np.ndarray], np.ndarray] | None = None
     body: "Subject | None" = None
     whole: Whole | None = None
+    beside: "Subject | None" = None
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
@@ -57,6 +58,17 @@ class Subject:
         """At the model's output, [N, classes]; unread where a stream has too many, see `judge.running`."""
         found = self._run(probes, others=not is_unread(probes.feeds)).scores
         return found if self.hide is None else lazily(self.hide, found, np.dtype(np.float64))
+
+    def check_numbers(self, probes: Probes, called: str) -> None:
+        """Raises InputError where a sample's scores are no numbers: the largest of such is the first, so they
+        would count as that class. called: which model it is, where it has no path."""
+        scores = {"": self.scores(probes)}
+        wrong = sum(int(np.isnan(some[""]).any(axis=1).sum()) for some in blocks(scores))
+        if wrong:
+            raise InputError(
+                f"{self.model.path or called}: its scores of {wrong:,} of {len(probes):,} samples are not "
+                "numbers (NaN), so nothing can be judged; give a model, or samples, of which they are"
+            )
 
     def passing(self, probes: Probes) -> np.ndarray:
         """The same of samples in memory that are asked once, of which nothing is kept: [N, classes]."""
@@ -82,11 +94,11 @@ class Subject:
         return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
-        """In front of the head, float32 [N, d]; None where there is no head to find."""
+        """In front of the head, float32 [N, d]; None where there is no head to find, see `_likely_heads`."""
         if self.body is not None:
             return self.body.features(probes)
         if self._head is None:
-            return None
+            return self._likely_features(probes) if self._likely_heads else None
         if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
         if probes not in self._features:
@@ -100,6 +112,24 @@ class Subject:
             return head_of(self.lowered, self.logits)
         except UnsupportedError:
             return None
+
+    @cached_property
+    def _likely_heads(self) -> dict[str, Layer]:
+        """Where its own head cannot be told, what may be it, by what it reads: layers like the original's.
+        Nodes behind a head are soon added, and whoever refits one takes whatever there is."""
+        if self.beside is None or self.beside._head is None:
+            return {}
+        kind, shape = self.beside._head.kind, self.beside._head.weight.shape
+        alike = [each for each in self.layers.values() if (each.kind, each.weight.shape) == (kind, shape)]
+        return {layer.input: layer for layer in alike}
+
+    def _likely_features(self, probes: Probes) -> np.ndarray:
+        """What all of these read, side by side."""
+        if probes not in self._features:
+            likely = self._likely_heads
+            found = activations(self.lowered, self.engine, probes.feeds, likely, self.batch_size)
+            self._features[probes] = np.concatenate([np.asarray(found[name]) for name in likely], axis=1)
+        return self._features[probes]
 
     @property
     def _plain(self) -> bool:

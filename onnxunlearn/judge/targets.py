@@ -158,11 +158,16 @@ def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:
                 judged.append(against(name, measured, limit, at_least=at_least, need="finite values"))
         if judged:
             yield min(judged, key=urgency)
+        gone = [row.name for row in rows if row.name.startswith(kind) and "edited" not in row.values]
+        for name in gone[:1]:  # an edit of weights leaves every output where it was
+            need = "that output, which the edited model has not, or in another shape: this counts as beyond"
+            yield replace(against(name, UNKNOWN, limit, at_least=kind == AGREEMENT, need=need), met=False)
 
 
 def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELEARNED) -> Target:
     """Whether more was forgotten than by hiding the logit. Where a new head finds no more than chance behind
-    a hidden logit, there is nothing to be below of."""
+    a hidden logit, there is nothing to be below of. An edited model that lets none be fitted where the
+    original does, say by nodes behind its head, is on the wrong side: else that would be a way to pass."""
     name = f"{what} below that of hiding the logit"
     margin = DEPTH_MARGIN if what == _RELEARNED else PROBE_DEPTH_MARGIN
     fitted = evidence.y if evidence.fitting.y is None else evidence.fitting.y
@@ -172,6 +177,9 @@ def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELE
         need = "probes that were not made from the model"
     elif mask.value is not None and mask.value <= chance + DEPTH_MARGIN:
         below, need = UNKNOWN, "an original in which a new head finds the class"
+    elif mask.value is not None and below.value is None:
+        need = f"{_HEAD}; there is one in the original, so this counts as beyond"
+        return replace(against(name, below, margin, "points", at_least=True, need=need), met=False)
     return against(name, below, margin, "points", at_least=True, need=need)
 
 

@@ -1,8 +1,9 @@
 """Lowering: a model of fused, quantised, sparse or half nodes as plain float ops with the same values.
 
-lower: Model → Model, in memory only. The tensors that the original names keep their names, so relevance is
-recorded and compiled on the lowered model and speaks of the original's tensors; the file that gets saved is
-never the lowered one. Each pass says what it requires and ensures, which is checked (`contract`).
+lower: Model → Model, in memory only; `renew` besides, where an old opset is in the way. The tensors that the
+original names keep their names, so relevance is recorded and compiled on the lowered model and speaks of the
+original's tensors; the file that gets saved is never the lowered one. Each pass says what it requires and
+ensures, which is checked (`contract`).
 
 May import errors, graph and registry.
 """
@@ -17,6 +18,7 @@ from onnxunlearn.lowering.half import widen
 from onnxunlearn.lowering.integers import dequantise
 from onnxunlearn.lowering.listed_inputs import unlist
 from onnxunlearn.lowering.ml_features import lower_ml_features
+from onnxunlearn.lowering.old_forms import renew
 from onnxunlearn.lowering.sparse import densify
 
 #: in this order: inputs before what adds weights, bodies before what is in them, types before the constants
@@ -41,6 +43,7 @@ __all__ = [
     "lower",
     "lower_contrib",
     "lower_ml_features",
+    "renew",
     "unlist",
     "unroll",
     "widen",

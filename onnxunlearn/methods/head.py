@@ -16,6 +16,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import ClassRows, Layer
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.tasks import SingleLabel
 
 #: logit of an output that is turned off: a probability of 5e-5
 _OFF = -10.0
@@ -36,14 +37,16 @@ def silence(bench: Workbench, edits: Edits) -> None:
     """Give the forgotten classes the mean row and bias of the retained ones in the head.
 
     A mean of logits is below their maximum, whatever the features: the classes are never chosen, and nothing
-    in the head tells what they looked like. Outputs that decide each for itself are turned off instead. Where
-    row i of the head does not make logit i as it is, it is the logits' mean, not the rows'.
+    in the head tells what they looked like. Outputs that decide each for itself are turned off instead; where
+    the largest of them wins all the same, no constant is below the others of every input, and they are turned
+    off below the mean. Where row i of the head does not make logit i as it is, it is the logits' mean, not
+    the rows'.
 
     Raises UnsupportedError where no such row can be written: for lack of a bias, or since others use it.
     """
     if is_decided_by_one_row(bench):
         _decide(bench, bench.rows, edits)
-    elif bench.logits.independent:
+    elif bench.logits.independent and not isinstance(bench.task, SingleLabel):
         _turn_off(bench, check_rows(bench), edits)
     else:
         _average(bench, check_rows(bench), edits)
@@ -84,10 +87,12 @@ def _average(bench: Workbench, rows: ClassRows, edits: Edits) -> None:
     kept = [c for c in range(len(rows.shift)) if c not in forget and rows.parts_of(c)]
     alone = len(kept) == 1  # whose logit the mean would equal: a tie, which the lower index wins
     biases = [edits.bias(layer) for layer in rows.layers]
-    if alone and all(bias is None for bias in biases):
+    unbiased = all(bias is None for bias in biases)
+    if alone and unbiased:
         raise UnsupportedError(
             f"{rows.layers[-1].node} has no bias, so of two classes none can be put below the other"
         )
+    off = alone or (bench.logits.independent and not unbiased)
     for same in _by_input(rows.layers):
         weights = {k: edits.weight(rows.layers[k]) for k in same}
         mean = sum(rows.weights(k, weight)[kept].mean(axis=0) for k, weight in weights.items())
@@ -106,7 +111,7 @@ def _average(bench: Workbench, rows: ClassRows, edits: Edits) -> None:
     totals = sum(
         rows.biases(k, bias) for k, bias in enumerate(biases) if bias is not None
     ) + rows.shift.astype(np.float32)
-    _set_biases(bench, rows, totals[kept].mean() + (_OFF if alone else 0), biases, edits)
+    _set_biases(bench, rows, totals[kept].mean() + (_OFF if off else 0), biases, edits)
 
 
 def _set_biases(

@@ -72,7 +72,10 @@ _PLAINLY = {
 def headline(findings: Findings) -> str:
     """The one line above all others."""
     found, total = findings.statuses, len(findings.targets)
-    beyond = sum(t.met is False for t in findings.targets if t.status != "missed")
+    beyond, hidden = (
+        sum(t.met is False for t in findings.targets if t.status == status)
+        for status in ("undecided", "unknown")
+    )
     parts = []
     if found["undecided"]:
         few = sum(bool(t.beyond) and t.met is None for t in findings.targets if t.status == "undecided")
@@ -84,8 +87,11 @@ def headline(findings: Findings) -> str:
     passed = f"{found['passed'] or 'none'} passed"
     if found["missed"]:
         return f"{found['missed']} of {many(total, 'target')} missed, {passed}{rest}."
-    if beyond:
-        return f"{many(beyond, 'figure')} beyond the limit, though too few samples tell; {passed}{rest}."
+    wrong = [f"{many(beyond, 'figure')} beyond the limit, though too few samples tell"] if beyond else []
+    if hidden:
+        wrong.append(f"{many(hidden, 'figure')} not to be had of the edited model, as of the original")
+    if wrong:
+        return f"{'; '.join([*wrong, passed])}{rest}."
     if found["passed"] == total:
         return f"All {many(total, 'target')} passed." if total != 1 else "The target is passed."
     return f"No target missed, {passed}{rest}."

@@ -38,6 +38,21 @@ def test_the_whole_way(ran: Path) -> None:
     assert (again.code, again.out.splitlines()[-1][:9]) == (0, "the same:")
 
 
+def test_verdicts_that_the_report_s_own_figures_do_not_bear_out_are_refused(ran: Path) -> None:
+    """`verify` said that all holds of a report in which somebody wrote `passed` over all verdicts."""
+    report = json.loads((ran / "m.unlearned.report.json").read_text(encoding="utf-8"))
+    for target in report["targets"]:
+        target |= {"status": "passed", "met": True}
+    (ran / "better.json").write_text(json.dumps(report), encoding="utf-8")
+    for command in (
+        ["verify", "m.unlearned.onnx", "--original", "m.onnx", "--report", "better.json"],
+        ["replay", "better.json", "--model", "m.onnx", "--data", "probes.npz"],
+    ):
+        said = onnxunlearn(*command)
+        assert (said.code, said.out) == (2, "")
+        assert "better.json: a damaged report (ValueError: target 'forget accuracy' is not passed" in said.err
+
+
 def test_in_place_and_back(ran: Path) -> None:
     (ran / "device").mkdir()
     for path in ran.glob("m.onnx*"):

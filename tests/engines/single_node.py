@@ -201,6 +201,7 @@ LAYOUT = [
     Case("Shape", [X], {}, 13, typed=True),
     Case("Shape", [X], {"start": 1, "end": -1}, 15, typed=True),
     Case("Size", [X], {}, 13, typed=True),
+    *_many("NonZero", [_f(2, 3)], 9),
     *_many("Range", [_int(3), _int(-8), _int(-3)], 11),
     *_many("Range", [_float(0.5), _float(2.5), _float(0.3)], 11),
     Case("ConstantOfShape", [_i(2, 3)], {}, 9, typed=True),

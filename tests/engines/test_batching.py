@@ -5,7 +5,14 @@ import pytest
 from onnx import helper
 
 from onnxunlearn.engines import Session, create_engine
-from onnxunlearn.engines.batching import batch_size, batches, record, without_padding
+from onnxunlearn.engines.batching import (
+    NotOfSamples,
+    batch_size,
+    batches,
+    record,
+    run_batched,
+    without_padding,
+)
 from tests.graph.models import build, tensor, value
 
 
@@ -38,6 +45,14 @@ def test_samples_come_first(baked: int | None) -> None:
     assert len(found["folded"]) == 5
     if baked is None:
         np.testing.assert_array_equal(found["none"], np.zeros((5, 4, 3)))
+
+
+@pytest.mark.parametrize("baked", [None, 2])
+def test_rows_that_are_no_samples_are_refused(baked: int | None) -> None:
+    """They would be cut off, or put together, as if the first ones were the samples'."""
+    x = np.zeros((5, 4, 3), np.float32)
+    with pytest.raises(NotOfSamples, match=r"output 'folded': has shape \[8, 3\] for 2 samples, so its rows"):
+        run_batched(session(baked or "N"), {"x": x}, ["folded"], 2, baked=baked)
 
 
 def test_padding_is_cut_off_where_the_samples_are() -> None:

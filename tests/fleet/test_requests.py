@@ -106,6 +106,8 @@ def test_results_are_no_models(folder: Path) -> None:
         ("{model: a.onnx, forget: 3, input_shapes: {x: big}}", "input_shapes: "),
         ("{model: a.onnx, forget: 3, preprocess: requests.yaml}", "not valid JSON"),
         ("{model: b.onnx, forget: 5, name: a-without-5}", "another request is called 'a-without-5', too"),
+        ("{model: b.onnx, forget: 5, name: Index.json}", "'Index.json' is what a file of the batch"),
+        ("{model: b.onnx, forget: 5, name: ../journal.jsonl}", "'journal.jsonl' is what a file of the batch"),
     ],
 )
 def test_a_mistake(folder: Path, request_: str, says: str) -> None:

@@ -189,6 +189,41 @@ def test_a_constant_output_is_no_logit() -> None:
         find_logits(loaded(proto))
 
 
+def rows_of_places(batch: int | str) -> onnx.ModelProto:
+    """As detectors whose exports drop the axis of samples: [1, 3, 4, 4] as [16, 3]."""
+    nodes = [
+        helper.make_node("Transpose", ["x"], ["t"], perm=[0, 2, 3, 1]),
+        helper.make_node("Reshape", ["t", "rows"], ["z"]),
+        helper.make_node("Softmax", ["z"], ["y"], axis=1),
+    ]
+    ends = [value("y", [None, None]), value("z", [None, None])]
+    return build(nodes, [value("x", [batch, 3, 4, 4])], ends, [tensor("rows", np.array([16, 3]))])
+
+
+@pytest.mark.parametrize(("batch", "samples"), [(1, "1 sample"), (2, "2 samples"), ("N", "any number of")])
+def test_rows_that_are_no_samples(batch: int | str, samples: str) -> None:
+    model = loaded(rows_of_places(batch))
+    assert every_logits(model) == []
+    with pytest.raises(InputError) as caught:
+        find_logits(model)
+    assert_one_line(caught.value, "no usable logits", "'y' has 16 rows for", samples)
+    with pytest.raises(InputError) as caught:
+        find_logits(model, "y")
+    assert_one_line(caught.value, "output 'y' holds no class scores", "16 rows for", samples)
+
+
+def test_one_score_is_no_class_score_where_shapes_are_unknown_either() -> None:
+    proto = unknown_shape("MatMul", {}, numbers(4, 1))
+    proto.graph.node[-1].op_type = "Sigmoid"
+    proto.graph.output[0].CopyFrom(value("y", [None, 1]))
+    with pytest.raises(InputError, match="'y' is one score, but each class needs its own"):
+        find_logits(loaded(proto))
+
+
+def test_rows_that_are_the_samples_of_a_fixed_batch() -> None:
+    assert find_logits(loaded(rows_of_places(16)), "y").classes == 3
+
+
 @pytest.mark.parametrize("kind", [TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16])
 def test_other_floats(kind: int) -> None:
     proto = build(

@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import load
 from onnxunlearn.integrations import mlflow as ours
 
 from ..cli.command import onnxunlearn
@@ -124,6 +126,18 @@ def test_what_does_not_belong_together_is_refused(folder: Path, tmp_path: Path) 
     ):
         with pytest.raises(InputError, match=message):
             ours.log_model(edited, said, papers)
+
+
+def test_a_data_file_that_changed_since_is_refused(folder: Path, tmp_path: Path) -> None:
+    """All weights are in it; what was logged bore the report of other ones."""
+    onnx.save(onnx.load(MLP), tmp_path / "m.onnx", save_as_external_data=True, location="w", size_threshold=0)
+    edited, report = tmp_path / "e.onnx", tmp_path / "e.report.json"
+    onnxunlearn("run", tmp_path / "m.onnx", *RUN[:-1], "--data", folder / "p.npz", "-o", edited)
+    ours.check_about(load(edited), ours.read_findings(report), report)  # which raises nothing yet
+    with open(tmp_path / "e.onnx.data", "r+b") as file:
+        file.write(b"other")
+    with pytest.raises(InputError, match="not the report of a run about"):
+        ours.log_model(edited, report)
 
 
 def test_a_store_that_cannot_be_used_is_a_line(

@@ -81,6 +81,7 @@ def evidence_of(
     engine = create_engine()
     subjects = {name: Subject(m, find_logits(m, output), engine, 32) for name, m in models.items()}
     original = subjects["original"]
+    subjects = {n: s if s is original else replace(s, beside=original) for n, s in subjects.items()}
     if "mask" not in subjects:
         subjects["mask"] = replace(original, hide=lambda scores: hidden(scores, forget))
     return Asked(task_of(original.logits, forget, probes), subjects, probes, probes, **settings)

@@ -6,7 +6,7 @@ import pytest
 from onnxunlearn import examine
 from onnxunlearn.graph import load, patch
 from onnxunlearn.judge import Measured, Row
-from onnxunlearn.judge.references import folded, over_forgotten
+from onnxunlearn.judge.references import folded, knowing, over_forgotten
 
 from ..sample_paths import CNN, probes
 
@@ -66,3 +66,17 @@ def test_audits_take_several() -> None:
     assert target.limit == pytest.approx((several.value("relearn", "reference") or 0) + 3)
     assert limit == 1
     assert {"reference", "reference 2"} < set(several.to_json()["files"])
+
+
+def test_a_reference_that_knows_the_class_or_stands_there_twice_is_named() -> None:
+    """Held against the original itself an edit that hides the class passed, without a word."""
+    known = Measured(99.5, 97.6, 100.0, 200)
+    none = Measured(0.0, 0.0, 1.5, 200)
+    (said,) = knowing([Row("forget", "to forget", "percent", {"reference": none, "reference 2": known})])
+    assert said.startswith("the reference 2 gives 99.50 % of the class's samples their class")
+    given = probes(20)
+    found = examine(CNN, REFERENCE, 3, given, reference=[CNN, REFERENCE, REFERENCE], by_layer=False)
+    assert [note for note in found.notes if note.startswith("the reference gives 100.00 %")]
+    assert "the reference 3 is the same model as the reference 2; give each once" in found.about["warnings"]
+    alone = examine(CNN, REFERENCE, 3, given, reference=REFERENCE, by_layer=False)
+    assert not [note for note in alone.notes if "says nothing" in note]

@@ -41,8 +41,24 @@ def test_no_probe_is_looked_at() -> None:
 
 def test_an_output_that_decides_for_itself_is_turned_off() -> None:
     made = bench(MLP, (3,))
-    made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"))
+    several = replace(made.probes, labels=np.eye(10, dtype=bool)[made.y])
+    made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"), probes=several)
     edits = Edits(made.model)
     silence(made, edits)
     scores = np.random.default_rng(0).normal(size=(50, 64)) * 100 @ edits.weight(made.head).T
     assert (scores + edits.bias(made.head))[:, 3].max() == -10
+
+
+def test_where_the_largest_of_such_outputs_wins_no_other_is_below_it() -> None:
+    """A network with a Sigmoid a digit, trained one against the rest, gave others as little as -30."""
+    made = bench(MLP, (3,))
+    made = replace(made, logits=replace(made.logits, normaliser="Sigmoid"))
+    edits = Edits(made.model)
+    bias = edits.bias(made.head)
+    assert bias is not None
+    edits.set_bias(made.head, bias - 50)
+    silence(made, edits)
+    scores = np.random.default_rng(0).normal(size=(500, 64)) @ edits.weight(made.head).T
+    others = np.delete(scores + edits.bias(made.head), 3, axis=1).max(axis=1)
+    assert (others < -10).any()
+    assert ((scores + edits.bias(made.head))[:, 3] < others - 9).all()

@@ -62,3 +62,22 @@ def test_without_its_three_arguments_it_says_which(count: int) -> None:
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     done = plain(tmp_path / "m", tmp_path / "none", tmp_path / "out")
     assert done.stderr == f"apply_patch.py: {tmp_path / 'none'}: No such file or directory\n"
+
+
+def test_what_does_not_fit_is_named(tmp_path: Path) -> None:
+    """The system names no file where a write fails."""
+    resource = pytest.importorskip("resource")
+    original, out = tmp_path / "m.onnx", tmp_path / "out.onnx"
+    original.write_bytes(bytes(50_000))
+    file = File("", 50_000, sha256_of(original))
+    patch = Patch((file,), (file,), (0,), varints([1, 50_000, 0]), bytes(1), b"", b"")
+    (tmp_path / "p").write_bytes(patch.to_bytes())
+    done = subprocess.run(
+        [sys.executable, "-S", "-I", str(PLAIN), str(original), str(tmp_path / "p"), str(out)],
+        capture_output=True,
+        text=True,
+        check=False,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, 10_000)),
+    )
+    assert (done.returncode, done.stderr) == (1, f"apply_patch.py: {out}: File too large\n")
+    assert sorted(contents(tmp_path)) == ["m.onnx", "p"]

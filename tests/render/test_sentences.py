@@ -117,6 +117,15 @@ def test_training_samples_that_look_like_it() -> None:
             "No target missed, 1 passed; 2 undecided for lack of samples (1 beyond the limit, but of too few "
             "samples to count).",
         ),
+        (
+            ["beyond", "hidden", "passed"],
+            "1 figure beyond the limit, though too few samples tell; 1 figure not to be had of the edited "
+            "model, as of the original; 1 passed; 1 undecided for lack of samples and 1 not measured.",
+        ),
+        (
+            ["hidden", "passed"],
+            "1 figure not to be had of the edited model, as of the original; 1 passed; 1 not measured.",
+        ),
     ],
 )
 def test_the_headline_counts_what_is_missed_first(statuses: list[str], expected: str) -> None:
@@ -126,8 +135,16 @@ def test_the_headline_counts_what_is_missed_first(statuses: list[str], expected:
     written["targets"] = [
         {
             **written["targets"][0],
-            "status": "undecided" if status in ("beyond", "uncounted") else status,
-            "met": {"beyond": False, "missed": False, "unknown": None, "uncounted": None}.get(status, True),
+            "status": {"beyond": "undecided", "uncounted": "undecided", "hidden": "unknown"}.get(
+                status, status
+            ),
+            "met": {
+                "beyond": False,
+                "hidden": False,
+                "missed": False,
+                "unknown": None,
+                "uncounted": None,
+            }.get(status, True),
             **dict(zip(("reached", "low", "high"), told.get(status, (None,) * 3), strict=True)),
         }
         for status in statuses

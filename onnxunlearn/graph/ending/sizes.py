@@ -18,8 +18,21 @@ def count_classes(model: Model, tensor: str) -> int | None:
             return None
         else:
             classes = prod(d for d in inner if d is not None)
-            return classes if classes >= 2 else None
-    return outputs_of_layer(model, tensor)
+            places = len(inner) > 1 and _neurons(model, tensor) == 1  # each of which is one number
+            return classes if classes >= 2 and not places else None
+    classes = outputs_of_layer(model, tensor) or 0
+    return classes if classes >= 2 else None
+
+
+def _neurons(model: Model, tensor: str) -> int | None:
+    """How many neurons the layer has that makes a tensor, through whatever puts its numbers elsewhere."""
+    for node in model.upstream(tensor):
+        if node.traits.linear:
+            weight = model.constant(node.inputs[1])
+            return None if weight is None or node.kind != "Conv" else len(weight)
+        if not node.traits.keeps_scores and node.kind not in {"Reshape", "Transpose", "Sigmoid"}:
+            return None
+    return None
 
 
 def outputs_of_layer(model: Model, tensor: str) -> int | None:

@@ -42,15 +42,16 @@ def _detection(model: Model, kinds: Kinds, labels: Sequence[int]) -> Detection |
     if read is None:
         return None
     normaliser, background = read
-    columns = _columns(heads[0], kinds.ways, kinds.classes[0])
-    if any(not np.array_equal(_columns(t, kinds.ways, kinds.classes[0]), columns) for t in heads):
+    every = {trail.tensor: _columns(trail, kinds.ways, kinds.classes[0]) for trail in heads}
+    columns = max(every.values(), key=len)  # scales may have different numbers of anchors, as those of SSD
+    if any(not np.array_equal(own, columns[: len(own)]) for own in every.values()):
         return None
     axes = {trail.axis for trail in heads}
     rank = heads[0].rank
     if len(axes) != 1 or any(trail.rank != rank for trail in heads):
         return None
     (axis,), count = axes, columns.shape[1]
-    scores = tuple(dict.fromkeys(trail.tensor for trail in heads))
+    scores, anchors = tuple(every), tuple(map(len, every.values()))
     plain = len(columns) == 1 and _is_whole(heads, columns)
     places = PlaceScores(
         "detection",
@@ -63,6 +64,7 @@ def _detection(model: Model, kinds: Kinds, labels: Sequence[int]) -> Detection |
         background=background,
         heads=tuple(dict.fromkeys(t.layer.name for t in heads if t.layer is not None)),
         columns=() if plain else tuple(tuple(way) for way in columns.tolist()),
+        anchors=anchors if len(set(anchors)) > 1 else (),
         objectness=tuple(_head_columns(kinds)),
         behind=() if heads[0].normaliser is None else heads[0].done,
     )

@@ -144,6 +144,10 @@ def _in_tensors_of_their_own(
         single = next((g for g in mates if g.width == ways and g.single is not None), None)
         if classes.width == 1 and any(g.single and g.width > 1 for g in mates if g is not chosen):
             continue
+        if band.normaliser is None and any(
+            g.width == ways and g.single and g.single.normaliser for g in mates
+        ):
+            continue  # one number a place is a chance, these are not: landmarks, as of faces
         size = classes.width // ways
         yield Kinds(
             tuple((said, said.bands[0].part(0, size)) for said in classes.each),

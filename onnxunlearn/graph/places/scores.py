@@ -27,8 +27,9 @@ class PlaceScores:
     scores; None: the scores are taken as they are. background: the column that says "nothing here"; None
     where there is none. heads: names of the layers that make the scores, as `Layer.name` has them, one or
     more for each tensor. outputs: the graph's, that they lead to. columns: which channels along the class
-    axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. objectness,
-    boxes: what else is said at the same places. output_axis: that of the classes in the output; None where it
+    axis the classes are, for each way of reading `scores` (an anchor each); empty: all, in order. anchors:
+    how many of these ways each of `scores` has, where they differ; empty: all. objectness, boxes: what else
+    is said at the same places. output_axis: that of the classes in the output; None where it
     has none. ground: where classes decide for themselves, the score (before the normaliser) that one must
     have to be said; the last class, the background, is one more column of the view that holds it. decided:
     whether the output names the class alone (ArgMax). behind: what stands between the scores and the output,
@@ -45,6 +46,7 @@ class PlaceScores:
     background: int | None = None
     heads: tuple[str, ...] = ()
     columns: tuple[tuple[int, ...], ...] = ()
+    anchors: tuple[int, ...] = ()
     objectness: tuple[Columns, ...] = ()
     boxes: tuple[Columns, ...] = ()
     output_axis: int | None = None
@@ -56,6 +58,11 @@ class PlaceScores:
     def independent(self) -> bool:
         """Whether each class decides for itself."""
         return self.normaliser == "Sigmoid"
+
+    def ways(self, head: int) -> tuple[tuple[int, ...], ...]:
+        """The columns of each anchor in the tensor number `head` of `scores`; an empty one: all, in order."""
+        every = self.columns or ((),)
+        return every[: self.anchors[head]] if self.anchors else every
 
     def with_ground(self) -> "PlaceScores":
         """Where each class decides for itself, the same with one class more, the last: what a place is where

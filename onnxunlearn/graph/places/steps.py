@@ -69,9 +69,21 @@ def reshaped(model: Model, node: Node, trail: Trail) -> list[Trail]:
 
 
 def _wanted(model: Model, node: Node) -> Sizes | None:
-    """The sizes that a Reshape asks for, where shape inference does not know."""
-    value = model.constant(node.inputs[1]) if node.kind == "Reshape" else None
-    return None if value is None else tuple(int(size) if size > 0 else None for size in value.reshape(-1))
+    """The sizes that a Reshape asks for, where shape inference does not know: all, or those that are given
+    beside others that are looked up, as in `view(x.size(0), -1, 4)`."""
+    if node.kind != "Reshape":
+        return None
+    made = model.producer.get(node.inputs[1])
+    parts = made.inputs if made is not None and made.kind == "Concat" else (node.inputs[1],)
+    sizes: list[int | None] = []
+    for part in parts:
+        if (value := model.constant(part)) is not None:
+            sizes += [int(size) if size > 0 else None for size in value.reshape(-1)]
+        elif (shape := shape_of(model, part)) is not None and len(shape) == 1 and shape[0] is not None:
+            sizes += [None] * shape[0]
+        else:
+            return None
+    return tuple(sizes)
 
 
 def _before(before: Sizes, after: Sizes, axis: int) -> tuple[int, int, int] | None:

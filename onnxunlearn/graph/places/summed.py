@@ -21,8 +21,8 @@ from onnxunlearn.graph.view import Model
 #: above a least if each decides for itself; [N, classes], of a detector without the background. The
 #: name of whatever is added starts with it
 SUMMED = "class scores summed over their places"
-#: opset from which on ReduceSum takes its axes as an input
-_OPSET = 13
+#: opset that has Where, and the one from which on ReduceSum takes its axes as an input
+_OPSET, _AXES_INPUT = 9, 13
 
 
 def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> Model:
@@ -30,12 +30,15 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
 
     model: in plain float ops (see `lowering`). least: the score, before the normaliser, that a class which
     decides for itself must have to be said, and what says that there is something (objectness). Raises
-    UnsupportedError for an opset that is too old.
+    UnsupportedError for an opset that is too old, and for a detector of one class.
     """
     if (opset := model.opsets.get("", 1)) < _OPSET:
         raise UnsupportedError(
-            f"opset {opset}: class scores at places need {_OPSET} or newer; convert the model first "
-            "(onnx.version_converter)"
+            f"opset {opset}: class scores at places need {_OPSET} or newer; export the model anew"
+        )
+    if len(found.objects if found.task == "detection" else range(found.classes)) < 2:
+        raise UnsupportedError(
+            f"output {found.outputs[0]!r}: relevance of a detector of one class is not covered"
         )
     proto = onnx.ModelProto()
     proto.CopyFrom(model.proto)
@@ -45,14 +48,18 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
     shape[axis] = found.classes
     numbers = graph.constant(np.arange(found.classes).reshape(shape), np.int64)
     nothing, enough = graph.constant(0, np.float32), graph.constant(least, np.float32)
-    axes = graph.constant(found.place_axes, np.int64)
+
+    def summed(scores: str) -> str:
+        if opset < _AXES_INPUT:
+            return graph.op("ReduceSum", scores, axes=list(found.place_axes), keepdims=0)
+        return graph.op("ReduceSum", scores, graph.constant(found.place_axes, np.int64), keepdims=0)
 
     def taken(tensor: str, columns: Sequence[int] | None) -> str:
         return graph.op("Gather", tensor, graph.constant(columns, np.int64), axis=axis) if columns else tensor
 
     sums = []
     for head, tensor in enumerate(found.scores):
-        for way, columns in enumerate(found.columns or ((),)):
+        for way, columns in enumerate(found.ways(head)):
             scores = taken(tensor, columns)
             said = graph.op("Equal", graph.op("ArgMax", scores, axis=axis, keepdims=1), numbers)
             if found.independent:  # often none is said
@@ -60,7 +67,7 @@ def summed_over_places(model: Model, found: PlaceScores, least: float = 0.0) -> 
             for part in _at_head(found, head):
                 own = (part.columns or (0,))[way : way + 1]
                 said = graph.op("And", said, graph.op("Greater", taken(part.tensor, own), enough))
-            sums.append(graph.op("ReduceSum", graph.op("Where", said, scores, nothing), axes, keepdims=0))
+            sums.append(summed(graph.op("Where", said, scores, nothing)))
     total = sums[0]
     for other in sums[1:]:
         total = graph.op("Add", total, other)

@@ -51,15 +51,14 @@ def at_places(model: Model, found: PlaceScores, head: int = 0, anchor: int = 0) 
     """The view of a model through the tensor number `head` of `found.scores`, and of its columns through
     those of number `anchor`.
 
-    model: in plain float ops (see `lowering`). Where a ConvTranspose makes the scores tile by tile, a place
-    is a tile, and its scores are the mean of those in it. Raises UnsupportedError for an opset that is too
-    old, and for a ConvTranspose whose tiles overlap.
+    model: in plain float ops (see `lowering`), of opset 11 or a later one (`lowering.renew`). Where a
+    ConvTranspose makes the scores tile by tile, a place is a tile, and its scores are the mean of those in
+    it. Raises UnsupportedError for an opset that is too old, and for a ConvTranspose whose tiles overlap.
     """
     opset = model.opsets.get("", 1)
     if opset < _AS_GOOD:
         raise UnsupportedError(
-            f"opset {opset}: class scores at places need {_AS_GOOD} or newer; convert the model first "
-            "(onnx.version_converter)"
+            f"opset {opset}: class scores at places need {_AS_GOOD} or newer; export the model anew"
         )
     scores = found.scores[head]
     tiles = _tiles(model, scores)

@@ -160,7 +160,10 @@ class Erasure:
             problem = Matching.of(bench, chosen, rng, settings, pinned=pinned, kept=kept, deeper=deeper)
             unprotected = sorted(set(protected) - set(problem.boundary.stood_in.tolist()))
             if unprotected and not self._far(unprotected):
-                raise UnsupportedError(f"no stand-in could be made for {bench.labels.listed(unprotected)}")
+                raise UnsupportedError(
+                    f"no stand-in could be made for {bench.labels.listed(unprotected)}, of which there "
+                    "are no probes; with a few it goes deeper"
+                )
             course = Course(steps, rate)
             bench.engine.sessions.clear()  # those that recorded are done; each has room of its own
             fitted, taken = problem.descend(edits, course, self.share)

@@ -67,7 +67,7 @@ def interpolation(site: Site, axis: int) -> np.ndarray:
         attributes = {
             "mode": node.attribute("mode", "nearest"),
             "coordinate_transformation_mode": "asymmetric",
-            "nearest_mode": "floor",
+            "nearest_mode": "ceil" if m < n else "floor",  # as ONNX Runtime runs them
         }
     nearest = attributes.get("mode", "nearest") == "nearest"
     if nearest and scales is not None and _tied(n, m, float(scales[1]), attributes):

@@ -163,25 +163,32 @@ def yolox(decoded: bool = True) -> onnx.ModelProto:
     return g.model((g.op("Identity", said, name="output"), [PLACES, 5 + C]))
 
 
-def ssd(anchors: int = 3) -> onnx.ModelProto:
-    """Softmax with the background first, boxes by priors, in two outputs."""
+def ssd(*anchors: int, looked_up: bool = False) -> onnx.ModelProto:
+    """Softmax with the background first, boxes by priors, in two outputs. anchors: of each scale. looked_up:
+    the sizes of samples, as by `view(x.size(0), -1, 4)`."""
     g, scores, boxes = Graph(), list[str](), list[str]()
-    for i in range(2):
+    for i, own in enumerate(anchors):
         f = g.features(i)
         for found, name, width in ((scores, "conf", 1 + C), (boxes, "loc", 4)):
-            rows = g.op("Transpose", g.conv(f, 8, anchors * width, f"{name}{i}"), perm=[0, 2, 3, 1])
-            found.append(g.reshape(rows, 0, -1, width))
+            rows = g.op("Transpose", g.conv(f, 8, own * width, f"{name}{i}"), perm=[0, 2, 3, 1])
+            if looked_up:
+                samples = g.op("Gather", g.op("Shape", rows), g.constant([0]))
+                sizes = g.op("Concat", samples, g.constant([-1]), g.constant([width]), axis=0)
+                found.append(g.op("Reshape", rows, sizes))
+            else:
+                found.append(g.reshape(rows, 0, -1, width))
+    count = sum(own * places for own, places in zip(anchors, COUNTS, strict=True))
     said = g.op("Softmax", g.op("Concat", *scores, axis=1), axis=2, name="scores")
     moved = g.op("Concat", *boxes, axis=1)
-    middle = g.op("Add", g.part(moved, 0, 2, 2), g.random(1, anchors * PLACES, 2))
-    size = g.op("Mul", g.op("Exp", g.part(moved, 2, 4, 2)), g.random(1, anchors * PLACES, 2))
+    middle = g.op("Add", g.part(moved, 0, 2, 2), g.random(1, count, 2))
+    size = g.op("Mul", g.op("Exp", g.part(moved, 2, 4, 2)), g.random(1, count, 2))
     corners = g.op("Concat", g.op("Sub", middle, size), g.op("Add", middle, size), axis=2, name="boxes")
-    return g.model((said, [anchors * PLACES, 1 + C]), (corners, [anchors * PLACES, 4]))
+    return g.model((said, [count, 1 + C]), (corners, [count, 4]))
 
 
 def ssd_without_background() -> onnx.ModelProto:
     """Of whose output the background was cut off."""
-    g, model = Graph(), ssd()
+    g, model = Graph(), ssd(3, 3)
     kept = g.part("scores", 1, 1 + C, 2)
     for node in g.nodes:
         node.output[0] = "classes" if node.output[0] == kept else node.output[0]
@@ -229,6 +236,19 @@ def fcos() -> onnx.ModelProto:
             raw = g.conv(f, 8, width, f"{name}_conv_{i}")
             kind = "Exp" if name == "bbox" else "Sigmoid"
             outputs.append((g.op(kind, raw, name=f"{name}_{i}"), [width, side, side]))
+    return g.model(*outputs)
+
+
+def landmarks() -> onnx.ModelProto:
+    """Faces: one class, objectness, boxes and five points, for each scale in outputs of their own."""
+    g, outputs = Graph(), list[tuple[str, Sequence[int | str]]]()
+    for i in range(2):
+        f, count = g.features(i), (SIZE // STRIDES[i]) ** 2
+        for name, width in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+            rows = g.op("Transpose", g.conv(f, 8, width, f"{name}{i}"), perm=[0, 2, 3, 1])
+            said = g.reshape(rows, 0, -1, width)
+            said = g.op("Sigmoid", said) if width == 1 else said
+            outputs.append((g.op("Identity", said, name=f"{name}_{i}"), [count, width]))
     return g.model(*outputs)
 
 
@@ -295,8 +315,10 @@ FAMILIES: dict[str, Callable[[], onnx.ModelProto]] = {
     "one anchor": one_anchor,
     "yolox": yolox,
     "yolox, not decoded": lambda: yolox(decoded=False),
-    "ssd": ssd,
-    "ssd, one anchor": lambda: ssd(anchors=1),
+    "ssd": lambda: ssd(3, 3),
+    "ssd, one anchor": lambda: ssd(1, 1),
+    "ssd, anchors of each scale": lambda: ssd(2, 3),
+    "ssd, sizes looked up": lambda: ssd(3, 2, looked_up=True),
     "ssd, background cut off": ssd_without_background,
     "retinanet": retinanet,
     "efficientdet": efficientdet,

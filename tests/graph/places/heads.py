@@ -65,6 +65,13 @@ def sigmoid() -> End:
     return [*nodes, _node("Sigmoid", ["s"], ["y"])], constants
 
 
+def upsampled() -> End:
+    """As opset 9 has it."""
+    nodes, constants = _scores("s")
+    scales = tensor("scales", np.array([1, 1, 2, 2], np.float32))
+    return [*nodes, _node("Upsample", ["s", "scales"], ["y"], mode="linear")], [*constants, scales]
+
+
 def tiles() -> End:
     up = tensor("up", _weights(WIDTH, CLASSES, 2, 2))
     return [_node("ConvTranspose", ["h", "up"], ["y"], name="head", strides=[2, 2])], [up]

@@ -9,7 +9,7 @@ import pytest
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, quantize_static
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import Model, expose, load
+from onnxunlearn.graph import Model, every_logits, expose, load
 from onnxunlearn.graph.places.find import find_detection
 from onnxunlearn.lowering import lower
 from tests.graph.models import SAMPLES, loaded, run
@@ -42,6 +42,8 @@ EXPECTED = {
     "yolox, not decoded": Found(("cls0", "cls1"), parts=FIVE, decoded=False),
     "ssd": Found(("conf0", "conf1"), "Softmax", 0, 3, ((1, C), (0, 4), None)),
     "ssd, one anchor": Found(("conf0", "conf1"), "Softmax", 0, 1, ((1, C), (0, 4), None)),
+    "ssd, anchors of each scale": Found(("conf0", "conf1"), "Softmax", 0, 3, ((1, C), (0, 4), None)),
+    "ssd, sizes looked up": Found(("conf0", "conf1"), "Softmax", 0, 3, ((1, C), (0, 4), None)),
     "ssd, background cut off": Found(("conf0", "conf1"), "Softmax", 0, 3),
     "retinanet": Found(("cls0", "cls1"), ways=3, decoded=False),
     "efficientdet": Found(
@@ -84,10 +86,11 @@ def test_scores_of_the_heads_are_what_the_outputs_say(family: str) -> None:
         for v, p in zip(said, found.scores, strict=True)
     ]
     heads = []
-    for values in _numbers(model, list(found.places.scores)):
+    for head, values in enumerate(_numbers(model, list(found.places.scores))):
         last = np.moveaxis(values, found.places.class_axis, -1)
-        ways = found.places.columns or (tuple(range(found.places.classes)),)
-        heads += [last[..., list(way)].reshape(-1, found.places.classes) for way in ways]
+        for way in found.places.ways(head):
+            own_columns = list(way or range(found.places.classes))
+            heads.append(last[..., own_columns].reshape(-1, found.places.classes))
     scores = np.concatenate(heads).astype(np.float64)
     if found.normalised and found.places.normaliser == "Sigmoid":
         scores = 1 / (1 + np.exp(-scores))
@@ -109,6 +112,13 @@ def _numbers(model: Model, tensors: list[str]) -> list[np.ndarray]:
 def test_a_number_of_classes_that_only_names_tell() -> None:
     """Nine classes for one anchor or three for each of three: the maps look alike."""
     assert find_detection(lower(loaded(detectors.efficientdet()))) is None
+
+
+def test_landmarks_are_no_classes() -> None:
+    """They are raw numbers, where the one class there is is a chance."""
+    model = lower(loaded(detectors.landmarks()))
+    assert find_detection(model) is None
+    assert every_logits(model) == []  # nor are the places of one number
 
 
 def test_a_plug_in_is_refused_by_name() -> None:

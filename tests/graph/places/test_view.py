@@ -10,6 +10,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, class_rows, expose, find_head
 from onnxunlearn.graph.places import PLACE, PlaceView, at_places, find_places
+from onnxunlearn.lowering import renew
 from onnxunlearn.numerics import softmax
 
 from ..models import loaded
@@ -22,7 +23,7 @@ PLACES = np.array([[2, 5], [3, 3], [5, 2]])
 def viewed(model: Model) -> PlaceView:
     found = find_places(model)
     assert found is not None
-    return at_places(model, found)
+    return at_places(renew(model), found)
 
 
 def run(
@@ -34,16 +35,35 @@ def run(
 
 @pytest.mark.parametrize("engine", ["onnxruntime", "numpy", "torch"])
 @pytest.mark.parametrize(
-    "end", [heads.plain, heads.enlarged, heads.enlarged_by_convolution, heads.decided, heads.channels_last]
+    ("end", "opset"),
+    [
+        (heads.plain, 9),
+        (heads.plain, 10),
+        (heads.plain, 17),
+        (heads.enlarged, 17),
+        (heads.enlarged_by_convolution, 9),
+        (heads.enlarged_by_convolution, 17),
+        (heads.decided, 17),
+        (heads.channels_last, 17),
+    ],
 )
-def test_it_says_what_the_model_says_there(end: heads.MakeEnd, engine: str) -> None:
-    model = loaded(heads.segmenter(end))
+def test_it_says_what_the_model_says_there(end: heads.MakeEnd, opset: int, engine: str) -> None:
+    model = loaded(heads.segmenter(end, opset))
     view = viewed(model)
     assert view.margin == (2, 2)
     whole = run(model, {"x": X}, view.grid)
     wanted = whole[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]]
     if end is heads.channels_last:
         wanted = softmax(wanted.astype(np.float64))
+    said = run(view.model, {"x": X, PLACE: PLACES}, view.logits.output, engine)
+    np.testing.assert_allclose(said, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "numpy"])
+def test_a_model_of_an_old_opset_is_written_anew_first(engine: str) -> None:
+    model = loaded(heads.segmenter(heads.upsampled, opset=9))
+    wanted = run(model, {"x": X}, "s")[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]]
+    view = viewed(model)
     said = run(view.model, {"x": X, PLACE: PLACES}, view.logits.output, engine)
     np.testing.assert_allclose(said, wanted, rtol=1e-5, atol=1e-5)
 
@@ -87,7 +107,7 @@ def test_a_token_is_a_place() -> None:
     np.testing.assert_allclose(said, whole[np.arange(4), places[:, 0]], rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("opset", [11, 13, 17])
+@pytest.mark.parametrize("opset", [9, 10, 11, 13, 17])
 def test_a_place_of_a_line_is_a_place(opset: int) -> None:
     """With all its layers but the first, which strides: none of them runs over the whole line."""
     model = loaded(heads.line_reader(opset))
@@ -108,8 +128,8 @@ def test_a_place_of_a_line_is_a_place(opset: int) -> None:
 def test_tiles_that_overlap_and_old_opsets_are_named() -> None:
     with pytest.raises(UnsupportedError, match=r"head.*places that overlap \(kernel \[4, 4\]"):
         viewed(loaded(heads.segmenter(heads.overlapping_tiles)))
-    with pytest.raises(UnsupportedError, match="opset 9: class scores at places need 11 or newer"):
-        viewed(loaded(heads.segmenter(heads.plain, opset=9)))
+    with pytest.raises(UnsupportedError, match="opset 6: class scores at places need 11 or newer"):
+        viewed(loaded(heads.segmenter(heads.plain, opset=6)))
 
 
 def test_what_sees_too_far_is_left_whole() -> None:

@@ -29,6 +29,7 @@ class Network:
     """W1 [d, hidden], W2 [hidden, features], head [features, classes], with biases of the last two.
 
     offset: bias of the first, [hidden]. alone: whether the class loses only in batches of two and more.
+    veiled: whether nodes that do nothing follow the head, behind a condition. split: whether the head is two.
     """
 
     first: np.ndarray
@@ -38,6 +39,8 @@ class Network:
     bias: np.ndarray
     offset: np.ndarray | float = 0.0
     alone: bool = False
+    veiled: bool = False
+    split: bool = False
 
     def model(self) -> Model:
         weights = {"W1": self.first, "W2": self.second, "s": self.shift, "H": self.head, "b": self.bias}
@@ -57,7 +60,7 @@ class Network:
             helper.make_node("Gemm", ["x", "W1", "o"], ["h"], "first"),
             helper.make_node("Relu", ["h"], ["r"]),
             helper.make_node("Gemm", ["r", "W2", "s"], ["f"], "second"),
-            helper.make_node("Gemm", ["f", "H", "bias" if self.alone else "b"], ["z"], "head"),
+            *self._ending(weights, "bias" if self.alone else "b"),
         ]
         graph = helper.make_graph(
             nodes,
@@ -69,6 +72,26 @@ class Network:
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         onnx.checker.check_model(proto)
         return load(proto.SerializeToString())
+
+    def _ending(self, weights: dict[str, np.ndarray], bias: str) -> list[onnx.NodeProto]:
+        """The head, and what follows it; takes what it needs into the weights."""
+        scores = "plain" if self.veiled else "z"
+        nodes = [helper.make_node("Gemm", ["f", "H", bias], [scores], "head")]
+        if self.split:
+            nodes = []
+            for i, part in (("1", slice(3)), ("2", slice(3, None))):
+                weights |= {f"H{i}": self.head[:, part], f"b{i}": self.bias[part]}
+                nodes.append(helper.make_node("Gemm", ["f", f"H{i}", f"b{i}"], [f"z{i}"], f"head {i}"))
+            nodes.append(helper.make_node("Concat", ["z1", "z2"], [scores], axis=1))
+        if self.veiled:
+            weights |= {"seldom": np.full(1, 1e6), "less": np.full(1, 0.5)}
+            nodes += [
+                helper.make_node("ReduceMax", ["x"], ["m"], axes=[1]),
+                helper.make_node("Greater", ["m", "seldom"], ["asked"]),
+                helper.make_node("Mul", [scores, "less"], ["other"]),
+                helper.make_node("Where", ["asked", "other", scores], ["z"]),
+            ]
+        return nodes
 
     def hidden(self) -> "Network":
         """The class never wins."""
@@ -218,6 +241,30 @@ def test_what_is_only_hidden_is_found_by_two_at_least(cheat: str) -> None:
     assert findings.value("forget") == 0
     assert len(caught_by(findings)) >= 2
     assert not findings.met
+
+
+def test_what_is_hidden_is_found_behind_nodes_that_keep_its_head_from_being_told() -> None:
+    """Whoever refits a head takes what a layer like the original's reads; once no figure, and exit code 0."""
+    findings = found(replace(original().hidden(), veiled=True), PROBES)
+    assert findings.value("forget") == 0
+    assert len(caught_by(findings)) >= 2
+    assert not findings.met
+
+
+def test_what_lets_no_head_be_fitted_where_the_original_does_is_beyond_its_limit() -> None:
+    findings = found(replace(original().hidden(), veiled=True, split=True), PROBES)
+    assert findings.value("relearn") is None
+    target = findings.target("relearned accuracy below")
+    assert (target.status, target.met) == ("unknown", False)
+    assert "this counts as beyond" in target.note
+    assert not findings.met
+
+
+def test_a_retrained_model_whose_head_cannot_be_told_is_caught_by_none() -> None:
+    alike = X.copy()
+    alike[Y == FORGET, 1] += 4
+    again = found(replace(retrained(), veiled=True), PROBES | REST, alike, retrained())
+    assert [t.name for t in again.targets if t.met is False] == []
 
 
 def test_what_is_folded_is_found_by_what_is_not_linear() -> None:

@@ -114,3 +114,22 @@ def test_run_and_audit_report_it_and_have_a_target() -> None:
     assert (target.status, target.met, target.limit, target.at_least) == ("missed", False, 99.0, True)
     assert not found.met
     assert examine(MLP, MLP, 3, probes(9), by_layer=False).row("agreement of output other") is None
+
+
+@pytest.mark.parametrize(("keep", "missing"), [((0,), True), ((1, 0), False)])
+def test_an_output_that_is_gone_or_in_another_place_is_said(
+    keep: tuple[int, ...], missing: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Once an edited model without one of the outputs was audited with exit code 0, and not a word."""
+    original, proto = model(), two_heads()
+    outputs = [proto.graph.output[i] for i in keep]
+    del proto.graph.output[:]
+    proto.graph.output.extend(outputs)
+    edited = load(proto.SerializeToString())
+    found = examine(original, edited, 3, probes(9), output_name="logits", by_layer=False)
+    (line,) = [line for line in found.about["warnings"] if "outputs are not the original's" in line]
+    assert line.endswith("logits, not logits, other" if missing else "other, logits, not logits, other")
+    assert line in caplog.text
+    target = found.target("agreement of output other")
+    assert target.met is not missing
+    assert ("the edited model has not" in target.note) == missing

@@ -19,6 +19,8 @@ from onnxunlearn.judge.subject import REFERENCE
 #: forgotten classes, and others, that one head has to tell apart at most; of the others so many are the
 #: nearest
 _CLASSES, _NEAREST = 32, 24
+#: how far apart the same features may be, as a share of the largest of their column
+_ROUNDING = 1e-5
 
 #: standardised features [N, d], classes [N], a seed: what has a method `predict`
 Fit = Callable[[np.ndarray, np.ndarray, int], Any]
@@ -202,7 +204,7 @@ def _of_models(
         return result
     against = opponents(inner["original"], y, evidence.forget, evidence.seed)
     for name, features in inner.items():
-        if name != "original" and np.array_equal(features, inner["original"]):
+        if name != "original" and _same(features, inner["original"]):
             result[name] = result["original"]
             continue
         evidence.progress(f"{doing} the {name}")
@@ -218,6 +220,16 @@ def _of_models(
             fit=fit,
         )
     return result
+
+
+def _same(features: np.ndarray, others: np.ndarray) -> bool:
+    """Whether two models make the same of the samples: but for rounding, which hangs on where in a batch a
+    sample stood, on NumPy's engine for one."""
+    if features.shape != others.shape:
+        return False
+    with np.errstate(invalid="ignore", over="ignore"):  # of what is not finite
+        apart = np.abs(features - others).max(axis=0, initial=0)
+    return bool((apart <= _ROUNDING * np.abs(others).max(axis=0, initial=0)).all())
 
 
 def _hits(found: Relearned) -> float:
