@@ -1,11 +1,9 @@
 """Samples that a run holds, on disk: each is looked at a few times, a batch at a time, and room is short."""
 
-import logging
 from dataclasses import replace
 
 import numpy as np
 
-from onnxunlearn.errors import one_line
 from onnxunlearn.probes import Probes, Shelved, Unread
 from onnxunlearn.streams.spill import Spill
 
@@ -14,20 +12,14 @@ _IN_MEMORY = 2**25
 #: and that are written at once
 _WRITTEN = 2**23
 
-log = logging.getLogger(__name__)
-
 
 def shelved(probes: Probes) -> Probes:
     """The same, the samples in a file without a name, which is gone with them; as they are if they are few,
-    or not held, or the disk is full."""
+    or not held."""
     held = not any(isinstance(value, Unread) for value in probes.feeds.values())
     if not held or sum(value.nbytes for value in probes.feeds.values()) <= _IN_MEMORY:
         return probes
-    try:
-        return replace(probes, feeds={name: _on_disk(value) for name, value in probes.feeds.items()})
-    except OSError as error:
-        log.info("%s stay in memory: %s", probes.called, one_line(error))
-        return probes
+    return replace(probes, feeds={name: _on_disk(value) for name, value in probes.feeds.items()})
 
 
 def _on_disk(array: np.ndarray) -> np.ndarray:

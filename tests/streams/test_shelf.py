@@ -1,8 +1,10 @@
 """Samples on disk are as those in memory, and nothing that is made of them differs."""
 
+import io
+import os
 import tempfile
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 import numpy as np
 import pytest
@@ -54,13 +56,34 @@ def test_few_stay_in_memory() -> None:
 
 
 @pytest.mark.usefixtures("on_disk")
-def test_they_stay_where_the_disk_is_full(monkeypatch: pytest.MonkeyPatch) -> None:
-    def full() -> NoReturn:
-        raise OSError("no space left on device")
+@pytest.mark.parametrize("written", [-1, 0, 48, 100, 10**6])
+def test_they_stay_in_memory_from_where_the_disk_is_full_on(
+    written: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """written: bytes until then; below 0: no file can be made. A sample has 24."""
+    make, left = tempfile.TemporaryFile, [written]
 
-    given = _probes()
+    class Full(io.FileIO):
+        def write(self, data: Any) -> int:
+            if not left[0]:
+                raise OSError("no space left on device")
+            part = memoryview(data)[: left[0]]
+            left[0] -= len(part)
+            return super().write(part)
+
+    def full(**_: Any) -> io.FileIO:
+        if written < 0:
+            raise OSError("no folder for it")
+        with make() as file:
+            return Full(os.dup(file.fileno()), "r+")
+
     monkeypatch.setattr(tempfile, "TemporaryFile", full)
-    assert shelved(given) is given
+    monkeypatch.setattr(shelf, "_WRITTEN", 48)
+    given = _probes()
+    found = shelved(given).feeds
+    np.testing.assert_array_equal(np.asarray(found["x"]), given.feeds["x"])
+    np.testing.assert_array_equal(np.asarray(found["n"]), given.feeds["n"])
+    assert _lies_on_disk(found["x"]) == (written == 10**6)
 
 
 def test_what_grew_on_disk_is_read_once_it_is_let_go() -> None:
