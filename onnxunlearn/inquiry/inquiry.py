@@ -26,6 +26,7 @@ from onnxunlearn.probes import (
     Source,
     blocks,
     declared_preprocessing,
+    is_unread,
     load_probes,
 )
 from onnxunlearn.probes.load import WHOLE
@@ -184,7 +185,7 @@ class Inquiry:
     def put_aside(self, probes: Probes) -> Probes:
         """The same samples where they take no memory (`streams.shelved`); what the original says of them
         stays known."""
-        found = shelved(probes)
+        found = probes if is_unread(probes.feeds) else shelved(probes)
         self.original.known_as(probes, found)
         return found
 

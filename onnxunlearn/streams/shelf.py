@@ -14,12 +14,15 @@ _WRITTEN = 2**23
 
 
 def shelved(probes: Probes) -> Probes:
-    """The same, the samples in a file without a name, which is gone with them; as they are if they are few,
-    or not held."""
-    held = not any(isinstance(value, Unread) for value in probes.feeds.values())
-    if not held or sum(value.nbytes for value in probes.feeds.values()) <= _IN_MEMORY:
+    """The same, as a run holds samples: few in memory, others in a file without a name, which is gone with
+    them."""
+    feeds = probes.feeds
+    if any(isinstance(value, Shelved) for value in feeds.values()):
         return probes
-    return replace(probes, feeds={name: _on_disk(value) for name, value in probes.feeds.items()})
+    if sum(value.nbytes for value in feeds.values()) > _IN_MEMORY:
+        return replace(probes, feeds={name: _on_disk(value) for name, value in feeds.items()})
+    unread = any(isinstance(value, Unread) for value in feeds.values())
+    return replace(probes, feeds={n: value[:] for n, value in feeds.items()}) if unread else probes
 
 
 def _on_disk(array: np.ndarray) -> np.ndarray:
