@@ -94,11 +94,13 @@ class Subject:
         return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
-        """In front of the head, float32 [N, d]; None where there is no head to find, see `_likely_heads`."""
+        """In front of the head, float32 [N, d]; None where there is no head to find, see `_heads`."""
         if self.body is not None:
             return self.body.features(probes)
-        if self._head is None:
-            return self._likely_features(probes) if self._likely_heads else None
+        if self.head is None:
+            if probes not in self._features and self._heads:
+                self._features[probes] = np.concatenate(self.each_features(probes), axis=1)
+            return self._features.get(probes)
         if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
         if probes not in self._features:
@@ -114,22 +116,33 @@ class Subject:
             return None
 
     @cached_property
-    def _likely_heads(self) -> dict[str, Layer]:
-        """Where its own head cannot be told, what may be it, by what it reads: layers like the original's.
-        Nodes behind a head are soon added, and whoever refits one takes whatever there is."""
+    def _heads(self) -> dict[str, Layer]:
+        """By the tensor that it reads, the head; none where it cannot be told. Beside an original it is what
+        is like the original's head: nodes behind one are soon added, among them a last layer that reads what
+        tells nothing, and whoever refits a head looks for the one that does."""
+        own = {} if self._head is None else {self._head.input: self._head}
         if self.beside is None or self.beside._head is None:
-            return {}
-        kind, shape = self.beside._head.kind, self.beside._head.weight.shape
-        alike = [each for each in self.layers.values() if (each.kind, each.weight.shape) == (kind, shape)]
-        return {layer.input: layer for layer in alike}
+            return own
+        first = self.beside._head
+        theirs, alike = (
+            {each.input: each for each in one.layers.values() if _alike(each, first)}
+            for one in (self.beside, self)
+        )
+        usual = self._head is not None and _alike(self._head, first) and len(alike) <= len(theirs)
+        return own if usual or not alike else alike
 
-    def _likely_features(self, probes: Probes) -> np.ndarray:
-        """What all of these read, side by side."""
-        if probes not in self._features:
-            likely = self._likely_heads
-            found = activations(self.lowered, self.engine, probes.feeds, likely, self.batch_size)
-            self._features[probes] = np.concatenate([np.asarray(found[name]) for name in likely], axis=1)
-        return self._features[probes]
+    @property
+    def head(self) -> Layer | None:
+        """The layer that reads the features; None where it cannot be told, or there may be several."""
+        return self._head if self._head is not None and [*self._heads] == [self._head.input] else None
+
+    def each_features(self, probes: Probes) -> list[np.ndarray]:
+        """What each layer reads that may be the head, [N, d]; mostly the features alone."""
+        if self.head is not None or self.body is not None or not self._heads:
+            known = self.features(probes)
+            return [] if known is None else [known]
+        found = activations(self.lowered, self.engine, probes.feeds, self._heads, self.batch_size)
+        return [np.asarray(found[name]) for name in self._heads]
 
     @property
     def _plain(self) -> bool:
@@ -208,6 +221,10 @@ class Subject:
     def note(self, probes: Probes, scores: np.ndarray) -> None:
         """What it says of a stream."""
         self._said[id(probes.feeds), False] = probes.feeds, Said(scores, {})
+
+
+def _alike(one: Layer, other: Layer) -> bool:
+    return (one.kind, one.weight.shape) == (other.kind, other.weight.shape)
 
 
 def ask_together(subjects: Sequence[Subject], probes: Probes) -> None:

@@ -35,6 +35,9 @@ class Given:
     def features(self, _: Probes) -> np.ndarray | None:
         return self.inner
 
+    def each_features(self, _: Probes) -> list[np.ndarray]:
+        return [] if self.inner is None else [self.inner]
+
     def others(self, _: Probes) -> Mapping[str, np.ndarray]:
         return self.outputs
 

@@ -22,7 +22,6 @@ from onnxunlearn.judge.attacks.attackers.inputs import InputGradients, Signal
 from onnxunlearn.judge.attacks.attackers.probing import linear
 from onnxunlearn.judge.attacks.attackers.tuning import Tuning, against_of, not_run, refused
 from onnxunlearn.judge.evidence import Evidence
-from onnxunlearn.judge.features import head_of
 from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import Row
 from onnxunlearn.numerics import softmax
@@ -71,8 +70,7 @@ def _driven(evidence: Evidence, name: str, against: Sequence[int]) -> Iterator[t
     features = subject.features(evidence.probes)
     model = subject.logits.within(subject.lowered)
     ways = [("other samples, up its own logit", others, subject.logits.tensor, _up_the_logit(wanted))]
-    if features is not None and np.isfinite(features).all():
-        layer = head_of(model, subject.logits)
+    if features is not None and (layer := subject.head) is not None and np.isfinite(features).all():
         refitted = _up_a_new_head(layer, features[chosen], y[chosen], wanted, evidence.seed)
         ways += [
             ("other samples, up a refitted head", others, layer.input, refitted),

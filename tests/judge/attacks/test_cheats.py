@@ -30,6 +30,7 @@ class Network:
 
     offset: bias of the first, [hidden]. alone: whether the class loses only in batches of two and more.
     veiled: whether nodes that do nothing follow the head, behind a condition. split: whether the head is two.
+    covered: how wide a last layer is that reads nothing but which class wins; 0 for none.
     """
 
     first: np.ndarray
@@ -41,6 +42,7 @@ class Network:
     alone: bool = False
     veiled: bool = False
     split: bool = False
+    covered: int = 0
 
     def model(self) -> Model:
         weights = {"W1": self.first, "W2": self.second, "s": self.shift, "H": self.head, "b": self.bias}
@@ -75,7 +77,7 @@ class Network:
 
     def _ending(self, weights: dict[str, np.ndarray], bias: str) -> list[onnx.NodeProto]:
         """The head, and what follows it; takes what it needs into the weights."""
-        scores = "plain" if self.veiled else "z"
+        scores = "plain" if self.veiled or self.covered else "z"
         nodes = [helper.make_node("Gemm", ["f", "H", bias], [scores], "head")]
         if self.split:
             nodes = []
@@ -83,6 +85,15 @@ class Network:
                 weights |= {f"H{i}": self.head[:, part], f"b{i}": self.bias[part]}
                 nodes.append(helper.make_node("Gemm", ["f", f"H{i}", f"b{i}"], [f"z{i}"], f"head {i}"))
             nodes.append(helper.make_node("Concat", ["z1", "z2"], [scores], axis=1))
+        if self.covered:
+            weights["I"] = np.eye(self.covered, CLASSES)
+            wide = onnx.numpy_helper.from_array(np.array([0, 0, 0, self.covered - CLASSES]))
+            nodes += [
+                helper.make_node("Hardmax", [scores], ["wins"], axis=1),
+                helper.make_node("Constant", [], ["wide"], value=wide),
+                helper.make_node("Pad", ["wins", "wide"], ["winner"]),
+                helper.make_node("Gemm", ["winner", "I"], ["z"], "last"),
+            ]
         if self.veiled:
             weights |= {"seldom": np.full(1, 1e6), "less": np.full(1, 0.5)}
             nodes += [
@@ -246,6 +257,16 @@ def test_what_is_only_hidden_is_found_by_two_at_least(cheat: str) -> None:
 def test_what_is_hidden_is_found_behind_nodes_that_keep_its_head_from_being_told() -> None:
     """Whoever refits a head takes what a layer like the original's reads; once no figure, and exit code 0."""
     findings = found(replace(original().hidden(), veiled=True), PROBES)
+    assert findings.value("forget") == 0
+    assert len(caught_by(findings)) >= 2
+    assert not findings.met
+
+
+@pytest.mark.parametrize("width", [CLASSES + 1, CLASSES])
+def test_what_is_hidden_is_found_behind_a_last_layer_that_reads_nothing_of_it(width: int) -> None:
+    """The features were taken there: 99 points below hiding the logit, and passed. Of another width than the
+    head, and of its own."""
+    findings = found(replace(original().hidden(), covered=width), PROBES)
     assert findings.value("forget") == 0
     assert len(caught_by(findings)) >= 2
     assert not findings.met

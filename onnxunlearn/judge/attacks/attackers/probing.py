@@ -193,32 +193,39 @@ def _of_models(
     assert evidence.fitting.y is not None
     y = np.concatenate([evidence.fitting.y, evidence.y]) if apart else evidence.y
     judging = np.arange(len(y)) >= len(evidence.fitting) if apart else None
-    inner: dict[str, np.ndarray] = {}
+    inner: dict[str, list[np.ndarray]] = {}
     for name in evidence.names:
         parts = evidence.fitting, evidence.probes
-        found = [evidence.subjects[name].features(probes) for probes in (parts if apart else parts[1:])]
-        if not any(f is None for f in found):
-            inner[name] = np.concatenate([f for f in found if f is not None])
+        found = [evidence.subjects[name].each_features(probes) for probes in (parts if apart else parts[1:])]
+        if features := [np.concatenate(some) for some in zip(*found, strict=True)]:
+            inner[name] = features
     result: dict[str, Relearned | None] = dict.fromkeys(evidence.names)
     if "original" not in inner:
         return result
-    against = opponents(inner["original"], y, evidence.forget, evidence.seed)
-    for name, features in inner.items():
-        if name != "original" and _same(features, inner["original"]):
+    (own,) = inner["original"]
+    against = opponents(own, y, evidence.forget, evidence.seed)
+    for name, several in inner.items():
+        if name != "original" and any(_same(features, own) for features in several):
             result[name] = result["original"]
             continue
         evidence.progress(f"{doing} the {name}")
-        result[name] = relearn(
-            features,
-            y,
-            evidence.forget,
-            per_class=per_class,
-            draws=draws,
-            seed=evidence.seed,
-            judging=judging,
-            against=against,
-            fit=fit,
-        )
+        tried = [
+            relearn(
+                features,
+                y,
+                evidence.forget,
+                per_class=per_class,
+                draws=draws,
+                seed=evidence.seed,
+                judging=judging,
+                against=against,
+                fit=fit,
+            )
+            for features in several
+        ]
+        # an attacker keeps what tells most
+        told = [one for one in tried if one is not None]
+        result[name] = max(told, key=lambda one: one.accuracy) if told else None
     return result
 
 
