@@ -138,6 +138,7 @@ class Fit:
                     progress("looking for copies")
                 groups = copy_groups(probes)
                 copies = len(probes) - len(np.unique(groups))
+                probes = inquiry.put_aside(probes)
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 check_parts(inquiry, probes, choosing, judging)
             unnamed = None
@@ -223,7 +224,8 @@ class Fit:
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
         outcome = run_method(method, bench, dict(parameters))
-        plain = self.inquiry.model is self.inquiry.seen  # else what is stored is not what was computed with
+        original = self.inquiry.original
+        plain = original.lowered is original.model  # else what is stored is not what was computed with
         found = bench.features(outcome.edits) if plain and to_judge else None
         asked = self.asked(method, parameters)
         return Decision(self, asked, outcome, bench.depth(outcome.edits), found)
