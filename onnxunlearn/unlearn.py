@@ -25,8 +25,8 @@ from onnxunlearn.sources import files_read, model_files
 @dataclass(frozen=True)
 class Result:
     """What `unlearn` made. plan: what was decided, by which any copy of the original becomes the edited
-    model. findings: what judging it found, and how it came about. inputs: the files it was made from, but for
-    the model's. None of it can be changed."""
+    model. findings: what judging it found, and how it came about. inputs: the files it was made from, the
+    model's among them, each with what it is. None of it can be changed."""
 
     edited: Edited = field(repr=False)
     findings: judge.Findings = field(repr=False)
@@ -111,7 +111,10 @@ def unlearn(
     composite: str = "lra_npp",
     **options: Unpack[Shared],
 ) -> Result:
-    """Make a copy of an ONNX classifier forget one or more classes, or what some samples share.
+    """Make a copy of an ONNX model forget one or more classes, or what some samples share.
+
+    It may be a classifier, of inputs or of places in them, a detector or an embedder; the file tells which,
+    or `options` say it.
 
     model: path, bytes or loaded model. forget: a class, several, or a text as `--forget` takes it, by the
     `labels`, those that the model declares, or the columns of its scores (see `probes.Labels`); or `SharedBy`

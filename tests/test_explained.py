@@ -184,7 +184,7 @@ def test_the_page_of_a_detector_has_pictures(tmp_path: Path) -> None:
 
 
 def test_classes_of_a_report_as_they_are_explained() -> None:
-    ssd = Explained.of(load(detectors.ssd(3, 3).SerializeToString()))
+    ssd = Explained.of(load(detectors.ssd().SerializeToString()))
     assert ssd.logits.classes == detectors.C
     names = tuple("abcdefghijkl"[: detectors.C])
     column, labels = ssd.as_objects(2, Labels(detectors.C + 1, ("background", *names)))

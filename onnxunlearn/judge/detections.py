@@ -77,7 +77,7 @@ def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: 
     seen = model if whole or all(name in model.producer for name in tensors) else lower(model)
     session = session_of(seen, tensors, engine, whole=whole)
     scores, boxes = [], []
-    for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
+    for batch in batches(feeds, batch_size(feeds, size, model.at_once)):
         said = {name: v[: batch.count] for name, v in session.run(batch.feeds, tensors).items()}
         own = _normalised(said, found)
         if found.objectness and not found.multiplied:

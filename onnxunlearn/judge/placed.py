@@ -42,7 +42,7 @@ def decided_maps(
     output = found.outputs[0]
     session = session_of(model, [output], engine, whole=True)
     parts = []
-    for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
+    for batch in batches(feeds, batch_size(feeds, size, model.at_once)):
         said = session.run(batch.feeds, [output])[output][: batch.count]
         parts.append(_decided(said, found, hide))
     return np.concatenate(parts)

@@ -10,6 +10,8 @@ from onnxunlearn.tasks import Task
 
 #: how rarely chance alone may look like knowledge
 _CHANCE = 0.01
+#: share of the others that a model knows which may have been made to forget the class
+_KNOWN = 0.5
 #: of what is odd about probes, so much is said
 _SHOWN = 3
 
@@ -51,10 +53,16 @@ def check_known(
         chance = (false + 1) / (others + task.classes)
         if count and not _beyond(hits, count, chance, 1 / task.classes):
             which = labels.shown(c)
+            known = answers.right[answers.present & (answers.of != c)]
+            forgotten = not hits and known.size and known.mean() > _KNOWN
             raise InputError(
                 f"{probes.source}: the model recognises {hits} of {count} probes of {which}, which is no "
                 "more than chance; nothing can be judged by them. "
-                f"{reasons(probes, scores, odd, given=True)}"
+                + (
+                    f"It knows {known.mean():.0%} of the others: has it forgotten {which} already?"
+                    if forgotten
+                    else reasons(probes, scores, odd, given=True)
+                )
             )
     asked = np.bincount(answers.of[answers.present], minlength=task.classes)
     if np.count_nonzero(asked) < 2:

@@ -139,5 +139,5 @@ DEPENDS = (
     "The same file comes of the same model, probes, options and seed, with these versions and this engine on "
     "the same kind of processor; the number of threads made no difference where that was tried. The batch "
     "size is one of the options: where a model takes the range of its activations from the batch "
-    "(DynamicQuantizeLinear), another size may give another file."
+    "(DynamicQuantizeLinear), another size may give another file; it is judged by samples fed one by one."
 )

@@ -42,10 +42,10 @@ def run(
     those whose first axis does not count samples are left out."""
     session = _session(model, logits, engine, others)
     if others:
-        first = next(batches(feeds, batch_size(feeds, size, model.batch_size)))
+        first = next(batches(feeds, batch_size(feeds, size, model.at_once)))
         values, count = session.run(first.feeds, list(others)), count_of(first.feeds)
         others = [name for name in others if values[name].shape[:1] == (count,)]
-    found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.batch_size)
+    found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.at_once)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
 
@@ -61,11 +61,11 @@ def run_with_features(
     def reduce(name: str, values: np.ndarray) -> np.ndarray:
         return values if name == logits.scores else pooled(values.astype(np.float32, copy=False), head)
 
-    found = record(session, feeds, tensors, size, baked=model.batch_size, reduce=reduce)
+    found = record(session, feeds, tensors, size, baked=model.at_once, reduce=reduce)
     scores, features = found[logits.scores], found[head.input]
     if scores.size != len(scores) * logits.classes:  # rows of places were put together
         return run(model, logits, engine, feeds, size)  # which says so
-    row = None if head.input in feeds else _row(session, head.input, feeds, model.batch_size, features)
+    row = None if head.input in feeds else _row(session, head.input, feeds, model.at_once, features)
     return Said(np.asarray(scores.reshape(len(scores), -1)), {}, features, row)
 
 
@@ -89,7 +89,7 @@ def run_head(
         return None
     feeds = {head.input: known.features.reshape(-1, *known.row)}
     session = engine.session(expose(tail.alone(feeds), [logits.scores]), model.folder)
-    scores = run_batched(session, feeds, [logits.scores], size, baked=model.batch_size)[logits.scores]
+    scores = run_batched(session, feeds, [logits.scores], size, baked=model.at_once)[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {}, known.features, known.row)
 
 
@@ -98,11 +98,11 @@ def run_together(
 ) -> list[np.ndarray]:
     """The scores of each model, each batch read once for all of them; those of a stream with more than KEPT
     are on disk, and unread."""
-    if len({model.batch_size for model, _ in models}) > 1:  # one batch does not do for all
+    if len({model.at_once for model, _ in models}) > 1:  # one batch does not do for all
         return [run_together([one], engine, feeds, size)[0] for one in models]
     sessions = [(_session(model, logits, engine), logits) for model, logits in models]
     found = [Spill(count_of(feeds) * logits.classes > KEPT) for _, logits in models]
-    for batch in batches(feeds, batch_size(feeds, size, models[0][0].batch_size)):
+    for batch in batches(feeds, batch_size(feeds, size, models[0][0].at_once)):
         for (session, logits), kept in zip(sessions, found, strict=True):
             said = session.run(batch.feeds, [logits.scores])[logits.scores]
             kept.add(of_samples(batch, logits.scores, said).reshape(batch.count, -1))

@@ -46,7 +46,7 @@ _ENOUGH = 8
 #: of so many classes probes have to decide if classes far from the class may go without stand-ins; and the
 #: mean probability on the samples to forget from which on a class is near
 _SEVERAL, _NEAR = 20, 0.01
-#: points of the samples that may change class where classes have no probe, in points that may be lost
+#: points of the samples that may change class where classes have no probe, for each point that may be lost
 _UNSEEN_TURNED = 1.5
 #: percent of the samples whose answer at another output may change, and how far one may move, as a share of
 #: its own deviation
@@ -57,9 +57,11 @@ _TURNED, _DRIFT = 1.0, 0.1
 def auto(bench: Workbench, *, depth: str | None = None) -> Outcome:
     """Takes the deepest edit that the budget allows: erase, as much of it as is affordable, lra-npp, head.
 
-    A sixth of the retained probes tells what an edit costs that was not fitted to them. Classes without
-    probes are pinned by stand-ins; where nothing can tell what they would lose, the head alone is edited.
-    The outcome's details say what was chosen, and `why` nothing deeper.
+    A sixth of the retained probes tells what an edit costs that was not fitted to them. Where classes have no
+    probes they are pinned by stand-ins, and erase goes three quarters of its way at most; where probes of
+    the others are few or made, half, or a quarter. Without any data, or where a stand-in that is needed
+    cannot be made, the head alone is edited. The outcome's details say what was chosen, and `why` nothing
+    deeper.
 
     depth: of erase, last-block or deep, against an attacker who trains along, then without; where half of
     deep is not affordable, the last block is tried. By default the last block; where most weights lie in

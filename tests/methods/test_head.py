@@ -56,7 +56,7 @@ def test_where_the_largest_of_such_outputs_wins_no_other_is_below_it() -> None:
     edits = Edits(made.model)
     bias = edits.bias(made.head)
     assert bias is not None
-    edits.set_bias(made.head, bias - 50)
+    edits.set_bias(made.head, bias - np.float32(50))
     silence(made, edits)
     scores = np.random.default_rng(0).normal(size=(500, 64)) @ edits.weight(made.head).T
     others = np.delete(scores + edits.bias(made.head), 3, axis=1).max(axis=1)

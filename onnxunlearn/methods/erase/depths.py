@@ -26,7 +26,8 @@ _SAME = frozenset({"Reshape", "Flatten", "Transpose", "Identity", "Squeeze", "Un
 
 
 def depth_tensors(bench: Workbench) -> list[str]:
-    """Tensors through which all goes, evenly along the graph, the head's input among them."""
+    """Tensors through which all goes, evenly along the graph, with what the head reads as the last. What is
+    but another shape of one before it is left out: of a head behind a Flatten it is what was flattened."""
     made = [name for name, _ in bottlenecks(bench.model, bench.logits.tensor)]
     made = [n for n in made if n in bench.model.producer and bench.model.producer[n].kind not in _SAME]
     if len(made) <= _DEPTHS:

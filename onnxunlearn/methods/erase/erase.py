@@ -16,7 +16,7 @@ SW₀: what the sum is in the original, so that a class far from its neighbours,
 outweigh the pins; β: rises while much of the distance is left, as far as the others can bear (`pull`). Then
 the head's rows of the forgotten classes become the mean of the retained ones: their logits are means of
 others, which never win. Only a share of the weights may change, at most some millions: those through which
-most relevance flows that speaks for the class and against its neighbour.
+most relevance flows, of either sign, where the class is weighed against its neighbour (`relevant`).
 
 Where classes have neither probes nor stand-ins, of the change that is taken which others hardly feel
 (`unfelt`).
@@ -24,7 +24,7 @@ Where classes have neither probes nor stand-ins, of the change that is taken whi
 At depth "deep" every layer may change, and the loss has two more terms at each of the tensors that part the
 layers into blocks (`cuts`), ψ, in units of its own deviation:
 
-    mean |ψ'(x_r) − ψ(x_r)|²  +  pull·Σ_g n_g/n · SW(ψ'(F_g), ψ'(R_g))
+    pinned·mean |ψ'(x_r) − ψ(x_r)|²  +  pull·Σ_g n_g/n · SW(ψ'(F_g), ψ'(R_g))          pinned: 10
 
 so that no layer is left from which a few steps of training bring the class back (`deeper`). Beside the
 descent an attacker trains on half of F; at the weights W + δ that he comes to, the distances of the other
@@ -92,16 +92,17 @@ def erase(
 ) -> Outcome:
     """Gives the forgotten class the features of its neighbours, in distribution.
 
-    depth: last-block, or deep: every layer may change, and the class is matched at several depths, so that
-    training brings it back later, too. layers: of the last block at least so many, from the head back to the
-    next point where the network can be cut. share: of their weights that may change, those through which
-    most relevance flows. steps: of Adam; by default 500, deep 250, fewer for large networks. beta: least
-    weight of the forgotten class, given enough probes; never above 0.8 of its distance; of what samples
-    share half of what it counts beside the pins. kappa: of the retained probabilities. rate: first step, as
-    a share of a weight's own size; by default 0.05, deep 0.14. batch: samples per step, so many pins and at
-    most so many to forget, with as many examples; fewer for large networks. slices: directions per step.
-    pull: how much the distance counts at each further depth. resist: how much it counts what an attacker who
-    trains along would bring back, by default 0.1, deep 1; 0 where that is more work than an edit may take.
+    depth: last-block, or deep: every layer may change, and the class is matched at several depths, so
+    that training brings it back later, too. layers: of the last block at least so many before the head,
+    back to the next point where the network can be cut; fewer where too much would enter them. share: of
+    their weights that may change, those through which most relevance flows. steps: of Adam; by default
+    500, deep 250, fewer for large networks. beta: least weight of the forgotten class, given enough
+    probes; never above 0.8 of its distance; of what samples share half of what it counts beside the pins.
+    kappa: of the retained probabilities. rate: first step, as a share of a weight's own size; by default
+    0.05, deep 0.14. batch: samples per step, so many pins and at most so many to forget, with as many
+    examples; fewer for large networks. slices: directions per step. pull: how much the distance counts at
+    each further depth. resist: how much it counts what an attacker who trains along would bring back, by
+    default 0.1, deep 1; 0 where that is more work than an edit may take.
 
     Source: this project (docs/method.md).
     """

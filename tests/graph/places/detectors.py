@@ -163,7 +163,7 @@ def yolox(decoded: bool = True) -> onnx.ModelProto:
     return g.model((g.op("Identity", said, name="output"), [PLACES, 5 + C]))
 
 
-def ssd(*anchors: int, looked_up: bool = False) -> onnx.ModelProto:
+def ssd(anchors: Sequence[int] = (3, 3), looked_up: bool = False) -> onnx.ModelProto:
     """Softmax with the background first, boxes by priors, in two outputs. anchors: of each scale. looked_up:
     the sizes of samples, as by `view(x.size(0), -1, 4)`."""
     g, scores, boxes = Graph(), list[str](), list[str]()
@@ -188,7 +188,7 @@ def ssd(*anchors: int, looked_up: bool = False) -> onnx.ModelProto:
 
 def ssd_without_background() -> onnx.ModelProto:
     """Of whose output the background was cut off."""
-    g, model = Graph(), ssd(3, 3)
+    g, model = Graph(), ssd()
     kept = g.part("scores", 1, 1 + C, 2)
     for node in g.nodes:
         node.output[0] = "classes" if node.output[0] == kept else node.output[0]
@@ -315,10 +315,10 @@ FAMILIES: dict[str, Callable[[], onnx.ModelProto]] = {
     "one anchor": one_anchor,
     "yolox": yolox,
     "yolox, not decoded": lambda: yolox(decoded=False),
-    "ssd": lambda: ssd(3, 3),
-    "ssd, one anchor": lambda: ssd(1, 1),
-    "ssd, anchors of each scale": lambda: ssd(2, 3),
-    "ssd, sizes looked up": lambda: ssd(3, 2, looked_up=True),
+    "ssd": ssd,
+    "ssd, one anchor": lambda: ssd((1, 1)),
+    "ssd, anchors of each scale": lambda: ssd((2, 3)),
+    "ssd, sizes looked up": lambda: ssd((3, 2), looked_up=True),
     "ssd, background cut off": ssd_without_background,
     "retinanet": retinanet,
     "efficientdet": efficientdet,
