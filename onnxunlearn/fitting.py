@@ -57,7 +57,7 @@ class Fit:
     """A classifier, and probes that are ready to choose and to judge.
 
     origin: where the probes are from, see `Probes`. given: whether their classes are the user's. choosing:
-    those that a method sees, in memory, named or not. fitting: of these those that an attacker has: the named
+    those that a method sees, in memory, named or not. exposed: of these those that an attacker has: the named
     ones, if there are any to retain. judging: others, perhaps a stream; none where nothing
     is held back. copies: how many of the probes are copies of others. notes: what a reader of the findings
     should know. unnamed: inputs to retain that nobody named, if some were given. scenes: where classes are
@@ -70,7 +70,7 @@ class Fit:
     origin: Mapping[str, Any]
     given: bool
     choosing: Probes
-    fitting: Probes
+    exposed: Probes
     judging: Probes
     copies: int
     notes: tuple[str, ...]
@@ -138,23 +138,24 @@ class Fit:
                     progress("looking for copies")
                 groups = copy_groups(probes)
                 copies = len(probes) - len(np.unique(groups))
+                probes = inquiry.put_aside(probes)
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 check_parts(inquiry, probes, choosing, judging)
             unnamed = None
             if data is not None:
                 unnamed = Unnamed.of(inquiry, data, probes, choose=True, judge=hold_back)
-        fitting = choosing
+        exposed = choosing
         if unnamed is not None:
-            choosing = unnamed.with_named(fitting)
-            fitting = choosing if alone else unnamed.named_among(choosing, inquiry.original, fitting)
+            choosing = unnamed.with_named(exposed)
+            exposed = choosing if alone else unnamed.named_among(choosing, inquiry.original, exposed)
         elif alone:
             with clock("making probes"):
                 examples = choosing.of(classes)
                 made = maker.beside(examples, inquiry.scores(examples), classes)
                 choosing = with_made(choosing, replace(made, y=inquiry.scores(made).argmax(axis=1)), classes)
-            fitting = choosing
+            exposed = choosing
         origin = probes.origin
-        return cls(inquiry, rules, origin, given, choosing, fitting, judging, copies, tuple(notes), unnamed)
+        return cls(inquiry, rules, origin, given, choosing, exposed, judging, copies, tuple(notes), unnamed)
 
     @classmethod
     def _of_samples(
@@ -223,7 +224,8 @@ class Fit:
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
         outcome = run_method(method, bench, dict(parameters))
-        plain = self.inquiry.model is self.inquiry.seen  # else what is stored is not what was computed with
+        original = self.inquiry.original
+        plain = original.lowered is original.model  # else what is stored is not what was computed with
         found = bench.features(outcome.edits) if plain and to_judge else None
         asked = self.asked(method, parameters)
         return Decision(self, asked, outcome, bench.depth(outcome.edits), found)

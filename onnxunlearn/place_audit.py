@@ -64,7 +64,7 @@ def audit_places(
     scenes, copies = placing.distinct(scenes, inquiry.forget, labels)
     parts = placing.halves(scenes, inquiry.forget, chosen.seed)
     drawn = [placing.drawn(part, inquiry.forget, chosen.seed, inquiry.engine, judge=True) for part in parts]
-    fitting, probes = drawn[0], drawn[-1]
+    exposed, probes = drawn[0], drawn[-1]
     inquiry.check_placed(probes, given=scenes.given)
     mask, said = inquiry.mask(probes)
     subjects = {n: p.subject(compared.models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
@@ -79,7 +79,7 @@ def audit_places(
         inquiry.task(probes),
         subjects,
         probes,
-        fitting,
+        exposed,
         labels=labels,
         thorough=by_layer or attacks is not None,
         attacks=asked,

@@ -155,7 +155,7 @@ def unlearn(
         subjects = {"original": inquiry.original, "edited": inquiry.subject(edited_model), "mask": mask}
         if decision.features is not None:  # a run over all that choose is two thirds of judging
             tensor, values = decision.features
-            subjects["edited"].note_features(fit.fitting, tensor, values[: len(fit.fitting)])
+            subjects["edited"].note_features(fit.exposed, tensor, values[: len(fit.exposed)])
         judge.ask_together(list(subjects.values()), judging)
         subjects["edited"].check_numbers(judging, "the edited model")
         placed = None
@@ -166,7 +166,7 @@ def unlearn(
             inquiry.task(judging),
             subjects,
             judging,
-            fit.fitting,
+            fit.exposed,
             labels=inquiry.labels,
             seed=chosen.seed,
             copies=fit.copies,

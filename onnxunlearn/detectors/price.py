@@ -106,7 +106,7 @@ def _lost(
         def of(name: str) -> float:
             if isinstance(found, Detected):
                 return found.ap(name, classes, times, half=half)
-            return found.of_class(name, classes, times)
+            return float(found.of_class(name, classes, times))
 
         return of("original") - of("edited")
 

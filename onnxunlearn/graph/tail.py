@@ -24,13 +24,16 @@ WEIGHT, BIAS = "weight of ", "bias of "
 class Tail:
     """The nodes of `model` from `layers` on. boundary: the activations that enter them. counted: activations
     that would enter for the number of their samples alone, each with one of the boundary that is asked for it
-    instead: as where the batch size is taken from an input."""
+    instead: as where the batch size is taken from an input. opened: the batch size that is built into the
+    model, where the copies of its nodes are to take any other, if they can: a Reshape to so many samples
+    leaves their number as it is."""
 
     model: Model = field(repr=False)
     layers: tuple[Layer, ...] = field(repr=False)
     nodes: tuple[Node, ...] = field(repr=False)
     boundary: tuple[str, ...]
     counted: Mapping[str, str] = field(default_factory=dict, repr=False)
+    opened: int | None = None
 
     def as_model(self, recorded: Mapping[str, np.ndarray]) -> Model:
         """In memory; inputs: the boundary, typed as `recorded`, and the weight and bias of each layer.
@@ -44,7 +47,7 @@ class Tail:
             at_node.setdefault(layer.node.index, []).append(layer)
         biases = {layer.output: layer for layer in self.layers if layer.bias is not None}
         for node in self.nodes:
-            copy = self._copied(node)
+            copy = self._copied(graph, node)
             for layer in at_node.get(node.index, ()):
                 copy.input[layer.operand] = self._read_weight(graph, layer)
             for output in node.outputs:
@@ -62,7 +65,7 @@ class Tail:
         """In memory; inputs: the boundary, typed as `recorded`. The weights are those of the model."""
         proto = self._bare(recorded)
         for node in self.nodes:
-            proto.graph.node.append(self._copied(node))
+            proto.graph.node.append(self._copied(proto.graph, node))
         return self._with_weights(proto)
 
     def _bare(self, recorded: Mapping[str, np.ndarray]) -> onnx.ModelProto:
@@ -76,18 +79,26 @@ class Tail:
         )
         graph = proto.graph
         graph.name = whole.graph.name
-        graph.value_info.extend(whole.graph.value_info)
+        if self.opened is None:
+            graph.value_info.extend(whole.graph.value_info)
         for name in self.boundary:
             array = recorded[name]
             kind = onnx.helper.np_dtype_to_tensor_dtype(array.dtype)
             graph.input.append(onnx.helper.make_tensor_value_info(name, kind, [None] * array.ndim))
         return proto
 
-    def _copied(self, node: Node) -> onnx.NodeProto:
+    def _copied(self, graph: onnx.GraphProto, node: Node) -> onnx.NodeProto:
         copy = onnx.NodeProto()
         copy.CopyFrom(node.proto)
         for i, name in enumerate(copy.input):
             copy.input[i] = self.counted.get(name, name)
+        if self.opened is not None and node.kind == "Reshape" and not node.attribute("allowzero", 0):
+            shape = self.model.constant(node.inputs[1])
+            if shape is not None and shape.size and shape[0] == self.opened:
+                name = f"shape of {node.index}, any number of samples"
+                values = np.array([0, *shape[1:]], np.int64)
+                graph.initializer.append(numpy_helper.from_array(values, name))
+                copy.input[1] = name
         return copy
 
     def _with_weights(self, proto: onnx.ModelProto) -> Model:

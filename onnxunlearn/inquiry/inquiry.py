@@ -26,11 +26,13 @@ from onnxunlearn.probes import (
     Source,
     blocks,
     declared_preprocessing,
+    is_unread,
     load_probes,
 )
 from onnxunlearn.probes.load import WHOLE
 from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
+from onnxunlearn.streams import shelved
 from onnxunlearn.tasks import AUTO, Task, independent, task_of
 from onnxunlearn.tasks.budget import unnamed_turned
 
@@ -179,6 +181,13 @@ class Inquiry:
             several = decided is not None and bool((decided.sum(axis=1) != 1).any())
             probes = replace(probes, y=best, labels=decided if several else None, by_model=True)
         return probes if probes.labels is None else probes.focused(self.forget, scores)
+
+    def put_aside(self, probes: Probes) -> Probes:
+        """The same samples where they take no memory (`streams.shelved`); what the original says of them
+        stays known."""
+        found = probes if is_unread(probes.feeds) else shelved(probes)
+        self.original.known_as(probes, found)
+        return found
 
     def as_seen(self, probes: Probes) -> "Inquiry":
         """The same once it is known what the original says: logits may turn out to be probabilities."""

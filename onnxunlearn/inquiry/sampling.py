@@ -10,7 +10,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.inquiry.inquiry import Inquiry
 from onnxunlearn.probes import Probes, is_unread, one_of_each, split_mask
 from onnxunlearn.probes.probes import OTHER
-from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn, reservoir
+from onnxunlearn.streams import HELD, KEPT, RESERVOIR, drawn, reservoir, shelved
 from onnxunlearn.tasks import independent
 
 #: samples of each class that choose, on average, where there are so many that RESERVOIR is fewer
@@ -86,14 +86,14 @@ def parts(inquiry: Inquiry, probes: Probes, groups: np.ndarray, notes: list[str]
     left = probes.select(alone & ~np.isin(groups, groups[which]))
     # what is held is run once for scores and features
     few = sum(values.nbytes for values in left.feeds.values()) <= HELD // 2
-    return read(probes.select(which)), read(left) if few else left
+    return shelved(probes.select(which)), shelved(left) if few else left
 
 
 def choosing(inquiry: Inquiry, probes: Probes, notes: list[str]) -> Probes:
     """All of them or, of a long stream, as many as are held at most, as a note says then."""
     if not is_unread(probes.feeds):
         return probes
-    return read(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
+    return shelved(probes.select(_held(inquiry, probes, np.ones(len(probes), bool), notes)))
 
 
 def check_probes(inquiry: Inquiry, probes: Probes, given: bool, least: int) -> Inquiry:

@@ -23,6 +23,7 @@ from onnxunlearn.probes import (
     check_shapes,
     distinct,
     each,
+    first_of,
     is_unread,
     load_unnamed,
 )
@@ -70,7 +71,7 @@ class Unnamed:
                 "to be forgotten; give others to retain"
             )
         chosen, others = sides(given, left, inquiry.options.seed, choose=choose, judge=judge)
-        count = len(chosen)
+        count, given = len(chosen), inquiry.put_aside(given)
         choosing, judging = inquiry.original.divide(given, [chosen, others])
         if is_unread(given.feeds):
             choosing = replace(choosing, feeds={name: value[:] for name, value in choosing.feeds.items()})
@@ -108,7 +109,7 @@ class Unnamed:
 
     def named_among(self, choosing: Probes, original: Subject, named: Probes) -> Probes:
         """The named ones of those that choose, held once; what the original says of them stays known."""
-        feeds = {name: value[: len(named)] for name, value in choosing.feeds.items()}
+        feeds = {name: first_of(value, len(named)) for name, value in choosing.feeds.items()}
         found = replace(named, feeds=feeds)
         original.known_as(named, found)
         return found

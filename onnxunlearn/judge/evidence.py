@@ -34,7 +34,7 @@ class Turned(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Evidence:
     """subjects: "original", "edited", "mask" (the original with the classes hidden) and perhaps "reference"
-    (retrained without them), "reference 2" …. probes: those that judge, labelled. fitting: those that an
+    (retrained without them), "reference 2" …. probes: those that judge, labelled. exposed: those that an
     attacker may fit on; the same as `probes` where he has to take some of them. unnamed: inputs on which all
     is to stay as it is, of no known class. training: samples of the original's training. labels: what the
     classes are called. thorough: also what takes long. attacks: the names of those to ask; None: all.
@@ -49,7 +49,7 @@ class Evidence:
     task: Task
     subjects: Mapping[str, Subject]
     probes: Probes
-    fitting: Probes
+    exposed: Probes
     unnamed: Probes | None = None
     training: Probes | None = None
     labels: Labels | None = None
@@ -148,8 +148,8 @@ class Evidence:
             return self
         some = self.probes.select(which)
         on = f"{what}: on {len(some):,} of {len(self.probes):,} samples, drawn with seed {self.seed}"
-        fitting = some if self.fitting is self.probes else self.fitting
-        return replace(self, probes=some, fitting=fitting, drawn=on)
+        exposed = some if self.exposed is self.probes else self.exposed
+        return replace(self, probes=some, exposed=exposed, drawn=on)
 
     @cached_property
     def accuracies(self) -> dict[str, Figures]:

@@ -6,6 +6,8 @@ Every bound holds with 95 % confidence by itself: of all such bounds, one in twe
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +20,11 @@ _RESAMPLES = 1000
 ANYWHERE, NO_LESS_THAN_0, IN_PERCENT = (-math.inf, math.inf), (0.0, math.inf), (0.0, 100.0)
 #: of the draws so many have to give a number: of a rare class some hold no sample
 _KNOWN = 0.5
+#: numbers of draws that are taken together
+_TOGETHER = 1 << 20
+
+#: how often each sample is taken, int [count] -> a number; or int [draws, count] -> a number each
+Statistic = Callable[[np.ndarray], Any]
 
 
 @dataclass(frozen=True)
@@ -120,16 +127,18 @@ def or_not_found(measured: Measured, shown: int) -> Measured:
 
 
 def resampled(
-    statistic: Callable[[np.ndarray], float],
+    statistic: Statistic,
     count: int,
     seed: int,
     confidence: float = CONFIDENCE,
     most: int = _RESAMPLES,
     within: tuple[float, float] = ANYWHERE,
+    together: bool = False,
 ) -> Measured:
     """A statistic of how often each of `count` samples is taken (int [count]; ones: as measured), with bounds
     by drawing samples anew, with replacement. What gives no number in half of the draws is not known. most:
-    draws. within: where the statistic can lie at all.
+    draws. within: where the statistic can lie at all. together: whether it takes any number of draws at once,
+    int [draws, count], and gives as many numbers.
 
     The bounds lie on the other side of the figure than what was drawn does ("basic" bootstrap), as a figure
     that few samples push up is pushed up again by drawing from these. Source: Davison and Hinkley, "Bootstrap
@@ -139,10 +148,15 @@ def resampled(
     """
     if not count:
         return Measured(None, samples=0)
-    value = statistic(np.ones(count, dtype=int))
+    value = float(statistic(np.ones(count, dtype=int)))
     rng = np.random.default_rng(seed)
     times = int(np.clip(_RESAMPLES * 20_000 // count, 100, most))
-    drawn = [statistic(np.bincount(rng.integers(count, size=count), minlength=count)) for _ in range(times)]
+    taken = (np.bincount(rng.integers(count, size=count), minlength=count) for _ in range(times))
+    if together:
+        blocks = iter(lambda: list(islice(taken, max(1, _TOGETHER // count))), [])
+        drawn = [float(each) for block in blocks for each in statistic(np.stack(block))]
+    else:
+        drawn = [float(statistic(each)) for each in taken]
     known = [each for each in drawn if math.isfinite(each)]
     if not math.isfinite(value) or len(known) < _KNOWN * times:
         return Measured(None, samples=count)

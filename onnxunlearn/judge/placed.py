@@ -1,7 +1,7 @@
 """What models say at every place of the inputs that judge, held against what is there."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,7 +12,15 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
+from onnxunlearn.judge.intervals import (
+    ANYWHERE,
+    CONFIDENCE,
+    IN_PERCENT,
+    Measured,
+    Statistic,
+    or_not_found,
+    resampled,
+)
 from onnxunlearn.judge.running import session_of
 
 
@@ -151,50 +159,67 @@ class Placed:
 
     def measured(
         self,
-        statistic: Callable[[np.ndarray], float],
+        statistic: Statistic,
         confidence: float = CONFIDENCE,
         within: tuple[float, float] = ANYWHERE,
     ) -> Measured:
         """A figure with its bounds: whole inputs are drawn anew, as their places are alike."""
-        return resampled(statistic, len(self.truth), self.seed, confidence, within=within)
+        return resampled(statistic, len(self.truth), self.seed, confidence, within=within, together=True)
 
-    def found_in(
-        self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
-    ) -> Measured:
+    def found_in(self, statistic: Statistic, within: tuple[float, float] = IN_PERCENT) -> Measured:
         """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
         showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)
         return or_not_found(self.measured(statistic, within=within), int(showing.sum()))
 
-    def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> float:
+    def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> np.ndarray:
         """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where
         none is.
-        times: how often each input counts."""
-        counted = self.counted[name]
+        times: how often each input counts, [N], or of several draws, [draws, N], which get a number each."""
         both, found, there = (
-            times @ part[:, list(classes)] for part in (counted.both, counted.found, counted.there)
+            times @ self._places(name, part, tuple(classes)) for part in ("both", "found", "there")
         )
         known = there > 0
-        if not known.any():
-            return float("nan")
-        both, found, there = both[known], found[known], there[known]
-        if self.score == "F1":
-            return 100 * float(np.mean(2 * both / (found + there)))
-        return 100 * float(np.mean(both / (found + there - both)))
+        with np.errstate(invalid="ignore"):
+            shares = 2 * both / (found + there) if self.score == "F1" else both / (found + there - both)
+            return np.asarray(100 * np.where(known, shares, 0).sum(axis=-1) / known.sum(axis=-1))
 
-    def recall(self, name: str, times: np.ndarray) -> float:
+    def recall(self, name: str, times: np.ndarray) -> np.ndarray:
         """Of the places of the classes to forget those that are still given their class, in percent."""
-        counted, own = self.counted[name], list(self.forget)
-        there = float((times @ counted.there[:, own]).sum())
-        return 100 * float((times @ counted.both[:, own]).sum()) / there if there else float("nan")
+        return self._percent(name, ("both", self.forget), self.forget, times)
 
-    def absorbed(self, name: str, times: np.ndarray) -> float:
+    def absorbed(self, name: str, times: np.ndarray) -> np.ndarray:
         """Those that are given another class, of things, in percent."""
-        counted = self.counted[name]
-        there = float((times @ counted.there[:, list(self.forget)]).sum())
-        return 100 * float((times @ counted.gone[:, self.things]).sum()) / there if there else float("nan")
+        return self._percent(name, ("gone", tuple(self.things)), self.forget, times)
 
-    def kept_background(self, name: str, times: np.ndarray) -> float:
+    def kept_background(self, name: str, times: np.ndarray) -> np.ndarray:
         """Of the background's places those that are still said to be background, in percent."""
-        counted, c = self.counted[name], self.background
-        there = float((times @ counted.there)[c])
-        return 100 * float((times @ counted.both)[c]) / there if there else float("nan")
+        assert self.background is not None
+        own = (self.background,)
+        return self._percent(name, ("both", own), own, times)
+
+    def _percent(
+        self, name: str, part: tuple[str, tuple[int, ...]], of: tuple[int, ...], times: np.ndarray
+    ) -> np.ndarray:
+        """Of the places of some classes those that a part of what was counted holds of others."""
+        some, there = times @ self._sum(name, *part), times @ self._sum(name, "there", of)
+        with np.errstate(invalid="ignore"):
+            return np.asarray(np.where(there > 0, 100 * some / there, np.nan))
+
+    def _places(self, name: str, part: str, classes: tuple[int, ...]) -> np.ndarray:
+        """A part of what was counted, [N, classes]: whole numbers, but products of floats are quick."""
+        key = name, part, classes
+        if key not in self._asked:
+            self._asked[key] = getattr(self.counted[name], part)[:, list(classes)].astype(np.float64)
+        return self._asked[key]
+
+    def _sum(self, name: str, part: str, classes: tuple[int, ...]) -> np.ndarray:
+        """The same of all these classes, [N]."""
+        key = name, f"{part} in all", classes
+        if key not in self._asked:
+            rows = getattr(self.counted[name], part)[:, list(classes)]
+            self._asked[key] = rows.sum(axis=1).astype(np.float64)
+        return self._asked[key]
+
+    @cached_property
+    def _asked(self) -> dict[tuple[str, str, tuple[int, ...]], np.ndarray]:
+        return {}

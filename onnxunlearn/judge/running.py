@@ -21,16 +21,18 @@ log = logging.getLogger(__name__)
 
 class Said(NamedTuple):
     """scores: [N, classes], at the model's output (behind a Softmax, if any). others: see `run`. features:
-    what enters the head, averaged over space or tokens, float32 [N, d]; None where that was not asked."""
+    what enters the head, averaged over space or tokens, float32 [N, d]; None where that was not asked. row:
+    the shape in which one sample of that enters it, where there is nothing to average."""
 
     scores: np.ndarray
     others: dict[str, np.ndarray]
     features: np.ndarray | None = None
+    row: tuple[int, ...] | None = None
 
     def select(self, which: np.ndarray) -> "Said":
         """Of these samples."""
         features = None if self.features is None else self.features[which]
-        return Said(self.scores[which], {n: v[which] for n, v in self.others.items()}, features)
+        return Said(self.scores[which], {n: v[which] for n, v in self.others.items()}, features, self.row)
 
 
 def run(
@@ -60,26 +62,35 @@ def run_with_features(
         return values if name == logits.scores else pooled(values.astype(np.float32, copy=False), head)
 
     found = record(session, feeds, tensors, size, baked=model.at_once, reduce=reduce)
-    scores = found[logits.scores]
+    scores, features = found[logits.scores], found[head.input]
     if scores.size != len(scores) * logits.classes:  # rows of places were put together
         return run(model, logits, engine, feeds, size)  # which says so
-    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, found[head.input])
+    row = None if head.input in feeds else _row(session, head.input, feeds, model.at_once, features)
+    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, features, row)
+
+
+def _row(
+    session: Session, tensor: str, feeds: Feeds, baked: int | None, features: np.ndarray
+) -> tuple[int, ...] | None:
+    """As `Said` has it: two samples tell, also where the file does not say which shape a tensor has."""
+    two = {name: np.concatenate([values[:1]] * (baked or 2)) for name, values in feeds.items()}
+    value = session.run(two, [tensor])[tensor]
+    whole = len(value) == count_of(two) and value.size == len(value) * features.shape[1]
+    return value.shape[1:] if whole and value.dtype == np.float32 else None
 
 
 def run_head(
-    model: Model, logits: Logits, head: Layer, engine: Engine, features: np.ndarray, size: int
+    model: Model, logits: Logits, head: Layer, engine: Engine, known: Said, size: int
 ) -> Said | None:
-    """The scores, from what enters the head; None where that is more than these rows of numbers, as before
-    something is averaged, or not all that makes the scores."""
+    """The scores, from what is known to enter the head; None where that is more than these rows of numbers,
+    as before something is averaged, or not all that makes the scores."""
     tail = tail_after(model, [head.input], [logits.scores])
-    rows = len(model.shapes.get(head.input, ())) == features.ndim == 2
-    single = model.element_types.get(head.input) == onnx.TensorProto.FLOAT
-    if not (rows and single and tail.boundary == (head.input,)):
+    if known.features is None or known.row is None or tail.boundary != (head.input,):
         return None
-    feeds = {head.input: features}
+    feeds = {head.input: known.features.reshape(-1, *known.row)}
     session = engine.session(expose(tail.alone(feeds), [logits.scores]), model.folder)
     scores = run_batched(session, feeds, [logits.scores], size, baked=model.at_once)[logits.scores]
-    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, features)
+    return Said(np.asarray(scores.reshape(len(scores), -1)), {}, known.features, known.row)
 
 
 def run_together(

@@ -205,9 +205,9 @@ class Subject:
     def _by_the_head(self, probes: Probes) -> Said | None:
         """What it says by its head alone, where it is known what enters that; None elsewhere."""
         known = None if self.body is None else self.body._said.get((id(probes.feeds), False))
-        if known is None or known[1].features is None or self._head is None or self.lowered is not self.model:
+        if known is None or self._head is None or self.lowered is not self.model:
             return None
-        return run_head(self.model, self.logits, self._head, self.engine, known[1].features, self.batch_size)
+        return run_head(self.model, self.logits, self._head, self.engine, known[1], self.batch_size)
 
     def knows(self, probes: Probes) -> bool:
         """Whether the scores are known already."""

@@ -170,10 +170,10 @@ def depth(evidence: Evidence, mask: Measured, below: Measured, what: str = _RELE
     original does, say by nodes behind its head, is on the wrong side: else that would be a way to pass."""
     name = f"{what} below that of hiding the logit"
     margin = DEPTH_MARGIN if what == _RELEARNED else PROBE_DEPTH_MARGIN
-    fitted = evidence.y if evidence.fitting.y is None else evidence.fitting.y
+    fitted = evidence.y if evidence.exposed.y is None else evidence.exposed.y
     chance = 100 / max(len(np.unique(fitted)), 1)
     need = _HEAD
-    if evidence.fitting.made is not None or evidence.made:
+    if evidence.exposed.made is not None or evidence.made:
         need = "probes that were not made from the model"
     elif mask.value is not None and mask.value <= chance + DEPTH_MARGIN:
         below, need = UNKNOWN, "an original in which a new head finds the class"

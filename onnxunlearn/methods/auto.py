@@ -170,6 +170,8 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
     erasure.near = _NEAR if several else 0.0
     against = erasure.settings.resist if depth != LAST_BLOCK else 0.0
     if against and limits.most < 1:
+        if (said := f"no attacker trains along: {depth} would have to go the whole way") not in reasons:
+            reasons.append(said)
         return
     if against and erasure.unattacked:
         reasons.append(f"no attacker trains along: {erasure.unattacked}")

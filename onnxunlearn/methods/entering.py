@@ -11,12 +11,14 @@ from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, s
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Model, expose
 from onnxunlearn.graph.tail import downstream, tail_after
+from onnxunlearn.probes import Shelved
+from onnxunlearn.streams import Spill
 
 #: (tensor, values of some samples, [n, ...]) -> what is kept of them, [n, ...]
 Reduce = Callable[[str, np.ndarray], np.ndarray]
 
-#: bytes of tensors that are looked at, and not kept, at once
-_BYTES = 1 << 25
+#: bytes of tensors that are looked at, and not kept, at once; and of what is kept of one of them in memory
+_BYTES, _IN_MEMORY = 1 << 25, 1 << 23
 
 
 def as_it_is(tensor: str, values: np.ndarray) -> np.ndarray:
@@ -27,7 +29,7 @@ def as_it_is(tensor: str, values: np.ndarray) -> np.ndarray:
 @dataclass(frozen=True)
 class Entered:
     """boundary: tensor -> its values for all samples, [N, ...], as the graph has them. beside: other tensors'
-    reduced values."""
+    reduced values. Both shelved where they are large."""
 
     boundary: Feeds = field(repr=False)
     beside: Feeds = field(repr=False)
@@ -63,23 +65,21 @@ class Recorder:
         if self._beside:
             axes = sample_axes(self._shapes, feeds, baked)
             size = baked or max(1, min(size, _BYTES // max(self._largest, 1)))
-        found: dict[tuple[bool, str], np.ndarray] = {}
+        found: dict[str, Spill] = {}
+        beside: dict[str, Spill] = {}
         for batch in batches(feeds, size):
             values = {**batch.feeds, **self._run(batch.feeds)}
-            parts = {(True, name): values[name] for name in self._boundary}
-            for name, value in ((n, v) for (_, n), v in parts.items()):
+            for name in self._boundary:
+                value = values[name]
                 if len(value) != size:
                     raise UnsupportedError(
                         f"tensor {name!r} does not have its samples on the first axis; use --method lra-npp"
                     )
+                _add(found, name, value[: batch.count], total)
             for name in self._beside:
                 rows = samples_first(values[name], axes.get(name, 0), size)[: batch.count]
-                parts[(False, name)] = self._reduce(name, rows.astype(np.float32, copy=False))
-            for key, value in parts.items():
-                if key not in found:
-                    found[key] = np.empty((total, *value.shape[1:]), value.dtype)
-                found[key][batch.start : batch.start + batch.count] = value[: batch.count]
-        return Entered(*({n: found[which, n] for w, n in found if w is which} for which in (True, False)))
+                _add(beside, name, self._reduce(name, rows.astype(np.float32, copy=False)), total)
+        return Entered(*({name: kept.whole() for name, kept in part.items()} for part in (found, beside)))
 
     def _run(self, feeds: Feeds) -> dict[str, np.ndarray]:
         return self._session.run(feeds) if self._inner else {}
@@ -94,6 +94,13 @@ class Recorder:
         self._largest = sum(value.nbytes for value in made.values()) // count_of(feeds)
         values = {**feeds, **made}
         return {name: values[name].shape for name in self._beside}
+
+
+def _add(kept: dict[str, Spill], name: str, part: np.ndarray, total: int) -> None:
+    """total: how many samples there will be."""
+    if name not in kept:
+        kept[name] = Spill(part.nbytes // len(part) * total > _IN_MEMORY, Shelved)
+    kept[name].add(part)
 
 
 def end_of(

@@ -140,7 +140,7 @@ def _by_sample(
     inner = [name for name in tail.boundary if name not in fed]
     session = bench.engine.session(expose(model, inner), model.folder) if inner else None
     for sample, signal in zip(samples, seed, strict=True):
-        feeds = {name: value[[sample]] for name, value in bench.probes.feeds.items()}
+        feeds = {name: value[sample : sample + 1] for name, value in bench.probes.feeds.items()}
         known = {**({} if session is None else session.run(feeds)), **feeds}
         boundary = {name: known[name] for name in tail.boundary}
         recorded = network.record(boundary, weights)

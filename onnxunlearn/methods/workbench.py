@@ -36,7 +36,8 @@ from onnxunlearn.tasks.budget import CLASS_SAMPLES, dearest_class, exceeds
 class Workbench:
     """probes: those that choose, labelled. budget: points of retain accuracy that may be lost. posed: the
     task, by name. labels: what classes are called. turned: percent of samples to retain of which the model
-    may say something else. others: keys of layers that are left as they are."""
+    may say something else. others: keys of layers that are left as they are.
+    multiplications: that a layer makes for one sample, of those that were asked about."""
 
     model: Model
     logits: Logits
@@ -53,6 +54,7 @@ class Workbench:
     turned: float = 100.0
     others: frozenset[str] = frozenset()
     trials: int = field(default=0, init=False)
+    multiplications: dict[Layer, int] = field(default_factory=dict, init=False, repr=False)
     _entered: Feeds = field(default_factory=dict, init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -253,7 +255,7 @@ class Workbench:
         edits = edits or Edits(self.model)
         fed = {name: value for name, value in chosen.feeds.items() if name in tensors}
         inner = [name for name in tensors if name not in fed]
-        found = {name: reduce(name, value.astype(np.float32, copy=False)) for name, value in fed.items()}
+        found = {name: reduce(name, value[:].astype(np.float32, copy=False)) for name, value in fed.items()}
         if inner:
             found |= record(
                 self._session(inner, edits),

@@ -16,7 +16,7 @@ from onnxunlearn.probes.shared import SharedBy, check_shapes, join, pair_groups
 from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
-from onnxunlearn.probes.unread import Unread, blocks, chained, each, is_unread, lazily
+from onnxunlearn.probes.unread import Shelved, Unread, blocks, chained, each, first_of, is_unread, lazily
 
 __all__ = [
     "MADE",
@@ -30,6 +30,7 @@ __all__ = [
     "Probes",
     "Readers",
     "SharedBy",
+    "Shelved",
     "Shown",
     "Source",
     "ToldApart",
@@ -47,6 +48,7 @@ __all__ = [
     "each",
     "expected_values",
     "file_of",
+    "first_of",
     "in_order",
     "is_unread",
     "join",

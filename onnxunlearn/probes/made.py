@@ -17,6 +17,7 @@ from onnxunlearn.probes.inputs import declared_inputs
 from onnxunlearn.probes.origin import from_memory
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.pull import Pull, soft_targets
+from onnxunlearn.probes.unread import chained
 
 #: what reports call probes that no user gave
 MADE = "made from the model"
@@ -81,7 +82,7 @@ class Maker:
         order = [int(c) for c in np.argsort(-scores.mean(axis=0), kind="stable") if c not in forget]
         y = _spread(order, 2, _PER_CLASS_NEAR, shapes)
         drawn = given.select(self._rng.integers(len(given), size=len(y)))
-        start = {name: self._shaken(value) for name, value in drawn.feeds.items()}
+        start = {name: self._shaken(value[:]) for name, value in drawn.feeds.items()}
         near = self._pulled(start, y, _STEPS_NEAR)
         y = _spread(order, 2, _PER_CLASS, shapes)
         far = self._pulled(self._noise(shapes, len(y)), y, _STEPS)
@@ -155,7 +156,7 @@ def with_made(given: Probes, made: Probes, forget: Sequence[int]) -> Probes:
     assert made.y is not None
     kept = made.select(~np.isin(made.y, forget))
     assert kept.y is not None
-    feeds = {name: np.concatenate([value, kept.feeds[name]]) for name, value in given.feeds.items()}
+    feeds = {name: chained([value, kept.feeds[name]]) for name, value in given.feeds.items()}
     y = np.concatenate([given.y, kept.y])
     flags = np.repeat([False, True], [len(given), len(kept)])
     return Probes(feeds, y, given.source, made=flags, origin=given.origin)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from onnxunlearn.probes.preprocess import Preprocess
+from onnxunlearn.probes.unread import chained
 
 #: in `Probes.pair`
 OTHER = -2
@@ -111,10 +112,10 @@ class Probes:
 
 
 def beside(first: Probes, others: Probes) -> Probes:
-    """All samples of both, which are held and have classes, in order; the rest is the first's."""
+    """All samples of both, which may be held and have classes, in order; the rest is the first's."""
     assert first.y is not None
     assert others.y is not None
-    feeds = {name: np.concatenate([value, others.feeds[name]]) for name, value in first.feeds.items()}
+    feeds = {name: chained([value, others.feeds[name]]) for name, value in first.feeds.items()}
     labels, made = None, None
     if (wide := first.labels if others.labels is None else others.labels) is not None:
         rows = (

@@ -94,6 +94,15 @@ class Unread:
 
 
 @dataclass(frozen=True, eq=False)
+class Shelved(Unread):
+    """Samples that might be held, and lie where they are read as quickly (`streams.shelved`): what asks for
+    all of them gets them, and `is_unread` counts them among those that are held."""
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> np.ndarray:  # type: ignore[override]
+        return np.asarray(self._read(self.which), dtype)
+
+
+@dataclass(frozen=True, eq=False)
 class _Chain:
     """Arrays one behind the other, held or unread, of one shape and dtype. starts: of each."""
 
@@ -117,12 +126,18 @@ class _Chain:
 
 
 def chained(parts: Sequence[np.ndarray]) -> np.ndarray:
-    """Arrays one behind the other, of one shape a sample; unread if one of them is."""
+    """Arrays one behind the other, of one shape a sample; unread, or shelved, if one of them is."""
     parts = [part for part in parts if len(part)] or list(parts[:1])
-    if not is_unread(dict(enumerate(parts))):  # type: ignore[arg-type]
+    if not any(isinstance(part, Unread) for part in parts):
         return np.concatenate([part[:] for part in parts])
     starts = np.cumsum([0, *map(len, parts[:-1])])
-    return cast(np.ndarray, Unread.of(_Chain(parts, starts)))
+    kind = Unread if is_unread(dict(enumerate(parts))) else Shelved  # type: ignore[arg-type]
+    return cast(np.ndarray, kind.of(_Chain(parts, starts)))
+
+
+def first_of(array: np.ndarray, count: int) -> np.ndarray:
+    """The first samples, which are not held once more."""
+    return array[np.arange(count)] if isinstance(array, Unread) else array[:count]  # type: ignore[unreachable]
 
 
 def lazily(make: Callable[[np.ndarray], np.ndarray], array: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
@@ -134,13 +149,13 @@ def lazily(make: Callable[[np.ndarray], np.ndarray], array: np.ndarray, dtype: n
 
 
 def is_unread(feeds: Mapping[str, Any]) -> bool:
-    """Whether one of these arrays is not held."""
-    return any(isinstance(value, Unread) for value in feeds.values())
+    """Whether one of these arrays may not be held."""
+    return any(isinstance(value, Unread) and not isinstance(value, Shelved) for value in feeds.values())
 
 
 def blocks(feeds: Mapping[str, np.ndarray]) -> Iterator[dict[str, np.ndarray]]:
     """All samples, in order: at once if they are held, else as many at a time as BLOCK bytes hold."""
-    if not is_unread(feeds):
+    if not any(isinstance(value, Unread) for value in feeds.values()):
         yield dict(feeds)
         return
     count = count_of(feeds)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -60,6 +60,10 @@ class Differentiator:
         self.tail, self.targets, self.engine = tail, tuple(targets), engine
         self.view = recognise(tail.model, keep=targets, apart=_made_by(tail.layers))
         self._prepared: dict[tuple[tuple[int, ...], ...], _Prepared] = {}
+
+    def opened(self, baked: int) -> "Differentiator":
+        """The same for any number of samples, where `baked` of them are built in; see `Tail`."""
+        return Differentiator(replace(self.tail, opened=baked), self.targets, self.engine)
 
     def values(self, batch: Feeds, weights: Weights) -> dict[str, np.ndarray]:
         """The targets alone, by name. batch: the tail's boundary."""

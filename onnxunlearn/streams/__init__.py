@@ -6,6 +6,7 @@ Probes whose arrays are `Unread` are a stream: `engines.batching` runs them as i
 
 from onnxunlearn.streams.drawing import RESERVOIR, drawn, reservoir
 from onnxunlearn.streams.readers import HELD, UNHELD
+from onnxunlearn.streams.shelf import shelved
 from onnxunlearn.streams.spill import KEPT, Spill
 
-__all__ = ["HELD", "KEPT", "RESERVOIR", "UNHELD", "Spill", "drawn", "reservoir"]
+__all__ = ["HELD", "KEPT", "RESERVOIR", "UNHELD", "Spill", "drawn", "reservoir", "shelved"]

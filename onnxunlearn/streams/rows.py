@@ -35,8 +35,9 @@ class Rows:
         starts = np.flatnonzero(np.diff(which, prepend=-2) != 1)  # of neighbours, which are read at once
         for start, end in zip(starts, [*starts[1:], len(which)], strict=True):
             self.file.seek(self.start + int(which[start]) * self.row)
-            data = self.file.read((end - start) * self.row)
-            if len(data) != (end - start) * self.row:
-                raise EOFError("it ends too early")
-            found[start:end] = np.frombuffer(data, self.dtype).reshape(-1, *self.shape[1:])
+            left = found[start:end].reshape(-1).view(np.uint8).data
+            while len(left):  # what no buffer stands before may come in parts
+                if not (count := self.file.readinto(left)):  # type: ignore[attr-defined]
+                    raise EOFError("it ends too early")
+                left = left[count:]
         return found

@@ -43,8 +43,8 @@ class Given:
 
 
 class Asked(Evidence):
-    def fitted_on(self, fitting: Probes) -> "Asked":
-        return replace(self, fitting=fitting)
+    def fitted_on(self, exposed: Probes) -> "Asked":
+        return replace(self, exposed=exposed)
 
 
 def evidence(

@@ -8,6 +8,7 @@ import pytest
 from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binom, multinomial
 
+from onnxunlearn.judge import intervals
 from onnxunlearn.judge.intervals import IN_PERCENT, Measured, difference, resampled, share, written
 from onnxunlearn.judge.row import measured_json
 
@@ -125,6 +126,15 @@ def test_samples_drawn_anew_for_a_mean() -> None:
     needed = found.needed(5.5)
     assert needed is not None
     assert needed == pytest.approx(400 * (half / (5.5 - values.mean())) ** 2, rel=0.15)
+
+
+def test_draws_that_are_taken_together_tell_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = np.random.default_rng(0).normal(5, 2, 400)
+    one = resampled(lambda times: float(times @ values / 400), 400, seed=3)
+    for together in (1, 1000, 1 << 20):  # a draw, some, all
+        monkeypatch.setattr(intervals, "_TOGETHER", together)
+        found = resampled(lambda times: times @ values / 400, 400, seed=3, together=True)
+        assert [found.value, found.low, found.high] == pytest.approx([one.value, one.low, one.high])
 
 
 def test_what_is_not_finite_is_not_known() -> None:

@@ -2,6 +2,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn.engines import create_engine
@@ -85,3 +86,24 @@ def test_a_head_is_run_with_all_before_it_where_that_is_not_known() -> None:
     other = replace(body, body=body)
     np.testing.assert_array_equal(other.scores(samples), body.scores(samples))
     assert other.knows(samples)
+
+
+def test_a_mask_is_asked_by_its_head_where_the_file_says_no_shapes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader of lines, whose heads ask of [samples, 1, numbers], was run whole three times."""
+    proto = onnx.parser.parse_model("""<ir_version: 8, opset_import: ["" : 13]>
+        g (float[n, 784] x) => (float[n, 10] y)
+        <int64[3] one = {0, 1, 5}, int64[1] at = {1}>
+        { h = MatMul (x, a) r = Relu (h) f = Reshape (r, one) z = MatMul (f, w) y = Squeeze (z, at) }""")
+    rng = np.random.default_rng(0)
+    for name, shape in (("a", (784, 5)), ("w", (5, 10))):
+        values = rng.normal(size=shape).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(values, name))
+    model = load(proto.SerializeToString())
+    monkeypatch.setattr(type(model), "shapes", {})  # as where sizes are left open
+    body = Subject(model, find_logits(load(proto.SerializeToString())), create_engine(), 32)
+    mask = replace(body, body=body)
+    samples = Probes({"x": rng.normal(size=(5, 784)).astype(np.float32)}, None, "five")
+    scores = body.scores(samples)
+    monkeypatch.delattr("onnxunlearn.judge.subject.run_with_features")
+    monkeypatch.delattr("onnxunlearn.judge.subject.run")
+    np.testing.assert_allclose(mask.scores(samples), scores, rtol=1e-5)

@@ -155,4 +155,5 @@ def test_what_no_stand_in_protects_is_said_once_of_two_depths(monkeypatch: pytes
     monkeypatch.setattr(policy, "_against", lambda _, __, name, *___: f"{name} is refused")
     why = auto(made, depth=DEEP).details["why"]
     assert why.count("pinned by stand-ins but for class 2, which are far from the class") == 1
+    assert why.count("no attacker trains along: deep would have to go the whole way") == 1
     assert "; 50% of deep erase is refused; 50% of erase is refused" in why

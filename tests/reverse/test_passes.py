@@ -1,6 +1,9 @@
 """Samples that go in parts, of which not all that was recorded is kept, give what they give at once."""
 
+from dataclasses import replace
+
 import numpy as np
+import onnx
 import pytest
 
 from onnxunlearn.engines.batching import Feeds
@@ -77,3 +80,44 @@ def test_parts_share_weights_that_are_in_order(monkeypatch: pytest.MonkeyPatch) 
     wanted = passes.backward(passes.forward(feeds, weights), signal)
     for name, (weight, _) in passes.backward(forward, signal).items():
         np.testing.assert_array_equal(weight, wanted[name][0])
+
+
+#: what lies between a layer and its input, of two samples, and whether these are kept apart
+BETWEEN = {
+    "nothing to count": ("h = Relu (x)", True),
+    "a shape with their number": ("r = Relu (x) h = Reshape (r, two)", True),
+    "a mean of them": ("m = ReduceMean <axes = [0], keepdims = 1> (x) h = Sub (x, m)", False),
+    "a number for each place in a batch": ("h = Add (x, each)", False),
+    "a shape that is none of their number": (
+        "r = Reshape (x, flat) t = Relu (r) h = Reshape (t, two)",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BETWEEN)
+def test_a_batch_size_is_opened_where_samples_are_kept_apart(name: str) -> None:
+    nodes, apart = BETWEEN[name]
+    proto = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 13]>
+        g (float[2, 4] x) => (float[2, 3] y) <int64[2] two = {{2, 4}}, int64[1] flat = {{8}}>
+        {{ {nodes} y = MatMul (h, w) }}""")
+    rng = np.random.default_rng(0)
+    for own, shape in (("w", (4, 3)), ("each", (2, 4))):
+        values = rng.normal(size=shape).astype(np.float32)
+        proto.graph.initializer.append(onnx.numpy_helper.from_array(values, own))
+    model = load(proto.SerializeToString())
+    (layer,) = find_layers(model)
+    tail = replace(
+        tail_of(model, [layer], ["y"], shape_arithmetic(model)), nodes=model.nodes, boundary=("x",)
+    )
+    passes = Passes(Differentiator(tail, ["y"], NumpyEngine()), model.batch_size)
+    weights: Weights = {layer.name: (layer.weight.view(model.array("w")), None)}
+    samples = {"x": rng.normal(size=(6, 4)).astype(np.float32)}
+    freed = passes.freed(samples, weights)
+    assert (freed is not passes) == apart
+    wanted, signal = passes.forward(samples, weights), {"y": rng.normal(size=(6, 3)).astype(np.float32)}
+    found = freed.forward(samples, weights)
+    assert len(found.parts) == (1 if apart else 3)
+    np.testing.assert_allclose(found.values["y"], wanted.values["y"], atol=1e-5)
+    gradients = [p.backward(f, signal)[layer.name][0] for p, f in ((freed, found), (passes, wanted))]
+    np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-4)

@@ -11,6 +11,9 @@ from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 
+#: of a model, by name, where each input counts so often, see `Placed`
+Quantity = Callable[[str, np.ndarray], np.ndarray]
+
 
 @figure("overlap")
 def overlap(evidence: Evidence) -> Iterator[Row]:
@@ -23,11 +26,11 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
     names, score = [name for name in evidence.names if name in placed.maps], placed.score
     which = ", ".join(evidence.class_name(c) for c in placed.forget)
 
-    def row(name: str, title: str, of: Callable[[str, np.ndarray], float]) -> Row:
+    def row(name: str, title: str, of: Quantity) -> Row:
         values = {n: placed.found_in(partial(of, n)) for n in names}
         return Row(PLACES + name, title, "percent", values)
 
-    def of(classes: list[int]) -> Callable[[str, np.ndarray], float]:
+    def of(classes: list[int]) -> Quantity:
         return lambda name, times: placed.of_class(name, classes, times)
 
     forget = [c for c in placed.forget if placed.counted["original"].there[:, c].any()]
@@ -52,10 +55,12 @@ def _lost(placed: Placed) -> Iterator[Row]:
     """For targets alone: against the original."""
     own = list(placed.forget)
 
-    def of(quantity: Callable[[str, np.ndarray], float]) -> Measured:
-        return placed.found_in(
-            lambda t: 100 * quantity("edited", t) / quantity("original", t), NO_LESS_THAN_0
-        )
+    def of(quantity: Quantity) -> Measured:
+        def share(times: np.ndarray) -> np.ndarray:
+            with np.errstate(divide="ignore", invalid="ignore"):
+                return np.asarray(100 * quantity("edited", times) / quantity("original", times))
+
+        return placed.found_in(share, NO_LESS_THAN_0)
 
     left = {
         "recall left": (of(placed.recall), "recall of the class, of the original's"),
@@ -72,6 +77,6 @@ def _lost(placed: Placed) -> Iterator[Row]:
         yield Row(PLACES + "lost", f"mean {placed.score} lost", "points", lost, table="")
 
 
-def lost_of(placed: Placed, name: str, classes: list[int], times: np.ndarray) -> float:
+def lost_of(placed: Placed, name: str, classes: list[int], times: np.ndarray) -> np.ndarray:
     """Points that these classes lost on the mean, against the original."""
     return placed.of_class("original", classes, times) - placed.of_class(name, classes, times)

@@ -18,20 +18,21 @@ from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.erase.stand_ins import stand_ins
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Probes, Shelved, chained
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
-from onnxunlearn.streams import drawn
+from onnxunlearn.streams import Spill, drawn
 
 #: bytes that recorded activations may take, and multiplications that may be made to record copies
 _MEMORY, _WORK = 1 << 27, 2e11
-#: bytes of retained samples that stand-ins are made by, and of images that are copied at once
-_EXAMPLES, _COPIED = 1 << 26, 1 << 25
+#: bytes of retained samples that stand-ins are made by, of images that are copied at once, and of a pool that
+#: stays in memory
+_EXAMPLES, _COPIED, _IN_MEMORY = 1 << 26, 1 << 23, 1 << 24
 
 
 @dataclass(frozen=True)
 class Pool:
-    """Retained samples at the boundary. feeds: of the tail. first, second, share: of as many mixtures of two
-    as there may be, which are made when they are taken."""
+    """Retained samples at the boundary. feeds: of the tail, shelved where they are large. first, second,
+    share: of as many mixtures of two as there may be, which are made when they are taken."""
 
     feeds: Feeds = field(repr=False)
     first: np.ndarray
@@ -57,10 +58,10 @@ class Pool:
         first[mixed] = self.first[which]
         found = {}
         for name, value in self.feeds.items():
-            taken = value[first]
+            taken = np.asarray(value[first])
             if len(mixed):
                 share = self.share[which].reshape(-1, *[1] * (value.ndim - 1)).astype(value.dtype)
-                other = value[second]
+                other = np.asarray(value[second])
                 other *= 1 - share
                 taken[mixed] = share * taken[mixed] + other
             found[name] = taken
@@ -142,22 +143,23 @@ def record_boundary(
     size = sum(value[:1].nbytes for value in entered.values())
     kept_of_each = size + 2 * np.float32().nbytes * bench.logits.classes  # its scores, and of a mixture's
     copies = _copies(bench, tail, kept_of_each, len(forget), count, variants) if images or sequences else 1
-    forgets: list[Feeds] = [{n: v[own] for n, v in entered.items()}]
+    forgets: list[Feeds] = [{n: np.asarray(v[own]) for n, v in entered.items()}]
     for _ in range(2 * copies - 1 if images else 0):
-        forgets.append(record(_moved(forget, rng).feeds).boundary)
+        copied = record(_moved(forget, rng).feeds).boundary
+        forgets.append({n: v[:] for n, v in copied.items()})
     copy = _moved if images else _spliced
     y, asked = bench.y[others], wanted(copies)
-    kept = {n: np.empty((copies * count, *v.shape[1:]), v.dtype) for n, v in entered.items()}
+    pools = {n: Spill(size * copies * count > _IN_MEMORY, Shelved) for n in entered}
     for n, v in entered.items():
-        kept[n][:count] = v[others]
+        pools[n].add(np.asarray(v[others]))
     each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
     block = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
-    for i in range(1, copies):
+    for _ in range(1, copies):
         for start in range(0, count, block):
             part = record(copy(bench.probes.select(np.flatnonzero(others)[start : start + block]), rng).feeds)
-            place = i * count + start
             for n, v in part.boundary.items():
-                kept[n][place : place + len(v)] = v
+                pools[n].add(v[:])
+    kept = {n: pool.whole() for n, pool in pools.items()}
     del record, forget  # the whole network's session, and inputs: what follows takes room, too
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
@@ -169,7 +171,7 @@ def record_boundary(
         found = stand_ins(bench, tail, seen, labels, asked, rng)
         del seen
         bench.engine.sessions.clear()  # those that made them are done
-        kept = {name: np.concatenate([value, found.feeds[name]]) for name, value in kept.items()}
+        kept = {name: chained([value, found.feeds[name]]) for name, value in kept.items()}
         asked = found.labels
     return Boundary(forgets, Pool.mixed(kept, rng), copies, y, asked)
 
@@ -187,10 +189,10 @@ def _copies(bench: Workbench, tail: Tail, size: int, forget: int, retain: int, m
 
 
 def _moved(probes: Probes, rng: np.random.Generator) -> Probes:
-    feeds = {n: moved(v, rng) if is_image(v) else v for n, v in probes.feeds.items()}
+    feeds = {n: moved(v[:], rng) if is_image(v) else v for n, v in probes.feeds.items()}
     return Probes(feeds, probes.y, probes.source)
 
 
 def _spliced(probes: Probes, rng: np.random.Generator) -> Probes:
     assert probes.y is not None
-    return Probes(spliced(probes.feeds, probes.y, rng), probes.y, probes.source)
+    return Probes(spliced({n: v[:] for n, v in probes.feeds.items()}, probes.y, rng), probes.y, probes.source)

@@ -125,8 +125,10 @@ def _deviations(
     passes: Passes, tensors: Sequence[str], probes: Feeds, start: Weights
 ) -> dict[str, np.ndarray]:
     """Of each number of each tensor, [numbers], from sums: all values may be more than memory holds."""
+    if not tensors:
+        return {}
     sums: dict[str, list[np.ndarray]] = {}
-    for batch in batches(probes, _AT_ONCE, pad=False) if tensors else ():
+    for batch in batches(probes, _AT_ONCE, pad=False):
         values = passes.values(batch.feeds, start, tensors)
         for name in tensors:
             if len(values[name]) != batch.count:

@@ -9,7 +9,7 @@ penalty on weights keeps them there (the representer theorem).
 """
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -35,11 +35,11 @@ def depth_tensors(bench: Workbench) -> list[str]:
     return [made[i] for i in np.linspace(0, len(made) - 1, _DEPTHS).round().astype(int)]
 
 
-def likeness(values: Sequence[np.ndarray], y: np.ndarray, count: int, classes: int) -> np.ndarray:
+def likeness(values: Iterable[np.ndarray], y: np.ndarray, count: int, classes: int) -> np.ndarray:
     """The mean over depths of how likely each of `count` samples is of each class, [count, classes].
 
-    values: of each depth, rows of the examples, then of the samples (`folded_rows`). y: the examples'
-    classes, which are those there are. Rare classes count as much as others.
+    values: of each depth, rows of the examples, then of the samples (`folded_rows`); gone through once.
+    y: the examples' classes, which are those there are. Rare classes count as much as others.
     """
     known = np.unique(y)
     found = np.zeros((count, classes))

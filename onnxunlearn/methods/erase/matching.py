@@ -8,7 +8,7 @@ from functools import partial
 import numpy as np
 
 from onnxunlearn.edits import Edits
-from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.engines.batching import Feeds, count_of
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, pooled, unpooled
 from onnxunlearn.graph.flow import shape_arithmetic
@@ -42,6 +42,8 @@ _LEAST_UNIT = 0.1
 _TAKEN = 1 << 24
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
+#: samples that tell whether a batch size that is built in can be opened
+_FEW = 8
 
 
 @dataclass(frozen=True)
@@ -104,14 +106,14 @@ class Matching:
         passes = Passes(Differentiator(tail, targets, bench.engine), bench.model.batch_size)
         moving = [name for name in deeper if name not in tail.boundary]
         seen = look(bench, tail.boundary)
-        entered = seen.boundary
+        entered, weights = seen.boundary, stored_weights(Edits(bench.model), layers)
+        passes = passes.freed(_some(entered), weights)
         wishes = votes(bench, seen, pinned) if bench.forget else None
         del seen
         wanted = nobody if wishes is None else partial(scarce, bench, pinned, wishes)
         variants = _OF_INPUTS if deeper else _VARIANTS
         boundary = record_boundary(bench, tail, entered, variants, rng, pinned, wanted)
         edits = Edits(bench.model)
-        weights = stored_weights(edits, layers)
         scores, features = _evaluate_pool(bench, passes, boundary.retain, weights)
         scores_f, features_f = evaluate(bench, passes, boundary.forget[0], weights)
         classes, given = bench.logits.classes, len(boundary.y)
@@ -134,7 +136,8 @@ class Matching:
         if bench.forget:
             overlap = _overlap(bench, scores[:given, :classes])
             strength = Strength.of(settings.beta, given, overlap, groups.start)
-        deep = Deeper.of(passes, moving, boundary.given(), weights, settings.pull, settings.pinned)
+        own = boundary.given() if moving else {}
+        deep = Deeper.of(passes, moving, own, weights, settings.pull, settings.pinned)
         resistance = None
         if settings.resist:
             resistance = Resistance.of(bench, passes, boundary, groups, deep, unit, settings.resist)
@@ -235,6 +238,12 @@ class Matching:
         with np.errstate(invalid="ignore"):  # of two that are -inf, hidden classes
             apart = np.where(np.exp(p) > 0, np.exp(p) * (p - q), 0)
         return float(apart.sum(axis=1).mean()), gradient
+
+
+def _some(entered: Feeds) -> Feeds:
+    """A few samples, from here and there."""
+    some = np.unique(np.linspace(0, count_of(entered) - 1, _FEW).astype(int))
+    return {name: np.asarray(values[some]) for name, values in entered.items()}
 
 
 def _overlap(bench: Workbench, scores: np.ndarray) -> float:

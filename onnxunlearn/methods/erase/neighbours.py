@@ -23,7 +23,8 @@ _BEYOND = 1.5
 @dataclass(frozen=True)
 class Seen:
     """What the original makes of all choosing probes. boundary: what enters the edited part, [N, ...] each.
-    depths: rows [N, d] at points where the network can be cut. last: in front of the head, [N, features]."""
+    depths: rows [N, d] at points where the network can be cut, shelved where they are large. last: in front
+    of the head, [N, features]."""
 
     boundary: Feeds
     depths: tuple[np.ndarray, ...]
@@ -39,8 +40,9 @@ def look(bench: Workbench, boundary: Sequence[str]) -> Seen:
         return pooled(values, bench.head) if name == inner else folded_rows(values, most, bench.seed)
 
     found = bench.recorded(boundary, [*(n for n in depths if n != inner), inner], reduce)
-    rows = (folded_rows(found.beside[n], most, bench.seed) for n in depths)
-    return Seen(found.boundary, tuple(rows), found.beside[inner])
+    last = np.asarray(found.beside[inner])
+    rows = (folded_rows(last, most, bench.seed) if n == inner else found.beside[n] for n in depths)
+    return Seen(found.boundary, tuple(rows), last)
 
 
 def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
@@ -59,7 +61,7 @@ def votes(bench: Workbench, seen: Seen, pinned: np.ndarray) -> np.ndarray:
     shown = own[:, np.unique(bench.y[examples])].sum(axis=1, keepdims=True)
     both = np.concatenate([examples, np.flatnonzero(bench.forgotten)])
     y, classes = bench.y[examples], bench.logits.classes
-    found = likeness([rows[both] for rows in seen.depths], y, len(own), classes)
+    found = likeness((np.asarray(rows[both]) for rows in seen.depths), y, len(own), classes)
     found += nearest(seen.last[both], y, classes)
     return np.asarray(own + shown * found / 2)
 

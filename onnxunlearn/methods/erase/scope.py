@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from onnxunlearn.engines.multiplications import multiplications_of
+from onnxunlearn.engines.multiplications import multiplications_each
 from onnxunlearn.graph import Layer, expose
 from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import tail_of
@@ -118,4 +118,8 @@ def affordable(
 
 def multiplications(bench: Workbench, layers: Sequence[Layer]) -> int:
     """Of the layers for one sample: what running them costs, but for a factor."""
-    return multiplications_of(bench.model, layers, bench.engine, bench.probes.feeds)
+    known = bench.multiplications
+    if not known.keys() >= set(layers):  # all at once: each time takes a session of the whole model
+        unknown = [la for la in dict.fromkeys((*bench.layers, *layers)) if la not in known]
+        known |= multiplications_each(bench.model, unknown, bench.engine, bench.probes.feeds)
+    return sum(known[layer] for layer in dict.fromkeys(layers))

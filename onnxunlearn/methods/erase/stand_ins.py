@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from onnxunlearn.engines.batching import Feeds
+from onnxunlearn.engines.batching import Feeds, count_of
 from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.workbench import Workbench
@@ -82,7 +82,7 @@ def stand_ins(
     some of them to forget.
     """
     layout = {name: value[:1] for name, value in recorded[0].items()}
-    rows = _Rows([_flat(part) for part in recorded])
+    rows = _Rows(recorded)
     chosen = rng.permutation(len(rows))[: max(2, min(_SAMPLES, _NUMBERS // rows.width))]
     chosen = np.argsort(labels, kind="stable")[chosen]
     within = rows[chosen] / np.sqrt(len(chosen), dtype=np.float32)
@@ -117,22 +117,23 @@ def stand_ins(
 
 
 class _Rows:
-    """The rows of several arrays [n, width] as if they were one's, which would take as much room again."""
+    """Samples of several feeds as the rows of one array [n, width], which would take as much room again."""
 
-    def __init__(self, parts: Sequence[np.ndarray]) -> None:
+    def __init__(self, parts: Sequence[Feeds]) -> None:
         self._parts = parts
-        self._starts = np.cumsum([0, *map(len, parts)])
-        self.width = parts[0].shape[1]
+        self._starts = np.cumsum([0, *map(count_of, parts)])
+        self.width = sum(value[:1].size for value in parts[0].values())
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
     def __getitem__(self, which: np.ndarray) -> np.ndarray:
         """Those at these indices, in a new array."""
-        found = np.empty((len(which), self.width), self._parts[0].dtype)
+        found = np.empty((len(which), self.width), np.float32)
         part = np.searchsorted(self._starts, which, side="right") - 1
-        for i, rows in enumerate(self._parts):
-            found[part == i] = rows[which[part == i] - self._starts[i]]
+        for i in np.unique(part):
+            own = which[part == i] - self._starts[i]
+            found[part == i] = _flat({n: np.asarray(value[own]) for n, value in self._parts[i].items()})
         return found
 
 

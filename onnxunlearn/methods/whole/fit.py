@@ -153,7 +153,8 @@ class _Descent:
         each = _multiplications(layers, own)
         steps, images = _affordable(each, whole.steps, whole.images, whole.fewer)
         whole = replace(whole, steps=steps, images=images)
-        entered = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
+        recorded = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
+        entered = {name: values[:] for name, values in recorded.items()}  # some are drawn in each step
         start = stored_weights(Edits(whole.model), layers)
         shapes = {name: own[name].shape[1:] for name in said}
         made = cls(whole, layers, start, passes, entered, shapes, np.random.default_rng(whole.seed))

@@ -12,6 +12,7 @@ from onnxunlearn.methods.auto import auto
 from onnxunlearn.methods.erase.descent import Step, stored_weights
 from onnxunlearn.methods.erase.matching import Matching, Settings
 from onnxunlearn.methods.erase.scope import scope
+from onnxunlearn.reverse.passes import Passes
 
 from ...sample_paths import MLP
 from ..benches import bench
@@ -35,7 +36,12 @@ def step(size: int | None) -> Step:
 
 
 @pytest.mark.parametrize("size", [1, 7])
-def test_one_batch_after_the_other_gives_the_same_loss_and_gradients(size: int) -> None:
+@pytest.mark.parametrize("opened", [True, False])
+def test_one_batch_after_the_other_gives_the_same_loss_and_gradients(
+    size: int, opened: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not opened:
+        monkeypatch.setattr(Passes, "freed", lambda passes, *_: passes)
     whole, parts = step(None), step(size)
     assert parts.loss == pytest.approx(whole.loss, rel=1e-4)
     assert parts.distance == pytest.approx(whole.distance, rel=1e-4)

@@ -113,6 +113,6 @@ def test_the_tail_alone_says_what_the_model_says() -> None:
 def test_rows_of_several_arrays_are_as_of_one() -> None:
     rng = np.random.default_rng(0)
     parts = [rng.normal(size=(n, 3)).astype(np.float32) for n in (4, 1, 7)]
-    rows, which = _Rows(parts), rng.integers(12, size=40)
+    rows, which = _Rows([{"x": part} for part in parts]), rng.integers(12, size=40)
     assert (len(rows), rows.width) == (12, 3)
     np.testing.assert_array_equal(rows[which], np.concatenate(parts)[which])

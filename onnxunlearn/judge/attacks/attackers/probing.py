@@ -72,7 +72,7 @@ def rows(
     title: by how many samples of a class it was fitted on. doing: for the line of progress. Fitted on made
     samples it would say nothing of what real ones bring back: no rows; nor where no class is forgotten.
     """
-    if not evidence.forget or evidence.fitting.made is not None or evidence.made:
+    if not evidence.forget or evidence.exposed.made is not None or evidence.made:
         return
     found = _of_models(evidence, doing, fit, per_class, draws)
     known = next((r for r in found.values() if r is not None), None)
@@ -189,13 +189,13 @@ def _of_models(
     evidence: Evidence, doing: str, fit: Fit, per_class: int | None, draws: int
 ) -> Mapping[str, Relearned | None]:
     """By model. Where features are those of the original, so is the figure."""
-    apart = evidence.fitting is not evidence.probes
-    assert evidence.fitting.y is not None
-    y = np.concatenate([evidence.fitting.y, evidence.y]) if apart else evidence.y
-    judging = np.arange(len(y)) >= len(evidence.fitting) if apart else None
+    apart = evidence.exposed is not evidence.probes
+    assert evidence.exposed.y is not None
+    y = np.concatenate([evidence.exposed.y, evidence.y]) if apart else evidence.y
+    judging = np.arange(len(y)) >= len(evidence.exposed) if apart else None
     inner: dict[str, list[np.ndarray]] = {}
     for name in evidence.names:
-        parts = evidence.fitting, evidence.probes
+        parts = evidence.exposed, evidence.probes
         found = [evidence.subjects[name].each_features(probes) for probes in (parts if apart else parts[1:])]
         if features := [np.concatenate(some) for some in zip(*found, strict=True)]:
             inner[name] = features

@@ -84,11 +84,11 @@ def _odd(tuning: Tuning) -> Iterator[str]:
 
 def refused(evidence: Evidence, against: Sequence[int] | None, tuning: Tuning) -> str:
     """Why it cannot run; empty if it can."""
-    if evidence.fitting.made is not None or evidence.made:
+    if evidence.exposed.made is not None or evidence.made:
         return "probes made from the model say nothing of what real ones bring back"
     if evidence.probes.labels is not None:
         return "samples have several classes each; it trains on one"
-    if evidence.fitting is not evidence.probes and evidence.placed is None:
+    if evidence.exposed is not evidence.probes and evidence.placed is None:
         return "in a run there are too few samples; audit has it"
     if against is None:
         return "the head cannot be found"
@@ -127,7 +127,7 @@ def curve(
     of the other classes alone, and starts from the head as it is."""
     y, known = evidence.y, some_of(evidence.forget, evidence.seed)
     right = np.full((len(STEPS), DRAWS, len(y)), -1, np.int8)
-    pool, apart = evidence.fitting, evidence.fitting is not evidence.probes  # at places, of other inputs
+    pool, apart = evidence.exposed, evidence.exposed is not evidence.probes  # at places, of other inputs
     assert pool.y is not None
     few = min(int((pool.y == c).sum()) for c in known)
     per_class = tuning.per_class if few > tuning.per_class or retained else max(2, few if apart else few // 2)
