@@ -82,7 +82,7 @@ class Places:
         rules: Composite,
         retained: Unnamed | None = None,
     ) -> "Places":
-        """Raises InputError where the class is at no place of any head."""
+        """Raises InputError where the class is at no place of any head, in those that choose or that judge."""
         found = {}
         for head in range(len(detector.heads)):
             if (own := detector.drawn(head, choosing, judge=False)) is not None:
@@ -90,6 +90,8 @@ class Places:
                 found[head] = own, own.select([]) if others is None else others
         if not found:
             raise nowhere(choosing)
+        if not any(len(others) for _, others in found.values()):
+            raise nowhere(judged, f" in the {len(judged.truth)} of its images that judge")
         return cls(detector, choosing, judged, found, rules, retained)
 
     @property
