@@ -82,7 +82,7 @@ class Places:
         rules: Composite,
         retained: Unnamed | None = None,
     ) -> "Places":
-        """Raises InputError where the class is at no place of any head, in those that choose or that judge."""
+        """Raises InputError where the class is at no place of any head, in what chooses or in what judges."""
         found = {}
         for head in range(len(detector.heads)):
             if (own := detector.drawn(head, choosing, judge=False)) is not None:
