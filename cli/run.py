@@ -229,7 +229,7 @@ def _show_classes(report: dict[str, Any], labels: Labels) -> None:
 
 
 def _bytes(changes: dict[str, Any]) -> str:
-    """How many differ in the files; or in values, where numbers as long as they need (varints) move the rest."""
+    """How many differ; or of values alone, where numbers as long as they need (varints) move the rest."""
     before, after = map(console.number, changes["sizes"])
     if before == after:
         return f"{console.number(changes['bytes'])} of {before} bytes"
