@@ -12,7 +12,7 @@ from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
-from onnxunlearn.detectors.whole import forget_everywhere, forget_in_branches, in_full
+from onnxunlearn.detectors.whole import check_branches, forget_everywhere, forget_in_branches, in_full
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit
@@ -187,8 +187,9 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
 
 
 def _in_branches(places: Places, price: Price, parameters: Mapping[str, Any]) -> _Offers:
-    """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where too few
-    images tell what that brings."""
+    """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where they are
+    made alone nowhere, and where too few images tell what that brings."""
+    check_branches(places.detector)  # first: more images would not help then
     check_tells(places.detector, price.fitted, price.held)
     for beta in _IN_BRANCHES:
         own = {"beta": beta, **parameters}
