@@ -280,7 +280,8 @@ def _chosen(details: dict[str, Any]) -> str:
     """What `auto` chose, how much of it, and how far back it reaches."""
     whole = "images" in details  # a detector's
     if not whole and "chosen" not in details:
-        return ""
+        where = "erase in the class branches" if "places" in details else "erase of each head"
+        return (where if details["layers"] else "head") if "layers" in details else ""
     share, manner = details.get("share", 1), details.get("manner", "")
     deep = "deep" if details.get("depth") == DEEP and not whole else ""
     name = "erase in whole images" if whole else details["chosen"]

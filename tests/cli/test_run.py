@@ -323,6 +323,9 @@ def test_probes_that_cannot_be_meant_are_refused_unless_they_are(
             {"heads": {h: {"chosen": "erase", "share": s, "why": h} for h, s in {"a": 0.25, "b": 1}.items()}},
             "auto: 25% of erase; erase, because a; b",
         ),
+        ({"heads": {"a": {"layers": [], "why": "no branch"}}}, "auto: head, because no branch"),
+        ({"heads": {"a": {"layers": ["Conv_1"], "share": 0.6}}}, "auto: erase of each head"),
+        ({"heads": {"a": {"layers": ["Conv_1"], "places": 9}}}, "auto: erase in the class branches"),
     ],
 )
 def test_what_auto_chose_and_how_far_back_it_reaches(details: dict[str, Any], said: str) -> None:
