@@ -228,12 +228,20 @@ def _show_classes(report: dict[str, Any], labels: Labels) -> None:
     console.out.print(table)
 
 
+def _bytes(changes: dict[str, Any]) -> str:
+    """How many differ; or of values alone, where numbers as long as they need (varints) move the rest."""
+    before, after = map(console.number, changes["sizes"])
+    if before == after:
+        return f"{console.number(changes['bytes'])} of {before} bytes"
+    values = console.number(sum(tensor["bytes"] for tensor in changes["tensors"]))
+    return f"{values} bytes of values (and what lies behind them moved: {after} bytes, {before} before)"
+
+
 def _show_run(report: dict[str, Any], verbose: bool) -> None:
     say = console.out.print
     changes, probes, engine = report["changes"], report["probes"], report["engine"]
     places = ", ".join(_place(tensor) for tensor in changes["tensors"]) or "nothing"
-    total = console.number(changes["sizes"][0])
-    say(f"\nchanged: {console.number(changes['bytes'])} of {total} bytes, in {places}")
+    say(f"\nchanged: {_bytes(changes)}, in {places}")
     for name, note in changes["notes"].items():
         say(f"         {name}: {note}")
     counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
@@ -272,7 +280,8 @@ def _chosen(details: dict[str, Any]) -> str:
     """What `auto` chose, how much of it, and how far back it reaches."""
     whole = "images" in details  # a detector's
     if not whole and "chosen" not in details:
-        return ""
+        where = "erase in the class branches" if "places" in details else "erase of each head"
+        return (where if details["layers"] else "head") if "layers" in details else ""
     share, manner = details.get("share", 1), details.get("manner", "")
     deep = "deep" if details.get("depth") == DEEP and not whole else ""
     name = "erase in whole images" if whole else details["chosen"]

@@ -12,7 +12,7 @@ from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
-from onnxunlearn.detectors.whole import forget_everywhere, forget_in_branches, in_full
+from onnxunlearn.detectors.whole import check_branches, forget_everywhere, forget_in_branches, in_full
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit
@@ -82,7 +82,7 @@ class Places:
         rules: Composite,
         retained: Unnamed | None = None,
     ) -> "Places":
-        """Raises InputError where the class is at no place of any head."""
+        """Raises InputError where the class is at no place of any head, in what chooses or in what judges."""
         found = {}
         for head in range(len(detector.heads)):
             if (own := detector.drawn(head, choosing, judge=False)) is not None:
@@ -90,6 +90,8 @@ class Places:
                 found[head] = own, own.select([]) if others is None else others
         if not found:
             raise nowhere(choosing)
+        if not any(len(others) for _, others in found.values()):
+            raise nowhere(judged, f" in the {len(judged.truth)} of its images that judge")
         return cls(detector, choosing, judged, found, rules, retained)
 
     @property
@@ -185,8 +187,9 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
 
 
 def _in_branches(places: Places, price: Price, parameters: Mapping[str, Any]) -> _Offers:
-    """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where too few
-    images tell what that brings."""
+    """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where they are
+    made alone nowhere, and where too few images tell what that brings."""
+    check_branches(places.detector)  # first: more images would not help then
     check_tells(places.detector, price.fitted, price.held)
     for beta in _IN_BRANCHES:
         own = {"beta": beta, **parameters}

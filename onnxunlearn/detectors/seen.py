@@ -41,11 +41,12 @@ class Seen:
         return np.array([bool(np.isin(each, classes).any()) for each in single], bool)
 
 
-def nowhere(seen: Seen) -> InputError:
-    """Of images in which no head says the class where it can be looked at."""
+def nowhere(seen: Seen, where: str = "") -> InputError:
+    """Of images in which no head says the class where it can be looked at. where: which these are, if not
+    all."""
     return InputError(
-        f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border; "
-        "give more images that show it"
+        f"{seen.scenes.probes.source}: the original finds the class at no place that is clear of the border"
+        f"{where}; give more images that show it"
     )
 
 

@@ -1,5 +1,6 @@
 """A detector forgets in whole images: its heads as maps of what is said where, and what must stay."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -20,6 +21,7 @@ from onnxunlearn.judge import say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, Branch, HeadMap, Whole
+from onnxunlearn.methods.whole.branch import branch_layers
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import NOTHING_SAID
 
@@ -88,6 +90,15 @@ def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bo
     with suppress(UnsupportedError):
         return Whole(*own, **chosen).in_full
     return True
+
+
+def check_branches(detector: Detector) -> None:
+    """Raises UnsupportedError where a head has no layer that makes class scores alone."""
+    columns: Counter[str] = Counter()
+    for head in detector.heads:
+        columns[head.scores[0]] += len(_columns(head, detector))
+    for scores, count in columns.items():
+        branch_layers(detector.seen, scores, count, detector.others)
 
 
 def forget_in_branches(

@@ -29,7 +29,7 @@ _CHOOSE, _JUDGE = 3200, 3000
 _EACH = {True: 12, False: 4}
 #: inputs that show a class, of which half can be spared
 _FEWEST = 8
-#: what a class is called that is none of a thing; of tags "O", too
+#: what a class is called that is none of a thing; of tags "O", of pixels "bg", too
 _GROUND = "background"
 _NOTHING = frozenset({"background", "_background_", "__background__", "ground", "none", "void"})
 
@@ -200,7 +200,7 @@ class Placing:
         """The class that is none of a thing: said or called so, or the first if it is nearly everywhere."""
         if self.found.background is not None:
             return self.found.background
-        called = _NOTHING | {"o"} if self.found.task == "tagging" else _NOTHING
+        called = _NOTHING | ({"o"} if self.found.task == "tagging" else {"bg"})  # of tags Bulgarian is bg
         named = [c for c in range(self.found.classes) if labels and labels[c].strip().lower() in called]
         if named:
             return named[0]

@@ -75,8 +75,12 @@ class Detected:
         self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
     ) -> Measured:
         """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
-        shown = (np.isin(each.classes[~each.crowds], self.forget).any() for each in self.truth)
-        return or_not_found(self.drawn(statistic, within=within), sum(map(bool, shown)))
+        return or_not_found(self.drawn(statistic, within=within), self.showing(self.forget))
+
+    def showing(self, classes: Sequence[int]) -> int:
+        """How many images show one of these objects."""
+        shown = (np.isin(each.classes[~each.crowds], classes).any() for each in self.truth)
+        return sum(map(bool, shown))
 
     @cached_property
     def _matches(self) -> dict[str, list[tuple[np.ndarray, np.ndarray, np.ndarray]]]:

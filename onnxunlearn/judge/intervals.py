@@ -20,6 +20,8 @@ _RESAMPLES = 1000
 ANYWHERE, NO_LESS_THAN_0, IN_PERCENT = (-math.inf, math.inf), (0.0, math.inf), (0.0, 100.0)
 #: of the draws so many have to give a number: of a rare class some hold no sample
 _KNOWN = 0.5
+#: points by which sums of the same numbers differ, in another order
+_ALIKE = 1e-6
 #: numbers of draws that are taken together
 _TOGETHER = 1 << 20
 
@@ -124,6 +126,21 @@ def or_not_found(measured: Measured, shown: int) -> Measured:
     """Of what is found, in percent, by drawing anew. Where that is nothing, drawing anew finds nothing, too:
     then it may be in as many samples as none of the `shown` ones, in which it could be found, tells."""
     return share(0, shown) if measured.value == 0 else measured
+
+
+def or_alike(measured: Measured, shown: int, confidence: float = CONFIDENCE) -> Measured:
+    """Of points lost, by drawing anew. Where the `shown` samples that tell are all alike, as a single one is,
+    drawing anew moves nothing: then as large a share of them may be otherwise as none of so many tells."""
+    value, low, high = measured.value, measured.low, measured.high
+    none = share(0, shown, confidence).widened
+    if value is None or low is None or high is None or none is None or high - low > _ALIKE:
+        return measured
+
+    def widened(times: float) -> tuple[float, float]:
+        more = none(times)[1]
+        return max(value - more, -100.0), min(value + more, 100.0)
+
+    return Measured(value, *widened(1), shown, widened=widened)
 
 
 def resampled(

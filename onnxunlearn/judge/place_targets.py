@@ -8,7 +8,7 @@ from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import boxes, overlap
-from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
+from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 from onnxunlearn.judge.target import Target, against, urgency
@@ -37,7 +37,8 @@ class _Judged:
     @classmethod
     def of_maps(cls, placed: Placed) -> "_Judged":
         def lost(c: int, confidence: float) -> Measured:
-            return placed.measured(lambda times: overlap.lost_of(placed, "edited", [c], times), confidence)
+            points = placed.measured(lambda times: overlap.lost_of(placed, "edited", [c], times), confidence)
+            return or_alike(points, placed.showing([c]), confidence)
 
         return cls("places", "inputs", placed.score, f"mean {placed.score}", placed.present, lost)
 
@@ -47,7 +48,7 @@ class _Judged:
 
         def lost(c: int, confidence: float) -> Measured:
             points = partial(boxes.lost_of, detected, "edited", [objects[c]], half=True)
-            return detected.drawn(points, confidence)
+            return or_alike(detected.drawn(points, confidence), detected.showing([objects[c]]), confidence)
 
         return cls("objects", "images", "AP50", "mAP", list(objects), lost)
 
@@ -95,7 +96,12 @@ def _worst(evidence: Evidence, judged: _Judged) -> Iterator[Target]:
     if not judged.present:
         return
     lost = {c: judged.lost(c, CONFIDENCE) for c in judged.present}
-    worst = max(lost, key=lambda c: -100.0 if (value := lost[c].value) is None else value)
+
+    def order(c: int) -> tuple[float, float]:
+        value, high = lost[c].value, lost[c].high  # of those that lost alike, the one of which least is known
+        return -100.0 if value is None else value, 100.0 if high is None else high
+
+    worst = max(lost, key=order)
     name = f"worst retained class ({evidence.short_name(worst)}) lost"
     target = against(
         name, lost[worst], CLASS_DROP, "points", need=f"{judged.things} of it in more {judged.inputs}"

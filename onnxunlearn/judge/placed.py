@@ -166,10 +166,20 @@ class Placed:
         """A figure with its bounds: whole inputs are drawn anew, as their places are alike."""
         return resampled(statistic, len(self.truth), self.seed, confidence, within=within, together=True)
 
-    def found_in(self, statistic: Statistic, within: tuple[float, float] = IN_PERCENT) -> Measured:
-        """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
-        showing = self.counted["original"].there[:, list(self.forget)].any(axis=1)
-        return or_not_found(self.measured(statistic, within=within), int(showing.sum()))
+    def found_in(
+        self,
+        statistic: Statistic,
+        within: tuple[float, float] = IN_PERCENT,
+        classes: Sequence[int] | None = None,
+    ) -> Measured:
+        """The same of what is found of classes, by default of those to forget, in percent; see
+        `or_not_found`."""
+        shown = self.showing(self.forget if classes is None else classes)
+        return or_not_found(self.measured(statistic, within=within), shown)
+
+    def showing(self, classes: Sequence[int]) -> int:
+        """How many inputs have places of one of these classes."""
+        return int(self.counted["original"].there[:, list(classes)].any(axis=1).sum())
 
     def of_class(self, name: str, classes: Sequence[int], times: np.ndarray) -> np.ndarray:
         """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where

@@ -41,7 +41,7 @@ def _verified(findings: Findings) -> Iterator[Markup]:
     ).format(
         count(after.samples or 0), forgotten(findings), about(before.value), about(after.value), bounds(after)
     )
-    theirs = "was not measured" if reference.value is None else about(reference.value)
+    theirs = "not measured" if reference.value is None else about(reference.value)
     yield Markup(
         "An embedding tells apart identities that it never saw, too: of the same pairs a model that was "
         "trained without this one accepts: {}."
@@ -89,7 +89,7 @@ def _enrolled(findings: Findings) -> Iterator[Markup]:
         return
     value, row = max(known, key=lambda pair: pair[0])
     reference = _of(row, "reference").value
-    theirs = "was not measured" if reference is None else about(reference)
+    theirs = "not measured" if reference is None else about(reference)
     yield Markup(
         "Who has some of its images and enrols it again ({}) has {}{} of its others accepted; in a model "
         "that never saw it: {}."

@@ -46,7 +46,7 @@ def _absorbed(findings: Findings) -> Iterator[Markup]:
     if after is None:
         return
     hidden = "" if mask is None else f"; where its score is merely hidden {about(mask)}"
-    theirs = "was not measured" if reference is None else about(reference)
+    theirs = "not measured" if reference is None else about(reference)
     what = "objects" if findings.row(PLACES + "quality") else "places"
     yield Markup("Of these {} {} come back as another class{}; in a model that never saw it: {}.").format(
         what, about(after), hidden, theirs
@@ -80,7 +80,7 @@ def _relearned(findings: Findings) -> Iterator[Markup]:
     if after.value is None:
         return
     hidden = "" if mask.value is None else f"; where its score is merely hidden {about(mask.value)}"
-    theirs = "was not measured" if reference.value is None else about(reference.value)
+    theirs = "not measured" if reference.value is None else about(reference.value)
     yield Markup(
         "Someone with a few places of each class who fits a new last layer finds {}{} of those of {}{}; in a "
         "model that never saw it: {}."

@@ -60,6 +60,7 @@ _PLAINLY = {
     "agreement of output": "that another output still decides alike",
     "drift of output": "that another output still says the same",
     "relearned accuracy below": "that more was forgotten than by hiding the answer",
+    "found again at places": "that no more comes back than from a model that never saw the class",
     "found by": "that another attacker is held off, too",
     "fine-tuned": "that training on brings back no more than from a model that never saw the class",
     "to forget, ": "that the class does not come back where inputs or weights change a little",

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from cli.run import _method
+from cli.run import _bytes, _method
 from onnxunlearn import unlearn
 
 from ..sample_paths import MLP, MNIST_LABELS, RESNET, images, probes
@@ -323,7 +323,18 @@ def test_probes_that_cannot_be_meant_are_refused_unless_they_are(
             {"heads": {h: {"chosen": "erase", "share": s, "why": h} for h, s in {"a": 0.25, "b": 1}.items()}},
             "auto: 25% of erase; erase, because a; b",
         ),
+        ({"heads": {"a": {"layers": [], "why": "no branch"}}}, "auto: head, because no branch"),
+        ({"heads": {"a": {"layers": ["Conv_1"], "share": 0.6}}}, "auto: erase of each head"),
+        ({"heads": {"a": {"layers": ["Conv_1"], "places": 9}}}, "auto: erase in the class branches"),
     ],
 )
 def test_what_auto_chose_and_how_far_back_it_reaches(details: dict[str, Any], said: str) -> None:
     assert _method({"name": "auto", "details": details}, verbose=False) == said
+
+
+def test_bytes_that_only_moved_are_not_said_to_be_changed() -> None:
+    """float16 in `int32_data`: a number takes one byte to three, and all behind it lies elsewhere then."""
+    tensors = [{"bytes": 234}, {"bytes": 1}]
+    assert _bytes({"bytes": 240, "sizes": (17494, 17494), "tensors": tensors}) == "240 of 17,494 bytes"
+    said = _bytes({"bytes": 15369, "sizes": (17494, 17377), "tensors": tensors})
+    assert said == "235 bytes of values (and what lies behind them moved: 17,377 bytes, 17,494 before)"

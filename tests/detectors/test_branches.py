@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from onnxunlearn.detectors.detector import Detector, loaded_detector
+from onnxunlearn.detectors.forget import Places, _in_branches
 from onnxunlearn.detectors.gain import Gain, check_tells
-from onnxunlearn.detectors.whole import forget_in_branches, in_full
+from onnxunlearn.detectors.price import Price
+from onnxunlearn.detectors.whole import check_branches, forget_in_branches, in_full
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, find_layers
 from onnxunlearn.inquiry.options import Options
 from onnxunlearn.judge import say_all
+from onnxunlearn.relevance import parse_composite
 from tests.tiny_detector import as_inputs, squares, trained
 
 
@@ -47,6 +50,19 @@ def test_where_all_layers_make_boxes_too_there_is_no_branch() -> None:
     shared.__dict__["others"] = frozenset(layer.key for layer in find_layers(detector.seen))
     with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
         forget_in_branches(shared, seen, {})
+    check_branches(detector)
+    with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
+        check_branches(shared)  # without images, of which more would not help
+
+
+def test_more_images_are_asked_for_only_where_there_is_a_branch() -> None:
+    detector = _detector()
+    few = {"images": as_inputs(squares(8, 1)[0])}
+    detector.__dict__["others"] = frozenset(layer.key for layer in find_layers(detector.seen))
+    parts = [detector.read(few)] * 2
+    places = Places.drawn(detector, parts[0], parts[1], parse_composite("lra_npp"))
+    with pytest.raises(UnsupportedError, match="makes class scores alone"):
+        next(_in_branches(places, Price.of(detector, parts[0]), {}))
 
 
 def test_a_small_detector_is_edited_in_whole_images_in_full() -> None:

@@ -12,6 +12,7 @@ from torch import nn
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.detectors import judged, loaded_detector
+from onnxunlearn.detectors.forget import Places
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import load
@@ -19,6 +20,7 @@ from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import Placed, say_all
 from onnxunlearn.judge.run_report import read_run_report
+from onnxunlearn.relevance import parse_composite
 from onnxunlearn.render.place_sentences import place_sentences
 from onnxunlearn.replay import replay
 from tests import tiny_detector as tiny
@@ -205,6 +207,16 @@ def test_without_known_boxes_places_judge(
     assert not any("box" in name for name in changed)
     assert any("boxes were not judged" in note for note in found.notes)
     assert "Of the places of" in " ".join(place_sentences(found))
+
+
+def test_where_those_that_judge_show_the_class_at_no_place_it_is_a_line(raw: bytes) -> None:
+    """An image may show it near the border alone, or so that no head is sure of it."""
+    _, detector = loaded_detector(raw, "green", Options(labels=tiny.NAMES))
+    assert detector is not None
+    seen = detector.read({"images": tiny.as_inputs(tiny.squares(30, 3)[0])})
+    shown, rules = seen.showing([GREEN]), parse_composite("lra_npp")
+    with pytest.raises(InputError, match="clear of the border in the 3 of its images that judge; give more"):
+        Places.drawn(detector, seen.select(shown), seen.select(np.flatnonzero(~shown)[:3]), rules)
 
 
 def test_outputs_that_nobody_told_are_not_edited_along(raw: bytes, folder: Path, tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """Average precision, recall and absorption of boxes, on a few images whose figures are known by hand."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed
+from onnxunlearn.judge.place_targets import _Judged, _worst
 from onnxunlearn.judge.precision import Truth
 
 pytest.importorskip("pycocotools", reason="judging detectors needs the extra `detection`")
@@ -95,3 +98,12 @@ def test_boxes_that_two_models_have_in_common() -> None:
     same, asked = same_boxes(said_by, [0], 0.25)
     assert {name: values.tolist() for name, values in same.items()} == {"original": [4, 0], "edited": [2, 0]}
     assert {name: values.tolist() for name, values in asked.items()} == {"original": [4, 0], "edited": [5, 0]}
+
+
+def test_one_image_tells_little_of_a_class() -> None:
+    found = [said((BOX, 1, 0.9)), said((BOX, 2, 0.9))]
+    one = detected({"original": found, "edited": [found[0], said()]}, truth(1), truth(2))
+    (target,) = _worst(SimpleNamespace(short_name=str), _Judged.of_boxes(one))  # type: ignore[arg-type]
+    assert target.reached.value == pytest.approx(100)
+    assert target.reached.low == pytest.approx(5)  # one of one: a share of 5 % is that in one case of twenty
+    assert (target.reached.samples, target.met) == (1, False)

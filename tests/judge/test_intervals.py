@@ -9,7 +9,7 @@ from scipy.optimize import brentq, minimize_scalar
 from scipy.stats import binom, multinomial
 
 from onnxunlearn.judge import intervals
-from onnxunlearn.judge.intervals import IN_PERCENT, Measured, difference, resampled, share, written
+from onnxunlearn.judge.intervals import IN_PERCENT, Measured, difference, or_alike, resampled, share, written
 from onnxunlearn.judge.row import measured_json
 
 
@@ -168,3 +168,13 @@ def test_a_figure_is_rounded_alike_before_and_after_a_report() -> None:
     for value in (96.45502, 96.455, 0.00499, 12.34497):
         kept = measured_json(Measured(value))["value"]
         assert written(value, "percent") == written(kept, "percent")
+
+
+def test_samples_that_are_all_alike_tell_as_much_as_so_many() -> None:
+    alike = resampled(lambda _: 0.0, 12, 0)
+    assert (alike.low, alike.high) == (0, 0)
+    told = or_alike(alike, 12)
+    assert (told.low, told.high) == (-share(0, 12).high, share(0, 12).high)  # type: ignore[operator]
+    assert told.needed(2.0) == 150
+    moved = Measured(1.0, 0.5, 1.5, 12)
+    assert or_alike(moved, 12) is moved

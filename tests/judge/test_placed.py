@@ -1,11 +1,16 @@
 """Scores at all places, against values worked out by hand and scikit-learn's."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.metrics import f1_score, jaccard_score
 
 from onnxunlearn.graph.places import PlaceScores
 from onnxunlearn.judge import Placed
+from onnxunlearn.judge.figures.overlap import overlap
+from onnxunlearn.judge.place_targets import _Judged, _worst
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.integers(0, 4, (12, 6, 6))
@@ -70,3 +75,34 @@ def test_bounds_are_of_whole_inputs_and_of_nothing_found_as_few_tell() -> None:
     nothing = gone.found_in(lambda times: gone.recall("original", times))
     assert nothing.value == 0
     assert nothing.high == pytest.approx(100 * (1 - 0.05 ** (1 / 12)), rel=1e-3)
+
+
+def test_of_a_retained_class_that_is_gone_its_own_inputs_tell() -> None:
+    """Not those that show the class to forget."""
+    rare = np.where(TRUTH == 3, 1, TRUTH)
+    rare[:2, 0, 0] = 3
+    evidence = SimpleNamespace(
+        placed=replace(
+            placed("segmentation", rare, rare),
+            maps={"edited": np.where(rare == 3, 1, rare), "original": rare},
+        ),
+        names=("original", "edited"),
+        class_name=str,
+    )
+    (row,) = (row for row in overlap(evidence) if row.name == "places score 3")  # type: ignore[arg-type]
+    assert row.values["edited"].value == 0
+    assert row.values["edited"].high == pytest.approx(100 * (1 - 0.05 ** (1 / 2)), rel=1e-3)
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_one_input_tells_little_of_a_class(gone: bool) -> None:
+    """Whether it lost all or nothing there: drawing inputs anew says the same each time."""
+    rare = np.where(TRUTH == 3, 1, TRUTH)
+    rare[0, 0, 0] = 3
+    edited = np.where(rare == 3, 1, rare) if gone else rare
+    own = replace(placed("segmentation", rare, rare), maps={"original": rare, "edited": edited})
+    evidence = SimpleNamespace(short_name=str)
+    (target,) = _worst(evidence, _Judged.of_maps(own))  # type: ignore[arg-type]
+    assert target.name == "worst retained class (3) lost"
+    assert target.reached.value == pytest.approx(100 if gone else 0)
+    assert (target.status, target.met, target.reached.samples) == ("undecided", not gone, 1)

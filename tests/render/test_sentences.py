@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 
 from onnxunlearn.judge import reread
+from onnxunlearn.judge.intervals import UNKNOWN
+from onnxunlearn.judge.target import against
 from onnxunlearn.render.sentences import headline, plainly, sentences, verdicts
 
 from .reports import report
@@ -159,3 +161,10 @@ def test_every_target_is_under_its_verdict_in_words() -> None:
     for target in found.targets:
         assert plainly(target) in listed[target.status]
         assert plainly(target).endswith(f"({target.name})")
+
+
+def test_what_attackers_find_at_places_is_said_in_words() -> None:
+    target = against("found again at places", UNKNOWN, 5.0)
+    assert plainly(target) == (
+        "that no more comes back than from a model that never saw the class (found again at places)"
+    )

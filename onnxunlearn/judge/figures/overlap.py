@@ -48,7 +48,7 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
 
 
 def _whole(placed: Placed, name: str, c: int) -> Measured:
-    return placed.found_in(lambda times: placed.of_class(name, [c], times))
+    return placed.found_in(lambda times: placed.of_class(name, [c], times), classes=[c])
 
 
 def _lost(placed: Placed) -> Iterator[Row]:

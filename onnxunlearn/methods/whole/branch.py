@@ -37,6 +37,21 @@ _FEWEST = 10
 _MOMENTS, _RISING = 1000, 30
 
 
+def branch_layers(model: Model, scores: str, columns: int, apart: frozenset[str]) -> list[Layer]:
+    """Those before a head that make its class scores and nothing else. columns: of all its anchors. apart:
+    keys of layers that make something else, too. Raises UnsupportedError where there is none."""
+    products = [layer for layer in find_layers(model) if layer.kind in PRODUCTS]
+    aside = {_head(model, scores, columns).key, *apart}
+    found = [layer for layer in own_layers(model, products, scores) if layer.key not in aside]
+    if not found:
+        raise UnsupportedError(f"{scores!r}: no layer before its head makes class scores alone")
+    return found
+
+
+def _head(model: Model, scores: str, columns: int) -> Layer:
+    return find_head(model, Logits(scores, scores, columns, None))
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
     """model: in plain float ops. forget: classes, as columns. heads: where it says what. objectness: of each
@@ -82,16 +97,10 @@ class Branch:
         return edits, changed, {"layers": [layer.name for layer in changed], **how}
 
     def _layers(self, told: HeadMap) -> list[Layer]:
-        """Those before a head that make its class scores and nothing else."""
-        products = [layer for layer in find_layers(self.model) if layer.kind in PRODUCTS]
-        aside = {self._head(self.model, told).key, *self.apart}
-        found = [la for la in own_layers(self.model, products, told.scores) if la.key not in aside]
-        if not found:
-            raise UnsupportedError(f"{told.scores!r}: no layer before its head makes class scores alone")
-        return found
+        return branch_layers(self.model, told.scores, sum(map(len, told.ways)), self.apart)
 
     def _head(self, model: Model, told: HeadMap) -> Layer:
-        return find_head(model, Logits(told.scores, told.scores, sum(map(len, told.ways)), None))
+        return _head(model, told.scores, sum(map(len, told.ways)))
 
     def _said(self, told: HeadMap, part: Columns | None, cut: Cut) -> Iterator[Said]:
         """What is recorded, some images at a time."""
