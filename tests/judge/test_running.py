@@ -7,8 +7,10 @@ from onnxruntime.quantization import quantize_dynamic
 
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits, load
-from onnxunlearn.judge import scores
+from onnxunlearn.judge import Subject, scores
 from onnxunlearn.judge.running import run_together
+from onnxunlearn.lowering import lower
+from onnxunlearn.probes import Probes
 
 from ..sample_paths import MLP, images, mlp, probes
 
@@ -44,3 +46,38 @@ def test_what_is_rounded_by_its_range_in_a_batch_is_asked_one_by_one(tmp_path: P
     np.testing.assert_array_equal(every[1:], some)
     together = run_together([(model, logits)], engine, {"x": x[:20]}, 32)[0]
     np.testing.assert_array_equal(together, every)
+
+
+#: what is rounded by its range, by where that is done
+ROUNDED = {
+    "in a function": """<ir_version: 9, opset_import: ["" : 17, "own" : 1]>
+        g (float[N, 2] x) => (float[N, 2] y) { y = own.rounded (x) }
+        <domain: "own", opset_import: ["" : 17]>
+        rounded (x) => (y) { q, s, z = DynamicQuantizeLinear (x) y = DequantizeLinear (q, s, z) }""",
+    "in a branch": """<ir_version: 9, opset_import: ["" : 17]>
+        g (float[N, 2] x) => (float[N, 2] y) <bool always = {1}> {
+            y = If (always) <
+                then_branch = t () => (float[N, 2] a) {
+                    q, s, z = DynamicQuantizeLinear (x) a = DequantizeLinear (q, s, z) },
+                else_branch = e () => (float[N, 2] b) { b = Identity (x) }> }""",
+}
+
+
+@pytest.mark.parametrize("where", ROUNDED)
+def test_what_rounds_is_found_wherever_it_stands(where: str) -> None:
+    model = load(onnx.parser.parse_model(ROUNDED[where]).SerializeToString())
+    assert model.at_once == 1
+    assert lower(model).at_once == 1  # in plain ops, which have the same range
+
+
+def test_features_of_what_is_rounded_are_asked_one_by_one(tmp_path: Path) -> None:
+    quantize_dynamic(str(MLP), str(tmp_path / "q.onnx"))
+    model = load(tmp_path / "q.onnx")
+    x, _ = images("mnist_test")
+    x[0] *= 30  # sets the range of a batch that it is in
+    engine = create_engine("onnxruntime")
+    subject = Subject(model, find_logits(model), engine, 32)
+    every, some = (subject.features(Probes({"x": part}, None, "some")) for part in (x[:20], x[1:20]))
+    assert every is not None
+    assert some is not None
+    np.testing.assert_array_equal(every[1:], some)
