@@ -55,13 +55,15 @@ def run_with_features(
 ) -> Said:
     """The scores, and in the same run the features: for a file in plain float ops, in which it changes
     nothing that another tensor is looked at."""
-    tensors = [logits.scores, head.input]
-    session = session_of(model, [n for n in tensors if n not in feeds], engine)
+    tensors = [logits.scores, *({head.input} - feeds.keys())]
+    session = session_of(model, tensors, engine)
 
     def reduce(name: str, values: np.ndarray) -> np.ndarray:
         return values if name == logits.scores else pooled(values.astype(np.float32, copy=False), head)
 
     found = record(session, feeds, tensors, size, baked=model.at_once, reduce=reduce)
+    if head.input in feeds:  # a single layer
+        found[head.input] = pooled(np.asarray(feeds[head.input], np.float32), head)
     scores, features = found[logits.scores], found[head.input]
     if scores.size != len(scores) * logits.classes:  # rows of places were put together
         return run(model, logits, engine, feeds, size)  # which says so

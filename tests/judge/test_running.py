@@ -81,3 +81,13 @@ def test_features_of_what_is_rounded_are_asked_one_by_one(tmp_path: Path) -> Non
     assert every is not None
     assert some is not None
     np.testing.assert_array_equal(every[1:], some)
+
+
+def test_of_a_single_layer_the_inputs_are_the_features() -> None:
+    proto = onnx.parser.parse_model("""<ir_version: 9, opset_import: ["" : 17]>
+        g (float[N, 2] x) => (float[N, 3] y)
+        <float[2, 3] w = {1, 0, 1, 0, 1, 1}> { y = MatMul (x, w) }""")
+    model, x = load(proto.SerializeToString()), np.array([[1, 2], [3, 4], [5, 7]], np.float32)
+    subject, known = Subject(model, find_logits(model), create_engine(), 2), Probes({"x": x}, None, "some")
+    np.testing.assert_array_equal(subject.scores(known), [[1, 2, 3], [3, 4, 7], [5, 7, 12]])
+    np.testing.assert_array_equal(subject.features(known), x)
