@@ -8,7 +8,16 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, of_samples, record, run_batched
+from onnxunlearn.engines.batching import (
+    Feeds,
+    NotOfSamples,
+    batch_size,
+    batches,
+    count_of,
+    of_samples,
+    record,
+    run_batched,
+)
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
 from onnxunlearn.graph.flow import made_from
@@ -45,7 +54,12 @@ def run(
         first = next(batches(feeds, batch_size(feeds, size, model.at_once)))
         values, count = session.run(first.feeds, list(others)), count_of(first.feeds)
         others = [name for name in others if values[name].shape[:1] == (count,)]
-    found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.at_once)
+    try:
+        found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.at_once)
+    except NotOfSamples as error:  # boxes that are left, of which the first batch happened to have as many
+        if error.output not in others:
+            raise
+        return run(model, logits, engine, feeds, size, [name for name in others if name != error.output])
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
 

@@ -8,7 +8,7 @@ from onnxruntime.quantization import quantize_dynamic
 from onnxunlearn.engines import create_engine
 from onnxunlearn.graph import find_logits, load
 from onnxunlearn.judge import Subject, scores
-from onnxunlearn.judge.running import run_together
+from onnxunlearn.judge.running import run, run_together
 from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Probes
 
@@ -91,3 +91,18 @@ def test_of_a_single_layer_the_inputs_are_the_features() -> None:
     subject, known = Subject(model, find_logits(model), create_engine(), 2), Probes({"x": x}, None, "some")
     np.testing.assert_array_equal(subject.scores(known), [[1, 2, 3], [3, 4, 7], [5, 7, 12]])
     np.testing.assert_array_equal(subject.features(known), x)
+
+
+@pytest.mark.parametrize("perm", ["[1, 0]", "[0, 1]"], ids=["a row for each box", "a place for each box"])
+def test_other_outputs_that_are_not_one_of_each_sample_are_left_out(perm: str) -> None:
+    """What chooses boxes leaves one of the first sample, two of the next and none of the last."""
+    proto = onnx.parser.parse_model(f"""<ir_version: 9, opset_import: ["" : 17]>
+        g (float[1, 2] x) => (float[1, 3] y, int64[B, K] boxes, float[1, 2] z)
+        <float[2, 3] w = {{1, 0, 1, 0, 1, 1}}, int64[1] one = {{1}}, int64[1] two = {{2}}> {{
+            y = MatMul (x, w) z = Neg (x) f = NonZero (x) r = Slice (f, one, two)
+            boxes = Transpose <perm = {perm}> (r) }}""")
+    model, x = load(proto.SerializeToString()), np.array([[1, 0], [3, 4], [0, 0]], np.float32)
+    logits = find_logits(model, "y")
+    found = run(model, logits, create_engine(), {"x": x}, 1, ["boxes", "z"])
+    assert list(found.others) == ["z"]
+    np.testing.assert_array_equal(found.others["z"], -x)
