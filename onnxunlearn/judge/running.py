@@ -45,21 +45,30 @@ class Said(NamedTuple):
 
 
 def run(
-    model: Model, logits: Logits, engine: Engine, feeds: Feeds, size: int, others: Collection[str] = ()
+    model: Model,
+    logits: Logits,
+    engine: Engine,
+    feeds: Feeds,
+    size: int,
+    others: Collection[str] = (),
+    *,
+    together: bool = False,
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
-    those whose first axis does not count samples are left out."""
-    session = _session(model, logits, engine, others)
+    those whose first axis does not count samples are left out. together: in batches of `size` even where
+    numbers are rounded by their range in one (`Model.at_once`)."""
+    session, baked = _session(model, logits, engine, others), model.batch_size if together else model.at_once
     if others:
-        first = next(batches(feeds, batch_size(feeds, size, model.at_once)))
+        first = next(batches(feeds, batch_size(feeds, size, baked)))
         values, count = session.run(first.feeds, list(others)), count_of(first.feeds)
         others = [name for name in others if values[name].shape[:1] == (count,)]
     try:
-        found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.at_once)
+        found = run_batched(session, feeds, [logits.scores, *others], size, baked=baked)
     except NotOfSamples as error:  # boxes that are left, of which the first batch happened to have as many
         if error.output not in others:
             raise
-        return run(model, logits, engine, feeds, size, [name for name in others if name != error.output])
+        others = [name for name in others if name != error.output]
+        return run(model, logits, engine, feeds, size, others, together=together)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
 
