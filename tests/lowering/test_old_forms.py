@@ -132,3 +132,15 @@ def test_what_was_an_attribute_is_of_the_type_of_what_is_read(kind: str, node: s
     made = renew(Model(FileBytes(proto.SerializeToString()), proto))
     assert made.opsets[""] == NEWER
     onnx.checker.check_model(onnx.load_from_string(made.proto.SerializeToString()), full_check=True)
+
+
+def test_a_name_that_the_model_has_is_given_to_nothing_else() -> None:
+    """Once the model's own constant took the place of the bound, without a word."""
+    proto = onnx.parser.parse_model("""<ir_version: 6, opset_import: ["" : 9]>
+        g (float[2, 3] x) => (float[2, 3] z, float[2, 3] y) <float five = {5}> {
+            y = Clip <min = -0.5, max = 0.5> (x) z = Add (y, five) }""")
+    proto.graph.initializer[0].name = proto.graph.node[1].input[1] = "y / constant 0"
+    model, x = Model(FileBytes(proto.SerializeToString()), proto), normal(2, 3)
+    wanted, found = values(model, {"x": x}), values(renew(model), {"x": x})
+    for name in ("y", "z"):
+        np.testing.assert_array_equal(found[name], wanted[name])
