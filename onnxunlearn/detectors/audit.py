@@ -48,6 +48,8 @@ def audit_detector(
     subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
     judge.ask_together(list(subjects.values()), probes)
+    for name in models:
+        subjects[name].check_numbers(probes, f"the {name} model")
     unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
     others = None if unnamed is None else unnamed.judging
     there = judged(detector, models, seen, found, others)

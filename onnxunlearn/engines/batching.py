@@ -16,7 +16,11 @@ _BYTES = 1 << 21
 
 
 class NotOfSamples(InputError):
-    """An output that has not a row for each sample."""
+    """An output that has not a row for each sample, or not rows of one shape."""
+
+    def __init__(self, output: str, why: str) -> None:
+        super().__init__(f"output {output!r}: {why}")
+        self.output = output
 
 
 @dataclass(frozen=True)
@@ -62,12 +66,16 @@ def run_batched(
 ) -> dict[str, np.ndarray]:
     """`outputs` for all samples, joined along axis 0. `fixed` feeds (trial weights) go with every batch.
 
-    baked: as in `batch_size`. Raises NotOfSamples for one that has another number of rows.
+    baked: as in `batch_size`. Raises NotOfSamples for one that has another number of rows, or no one shape.
     """
     parts: list[dict[str, np.ndarray]] = []
     for batch in batches(feeds, batch_size(feeds, size, baked)):
         values = session.run({**batch.feeds, **(fixed or {})}, outputs)
         parts.append({name: of_samples(batch, name, values[name]) for name in outputs})
+    for name in outputs:
+        if len(shapes := {part[name].shape[1:] for part in parts}) > 1:
+            some, other = (list(shape) for shape in sorted(shapes)[:2])
+            raise NotOfSamples(name, f"is {some} of one sample and {other} of another; give a classifier")
     return {name: np.concatenate([p[name] for p in parts]) for name in outputs}
 
 
@@ -77,8 +85,9 @@ def of_samples(batch: Batch, name: str, value: np.ndarray) -> np.ndarray:
     fed = count_of(batch.feeds)
     if value.shape[:1] != (fed,):
         raise NotOfSamples(
-            f"output {name!r}: has shape {list(value.shape)} for {fed} sample{'s' * (fed > 1)}, so its "
-            "rows do not say of each what it is; give a classifier, or a detector without what chooses boxes"
+            name,
+            f"has shape {list(value.shape)} for {fed} sample{'s' * (fed > 1)}, so its rows do not say of "
+            "each what it is; give a classifier, or a detector without what chooses boxes",
         )
     return value[: batch.count]
 

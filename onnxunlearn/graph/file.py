@@ -83,14 +83,6 @@ class ModelFile:
         return None
 
     @cached_property
-    def at_once(self) -> int | None:
-        """How many samples go at once where answers count: as many as are baked in; one where numbers are
-        rounded by their range in the batch (DynamicQuantizeLinear), for a sample's answer would depend on
-        those beside it; None where any number may."""
-        rounded = any(node.op_type.startswith("DynamicQuantize") for node in self.graph.node)
-        return self.batch_size or (1 if rounded else None)
-
-    @cached_property
     def stored(self) -> dict[str, onnx.TensorProto]:
         """Tensors whose values lie in the file: initializers and outputs of Constant nodes; of those in local
         functions, too, under names of their own (see `constants_of`)."""

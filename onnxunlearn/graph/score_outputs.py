@@ -158,9 +158,20 @@ def _rows_of(model: Model, tensor: str) -> str:
     """How many rows a tensor has, in words, where these cannot be samples: detectors whose exports drop the
     axis of samples have one for each place. Empty where they may be."""
     rows, fed = (model.shapes.get(tensor) or (None,))[0], model.batch_size
-    if rows is None or rows in (1, fed):
+    if rows is None or rows in (1, fed) or (fed is None and _inferred(model, tensor) != rows):
         return ""
     return f"{rows} rows for {fed or 'any number of'} sample{'' if fed == 1 else 's'}, of places perhaps"
+
+
+def _inferred(model: Model, tensor: str) -> int | None:
+    """Rows of a tensor by what its nodes do: whoever frees the number of samples that go in often leaves what
+    is written of others as it was, and a runtime goes by the nodes."""
+    proto = onnx.ModelProto()
+    proto.CopyFrom(model.proto)
+    del proto.graph.value_info[:]
+    for output in proto.graph.output:
+        output.type.tensor_type.ClearField("shape")
+    return (Model(model.content, proto, model.path, model.lent).shapes.get(tensor) or (None,))[0]
 
 
 def _taken_as_they_are(model: Model, found: Reading, scores: str) -> Logits | None:

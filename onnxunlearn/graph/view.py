@@ -14,6 +14,7 @@ from onnxunlearn.graph.external import move_out, narrow
 from onnxunlearn.graph.file import ModelFile
 from onnxunlearn.graph.folding import MOST_ELEMENTS, fold
 from onnxunlearn.graph.inferable import inferable
+from onnxunlearn.graph.messages import messages
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.quantised import Quantised
 
@@ -32,6 +33,15 @@ class Model(ModelFile):
 
     origin: "Model | None" = field(default=None, repr=False)
     encodings: Mapping[str, Quantised] = field(default_factory=dict, repr=False)
+
+    @cached_property
+    def at_once(self) -> int | None:
+        """How many samples go at once where answers count: as many as are baked in; one where the loaded
+        model rounds numbers by their range in the batch (DynamicQuantizeLinear, wherever it stands), for a
+        sample's answer would depend on those beside it; None where any number may."""
+        loaded = (self.origin or self).proto
+        rounded = any(n.op_type.startswith("DynamicQuantize") for n in messages(loaded, onnx.NodeProto))
+        return self.batch_size or (1 if rounded else None)
 
     @cached_property
     def nodes(self) -> tuple[Node, ...]:

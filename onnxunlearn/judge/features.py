@@ -46,7 +46,7 @@ def activations(
             feeds,
             inner,
             batch_size,
-            baked=model.batch_size,
+            baked=model.at_once,
             reduce=lambda name, values: pooled(values.astype(np.float32, copy=False), tensors[name]),
         )
     return found

@@ -8,7 +8,16 @@ import numpy as np
 import onnx
 
 from onnxunlearn.engines import Engine, Session
-from onnxunlearn.engines.batching import Feeds, batch_size, batches, count_of, of_samples, record, run_batched
+from onnxunlearn.engines.batching import (
+    Feeds,
+    NotOfSamples,
+    batch_size,
+    batches,
+    count_of,
+    of_samples,
+    record,
+    run_batched,
+)
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, pooled
 from onnxunlearn.graph.flow import made_from
@@ -36,16 +45,30 @@ class Said(NamedTuple):
 
 
 def run(
-    model: Model, logits: Logits, engine: Engine, feeds: Feeds, size: int, others: Collection[str] = ()
+    model: Model,
+    logits: Logits,
+    engine: Engine,
+    feeds: Feeds,
+    size: int,
+    others: Collection[str] = (),
+    *,
+    together: bool = False,
 ) -> Said:
     """What the model says about each sample, at the output with the class scores and at `others`, [N, ...];
-    those whose first axis does not count samples are left out."""
-    session = _session(model, logits, engine, others)
+    those whose first axis does not count samples are left out. together: in batches of `size` even where
+    numbers are rounded by their range in one (`Model.at_once`)."""
+    session, baked = _session(model, logits, engine, others), model.batch_size if together else model.at_once
     if others:
-        first = next(batches(feeds, batch_size(feeds, size, model.at_once)))
+        first = next(batches(feeds, batch_size(feeds, size, baked)))
         values, count = session.run(first.feeds, list(others)), count_of(first.feeds)
         others = [name for name in others if values[name].shape[:1] == (count,)]
-    found = run_batched(session, feeds, [logits.scores, *others], size, baked=model.at_once)
+    try:
+        found = run_batched(session, feeds, [logits.scores, *others], size, baked=baked)
+    except NotOfSamples as error:  # boxes that are left, of which the first batch happened to have as many
+        if error.output not in others:
+            raise
+        others = [name for name in others if name != error.output]
+        return run(model, logits, engine, feeds, size, others, together=together)
     scores = found[logits.scores]
     return Said(np.asarray(scores.reshape(len(scores), -1)), {n: np.asarray(found[n]) for n in others})
 
@@ -55,13 +78,15 @@ def run_with_features(
 ) -> Said:
     """The scores, and in the same run the features: for a file in plain float ops, in which it changes
     nothing that another tensor is looked at."""
-    tensors = [logits.scores, head.input]
-    session = session_of(model, [n for n in tensors if n not in feeds], engine)
+    tensors = [logits.scores, *({head.input} - feeds.keys())]
+    session = session_of(model, tensors, engine)
 
     def reduce(name: str, values: np.ndarray) -> np.ndarray:
         return values if name == logits.scores else pooled(values.astype(np.float32, copy=False), head)
 
     found = record(session, feeds, tensors, size, baked=model.at_once, reduce=reduce)
+    if head.input in feeds:  # a single layer
+        found[head.input] = pooled(np.asarray(feeds[head.input], np.float32), head)
     scores, features = found[logits.scores], found[head.input]
     if scores.size != len(scores) * logits.classes:  # rows of places were put together
         return run(model, logits, engine, feeds, size)  # which says so

@@ -29,6 +29,7 @@ class Subject:
     hide: what is done to its scores; for a mask that could not be made for real. body: another subject that
     differs in the head alone, so that the features are the same. whole: the file's model, where `model` is a
     view of it (`graph.places`). beside: the original, of another model that is judged beside it.
+    together: whether what is asked once goes in batches even where these round, see `run`.
     """
 
     model: Model
@@ -39,12 +40,13 @@ class Subject:
     body: "Subject | None" = None
     whole: Whole | None = None
     beside: "Subject | None" = None
+    together: bool = False
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def in_batches(self, size: int) -> "Subject":
-        """The same, asked about so many samples at a time; it knows nothing yet."""
-        return replace(self, batch_size=size)
+        """The same, asked once about so many samples at a time; it knows nothing yet."""
+        return replace(self, batch_size=size, together=True)
 
     @cached_property
     def lowered(self) -> Model:
@@ -74,7 +76,8 @@ class Subject:
         """The same of samples in memory that are asked once, of which nothing is kept: [N, classes]."""
         if self.knows(probes):
             return self.scores(probes)
-        found = run(self.model, self.logits, self.engine, probes.feeds, self.batch_size).scores
+        given = self.model, self.logits, self.engine, probes.feeds, self.batch_size
+        found = run(*given, together=self.together).scores
         return found if self.hide is None else self.hide(np.asarray(found))
 
     def others(self, probes: Probes) -> dict[str, np.ndarray]:

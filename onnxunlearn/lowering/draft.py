@@ -125,7 +125,10 @@ class Draft:
     def _fresh(self, what: str) -> str:
         count = len(self.made) + len(self.constants)
         first = next(o for o in self.node.outputs if o)
-        return f"{first} / {what} {count}"
+        name = f"{first} / {what} {count}"
+        while name in self.model.producer or name in self.model.initializers:  # of a model lowered before
+            name += "'"
+        return name
 
 
 log = logging.getLogger(__name__)

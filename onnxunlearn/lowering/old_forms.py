@@ -63,13 +63,13 @@ def slice_(draft: Draft) -> None:
 
 def pad(draft: Draft) -> None:
     pads = draft.constant(draft.node.attribute("pads"), np.int64)
-    value = draft.constant(draft.node.attribute("value", 0.0))
+    value = _like_input(draft, draft.node.attribute("value", 0.0))
     _write(draft, "Pad", draft.input(0), pads, value, mode=draft.node.attribute("mode", "constant"))
 
 
 def clip(draft: Draft) -> None:
     low, high = (draft.node.attribute(name) for name in ("min", "max"))
-    bounds = ["" if bound is None else draft.constant(bound) for bound in (low, high)]
+    bounds = ["" if bound is None else _like_input(draft, bound) for bound in (low, high)]
     while bounds and not bounds[-1]:
         bounds.pop()
     _write(draft, "Clip", draft.input(0), *bounds)
@@ -103,6 +103,12 @@ def resize(draft: Draft) -> None:
         draft.require((scales >= 1).all() or (scales <= 1).all(), "it shrinks one axis and enlarges another")
         how["nearest_mode"] = "floor" if (scales >= 1).all() else "ceil"
     _write(draft, "Resize", draft.input(0), draft.constant([]), named, **how)
+
+
+def _like_input(draft: Draft, number: float) -> str:
+    """A constant of the type of what the node reads: an attribute has none."""
+    kind = draft.model.element_types.get(draft.input(0), onnx.TensorProto.FLOAT)
+    return draft.constant(number, onnx.helper.tensor_dtype_to_np_dtype(kind))
 
 
 def _write(draft: Draft, kind: str, *inputs: str, **attributes: Any) -> None:

@@ -54,16 +54,18 @@ class Passes:
 
     def freed(self, few: Feeds, weights: Weights) -> "Passes":
         """The same without the batch size that is built in, if there is one and these samples, which differ,
-        give together what each of them gives alone: they are then known to be kept apart. Else as it is."""
-        if self._baked is None:
+        give together what each of them gives alone, and with the built-in size: they are then known to be
+        kept apart. Else as it is, as with a single sample, which tells nothing."""
+        if self._baked is None or count_of(few) < 2:
             return self
         network = self.network.opened(self._baked)
         try:
             together = network.values(few, _in_order(weights))
+            alone = Passes(network, 1).values(few, weights)
         except OnnxUnlearnError:
             return self
-        alone = self.values(few, weights)
-        same = all(_same(value, alone[name]) for name, value in together.items())
+        usual = self.values(few, weights)
+        same = all(_same(value, other[n]) for other in (alone, usual) for n, value in together.items())
         return Passes(network, None) if same else self
 
     def values(self, feeds: Feeds, weights: Weights, targets: Sequence[str] = ()) -> dict[str, np.ndarray]:

@@ -249,6 +249,17 @@ def test_a_reference_that_is_no_detector(folder: Path) -> None:
         detector.like(classifier, "reference")
 
 
+def test_scores_that_are_no_numbers_are_not_taken_for_forgotten(folder: Path) -> None:
+    """No box has such a score: of the class nothing was found, and the others stayed."""
+    proto = onnx.load_from_string(tiny.trained())
+    bias = next(t for t in proto.graph.initializer if t.name == "classes.2.bias")
+    values = onnx.numpy_helper.to_array(bias).copy()
+    values[GREEN] = np.nan
+    bias.CopyFrom(onnx.numpy_helper.from_array(values, bias.name))
+    with pytest.raises(InputError, match="the edited model: its scores of"):
+        examine(tiny.trained(), proto.SerializeToString(), "green", folder, labels=tiny.NAMES, by_layer=False)
+
+
 def test_the_output_may_be_named_and_no_other_task_is_posed(folder: Path) -> None:
     model = load(tiny.trained())
     named, detector = loaded_detector(model, "green", Options(labels=tiny.NAMES, output_name="output0"))

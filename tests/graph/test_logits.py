@@ -212,6 +212,17 @@ def test_rows_that_are_no_samples(batch: int | str, samples: str) -> None:
     assert_one_line(caught.value, "output 'y' holds no class scores", "16 rows for", samples)
 
 
+def test_what_is_written_of_an_output_is_not_believed_where_its_nodes_make_a_row_for_each_sample() -> None:
+    """As where the number of samples that go in was freed afterwards, and nothing else."""
+    proto = build(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        [value("x", ["N", 4])],
+        [value("y", [8, 3])],
+        [tensor("w", numbers(4, 3))],
+    )
+    assert find_logits(loaded(proto)).classes == 3
+
+
 def test_one_score_is_no_class_score_where_shapes_are_unknown_either() -> None:
     proto = unknown_shape("MatMul", {}, numbers(4, 1))
     proto.graph.node[-1].op_type = "Sigmoid"

@@ -102,11 +102,45 @@ def test_gradients_are_those_of_what_is_computed(
         ("Relu", 6, {}, []),
         ("BatchNormalization", 7, {"spatial": 0}, [np.ones((3, 4, 6), np.float32)] * 4),
         ("Resize", 10, {}, [np.array([1, 1, 0.5, 2], np.float32)]),
+        ("ConvTranspose", 10, {"auto_pad": "SAME_UPPER", "strides": [2, 2]}, [normal(3, 2, 3, 3)]),
     ],
-    ids=["before opset 7", "a mean of each place", "both larger and smaller"],
+    ids=["before opset 7", "a mean of each place", "both larger and smaller", "padded by itself"],
 )
 def test_what_cannot_be_written_so_is_left(
     op: str, opset: int, attributes: dict[str, Any], operands: Sequence[np.ndarray]
 ) -> None:
     model = network(op, opset, attributes, operands)
     assert renew(model) is model
+
+
+def test_a_graph_within_is_left_with_all_around_it() -> None:
+    """What stands there would be read as what it means in the newer opset."""
+    proto = onnx.parser.parse_model("""<ir_version: 6, opset_import: ["" : 10]>
+        g (float[2, 3] x, bool c) => (float[2, 3] z) <float[1] one = {1}> {
+            y = Clip <min = 0.0> (x)
+            z = If (c) <then_branch = t () => (float[2, 3] a) { a = Clip <max = 1.0> (y) },
+                        else_branch = e () => (float[2, 3] b) { b = Add (y, one) }> }""")
+    model = Model(FileBytes(proto.SerializeToString()), proto)
+    assert renew(model) is model
+
+
+@pytest.mark.parametrize("node", ["Pad <pads = [0, 1, 0, 1], value = 0.5> (x)", "Clip <min = 0.0> (x)"])
+@pytest.mark.parametrize("kind", ["double", "float16"])
+def test_what_was_an_attribute_is_of_the_type_of_what_is_read(kind: str, node: str) -> None:
+    proto = onnx.parser.parse_model(f"""<ir_version: 6, opset_import: ["" : 9]>
+        g ({kind}[2, 3] x) => ({kind}[2, n] y) {{ y = {node} }}""")
+    made = renew(Model(FileBytes(proto.SerializeToString()), proto))
+    assert made.opsets[""] == NEWER
+    onnx.checker.check_model(onnx.load_from_string(made.proto.SerializeToString()), full_check=True)
+
+
+def test_a_name_that_the_model_has_is_given_to_nothing_else() -> None:
+    """Once the model's own constant took the place of the bound, without a word."""
+    proto = onnx.parser.parse_model("""<ir_version: 6, opset_import: ["" : 9]>
+        g (float[2, 3] x) => (float[2, 3] z, float[2, 3] y) <float five = {5}> {
+            y = Clip <min = -0.5, max = 0.5> (x) z = Add (y, five) }""")
+    proto.graph.initializer[0].name = proto.graph.node[1].input[1] = "y / constant 0"
+    model, x = Model(FileBytes(proto.SerializeToString()), proto), normal(2, 3)
+    wanted, found = values(model, {"x": x}), values(renew(model), {"x": x})
+    for name in ("y", "z"):
+        np.testing.assert_array_equal(found[name], wanted[name])

@@ -121,3 +121,22 @@ def test_a_batch_size_is_opened_where_samples_are_kept_apart(name: str) -> None:
     np.testing.assert_allclose(found.values["y"], wanted.values["y"], atol=1e-5)
     gradients = [p.backward(f, signal)[layer.name][0] for p, f in ((freed, found), (passes, wanted))]
     np.testing.assert_allclose(gradients[0], gradients[1], atol=1e-4)
+
+
+@pytest.mark.parametrize(("baked", "count"), [(8, 8), (1, 1)])
+def test_samples_that_are_one_batch_do_not_tell_that_they_are_kept_apart(baked: int, count: int) -> None:
+    """Together they give what they give with the size that is built in, whatever mixes them."""
+    proto = onnx.parser.parse_model(f"""<ir_version: 8, opset_import: ["" : 13]>
+        g (float[{baked}, 4] x) => (float[{baked}, 3] y)
+        {{ m = ReduceMean <axes = [0], keepdims = 1> (x) h = Sub (x, m) y = MatMul (h, w) }}""")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(4, 3)).astype(np.float32)
+    proto.graph.initializer.append(onnx.numpy_helper.from_array(values, "w"))
+    model = load(proto.SerializeToString())
+    (layer,) = find_layers(model)
+    tail = replace(
+        tail_of(model, [layer], ["y"], shape_arithmetic(model)), nodes=model.nodes, boundary=("x",)
+    )
+    passes = Passes(Differentiator(tail, ["y"], NumpyEngine()), model.batch_size)
+    samples = {"x": rng.normal(size=(count, 4)).astype(np.float32)}
+    assert passes.freed(samples, {layer.name: (layer.weight.view(model.array("w")), None)}) is passes

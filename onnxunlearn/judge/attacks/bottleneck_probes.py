@@ -111,7 +111,7 @@ def _read(subject: Subject, tensor: str, some: Probes, seed: int) -> np.ndarray:
     session = session_of(subject.lowered, [tensor], subject.engine)
     reduce = partial(_row, width, seed)
     model = subject.lowered
-    found = record(session, some.feeds, [tensor], subject.batch_size, baked=model.batch_size, reduce=reduce)
+    found = record(session, some.feeds, [tensor], subject.batch_size, baked=model.at_once, reduce=reduce)
     return np.asarray(found[tensor])
 
 

@@ -56,6 +56,7 @@ def _in_other_company(evidence: Evidence, asked: Probes) -> Iterator[tuple[str, 
         return
     order = np.random.default_rng(evidence.seed).permutation(len(asked))[:_ALONE]
     some = asked.select(order)
+    some = replace(some, feeds={name: values[:] for name, values in some.feeds.items()})
     for what, size in (("asked one by one", 1), ("asked all at once, in another order", _ALONE)):
         subjects = {name: evidence.subjects[name].in_batches(size) for name in evidence.names}
         yield what, {name: still_given(evidence, subject, some) for name, subject in subjects.items()}
