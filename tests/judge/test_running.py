@@ -39,7 +39,7 @@ def test_what_is_rounded_by_its_range_in_a_batch_is_asked_one_by_one(tmp_path: P
     that they are made of."""
     quantize_dynamic(str(MLP), str(tmp_path / "q.onnx"))
     model = load(tmp_path / "q.onnx")
-    x, _ = images("mnist_test")
+    x = images("mnist_test")[0].copy()  # which other tests share
     x[0] *= 30  # sets the range of a batch that it is in
     logits, engine = find_logits(model), create_engine("onnxruntime")
     every, some = (scores(model, logits, engine, {"x": part}, 32) for part in (x[:20], x[1:20]))
@@ -73,7 +73,7 @@ def test_what_rounds_is_found_wherever_it_stands(where: str) -> None:
 def test_features_of_what_is_rounded_are_asked_one_by_one(tmp_path: Path) -> None:
     quantize_dynamic(str(MLP), str(tmp_path / "q.onnx"))
     model = load(tmp_path / "q.onnx")
-    x, _ = images("mnist_test")
+    x = images("mnist_test")[0].copy()  # which other tests share
     x[0] *= 30  # sets the range of a batch that it is in
     engine = create_engine("onnxruntime")
     subject = Subject(model, find_logits(model), engine, 32)
