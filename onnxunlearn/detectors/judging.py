@@ -101,7 +101,8 @@ def _placed(
     seen: Seen,
     unnamed: Probes | None,
 ) -> Placed:
-    """At the places of all heads; not where the original is in doubt."""
+    """At the places of all heads; not where the original is in doubt, nor, where objectness tells whether
+    there is anything, at places of which it is sure but for what it is: these few would be all of nothing."""
     plain = {name: detector.seen if name == "original" else lower(model) for name, model in models.items()}
     own, feeds = detector.heads[0], seen.scenes.probes.feeds
     nothing = own.classes if own.background is None else own.background  # of a class that there is not
@@ -122,16 +123,20 @@ def _placed(
         )
         return np.concatenate([grid.reshape(len(grid), -1) for grid in grids], axis=1)
 
+    def asked(feeds: Feeds) -> np.ndarray:
+        rows = decided("original", feeds)
+        return np.where(rows == nothing, NOTHING_SAID, rows) if own.objectness else rows
+
     def settled(rows: np.ndarray) -> np.ndarray:
         return np.where(rows == NOTHING_SAID, nothing, rows)
 
     def alike(feeds: Feeds) -> _Counts:
-        truth = decided("original", feeds)
-        asked = (truth >= 0) & ~np.isin(truth, detector.forget)
-        same = {name: (asked & (settled(decided(name, feeds)) == truth)).sum(axis=1) for name in models}
-        return same, dict.fromkeys(models, asked.sum(axis=1))
+        truth = asked(feeds)
+        others = (truth >= 0) & ~np.isin(truth, detector.forget)
+        same = {name: (others & (settled(decided(name, feeds)) == truth)).sum(axis=1) for name in models}
+        return same, dict.fromkeys(models, others.sum(axis=1))
 
-    truth = decided("original", feeds)
+    truth = asked(feeds)
     maps = {name: settled(decided(name, feeds)) for name in models}
     maps["mask"] = settled(decided("original", feeds, hide=True))
     seed = detector.options.seed

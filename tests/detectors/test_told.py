@@ -13,6 +13,7 @@ from torch import nn
 from onnxunlearn import examine, unlearn
 from onnxunlearn.detectors import judged, loaded_detector
 from onnxunlearn.detectors.forget import Places
+from onnxunlearn.detectors.heads import SURE
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import load
@@ -358,3 +359,25 @@ def test_families_whose_boxes_are_not_decoded(family: str) -> None:
     if family != "efficientdet":  # which says nothing anywhere
         assert (found.maps["original"] == 1).any()
     assert not (found.maps["mask"] == 1).any()
+
+
+def test_places_that_hold_something_but_no_class_are_not_asked() -> None:
+    """Objectness says that there is something, all classes that they are not there: few places, which were
+    all that was known of nothing, so that each thing found no more counted as a share of these."""
+    proto = FAMILIES["yolox, not decoded"]()
+    for tensor in proto.graph.initializer:
+        if tensor.dims and tensor.dims[0] == 5:  # of class scores: surer of some, and of less
+            values = numpy_helper.to_array(tensor)
+            values = values - 8 if values.ndim == 1 else 4 * values
+            tensor.CopyFrom(numpy_helper.from_array(values.astype(np.float32), tensor.name))
+    _, detector = loaded_detector(proto.SerializeToString(), 1, Options(labels=tuple("abcde")))
+    assert detector is not None
+    x = np.random.default_rng(0).normal(size=(8, 3, 32, 32)).astype(np.float32)
+    said = detector.grid(0, {"x": x}, SURE)
+    own = detector.heads[0]
+    assert own.objectness
+    assert (said == (own.classes if own.background is None else own.background)).any()
+    found = judged(detector, {"edited": detector.model}, detector.read({"x": x}))
+    assert isinstance(found, Placed)
+    assert (found.truth >= 0).any()
+    assert not np.isin(found.truth, [own.classes, -1 if own.background is None else own.background]).any()
