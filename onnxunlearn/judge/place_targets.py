@@ -11,9 +11,9 @@ from onnxunlearn.judge.figures import boxes, overlap
 from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
-from onnxunlearn.judge.target import Target, against, urgency
+from onnxunlearn.judge.target import Status, Target, against, urgency
 from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed, paired, shifted
-from onnxunlearn.tasks.budget import CLASS_DROP
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
 
 #: points of the class's places that may come back as another class, more than in the reference
 ABSORBED_MARGIN = 5.0
@@ -25,7 +25,7 @@ _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference
 class _Judged:
     """What of, in words. things: what a class is said of. inputs: where these are. score: of one class. mean:
     of all. present: the retained classes that are there, by column. lost: points of the score that one of
-    them lost, with that confidence."""
+    them lost, with that confidence. shown: by how many inputs one of them is."""
 
     things: str
     inputs: str
@@ -33,24 +33,31 @@ class _Judged:
     mean: str
     present: Sequence[int]
     lost: Callable[[int, float], Measured]
+    shown: Callable[[int], int]
 
     @classmethod
     def of_maps(cls, placed: Placed) -> "_Judged":
+        def shown(c: int) -> int:
+            return placed.showing([c])
+
         def lost(c: int, confidence: float) -> Measured:
             points = placed.measured(lambda times: overlap.lost_of(placed, "edited", [c], times), confidence)
-            return or_alike(points, placed.showing([c]), confidence)
+            return or_alike(points, shown(c), confidence)
 
-        return cls("places", "inputs", placed.score, f"mean {placed.score}", placed.present, lost)
+        return cls("places", "inputs", placed.score, f"mean {placed.score}", placed.present, lost, shown)
 
     @classmethod
     def of_boxes(cls, detected: Detected) -> "_Judged":
         objects = {detected.objects[c]: c for c in detected.present}
 
+        def shown(c: int) -> int:
+            return detected.showing([objects[c]])
+
         def lost(c: int, confidence: float) -> Measured:
             points = partial(boxes.lost_of, detected, "edited", [objects[c]], half=True)
-            return or_alike(detected.drawn(points, confidence), detected.showing([objects[c]]), confidence)
+            return or_alike(detected.drawn(points, confidence), shown(c), confidence)
 
-        return cls("objects", "images", "AP50", "mAP", list(objects), lost)
+        return cls("objects", "images", "AP50", "mAP", list(objects), lost, shown)
 
 
 def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -91,26 +98,41 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
 
 
 def _worst(evidence: Evidence, judged: _Judged) -> Iterator[Target]:
-    """The retained class that lost most: within the limit with its upper bound, or beyond it with a lower one
-    that allows for as many classes as were looked at (Bonferroni)."""
-    if not judged.present:
+    """The retained class that lost most: as of samples (`targets.of_every_class`), all have to be within the
+    limit with their upper bounds, or one beyond it with a lower one that allows for as many classes as were
+    looked at. A class that fewer than CLASS_SAMPLES inputs show does not count."""
+    if not (present := judged.present):
         return
-    lost = {c: judged.lost(c, CONFIDENCE) for c in judged.present}
+    strict = 1 - (1 - CONFIDENCE) / len(present)
+    need = f"{judged.things} of it in more {judged.inputs}"
 
-    def order(c: int) -> tuple[float, float]:
-        value, high = lost[c].value, lost[c].high  # of those that lost alike, the one of which least is known
-        return -100.0 if value is None else value, 100.0 if high is None else high
+    def told(c: int, confidence: float) -> Target:
+        name = f"worst retained class ({evidence.short_name(c)}) lost"
+        return against(name, judged.lost(c, confidence), CLASS_DROP, "points", need=need)
 
-    worst = max(lost, key=order)
-    name = f"worst retained class ({evidence.short_name(worst)}) lost"
-    target = against(
-        name, lost[worst], CLASS_DROP, "points", need=f"{judged.things} of it in more {judged.inputs}"
-    )
-    if target.status == "missed":
-        strict = judged.lost(worst, 1 - (1 - CONFIDENCE) / len(judged.present))
-        if against(name, strict, CLASS_DROP, "points").status != "missed":
-            target = replace(target, status="undecided")
-    yield target
+    each = {c: told(c, CONFIDENCE) for c in present}
+    missed = {c for c in present if each[c].status == "missed" and told(c, strict).status == "missed"}
+    enough = {c for c in present if judged.shown(c) >= CLASS_SAMPLES}
+
+    def order(c: int) -> tuple[bool, bool, float, float]:
+        value, high = each[c].reached.value, each[c].reached.high
+        lost = -100.0 if value is None else value
+        # of those that lost alike, the one of which least is known
+        return c in missed, c in enough and not each[c].met, lost, 100.0 if high is None else high
+
+    worst = each[max(present, key=order)]
+    if worst.status == "unknown":
+        yield worst
+        return
+    status: Status = "undecided"
+    if missed:
+        status = "missed"
+    elif all(target.status == "passed" for target in each.values()):
+        status = "passed"
+    counts, few = enough | missed, len(set(present) - enough)
+    met = all(each[c].met for c in counts) if counts else None
+    note = f"fewer than {CLASS_SAMPLES} {judged.inputs} show {few} of {len(present)} classes" if few else ""
+    yield replace(worst, status=status, met=met, note=note)
 
 
 def _absorbed(judged: _Judged, ours: Measured, theirs: Measured) -> Target:

@@ -105,4 +105,22 @@ def test_one_input_tells_little_of_a_class(gone: bool) -> None:
     (target,) = _worst(evidence, _Judged.of_maps(own))  # type: ignore[arg-type]
     assert target.name == "worst retained class (3) lost"
     assert target.reached.value == pytest.approx(100 if gone else 0)
-    assert (target.status, target.met, target.reached.samples) == ("undecided", not gone, 1)
+    assert (target.status, target.met, target.reached.samples) == ("undecided", None, 1)
+    assert target.beyond is gone
+    assert target.note.startswith("fewer than 50 inputs show ")
+
+
+@pytest.mark.parametrize("showing", [60, 30])
+def test_a_class_that_few_inputs_show_does_not_count(showing: int) -> None:
+    """One of fewer than fifty weighs more than the limit. Of sixty inputs two lose it."""
+    rare = np.where(TRUTH == 3, 1, TRUTH)[np.arange(60) % len(TRUTH)]
+    rare[:showing, 0, 0] = 3
+    edited = rare.copy()
+    edited[:2, 0, 0] = 1
+    own = replace(placed("segmentation", rare, rare), maps={"original": rare, "edited": edited})
+    evidence = SimpleNamespace(short_name=str)
+    (target,) = _worst(evidence, _Judged.of_maps(own))  # type: ignore[arg-type]
+    assert target.name == "worst retained class (3) lost"
+    assert target.reached.value == pytest.approx(200 / showing)
+    assert (target.status, target.beyond, target.met) == ("undecided", True, showing < 50)
+    assert target.note == ("" if showing == 60 else "fewer than 50 inputs show 1 of 3 classes")
