@@ -15,7 +15,7 @@ from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model, ModelSource, Snapshot, find_layers, load
 from onnxunlearn.graph.layers import EVERY_KIND
-from onnxunlearn.graph.places import Detection, PlaceScores, at_places, made_of
+from onnxunlearn.graph.places import Detection, PlaceScores, made_of
 from onnxunlearn.inquiry.inquiry import Inquiry, chosen_classes
 from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.inquiry.placing import Placing
@@ -29,7 +29,7 @@ from onnxunlearn.judge import (
     require_pycocotools,
     say_all,
 )
-from onnxunlearn.lowering import lower, renew
+from onnxunlearn.lowering import lower
 from onnxunlearn.probes import Labels, Probes, SharedBy, Source
 from onnxunlearn.probes.annotations import Objects, annotation_files, read_annotations
 from onnxunlearn.probes.inputs import declared_inputs
@@ -129,14 +129,14 @@ class Detector:
     def subject(self, head: int, model: Model, found: Detection) -> Subject:
         """Another model's head as a classifier of places. found: what that says where."""
         places = heads_of(found.places)[head]
-        placing = Placing(places, at_places(renew(lower(model)), places))
+        placing = Placing.at(places, lower(model))
         return placing.subject(model, self.engine, self.options.batch_size)
 
     def inquiry(self, head: int, model: Model | None = None) -> Inquiry:
         """What is asked of one head as a classifier of places. model: the same with other weights."""
         model = self.model if model is None else model
         seen = self.seen if model is self.model else lower(model)
-        placing = Placing(self.heads[head], at_places(renew(seen), self.heads[head]))
+        placing = Placing.at(self.heads[head], seen)
         original = placing.subject(model, self.engine, self.options.batch_size)
         return Inquiry(
             self.options,
@@ -233,14 +233,14 @@ class Detector:
 
     def retained(self, head: int, probes: Probes) -> Probes:
         """Places of one head in images that nobody named, which are to stay what they are."""
-        placing = Placing(self.heads[head], at_places(renew(self.seen), self.heads[head]))
+        placing = Placing.at(self.heads[head], self.seen)
         said = self.grid(head, probes.feeds, NOTHING)
         scenes = Scenes(probes, np.where(np.isin(said, self.forget), NOTHING_SAID, said), False)
         return placing.places(scenes, self.forget, self.options.seed, self.engine, judge=False)
 
     def drawn(self, head: int, seen: Seen, *, judge: bool) -> Probes | None:
         """Places of one head as samples; None where the class is at none."""
-        placing = Placing(self.heads[head], at_places(renew(self.seen), self.heads[head]))
+        placing = Placing.at(self.heads[head], self.seen)
         truth = self.grid(head, seen.scenes.probes.feeds, SURE if judge else NOTHING)
         scenes = replace(seen.scenes, truth=truth)
         try:

@@ -74,9 +74,7 @@ def forget_everywhere(
         **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
-    edits, layers, how = whole.edits()
-    parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
-    return [Outcome(part, {"depth": DEEP, **how, "share": share}) for share, part in parts]
+    return _parts(whole, DEEP, shares)
 
 
 def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bool:
@@ -129,9 +127,14 @@ def forget_in_branches(
         progress=options.progress,
         **{name: value for name, value in chosen.items() if name not in _WHOLE_ALONE},
     )
-    edits, layers, how = branch.edits()
+    return _parts(branch, LAST_BLOCK, shares)
+
+
+def _parts(descent: Whole | Branch, depth: str, shares: Sequence[float]) -> list[Outcome]:
+    """What it ends at, for each of these shares of the way."""
+    edits, layers, how = descent.edits()
     parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
-    return [Outcome(part, {"depth": LAST_BLOCK, **how, "share": share}) for share, part in parts]
+    return [Outcome(part, {"depth": depth, **how, "share": share}) for share, part in parts]
 
 
 def _given(detector: Detector, seen: Seen, retained: Probes | None) -> tuple[Feeds, np.ndarray]:

@@ -50,7 +50,11 @@ class Placing:
         found = places_of(seen, output_name, head)
         if found is None:
             return None
-        found = found.with_ground()
+        return cls.at(found.with_ground(), seen)
+
+    @classmethod
+    def at(cls, found: PlaceScores, seen: Model) -> "Placing":
+        """Where it is known. seen: in plain float ops. Raises UnsupportedError where no view can be made."""
         return cls(found, at_places(renew(seen), found))
 
     def labels(self, model: Model, given: Sequence[str] | None) -> Labels:
@@ -77,7 +81,7 @@ class Placing:
 
     def again(self, model: Model) -> "Placing":
         """The same of the same model with other weights."""
-        return Placing(self.found, at_places(renew(lower(model)), self.found))
+        return Placing.at(self.found, lower(model))
 
     def subject(self, model: Model, engine: Engine, size: int) -> Subject:
         """A model under examination. model: as it is in its file."""

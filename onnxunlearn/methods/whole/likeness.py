@@ -25,7 +25,7 @@ from onnxunlearn.methods.erase.descent import Step
 from onnxunlearn.methods.erase.readout import felt
 from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wasserstein
 from onnxunlearn.methods.whole.heads import UNREAD, HeadMap, divergence
-from onnxunlearn.methods.whole.pull import Rows, telling
+from onnxunlearn.methods.whole.pull import FOUND, Rows, telling, weighed
 from onnxunlearn.methods.whole.sampled import Sampled
 from onnxunlearn.numerics import log_softmax
 from onnxunlearn.reverse import Passes
@@ -115,14 +115,9 @@ class Likeness:
         ways = [(1.0, self.starts[0], self._random())]
         if self.past:
             seen = (np.concatenate(each) for each in zip(*self.past, strict=True))
-            ways = [(0.5, self.starts[0], ways[0][2]), (0.5, self.starts[1], telling(*seen))]
+            ways = [(1 - FOUND, *ways[0][1:]), (FOUND, self.starts[1], telling(*seen))]
         self.past.append((rows.copy(), examples.copy()))
-        total, gradient = 0.0, np.zeros_like(rows)
-        for share, start, directions in ways:
-            distance, slope = sliced_wasserstein(rows, examples, directions)
-            total += share * distance / start
-            gradient += share * slope / start
-        return total, gradient
+        return weighed(rows, examples, ways)
 
     def _drawn(self, which: np.ndarray) -> np.ndarray:
         """For each of these of the places to forget one that it is drawn to."""

@@ -9,7 +9,7 @@ last steps, and half of the distance is along what it found, of places that it d
 """
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +21,7 @@ from onnxunlearn.methods.erase.wasserstein import random_directions, sliced_wass
 _ROWS, _STEPS, _FITTED = 128, 8, 512
 #: share of the distance that is along what a classifier found, and how much its weights are held down, as a
 #: share of the mean square of what it is fitted to
-_FOUND, _RIDGE = 0.5, 1.0
+FOUND, _RIDGE = 0.5, 1.0
 #: the least that counts as a class's distance from the others, and from how many draws it is taken
 _LEAST, _DRAWS = 0.1, 8
 Rows = tuple[np.ndarray, np.ndarray]
@@ -72,14 +72,9 @@ class Pull:
         examples = self._examples(near)
         ways = [(1.0, self.starts[0], self._random(rows))]
         if self.past:
-            ways = [(1 - _FOUND, *ways[0][1:]), (_FOUND, self.starts[1], telling(*self._seen()))]
+            ways = [(1 - FOUND, *ways[0][1:]), (FOUND, self.starts[1], telling(*self._seen()))]
         self.past.append((rows.copy(), examples))
-        total, gradient = 0.0, np.zeros_like(rows)
-        for share, start, directions in ways:
-            distance, slope = sliced_wasserstein(rows, examples, directions)
-            total += share * distance / start
-            gradient += share * slope / start
-        return total, gradient
+        return weighed(rows, examples, ways)
 
     def _examples(self, near: np.ndarray) -> np.ndarray:
         """For each a row of the class that it is to be like, drawn anew."""
@@ -100,6 +95,19 @@ class Pull:
 
     def _random(self, rows: np.ndarray) -> np.ndarray:
         return random_directions(rows.shape[1], self.slices, self.rng)
+
+
+def weighed(
+    rows: np.ndarray, examples: np.ndarray, ways: Iterable[tuple[float, float, np.ndarray]]
+) -> tuple[float, np.ndarray]:
+    """Distance of rows from examples along several sets of directions, and its gradient. ways: of each how
+    much it counts, what it counts in, and the directions."""
+    total, gradient = 0.0, np.zeros_like(rows)
+    for share, start, directions in ways:
+        distance, slope = sliced_wasserstein(rows, examples, directions)
+        total += share * distance / start
+        gradient += share * slope / start
+    return total, gradient
 
 
 def telling(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
