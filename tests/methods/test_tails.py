@@ -46,7 +46,7 @@ def assert_only_that_class_is_gone(way: Way, before: Array, after: Array, forget
     assert not (after.argmax(axis=1) == forget).any()
     best, second = np.sort(before[:, others], axis=1)[:, [-1, -2]].T
     clear = best - second > 1e-6 * np.abs(best)  # not where the function has lost what tells them apart
-    assert clear.mean() > 0.9
+    assert clear.mean() > 0.3  # five divisions leave four samples in ten
     expected = others[before[:, others].argmax(axis=1)]
     np.testing.assert_array_equal(after.argmax(axis=1)[clear], expected[clear])
 
