@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from task_rows import COLUMNS, head, line, measured
+from task_rows import COLUMNS, head, line, measured, targets
 
 from onnxunlearn import SharedBy, examine, unlearn
 from onnxunlearn.embedders import Embedder
@@ -106,10 +106,5 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
                 title = f"{name}, of these {who}: {column}"
                 lines += line(title, first, column, [f"{row} {k + 1}" for row in FIGURES])
         lines.append(f"| {name}: unseen | {first['unseen']:.1f} |{' |' * (len(FIGURES) - 1)}")
-    lines += ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
-    for key, row in rows.items():
-        if key.partition(" ")[0] in MODELS:
-            for target, (reached, limit, status) in row["targets"].items():
-                shown = "" if reached is None else f"{reached:.2f}"
-                lines.append(f"| {key} | {target} | {shown} | {limit:.2f} | {status} |")
-    return "\n".join(lines)
+    own = {key: row for key, row in rows.items() if key.partition(" ")[0] in MODELS}
+    return "\n".join(lines + targets(own))

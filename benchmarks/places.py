@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from task_rows import COLUMNS, head, line, measured
+from task_rows import COLUMNS, head, line, measured, targets
 
 from onnxunlearn import examine, unlearn
 
@@ -98,10 +98,5 @@ def table(rows: dict[str, dict[str, Any]]) -> str:
             for column in COLUMNS:
                 title = method if column == "edited" else column
                 lines += line(f"{name}: {title}", rows[key], column, FIGURES)
-    lines += ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
-    for key, row in rows.items():
-        if key.partition(" ")[0] in MODELS:
-            for target, (reached, limit, status) in row["targets"].items():
-                shown = "" if reached is None else f"{reached:.2f}"
-                lines.append(f"| {key} | {target} | {shown} | {limit:.2f} | {status} |")
-    return "\n".join(lines)
+    own = {key: row for key, row in rows.items() if key.partition(" ")[0] in MODELS}
+    return "\n".join(lines + targets(own))

@@ -29,3 +29,13 @@ def line(title: str, row: Mapping[str, Any], column: str, figures: Iterable[str]
         return []
     cells = ("" if value is None else f"{value:.1f}" for value in values)
     return [f"| {title} | {' | '.join(cells)} |"]
+
+
+def targets(rows: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """A further table: what each row was to reach, and reached."""
+    lines = ["", "| | target | reached | limit | |", "|---|---|--:|--:|---|"]
+    for key, row in rows.items():
+        for target, (reached, limit, status) in row["targets"].items():
+            shown = "" if reached is None else f"{reached:.2f}"
+            lines.append(f"| {key} | {target} | {shown} | {limit:.2f} | {status} |")
+    return lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, findings, options, reading, writing
+from . import console, findings, forgetting, models, options, reading, writing
 from .command import command
 from .report import DRAWN_WITH, show
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
 
 
 @command()
-@options.model_argument("original")
-@options.model_argument("edited")
-@options.shapes_option
-@options.forget_options
+@models.model_argument("original")
+@models.model_argument("edited")
+@models.shapes_option
+@forgetting.forget_options
 @options.data_options(required=False, without="--forget-samples are needed")
 @options.retain_option
 @click.option(
@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Leave out what takes longest: probes of every layer, fine-tuning … (not what --attacks names)",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@options.seed_option
 @options.engine_options
 @options.html_option("EDITED.audit.html")
 @click.option(
@@ -92,7 +92,7 @@ def audit(
     from onnxunlearn.probes import SharedBy
     from onnxunlearn.render import NOT_HELD, html
 
-    before, after = (options.load_model(model, input_shapes) for model in (original, edited))
+    before, after = (models.load_model(model, input_shapes) for model in (original, edited))
     page = (report or edited.parent) / f"{edited.stem}.audit.html"
     if as_page:
         check_output(page, reading.noted(), overwrite)
@@ -102,7 +102,7 @@ def audit(
             after,
             forget,
             data,
-            reference=[options.load_model(path, input_shapes) for path in references],
+            reference=[models.load_model(path, input_shapes) for path in references],
             training=training,
             max_retain_drop=max_retain_drop,
             by_layer=not no_layers,

@@ -1,9 +1,12 @@
 """How a command runs; it is made by `@command()` in place of click's."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import click
+
+#: what is decorated with options: the function of a command
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class _Command(click.Command):
@@ -15,4 +18,5 @@ class _Command(click.Command):
 
 
 def command() -> Callable[[Callable[..., Any]], click.Command]:
+    """As click's."""
     return click.command(cls=_Command)

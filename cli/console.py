@@ -101,16 +101,19 @@ def table(*columns: str) -> Table:
 
 
 def coloured(text: str, colour: str) -> Text:
+    """As rich calls colours."""
     return Text(text, style=colour)
 
 
 def percent(value: float | None) -> str:
+    """A share, as reports write it."""
     from onnxunlearn.judge import written
 
     return "not measured" if value is None else written(value, "percent")
 
 
 def shape(dims: Sequence[int | str]) -> str:
+    """Sizes, or the names of those that are free."""
     return " × ".join(map(str, dims)) or "scalar"
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from . import console, options
+from . import console, models, options
 from .command import command
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 @command()
-@options.model_argument("original")
-@options.model_argument("edited")
+@models.model_argument("original")
+@models.model_argument("edited")
 @options.json_option
 def diff(original: Path, edited: Path, as_json: bool) -> None:
     """Show what differs between two models.
@@ -28,7 +28,7 @@ def diff(original: Path, edited: Path, as_json: bool) -> None:
     """
     from onnxunlearn.judge import diff as compare
 
-    before, after = (options.read_model(path, ()) for path in (original, edited))
+    before, after = (models.read_model(path, ()) for path in (original, edited))
     found = compare(before, after)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))

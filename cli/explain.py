@@ -5,13 +5,13 @@ from typing import Any
 
 import click
 
-from . import console, options, reading, writing
+from . import console, models, options, reading, writing
 from .command import command
 
 
 @command()
-@options.model_argument()
-@options.shapes_option
+@models.model_argument()
+@models.shapes_option
 @options.data_options(required=True)
 @click.option("--target", required=True, metavar="CLASS|label|predicted", help="Whose logit is explained.")
 @click.option(
@@ -67,11 +67,11 @@ def explain(
 
     with console.progress(quiet) as progress:
         drawing = draw(
-            options.load_model(model, input_shapes),
+            models.load_model(model, input_shapes),
             data,
             output,
             target,
-            compare=None if compare is None else options.load_model(compare, input_shapes),
+            compare=None if compare is None else models.load_model(compare, input_shapes),
             keep=reading.noted(),
             composite=composite,
             start=start,

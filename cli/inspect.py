@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from onnxunlearn.choices import AUTO, EMBEDDING, ENGINES
+from onnxunlearn.choices import AUTO, EMBEDDING
 
-from . import console, options, reading
+from . import console, models, options, reading
 from .command import command
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ _LABELS = 20
 
 
 @command()
-@options.model_argument()
-@options.shapes_option
+@models.model_argument()
+@models.shapes_option
 @click.option("--output-name", metavar="NAME", help="The output with the class scores, if there are several.")
 @options.head_option
 @click.option(
@@ -39,7 +39,7 @@ _LABELS = 20
     show_default=True,
     help="Show which rule it uses where.",
 )
-@click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True)
+@options.engine_option
 @options.json_option
 def inspect(
     model: Path,
@@ -54,9 +54,9 @@ def inspect(
     """Show inputs, logits, editable layers and covered ops."""
     from onnxunlearn.inspection import inspect as inspect_model
 
-    loaded = options.read_model(model, input_shapes)
+    loaded = models.read_model(model, input_shapes)
     found = inspect_model(loaded, output_name, head=head, composite=composite, engine=engine, task=task)
-    options.warn(model, found.warnings)
+    models.warn(model, found.warnings)
     if as_json:
         click.echo(json.dumps(found.to_json(), indent=2))
     else:

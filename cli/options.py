@@ -6,23 +6,17 @@ and hold what it takes: a command gets them as `**shared` and hands them on.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import Any
 
 import click
 
 from onnxunlearn.choices import AUTO, ENGINES
 from onnxunlearn.errors import InputError
 
-from . import console, reading
-
-if TYPE_CHECKING:
-    from onnxunlearn.graph import Model
-    from onnxunlearn.inquiry import Forget
-
-F = TypeVar("F", bound=Callable[..., Any])
+from . import reading
+from .command import F
 
 
 class _Start(click.ParamType):  # type: ignore[type-arg]
@@ -37,71 +31,6 @@ class _Start(click.ParamType):  # type: ignore[type-arg]
 
 
 START = _Start()
-
-
-def model_argument(name: str = "model") -> Callable[[F], F]:
-    return click.argument(name, type=reading.FILE)
-
-
-def forget_options(function: F) -> F:
-    """--forget, --forget-samples, --like and --paired, as one argument `forget` of the command."""
-
-    @wraps(function)
-    def command(
-        *args: Any,
-        forget: str | None,
-        forget_samples: tuple[str, ...],
-        like: str | None,
-        paired: bool,
-        **others: Any,
-    ) -> Any:
-        return function(*args, forget=asked(forget, forget_samples, like, paired), **others)
-
-    for option in (
-        click.option(
-            "--paired", is_flag=True, help="Sample i of --like is sample i with what it shows left out."
-        ),
-        click.option(
-            "--like",
-            type=reading.DATA,
-            metavar="PATH",
-            help="Samples without it, in any form of --data; default: those of --data.",
-        ),
-        click.option(
-            "--forget-samples",
-            type=reading.DATA,
-            metavar="PATH",
-            multiple=True,
-            help="In place of --forget: samples, in any form of --data, that share what is to be forgotten: "
-            "a trigger, a bias, a concept; of an embedding, samples of one identity, and the option again "
-            "for each other one. The classes stay.",
-        ),
-        click.option(
-            "--forget",
-            metavar="CLASS[,CLASS...]",
-            help="What to forget: names of --labels or labels of the model; without either, numbers from 0.",
-        ),
-    ):
-        command = option(command)
-    return cast(F, command)
-
-
-def asked(forget: str | None, samples: tuple[str, ...], like: str | None, paired: bool) -> Forget:
-    """What is to be forgotten. Raises InputError unless it is either classes or what samples share."""
-    from onnxunlearn.probes import SharedBy
-
-    if (forget is None) == (not samples):
-        raise InputError(
-            "what is to be forgotten? give --forget CLASS, or --forget-samples PATH"
-            if forget is None
-            else "--forget and --forget-samples: give one of them, classes or samples"
-        )
-    if samples:
-        return SharedBy(samples if len(samples) > 1 else samples[0], like, paired)
-    if like is not None or paired:
-        raise InputError(f"{'--like' if like is not None else '--paired'}: goes with --forget-samples alone")
-    assert forget is not None
-    return forget
 
 
 def data_options(required: bool, without: str = "they are made from the model") -> Callable[[F], F]:
@@ -137,23 +66,6 @@ def data_options(required: bool, without: str = "they are made from the model") 
     return add
 
 
-def samples_options(function: F) -> F:
-    """--forget-samples and --like, of a run that was about what samples share."""
-    for option in (
-        click.option("--like", type=reading.DATA, metavar="PATH", help="Samples without it, if it had some."),
-        click.option(
-            "--forget-samples",
-            type=reading.DATA,
-            metavar="PATH",
-            multiple=True,
-            help="If the run was about what samples share: such samples, in any form of --data; of several "
-            "identities each again.",
-        ),
-    ):
-        function = option(function)
-    return function
-
-
 def retain_option(function: F) -> F:
     """--retain."""
     return click.option(
@@ -162,6 +74,13 @@ def retain_option(function: F) -> F:
         metavar="PATH",
         help="More inputs on which nothing is to change, in any form of --data: of any classes, or none; "
         "labels are not looked at.",
+    )(function)
+
+
+def engine_option(function: F) -> F:
+    """--engine."""
+    return click.option(
+        "--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True
     )(function)
 
 
@@ -180,7 +99,7 @@ def engine_options(function: F) -> F:
             metavar="cpu,cuda",
             help="In order of preference.",
         ),
-        click.option("--engine", type=click.Choice(list(ENGINES)), default="onnxruntime", show_default=True),
+        engine_option,
     ):
         function = option(function)
     return function
@@ -196,46 +115,8 @@ def head_option(function: F) -> F:
     )(function)
 
 
-def shapes_option(function: F) -> F:
-    """--input-shapes, repeatable."""
-    return click.option(
-        "--input-shapes",
-        multiple=True,
-        metavar="NAME:SIZE,...",
-        help="Sizes that the model leaves free, e.g. x:1,3,224,224 (the batch stays free).",
-    )(function)
-
-
-def load_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
-    """As `read_model`; stderr names weights that are not numbers, too."""
-    from onnxunlearn.graph import not_finite
-
-    model = read_model(path, input_shapes)
-    warn(path, not_finite(model))
-    return model
-
-
-def read_model(path: Path, input_shapes: tuple[str, ...]) -> Model:
-    """Load a model, which nothing may be written over, with the sizes given by --input-shapes. stderr names a
-    report beside it that is about another model."""
-    from onnxunlearn.graph import load, parse_shapes, with_input_shapes
-    from onnxunlearn.judge import foreign_report
-    from onnxunlearn.sources import model_files
-
-    model = with_input_shapes(load(path), parse_shapes(input_shapes))
-    reading.note(model_files(model))
-    if (foreign := foreign_report(model)) is not None:
-        warn(path, [foreign])
-    return model
-
-
-def warn(path: Path, lines: Iterable[str]) -> None:
-    """Say these things of a model on stderr."""
-    for line in lines:
-        click.echo(console.visible(f"onnxunlearn: warning: {path}: {line}"), err=True)
-
-
 def task_option(function: F) -> F:
+    """--task."""
     return click.option(
         "--task",
         default=AUTO,
@@ -248,6 +129,7 @@ def task_option(function: F) -> F:
 
 
 def max_retain_drop_option(function: F) -> F:
+    """--max-retain-drop."""
     return click.option(
         "--max-retain-drop",
         type=click.FloatRange(0, 100),
@@ -255,6 +137,11 @@ def max_retain_drop_option(function: F) -> F:
         show_default=True,
         help="Points of accuracy the other classes may lose.",
     )(function)
+
+
+def seed_option(function: F) -> F:
+    """--seed."""
+    return click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)(function)
 
 
 def insist_option(function: F) -> F:
@@ -267,19 +154,21 @@ def insist_option(function: F) -> F:
 
 
 def json_option(function: F) -> F:
+    """--json, as `as_json`."""
     return click.option("--json", "as_json", is_flag=True, help="Print JSON on stdout instead of tables.")(
         function
     )
 
 
 def html_option(name: str) -> Callable[[F], F]:
-    """name: of the file that is written, in words."""
+    """--html, as `as_page`. name: of the file that is written, in words."""
     return click.option(
         "--html", "as_page", is_flag=True, help=f"Also write a page that anyone can read: {name}."
     )
 
 
 def quiet_option(function: F) -> F:
+    """--quiet."""
     return click.option("-q", "--quiet", is_flag=True, help="Print nothing but errors.")(function)
 
 

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import click
 
-from . import console, options, reading, writing
+from . import console, models, options, reading, writing
 from .command import command
 
 
 @command()
-@options.model_argument("original")
-@options.model_argument("edited")
+@models.model_argument("original")
+@models.model_argument("edited")
 @click.option("-o", "--output", type=writing.FILE, metavar="OUT", help="Default: EDITED.patch beside EDITED.")
 @click.option("--overwrite", is_flag=True, help="Replace OUT if it exists.")
 @options.json_option
@@ -28,7 +28,7 @@ def patch(
     from onnxunlearn.graph import check_output, permissions_of, replacing
     from onnxunlearn.patches import make_patch
 
-    before, after = (options.read_model(path, ()) for path in (original, edited))
+    before, after = (models.read_model(path, ()) for path in (original, edited))
     out = check_output(output or edited.with_name(f"{edited.stem}.patch"), reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         made = make_patch(before, after, progress=progress)

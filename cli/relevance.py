@@ -13,7 +13,7 @@ import click
 
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading, writing
+from . import console, models, options, reading, writing
 from .command import command
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ def _list(ctx: click.Context, _: click.Parameter, wanted: bool) -> None:
 
 
 @command()
-@options.model_argument()
-@options.shapes_option
+@models.model_argument()
+@models.shapes_option
 @click.option(
     "--list",
     is_flag=True,
@@ -102,7 +102,7 @@ def relevance(
     from onnxunlearn.explain import explain
     from onnxunlearn.graph import check_output, write_atomically
 
-    loaded = options.load_model(model, input_shapes)
+    loaded = models.load_model(model, input_shapes)
     out = check_output(output, reading.noted(), overwrite)
     with console.progress(quiet) as progress:
         found = explain(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import console, options, reading
+from . import console, forgetting, models, options, reading
 from .command import command
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     "--model", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
 )
 @options.data_options(required=False)
-@options.samples_options
+@forgetting.samples_options
 @options.retain_option
 @options.head_option
 @click.option(
@@ -62,11 +62,11 @@ def replay(
     if edited is None:
         result = result_of(said, report.with_name(said.name)) if said.name else None
     else:
-        result = options.read_model(edited, ())
+        result = models.read_model(edited, ())
     with console.progress(quiet) as progress:
         found = run_again(
             said,
-            options.read_model(model, ()),
+            models.read_model(model, ()),
             data,
             samples=forget_samples or None,
             edited=result,

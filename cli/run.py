@@ -11,24 +11,23 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from onnxunlearn.choices import DEEP, DEPTHS
+from onnxunlearn.choices import DEPTHS
 from onnxunlearn.errors import InputError
 
-from . import console, findings, options, reading, writing
+from . import console, findings, forgetting, models, options, reading, summary, writing
 from .command import command
 from .report import DRAWN_WITH, show
 
 if TYPE_CHECKING:
     from onnxunlearn.inquiry import Forget
-    from onnxunlearn.probes import Labels
     from onnxunlearn.render import Relevance
     from onnxunlearn.unlearn import Result
 
 
 @command()
-@options.model_argument()
-@options.shapes_option
-@options.forget_options
+@models.model_argument()
+@models.shapes_option
+@forgetting.forget_options
 @options.data_options(required=False)
 @options.retain_option
 @click.option(
@@ -68,7 +67,7 @@ if TYPE_CHECKING:
 @options.task_option
 @options.insist_option
 @options.max_retain_drop_option
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True)
+@options.seed_option
 @click.option(
     "--report", type=writing.FOLDER, metavar="DIR", help="Folder for the report; default: beside OUT."
 )
@@ -110,7 +109,7 @@ def run(
     from onnxunlearn.render import NOT_HELD, check_paper, paper_path
     from onnxunlearn.unlearn import unlearn
 
-    loaded = options.load_model(model, input_shapes)
+    loaded = models.load_model(model, input_shapes)
     out = output or model.with_name(f"{model.stem}.unlearned.onnx")
     report_file = report_path(out, report)
     asked = {"html": as_page, "sbom": sbom, "card": card}
@@ -154,10 +153,10 @@ def run(
         titles = {"models": findings.accuracy_title(result.findings, probes, "probes"), "edited": "unlearned"}
         findings.show_tables(result.findings.tables(), titles, bounds=verbose)
         if verbose and not result.findings.of_identity:
-            _show_classes(told, result.labels)
-        _show_run(told, verbose)
+            summary.show_classes(told, result.labels)
+        summary.show(told, verbose)
         if not dry_run:
-            _show_written(told["edited"], out.parent)
+            summary.show_written(told["edited"], out.parent)
             console.out.print(f"report:  {report_file}")
             for kind, file in papers.items():
                 show(file, kind)
@@ -200,12 +199,6 @@ def _write(
     return told
 
 
-def _show_written(edited: dict[str, Any], folder: Path) -> None:
-    """Every file but the report, in `folder`."""
-    for title, file in [("written:", edited), *(("data:   ", data) for data in edited.get("data", ()))]:
-        console.out.print(f"{title} {folder / file['path']}  sha256 {file['sha256'][:16]}…")
-
-
 def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
     """`k=16` as {"k": 16}: numbers where they are numbers, text otherwise."""
     parameters: dict[str, Any] = {}
@@ -218,88 +211,3 @@ def _parameters(settings: tuple[str, ...]) -> dict[str, Any]:
         except (ValueError, RecursionError):  # or nested too deep
             parameters[name.strip()] = value.strip()
     return parameters
-
-
-def _show_classes(report: dict[str, Any], labels: Labels) -> None:
-    figures = [report["figures"][name] for name in ("original", "edited", "mask")]
-    table = console.table("\naccuracy by class", ">original", ">unlearned", ">mask only")
-    for c in range(report["model"]["classes"]):
-        table.add_row(labels.shown(c), *(console.percent(f["per_class"][c]) for f in figures))
-    console.out.print(table)
-
-
-def _bytes(changes: dict[str, Any]) -> str:
-    """How many differ; or of values alone, where numbers as long as they need (varints) move the rest."""
-    before, after = map(console.number, changes["sizes"])
-    if before == after:
-        return f"{console.number(changes['bytes'])} of {before} bytes"
-    values = console.number(sum(tensor["bytes"] for tensor in changes["tensors"]))
-    return f"{values} bytes of values (and what lies behind them moved: {after} bytes, {before} before)"
-
-
-def _show_run(report: dict[str, Any], verbose: bool) -> None:
-    say = console.out.print
-    changes, probes, engine = report["changes"], report["probes"], report["engine"]
-    places = ", ".join(_place(tensor) for tensor in changes["tensors"]) or "nothing"
-    say(f"\nchanged: {_bytes(changes)}, in {places}")
-    for name, note in changes["notes"].items():
-        say(f"         {name}: {note}")
-    counts = f"{probes['choosing']} to choose by, {probes['judging']} to judge"
-    if copies := report["judged"]["copies"]:
-        counts += f" ({copies} are copies of others: none judges what it chose, or twice)"
-    say(f"depth:   {report['method']['depth']}")
-    say(f"probes:  {counts}, labels {probes['labels']}{_origin(probes)}")
-    if (retain := probes.get("retain")) is not None:
-        chose, judged, left_out = (retain[name] for name in ("choosing", "judging", "left_out"))
-        left = f" ({left_out} of the class, or copies, are left out)" if left_out else ""
-        say(f"retain:  {chose} more to choose by, {judged:,} to judge, that nobody named{left}")
-    say(f"method:  {_method(report['method'], verbose)}")
-    providers = ", ".join(engine["providers"])
-    say(f"time:    {sum(report['seconds'].values()):.1f} s on {engine['name']} ({providers})")
-
-
-def _method(method: dict[str, Any], verbose: bool) -> str:
-    """What was chosen and, where it is not what would go deepest, why; of a detector's heads each once."""
-    details = method["details"]
-    heads = list(details["heads"].values()) if "heads" in details else [details]
-    told = [
-        _numbers(head) if verbose else _chosen(head) for head in heads if method["name"] == "auto" or verbose
-    ]
-    what = ": ".join(filter(None, (method["name"], "; ".join(filter(None, dict.fromkeys(told))))))
-    why = "; ".join(dict.fromkeys(head["why"] for head in heads if head.get("why")))
-    return f"{what}, because {why}" if why else what
-
-
-def _numbers(details: dict[str, Any]) -> str:
-    """All that is one word or number."""
-    shown = {k: v for k, v in details.items() if isinstance(v, str | int | float) and k != "why"}
-    return ", ".join(f"{k} {v}" for k, v in shown.items())
-
-
-def _chosen(details: dict[str, Any]) -> str:
-    """What `auto` chose, how much of it, and how far back it reaches."""
-    whole = "images" in details  # a detector's
-    if not whole and "chosen" not in details:
-        where = "erase in the class branches" if "places" in details else "erase of each head"
-        return (where if details["layers"] else "head") if "layers" in details else ""
-    share, manner = details.get("share", 1), details.get("manner", "")
-    deep = "deep" if details.get("depth") == DEEP and not whole else ""
-    name = "erase in whole images" if whole else details["chosen"]
-    words = " ".join(filter(None, ("" if share == 1 else f"{share:.0%} of", manner, deep, name)))
-    return words + (" (most weights lie in front of the last block)" if manner else "")
-
-
-def _origin(probes: dict[str, Any]) -> str:
-    """Which probes no user gave, and what that means for the figures."""
-    made, choosing = probes["made"], probes["choosing"]
-    if made["judging"]:
-        return "; all made from the model: figures on them say little of real inputs"
-    if made["choosing"]:
-        why = "as few or none of other classes were given"
-        return f"; {made['choosing']} of the {choosing} made from the model, {why}"
-    return ""
-
-
-def _place(tensor: dict[str, Any]) -> str:
-    rows = len(tensor["rows"])
-    return f"{tensor['name']} ({rows} row{'' if rows == 1 else 's'})" if rows else str(tensor["name"])

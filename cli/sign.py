@@ -12,7 +12,7 @@ import click
 from onnxunlearn.choices import PASSWORD
 from onnxunlearn.errors import InputError
 
-from . import console, options, reading, writing
+from . import console, models, options, reading, writing
 from .command import command
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@options.model_argument()
+@models.model_argument()
 @click.argument("others", type=reading.FILE, nargs=-1, metavar="[REPORT PATCH ...]")
 @click.option(
     "--key",
@@ -69,7 +69,7 @@ def sign(
     from onnxunlearn.signing import sign as make
 
     signer = _signer(key, certificate, chain, sigstore)
-    loaded = options.read_model(model, ())
+    loaded = models.read_model(model, ())
     out = check_output(output or model.with_suffix(".sig"), reading.noted(), overwrite)
     made = make(loaded, others, signer)
     with replacing(out, permissions_of(model) & 0o666) as file:

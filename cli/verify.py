@@ -11,7 +11,7 @@ import click
 
 from onnxunlearn.errors import InputError
 
-from . import console, findings, options, reading
+from . import console, findings, forgetting, models, options, reading
 from .command import command
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @command()
-@options.model_argument("edited")
+@models.model_argument("edited")
 @click.option(
     "--original", type=reading.FILE, required=True, metavar="ORIGINAL", help="The model that was edited."
 )
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 @click.option("--identity", metavar="ADDRESS", help="or, of a Sigstore signature, who signed,")
 @click.option("--issuer", metavar="URL", help="and who says so.")
 @options.data_options(required=False, without="and without --forget-samples, nothing is measured")
-@options.samples_options
+@forgetting.samples_options
 @options.head_option
 @options.json_option
 @options.quiet_option
@@ -76,7 +76,7 @@ def verify(
     verifier = _verifier(signature, public_key, certificate, identity, issuer)
     said = read_run_report(report)
     before, after = (
-        with_input_shapes(options.read_model(path, ()), parse_shapes(said.shapes))
+        with_input_shapes(models.read_model(path, ()), parse_shapes(said.shapes))
         for path in (original, edited)
     )
     checks = check(after, before, said)

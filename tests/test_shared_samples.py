@@ -11,8 +11,8 @@ from onnxunlearn.api import apply, fit
 from onnxunlearn.errors import InputError
 from onnxunlearn.judge import Findings, reread, schema
 from onnxunlearn.render import card, html
-from onnxunlearn.render.concept_sentences import concept_sentences
 from onnxunlearn.render.model_card import model_card
+from onnxunlearn.render.sentences import sentences
 from onnxunlearn.render.words import plain
 
 from .sample_paths import CNN, images
@@ -60,7 +60,7 @@ def test_every_figure_and_attack_of_samples_is_on_the_page(audit: Findings) -> N
 
 def test_papers_say_of_samples_what_the_page_says(audit: Findings) -> None:
     words = " ".join(card(audit.to_json()).decode().replace("\\", "").split())
-    for sentence in concept_sentences(audit):
+    for sentence in sentences(audit):
         assert " ".join(plain(sentence).split()) in words
     told = model_card(audit)["considerations"]
     assert told["ethicalConsiderations"][0]["name"].startswith("From the edited model")

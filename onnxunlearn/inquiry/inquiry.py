@@ -12,8 +12,9 @@ from onnxunlearn.engines import Engine, create_engine
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Edited, Logits, Model, ModelSource, Snapshot, check_inference, find_logits, load
 from onnxunlearn.inquiry.familiarity import Familiarity, cure_warning
+from onnxunlearn.inquiry.maps import placed_by
 from onnxunlearn.inquiry.options import Forget, Options
-from onnxunlearn.inquiry.placing import Placing, placed_by
+from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.judge import Placed, Subject, check_known, scores
 from onnxunlearn.lowering import lower
 from onnxunlearn.methods import Workbench, run_method
@@ -157,7 +158,7 @@ class Inquiry:
             return None
         background = self.placing.background(self.labels, scenes)
         seed = self.options.seed
-        return placed_by(self.placing, subjects, scenes, self.forget, background, seed, unnamed)
+        return placed_by(self.placing.found, subjects, scenes, self.forget, background, seed, unnamed)
 
     def about_places(self, placed: Placed | None) -> dict[str, Any]:
         """What reports say besides where classes are said at places."""

@@ -1,7 +1,7 @@
 """Where a request begins that is about classes at places: which tensor says them, and places drawn."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,8 @@ from onnxunlearn.graph.places import (
     find_places,
     read_head,
 )
-from onnxunlearn.judge import Placed, Subject, Whole, agreed_on, decided_maps
+from onnxunlearn.inquiry.maps import maps_of
+from onnxunlearn.judge import Subject, Whole
 from onnxunlearn.lowering import lower, renew
 from onnxunlearn.probes import Labels, Probes, Source, copy_groups, one_of_each, split_mask
 from onnxunlearn.probes.places import Scenes, draw, read_scenes, to_grid
@@ -259,42 +260,6 @@ def alone(probes: Probes, showing: np.ndarray) -> np.ndarray:
 def too_few(what: str) -> InputError:
     """what: how many show a class."""
     return InputError(f"{what}; at least 2 that differ are needed, one to choose by and one to judge")
-
-
-def maps_of(subject: Subject, scenes: Scenes) -> np.ndarray:
-    """What a model says at all places of its output."""
-    assert subject.whole is not None
-    model, found = subject.whole
-    return decided_maps(model, found, subject.engine, scenes.probes.feeds, subject.batch_size)
-
-
-def placed_by(
-    placing: Placing,
-    subjects: Mapping[str, Subject],
-    scenes: Scenes,
-    forget: tuple[int, ...],
-    background: int | None,
-    seed: int,
-    unnamed: Probes | None = None,
-) -> Placed:
-    """What all these models say of the inputs that judge. unnamed: others, at whose places nothing is to
-    change."""
-    assert scenes.truth is not None
-    maps = {}
-    for name, subject in subjects.items():
-        assert subject.whole is not None
-        hidden = forget if subject.hide is not None else ()
-        if hidden and placing.found.decided:
-            continue  # a mask that is no edit, behind an output that holds no scores
-        if name == "original" and scenes.maps is not None:
-            maps[name] = scenes.maps
-            continue
-        model, found = subject.whole
-        maps[name] = decided_maps(
-            model, found, subject.engine, scenes.probes.feeds, subject.batch_size, hidden
-        )
-    agreed = None if unnamed is None or not len(unnamed) else agreed_on(subjects, unnamed, forget, seed)
-    return Placed(placing.found, forget, scenes.truth, maps, background, seed, agreed)
 
 
 def _pointed(seen: Model, error: InputError) -> InputError:

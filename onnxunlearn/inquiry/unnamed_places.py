@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.inquiry.inquiry import Inquiry
-from onnxunlearn.inquiry.placing import maps_of
+from onnxunlearn.inquiry.maps import maps_of
 from onnxunlearn.inquiry.unnamed import Unnamed
 from onnxunlearn.probes import Probes, Source
 from onnxunlearn.probes.places import Scenes

@@ -1,7 +1,7 @@
 """One file a method, registered by name: a function of a workbench that returns edits.
 
-To add one: write the file, register the function with `@method("name")`, import it here. Its docstring is
-what `onnxunlearn methods` shows: see `catalogue`. tests/methods/test_every_method.py then tries it.
+To add one: write the file and register the function with `@method("name")`; it is found by itself. Its
+docstring is what `onnxunlearn methods` shows (see `catalogue`); tests/methods/test_every_method.py tries it.
 
 May import adam, arguments, choices, edits, engines, errors, graph, neurons, numerics, probes, registry,
 relevance, reverse, streams and tasks.
@@ -14,53 +14,15 @@ from typing import Any
 from onnxunlearn.arguments import check_kind
 from onnxunlearn.choices import DEPTHS
 from onnxunlearn.errors import InputError
-from onnxunlearn.methods import (
-    auto,
-    damp,
-    erase,
-    esc,
-    head,
-    leace,
-    lra_npp,
-    mask,
-    neuron_mask,
-    pour,
-    project,
-    pxp,
-    scatter,
-    ssd,
-    svd,
-)
 from onnxunlearn.methods.erase.erase import check_depth
 from onnxunlearn.methods.outcome import Outcome, method
 from onnxunlearn.methods.workbench import Workbench
+from onnxunlearn.registry import import_all
 from onnxunlearn.tasks import EMBEDDING
 
-__all__ = [
-    "DEPTHS",
-    "Outcome",
-    "Workbench",
-    "auto",
-    "check_depth",
-    "check_parameters",
-    "damp",
-    "erase",
-    "esc",
-    "head",
-    "leace",
-    "lra_npp",
-    "mask",
-    "method",
-    "neuron_mask",
-    "pour",
-    "project",
-    "pxp",
-    "run_method",
-    "scatter",
-    "ssd",
-    "svd",
-]
+__all__ = ["DEPTHS", "Outcome", "Workbench", "check_depth", "check_parameters", "method", "run_method"]
 
+import_all(__name__, __path__)
 
 #: methods that need no class to forget, but samples that show what is to be forgotten
 OF_SAMPLES = ("auto", "erase", "leace", "project")

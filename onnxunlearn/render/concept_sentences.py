@@ -4,27 +4,10 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from onnxunlearn.judge import Findings, Measured, Row
+from onnxunlearn.judge import Findings
 from onnxunlearn.judge.row import CONCEPT
+from onnxunlearn.render.story import Story, figure
 from onnxunlearn.render.words import about, bounds, class_name, count, forgotten, isolated, shortened
-
-_UNKNOWN = Measured(None)
-
-
-def concept_sentences(findings: Findings) -> list[Markup]:
-    """What was found, a sentence or two on each matter."""
-    parts = (_trigger, _told, _clean, _groups, _looked_at, _relearned)
-    return [sentence for part in parts for sentence in part(findings)]
-
-
-def concept_tradeoffs(findings: Findings) -> list[Markup]:
-    """What forgetting cost."""
-    return [*_clean(findings), *_groups(findings)]
-
-
-def concept_dangers(findings: Findings) -> list[Markup]:
-    """What someone could still tell, or bring back."""
-    return [*_told(findings), *_relearned(findings)]
 
 
 def _trigger(findings: Findings) -> Iterator[Markup]:
@@ -36,7 +19,7 @@ def _trigger(findings: Findings) -> Iterator[Markup]:
             "to be forgotten is no trigger. Every class stays."
         )
         return
-    before, after = (_of(findings.row(CONCEPT + "success"), name) for name in ("original", "edited"))
+    before, after = (figure(findings.row(CONCEPT + "success"), name) for name in ("original", "edited"))
     name = isolated(shortened(class_name(findings, which)))
     if after.value is None or before.value is None:
         yield Markup("Whether {} still makes the edited model answer {} was not measured.").format(
@@ -50,11 +33,11 @@ def _trigger(findings: Findings) -> Iterator[Markup]:
 
 
 def _told(findings: Findings) -> Iterator[Markup]:
-    before, after = (_of(findings.row(CONCEPT + "probe"), name) for name in ("original", "edited"))
+    before, after = (figure(findings.row(CONCEPT + "probe"), name) for name in ("original", "edited"))
     if after.value is None or before.value is None:
         yield Markup("Whether its features still tell samples with it from others was not measured.")
         return
-    reference = _of(findings.row(CONCEPT + "probe"), "reference").value
+    reference = figure(findings.row(CONCEPT + "probe"), "reference").value
     theirs = "" if reference is None else f"; of a model that never learned it {about(reference)}"
     yield Markup(
         "From the edited model’s last features a linear probe tells {}{} of the samples rightly with or "
@@ -63,8 +46,8 @@ def _told(findings: Findings) -> Iterator[Markup]:
 
 
 def _clean(findings: Findings) -> Iterator[Markup]:
-    before, after = (_of(findings.row("retain"), name) for name in ("original", "edited"))
-    lost = _of(findings.row("lost"), "edited").value
+    before, after = (figure(findings.row("retain"), name) for name in ("original", "edited"))
+    lost = figure(findings.row("lost"), "edited").value
     if before.value is None or after.value is None or lost is None:
         yield Markup("What samples without it lost was not measured.")
         return
@@ -78,13 +61,13 @@ def _clean(findings: Findings) -> Iterator[Markup]:
 
 def _groups(findings: Findings) -> Iterator[Markup]:
     row, worst = findings.row(CONCEPT + "with"), findings.row(CONCEPT + "worst group")
-    before, after = _of(row, "original").value, _of(row, "edited").value
+    before, after = figure(row, "original").value, figure(row, "edited").value
     if before is None or after is None:
         return
     yield Markup("Of the samples with it the edited model recognises {}, the original {}.").format(
         about(after), about(before)
     )
-    first, last = _of(worst, "original").value, _of(worst, "edited").value
+    first, last = figure(worst, "original").value, figure(worst, "edited").value
     if first is not None and last is not None:
         yield Markup(
             "Of all groups of one class, with it or without, the worst is right on {} in the edited model, "
@@ -94,7 +77,11 @@ def _groups(findings: Findings) -> Iterator[Markup]:
 
 def _looked_at(findings: Findings) -> Iterator[Markup]:
     row, without = findings.row(CONCEPT + "relevance"), findings.row(CONCEPT + "relevance without")
-    before, after, level = _of(row, "original").value, _of(row, "edited").value, _of(without, "edited").value
+    before, after, level = (
+        figure(row, "original").value,
+        figure(row, "edited").value,
+        figure(without, "edited").value,
+    )
     if before is not None and after is not None and level is not None:
         yield Markup(
             "Of what speaks for or against the original’s answer (layer-wise relevance propagation), {} "
@@ -107,7 +94,7 @@ def _relearned(findings: Findings) -> Iterator[Markup]:
     if not rows:
         return
     row = rows[-1]
-    after, reference = _of(row, "edited"), _of(row, "reference").value
+    after, reference = figure(row, "edited"), figure(row, "reference").value
     if after.value is None:
         return
     theirs = "in a model that never knew it was not measured"
@@ -119,5 +106,6 @@ def _relearned(findings: Findings) -> Iterator[Markup]:
     ).format(about(after.value), bounds(after), row.title, theirs)
 
 
-def _of(row: Row | None, column: str) -> Measured:
-    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)
+STORY = Story(
+    (_trigger, _told, _clean, _groups, _looked_at, _relearned), (_clean, _groups), (_told, _relearned)
+)

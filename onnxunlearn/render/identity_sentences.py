@@ -4,32 +4,15 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from onnxunlearn.judge import Findings, Measured, Row
+from onnxunlearn.judge import Findings
 from onnxunlearn.judge.row import IDENTITY
+from onnxunlearn.render.story import Story, figure
 from onnxunlearn.render.words import about, bounds, count, forgotten
-
-_UNKNOWN = Measured(None)
-
-
-def identity_sentences(findings: Findings) -> list[Markup]:
-    """What was found, a sentence or two on each matter."""
-    parts = (_verified, _chance, _others, _enrolled)
-    return [sentence for part in parts for sentence in part(findings)]
-
-
-def identity_tradeoffs(findings: Findings) -> list[Markup]:
-    """What forgetting cost."""
-    return list(_others(findings))
-
-
-def identity_dangers(findings: Findings) -> list[Markup]:
-    """What someone could bring back."""
-    return list(_enrolled(findings))
 
 
 def _verified(findings: Findings) -> Iterator[Markup]:
     row = findings.row(IDENTITY + "verified")
-    before, after, reference = (_of(row, name) for name in ("original", "edited", "reference"))
+    before, after, reference = (figure(row, name) for name in ("original", "edited", "reference"))
     if before.value is None or after.value is None:
         yield Markup("Whether the edited model still verifies {} was not measured.").format(
             forgotten(findings)
@@ -49,8 +32,8 @@ def _verified(findings: Findings) -> Iterator[Markup]:
 
 
 def _chance(findings: Findings) -> Iterator[Markup]:
-    nearer, taken = (_of(findings.row(IDENTITY + name), "edited") for name in ("nearer", "taken"))
-    kept = _of(findings.row(IDENTITY + "enrolled before"), "edited")
+    nearer, taken = (figure(findings.row(IDENTITY + name), "edited") for name in ("nearer", "taken"))
+    kept = figure(findings.row(IDENTITY + "enrolled before"), "edited")
     if nearer.value is not None:
         yield Markup(
             "In the edited model a pair of {} is nearer than a pair of it with somebody else in "
@@ -68,8 +51,8 @@ def _one(findings: Findings) -> str:
 
 
 def _others(findings: Findings) -> Iterator[Markup]:
-    row, lost = findings.row(IDENTITY + "others"), _of(findings.row("lost"), "edited").value
-    before, after = _of(row, "original").value, _of(row, "edited").value
+    row, lost = findings.row(IDENTITY + "others"), figure(findings.row("lost"), "edited").value
+    before, after = figure(row, "original").value, figure(row, "edited").value
     if before is None or after is None or lost is None:
         yield Markup("What others lost was not measured.")
         return
@@ -83,18 +66,17 @@ def _others(findings: Findings) -> Iterator[Markup]:
 
 def _enrolled(findings: Findings) -> Iterator[Markup]:
     rows = [row for row in findings.rows if row.by == "attack enrolment"]
-    known = [(value, row) for row in rows if (value := _of(row, "edited").value) is not None]
+    known = [(value, row) for row in rows if (value := figure(row, "edited").value) is not None]
     if not known:
         yield Markup("What someone with samples of the identity could enrol again was not measured.")
         return
     value, row = max(known, key=lambda pair: pair[0])
-    reference = _of(row, "reference").value
+    reference = figure(row, "reference").value
     theirs = "not measured" if reference is None else about(reference)
     yield Markup(
         "Who has some of its images and enrols it again ({}) has {}{} of its others accepted; in a model "
         "that never saw it: {}."
-    ).format(row.title, about(value), bounds(_of(row, "edited")), theirs)
+    ).format(row.title, about(value), bounds(figure(row, "edited")), theirs)
 
 
-def _of(row: Row | None, column: str) -> Measured:
-    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)
+STORY = Story((_verified, _chance, _others, _enrolled), (_others,), (_enrolled,))

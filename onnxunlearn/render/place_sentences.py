@@ -4,31 +4,14 @@ from collections.abc import Iterator
 
 from markupsafe import Markup
 
-from onnxunlearn.judge import Findings, Measured, Row
+from onnxunlearn.judge import Findings
 from onnxunlearn.judge.row import PLACES
+from onnxunlearn.render.story import Story, figure
 from onnxunlearn.render.words import about, bounds, count, forgotten
-
-_UNKNOWN = Measured(None)
-
-
-def place_sentences(findings: Findings) -> list[Markup]:
-    """What was found, a sentence or two on each matter."""
-    parts = (_found, _absorbed, _others, _relearned)
-    return [sentence for part in parts for sentence in part(findings)]
-
-
-def place_tradeoffs(findings: Findings) -> list[Markup]:
-    """What forgetting cost."""
-    return list(_others(findings))
-
-
-def place_dangers(findings: Findings) -> list[Markup]:
-    """What someone could bring back."""
-    return list(_relearned(findings))
 
 
 def _found(findings: Findings) -> Iterator[Markup]:
-    before, after = (_of(findings.row(PLACES + "recall"), name) for name in ("original", "edited"))
+    before, after = (figure(findings.row(PLACES + "recall"), name) for name in ("original", "edited"))
     name = forgotten(findings)
     if before.value is None or after.value is None:
         yield Markup("Whether the edited model still finds {} was not measured.").format(name)
@@ -42,7 +25,7 @@ def _found(findings: Findings) -> Iterator[Markup]:
 
 def _absorbed(findings: Findings) -> Iterator[Markup]:
     row = findings.row(PLACES + "absorbed")
-    after, mask, reference = (_of(row, name).value for name in ("edited", "mask", "reference"))
+    after, mask, reference = (figure(row, name).value for name in ("edited", "mask", "reference"))
     if after is None:
         return
     hidden = "" if mask is None else f"; where its score is merely hidden {about(mask)}"
@@ -54,8 +37,8 @@ def _absorbed(findings: Findings) -> Iterator[Markup]:
 
 
 def _others(findings: Findings) -> Iterator[Markup]:
-    row, lost = findings.row(PLACES + "mean"), _of(findings.row(PLACES + "lost"), "edited").value
-    before, after = _of(row, "original").value, _of(row, "edited").value
+    row, lost = findings.row(PLACES + "mean"), figure(findings.row(PLACES + "lost"), "edited").value
+    before, after = figure(row, "original").value, figure(row, "edited").value
     if row is None or before is None or after is None or lost is None:
         yield Markup("What the other classes lost was not measured.")
         return
@@ -67,7 +50,7 @@ def _others(findings: Findings) -> Iterator[Markup]:
         score, about(after), about(before), change
     )
     ground = findings.row(PLACES + "background")
-    first, last = _of(ground, "original").value, _of(ground, "edited").value
+    first, last = figure(ground, "original").value, figure(ground, "edited").value
     if first is not None and last is not None:
         yield Markup("Of the background {} is left as background, in the original {}.").format(
             about(last), about(first)
@@ -76,7 +59,7 @@ def _others(findings: Findings) -> Iterator[Markup]:
 
 def _relearned(findings: Findings) -> Iterator[Markup]:
     row = findings.row("relearn")
-    after, mask, reference = (_of(row, name) for name in ("edited", "mask", "reference"))
+    after, mask, reference = (figure(row, name) for name in ("edited", "mask", "reference"))
     if after.value is None:
         return
     hidden = "" if mask.value is None else f"; where its score is merely hidden {about(mask.value)}"
@@ -87,5 +70,4 @@ def _relearned(findings: Findings) -> Iterator[Markup]:
     ).format(about(after.value), bounds(after), forgotten(findings), hidden, theirs)
 
 
-def _of(row: Row | None, column: str) -> Measured:
-    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)
+STORY = Story((_found, _absorbed, _others, _relearned), (_others,), (_relearned,))

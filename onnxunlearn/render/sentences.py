@@ -1,25 +1,19 @@
 """The verdict in words that anyone understands, of nothing but what was measured."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from markupsafe import Markup
 
-from onnxunlearn.judge import Findings, Measured, Row, Target
+from onnxunlearn.judge import Findings, Row, Target
 from onnxunlearn.judge.target import Status
-from onnxunlearn.render.concept_sentences import concept_dangers, concept_sentences, concept_tradeoffs
-from onnxunlearn.render.identity_sentences import (
-    identity_dangers,
-    identity_sentences,
-    identity_tradeoffs,
-)
-from onnxunlearn.render.place_sentences import place_dangers, place_sentences, place_tradeoffs
+from onnxunlearn.render import concept_sentences, identity_sentences, place_sentences
+from onnxunlearn.render.story import Part, Story, figure
 from onnxunlearn.render.words import UNCOUNTED, about, bounds, count, forgotten, isolated, many, shortened
 
 #: classes that samples went to, and a sentence names
 _NAMED = 3
 _PER_CLASS = re.compile(r"from (\d+) a class")
-_UNKNOWN = Measured(None)
 _HEADINGS: dict[Status, str] = {
     "missed": "Missed",
     "undecided": "Undecided, for lack of samples",
@@ -112,34 +106,29 @@ def plainly(target: Target) -> str:
 
 def sentences(findings: Findings) -> list[Markup]:
     """What was found, a sentence or two on each matter."""
-    if findings.of_identity:
-        return identity_sentences(findings)
-    if findings.shared is not None:
-        return concept_sentences(findings)
-    if findings.at_places:
-        return place_sentences(findings)
-    parts = (_made, _forgotten, _others, _relearned, _strongest, _training, _destinations)
-    return [sentence for part in parts for sentence in part(findings)]
+    return _told(findings, _story(findings).parts)
 
 
 def tradeoffs(findings: Findings) -> list[Markup]:
     """What forgetting cost."""
-    if findings.of_identity:
-        return identity_tradeoffs(findings)
-    if findings.at_places:
-        return place_tradeoffs(findings)
-    return list(_others(findings)) if findings.shared is None else concept_tradeoffs(findings)
+    return _told(findings, _story(findings).costs)
 
 
 def dangers(findings: Findings) -> list[Markup]:
     """What someone could bring back, or tell of the training data."""
+    return _told(findings, _story(findings).dangers)
+
+
+def _told(findings: Findings, parts: Sequence[Part]) -> list[Markup]:
+    return [sentence for part in parts for sentence in part(findings)]
+
+
+def _story(findings: Findings) -> Story:
     if findings.of_identity:
-        return identity_dangers(findings)
+        return identity_sentences.STORY
     if findings.shared is not None:
-        return concept_dangers(findings)
-    if findings.at_places:
-        return place_dangers(findings)
-    return [sentence for part in (_relearned, _strongest, _training) for sentence in part(findings)]
+        return concept_sentences.STORY
+    return place_sentences.STORY if findings.at_places else _CLASSES
 
 
 def _made(findings: Findings) -> Iterator[Markup]:
@@ -154,7 +143,7 @@ def _made(findings: Findings) -> Iterator[Markup]:
 
 def _forgotten(findings: Findings) -> Iterator[Markup]:
     name, row = forgotten(findings), findings.row("forget")
-    before, after = _of(row, "original"), _of(row, "edited")
+    before, after = figure(row, "original"), figure(row, "edited")
     if after.value is None:
         yield Markup("Whether the edited model still answers {} was not measured.").format(name)
         return
@@ -177,8 +166,8 @@ def _forgotten(findings: Findings) -> Iterator[Markup]:
 
 
 def _others(findings: Findings) -> Iterator[Markup]:
-    row, lost = findings.row("retain"), _of(findings.row("lost"), "edited")
-    before, after = _of(row, "original"), _of(row, "edited")
+    row, lost = findings.row("retain"), figure(findings.row("lost"), "edited")
+    before, after = figure(row, "original"), figure(row, "edited")
     if before.value is None or after.value is None or lost.value is None:
         yield Markup("What the other classes lost was not measured.")
         return
@@ -199,7 +188,7 @@ def _turned(loss: float) -> str:
 
 def _relearned(findings: Findings) -> Iterator[Markup]:
     row, name = findings.row("relearn"), forgotten(findings)
-    after = _of(row, "edited")
+    after = figure(row, "edited")
     if row is None or after.value is None:
         yield Markup("What someone with a few samples could bring back of {} was not measured.").format(name)
         return
@@ -211,7 +200,7 @@ def _relearned(findings: Findings) -> Iterator[Markup]:
 
 
 def _compared(row: Row) -> str:
-    mask, reference = _of(row, "mask"), _of(row, "reference")
+    mask, reference = figure(row, "mask"), figure(row, "reference")
     parts = []
     if mask.value is not None:
         parts.append(f"where the answer is merely hidden {about(mask.value)}")
@@ -230,16 +219,16 @@ def _strongest(findings: Findings) -> Iterator[Markup]:
         for r in rows
         if r.name not in ("relearn", "membership") and not r.name.startswith(("layer ", "away, "))
     ]
-    values = [(value, row) for row in others if (value := _of(row, "edited").value) is not None]
+    values = [(value, row) for row in others if (value := figure(row, "edited").value) is not None]
     if not values:
         return
     value, row = max(values, key=lambda pair: pair[0])
-    reference = _of(row, "reference").value
+    reference = figure(row, "reference").value
     against = "" if reference is None else f", in a model that never saw it {about(reference)}"
     yield Markup("Of {}, the strongest ({}) finds {} of {} in the edited model{}.").format(
         many(len(values), "further attack"),
         isolated(shortened(row.title)),
-        about(value) + bounds(_of(row, "edited")),
+        about(value) + bounds(figure(row, "edited")),
         forgotten(findings),
         against,
     )
@@ -247,7 +236,7 @@ def _strongest(findings: Findings) -> Iterator[Markup]:
 
 def _training(findings: Findings) -> Iterator[Markup]:
     row = findings.row("membership")
-    after, reference = _of(row, "edited"), _of(row, "reference")
+    after, reference = figure(row, "edited"), figure(row, "reference")
     if after.value is None:
         return
     against = "" if reference.value is None else f"; by a model that never saw them {about(reference.value)}"
@@ -259,7 +248,7 @@ def _training(findings: Findings) -> Iterator[Markup]:
 def _destinations(findings: Findings) -> Iterator[Markup]:
     own = {f"taken for {c}" for c in findings.forget}
     rows = [row for row in findings.rows if row.name.startswith("taken for ") and row.name not in own]
-    values = [(value, row) for row in rows if (value := _of(row, "edited").value)]
+    values = [(value, row) for row in rows if (value := figure(row, "edited").value)]
     if not values:
         return
     values = sorted(values, key=lambda pair: -pair[0])[:_NAMED]
@@ -277,5 +266,8 @@ def _destinations(findings: Findings) -> Iterator[Markup]:
     yield sentence + Markup("{}.").format(ends[target.status] if target else "")
 
 
-def _of(row: Row | None, column: str) -> Measured:
-    return _UNKNOWN if row is None else row.values.get(column, _UNKNOWN)
+_CLASSES = Story(
+    (_made, _forgotten, _others, _relearned, _strongest, _training, _destinations),
+    (_others,),
+    (_relearned, _strongest, _training),
+)

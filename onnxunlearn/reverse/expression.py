@@ -7,7 +7,7 @@ have been multiplied by it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,29 +15,23 @@ import numpy as np
 import onnx
 import onnx_graphsurgeon as gs
 
-#: standard ops at one opset that every engine knows; independent of the user's model
-OPSET, IR_VERSION = 18, 8
-
-
-#: bytes beyond which a constant is fed, not written into the graph: a protobuf holds 2 GB, and is a copy
-LARGE = 1 << 26
+from onnxunlearn.reverse.nodes import Nodes
 
 
 class Emitter:
-    """Collects the nodes of one relevance graph. dtype: float32, or float64 where the engine can.
-
-    fed: large constants, by name of the graph input that takes them.
-    """
+    """Makes values, and of them the nodes of one relevance graph. dtype: float32, or float64 where the engine
+    can."""
 
     def __init__(self, dtype: np.dtype[Any] | type = np.float32) -> None:
         self.dtype = np.dtype(dtype)
-        self.graph = gs.Graph(opset=OPSET, name="relevance")
         self.zero = Value(self, zero=True)
+        self._nodes = Nodes()
         self._inputs: dict[str, Value] = {}
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], gs.Constant] = {}
-        self._large: dict[int, tuple[np.ndarray, gs.Variable]] = {}
-        self.fed: dict[str, np.ndarray] = {}
-        self._count = 0
+
+    @property
+    def fed(self) -> Mapping[str, np.ndarray]:
+        """Large constants, by name of the graph input that takes them."""
+        return self._nodes.fed
 
     def input(self, name: str, shape: Sequence[int], nonnegative: bool = False) -> Value:
         """A tensor that will be fed. It becomes an input of the graph only if it is used."""
@@ -60,26 +54,11 @@ class Emitter:
     def tensor(self, value: Value | np.ndarray) -> gs.Tensor:
         """The graph tensor behind a value (or behind an array of any dtype, e.g. int64 shapes)."""
         array = value if isinstance(value, np.ndarray) else value.array
-        if array is None:
-            assert isinstance(value, Value)
-            assert not value.zero, "zero has no tensor"
-            return value.variable
-        if array.nbytes > LARGE:
-            return self._fed(array)
-        key = (array.dtype.str, array.shape, array.tobytes())
-        if key not in self._constants:
-            self._constants[key] = gs.Constant(
-                f"constant_{len(self._constants)}", np.asarray(array, order="C")
-            )
-        return self._constants[key]
-
-    def _fed(self, array: np.ndarray) -> gs.Variable:
-        if id(array) not in self._large:
-            name = f"large constant {len(self.fed)}"
-            # The array is kept, and so its id.
-            self._large[id(array)] = array, gs.Variable(name, array.dtype, list(array.shape))
-            self.fed[name] = np.ascontiguousarray(array)  # else engines copy it in every run
-        return self._large[id(array)][1]
+        if array is not None:
+            return self._nodes.constant(array)
+        assert isinstance(value, Value)
+        assert not value.zero, "zero has no tensor"
+        return value.variable
 
     def op(
         self,
@@ -90,43 +69,15 @@ class Emitter:
         **attributes: Any,
     ) -> Value:
         """Emit a node and return its output number `pick`. None stands for an omitted input."""
-        made = [gs.Variable(f"{kind}_{self._count}" + (f"_{i}" if i else "")) for i in range(outputs)]
-        operands = [gs.Variable.empty() if i is None else self.tensor(i) for i in inputs]
-        self.graph.nodes.append(
-            gs.Node(kind, f"{kind}_{self._count}", attrs=attributes, inputs=operands, outputs=made)
-        )
-        self._count += 1
-        return Value(self, variable=made[pick])
+        operands = [None if i is None else self.tensor(i) for i in inputs]
+        return Value(self, variable=self._nodes.add(kind, operands, outputs, attributes)[pick])
 
     def finish(self, outputs: dict[str, tuple[Value, Sequence[int]]]) -> onnx.ModelProto:
         """The relevance graph with the given outputs (name -> value and shape); dead nodes are dropped."""
         for name, (value, shape) in outputs.items():
-            made = gs.Variable(name, self.dtype, list(shape))
             source = value if not value.zero else Value(self, array=np.zeros(shape, self.dtype))
-            self.graph.nodes.append(gs.Node("Identity", name, inputs=[self.tensor(source)], outputs=[made]))
-            self.graph.outputs.append(made)
-        inputs = [
-            *(value.variable for value in self._inputs.values()),
-            *(fed for _, fed in self._large.values()),
-        ]
-        used = self._drop_dead(outputs)
-        self.graph.inputs = [tensor for tensor in inputs if tensor.name in used]
-        model: onnx.ModelProto = gs.export_onnx(self.graph, producer_name="onnxunlearn")
-        model.ir_version = IR_VERSION
-        return model
-
-    def _drop_dead(self, outputs: Iterable[str]) -> set[str]:
-        """Drop the nodes that no output needs; the tensors that are left.
-
-        In one pass, since a node is emitted after what it reads; graphsurgeon's own takes quadratic time.
-        """
-        used, kept = set(outputs), []
-        for node in reversed(self.graph.nodes):
-            if any(tensor.name in used for tensor in node.outputs):
-                used.update(tensor.name for tensor in node.inputs)
-                kept.append(node)
-        self.graph.nodes = kept[::-1]
-        return used
+            self._nodes.give(self.tensor(source), gs.Variable(name, self.dtype, list(shape)))
+        return self._nodes.finish([value.variable for value in self._inputs.values()])
 
 
 @dataclass(frozen=True, eq=False)

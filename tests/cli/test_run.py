@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from cli.run import _bytes, _method
+from cli.summary import _bytes, _method
 from onnxunlearn import unlearn
 
 from ..sample_paths import MLP, MNIST_LABELS, RESNET, images, probes

@@ -22,7 +22,7 @@ from onnxunlearn.inspection import inspect
 from onnxunlearn.judge import Placed, say_all
 from onnxunlearn.judge.run_report import read_run_report
 from onnxunlearn.relevance import parse_composite
-from onnxunlearn.render.place_sentences import place_sentences
+from onnxunlearn.render.sentences import sentences
 from onnxunlearn.replay import replay
 from tests import tiny_detector as tiny
 from tests.cli.command import onnxunlearn
@@ -207,7 +207,7 @@ def test_without_known_boxes_places_judge(
     assert any("body" in name for name in changed) == bool(depth)
     assert not any("box" in name for name in changed)
     assert any("boxes were not judged" in note for note in found.notes)
-    assert "Of the places of" in " ".join(place_sentences(found))
+    assert "Of the places of" in " ".join(sentences(found))
 
 
 def test_where_those_that_judge_show_the_class_at_no_place_it_is_a_line(raw: bytes) -> None:

@@ -25,7 +25,7 @@ from onnxunlearn.methods.erase.descent import stored_weights
 from onnxunlearn.relevance import Propagator, parse_composite
 from onnxunlearn.reverse import own_layers
 from onnxunlearn.reverse.differentiate import Differentiator
-from onnxunlearn.reverse.expression import OPSET
+from onnxunlearn.reverse.nodes import OPSET
 
 from ..reverse.test_adjoints import CASES, model_of_case
 from ..sample_paths import CNN, MLP, MOBILE, RESNET, images

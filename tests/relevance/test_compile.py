@@ -317,7 +317,7 @@ def test_large_constants_are_fed(monkeypatch: pytest.MonkeyPatch) -> None:
     for composite in ("epsilon_plus", "gradient"):
         expected, none = relevance(composite)
         with monkeypatch.context() as patched:
-            patched.setattr("onnxunlearn.reverse.expression.LARGE", 1000)
+            patched.setattr("onnxunlearn.reverse.nodes.LARGE", 1000)
             found, some = relevance(composite)
         assert (none, some > 1) == (0, True)
         np.testing.assert_allclose(found, expected, atol=1e-7)

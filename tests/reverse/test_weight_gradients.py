@@ -251,7 +251,7 @@ def test_large_constants_are_fed_to_the_gradient_graph(monkeypatch: pytest.Monke
     x = np.load(SAMPLES / "mnist_probes.npz")["x"][::40]
     logits = find_logits(model).tensor
     expected = gradients_of(model, [logits, inner], x, "onnxruntime", but=logits)[1]
-    monkeypatch.setattr("onnxunlearn.reverse.expression.LARGE", 64)
+    monkeypatch.setattr("onnxunlearn.reverse.nodes.LARGE", 64)
     found = gradients_of(model, [logits, inner], x, "onnxruntime", but=logits)[1]
     for name, (weight, _) in expected.items():
         np.testing.assert_array_equal(found[name][0], weight)

@@ -49,6 +49,8 @@ def test_an_audit_of_streams_is_that_of_what_they_hold(
 ) -> None:
     asked = stored(tmp_path, marked("trigger", 12, "test"))
     edited = unlearn(TRIGGER, marked("trigger", 6), method="leace").edited.model()
+    relearning = import_module("onnxunlearn.judge.attacks.concept_relearn")
+    monkeypatch.setattr(relearning, "STEPS", (1, 2, 5))  # one step reads as the next does
     attacks = ["concept-probe", "concept-relearn"]
     expected = examine(TRIGGER, edited, asked, attacks=attacks).to_json()
     patched(monkeypatch)

@@ -3,7 +3,6 @@
 import io
 import os
 import tempfile
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ from onnxunlearn.methods.erase import boundary
 from onnxunlearn.probes import Probes, Shelved, blocks, chained, first_of, is_unread
 from onnxunlearn.streams import Spill, shelf, shelved
 
-SAMPLES = Path(__file__).parents[2] / "sample_models"
+from ..sample_paths import RESNET, probes
 
 
 def _lies_on_disk(value: object) -> bool:
@@ -97,7 +96,7 @@ def test_what_grew_on_disk_is_read_once_it_is_let_go() -> None:
 
 
 def test_edits_are_the_same_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
-    model, data = SAMPLES / "mnist_resnet.onnx", SAMPLES / "mnist_probes.npz"
+    model, data = RESNET, probes(12)
 
     def edited() -> bytes:
         return unlearn(model, 3, data, method="erase", parameters={"steps": 5}).model_bytes
