@@ -45,6 +45,8 @@ def _doubt(evidence: Evidence, lost: Measured) -> str:
         return "on made probes"
     if evidence.suspicions:
         return "on suspicious probes, see the warnings"
+    if evidence.departs:
+        return "not the original with other weights alone, see the warnings"
     if lost.high is not None and lost.high < -RISE:
         gained = written(-(lost.value or 0.0), "points")
         return f"the other classes gained {gained} points: the original hardly knows these probes"

@@ -9,7 +9,8 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, load, patch
-from onnxunlearn.judge import Diff, diff, other_nodes
+from onnxunlearn.judge import Diff, diff
+from onnxunlearn.judge.diff import other_nodes
 
 from ..sample_paths import MLP, mlp
 
