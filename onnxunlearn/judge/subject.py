@@ -101,7 +101,7 @@ class Subject:
         """In front of the head, float32 [N, d]; None where there is no head to find, see `_beneath`."""
         if self.body is not None:
             return self.body.features(probes)
-        if self.head is None:
+        if self._head is None:
             if probes not in self._features and self._apart and (several := self._several(probes)):
                 self._features[probes] = np.concatenate(several, axis=1)
             return self._features.get(probes)

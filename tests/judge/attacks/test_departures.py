@@ -2,6 +2,7 @@
 named, and in any case nothing of them is passed."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import onnx
@@ -29,9 +30,9 @@ def retrained() -> Proto:
     return onnx.load(REFERENCE)
 
 
-def put(proto: Proto, **values: np.ndarray) -> None:
+def put(proto: Proto, **values: Any) -> None:
     for name, value in values.items():
-        proto.graph.initializer.append(numpy_helper.from_array(value, name))
+        proto.graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
 
 
 def weight(proto: Proto, name: str) -> np.ndarray:
@@ -126,7 +127,7 @@ def by_batch() -> Proto:
         [
             node("Shape", ["x"], ["n"], end=1),
             node("Equal", ["n", "one"], ["alone"]),
-            node("If", ["alone"], ["logits"], **branches),
+            node("If", ["alone"], ["logits"], **branches),  # type: ignore[arg-type]
         ]
     )
     return proto
