@@ -16,8 +16,8 @@ def sign(model: Model, others: Sequence[Path], signer: Signer) -> bytes:
     """A signature over the model, its data files and the others, by the names that they have in the model's
     folder: wherever these are together, it holds.
 
-    Raises InputError for files that are elsewhere or cannot be read, for a report on another model, for keys that are none, and where
-    model-signing is not installed.
+    Raises InputError for files that are elsewhere or cannot be read, for a report on another model, for keys
+    that are none, and where model-signing is not installed.
     """
     with installed():
         from onnxunlearn.signing import openssf
