@@ -20,7 +20,7 @@ from ..made_evidence import evidence_of
 
 CLASSES, EACH, FORGET = 6, 120, 0
 #: what only a probe that is fitted anew can find, and what comes back by itself
-PROBES = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
+PROBES = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network", "whitened"})
 REST = frozenset({"changed-inputs", "rounded", "constant", "head-refit"})
 
 
@@ -267,6 +267,25 @@ def test_what_is_only_hidden_is_found_by_two_at_least(cheat: str) -> None:
     assert findings.value("forget") == 0
     assert len(caught_by(findings)) >= 2
     assert not findings.met
+
+
+@pytest.mark.parametrize("times", [1e2, 1e4, 1e6])
+def test_what_is_drowned_by_one_direction_is_found_where_all_are_equally_long(times: float) -> None:
+    """The same function by weights alone: one feature is added to all others, so many times as large. Once
+    all probes found no more than by chance, and every target was met."""
+    by = np.eye(CLASSES)
+    by[1] += times * rotation()[0]
+    alike = X.copy()
+    alike[Y == FORGET, 1] += 4  # who never saw the class takes it for the first other one
+    findings = found(original().hidden().turned(by), PROBES, alike, retrained())
+    assert findings.value("forget") == 0
+    assert "whitened" in caught_by(findings)
+    below = {r.name: r.values["reference"].value for r in findings.rows if r.name.endswith("-below")}
+    assert max(below["whitened-below"] or 0, below["whitened-full-below"] or 0) < -5
+    assert findings.target("found by a linear head in whitened features, from 20 a class below").met is False
+    if times > 1e2:
+        others = ("relearn", "full-probe", "nearest", "prototypes", "small-network")
+        assert max(findings.value(name) or 0 for name in others) < 60  # and none beside tells it
 
 
 def test_what_is_hidden_is_found_behind_nodes_that_keep_its_head_from_being_told() -> None:
