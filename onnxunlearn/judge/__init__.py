@@ -14,6 +14,7 @@ from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff
+from onnxunlearn.judge.doubts import DEPARTS, none_passed
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
@@ -33,6 +34,7 @@ from onnxunlearn.judge.subject import Subject
 from onnxunlearn.judge.target import Target
 
 __all__ = [
+    "DEPARTS",
     "SCHEMA_VERSION",
     "Agreed",
     "BoxForm",
@@ -70,6 +72,7 @@ __all__ = [
     "foreign_report",
     "judge",
     "membership_inference",
+    "none_passed",
     "overlaps",
     "page_path",
     "redistribution",

@@ -77,7 +77,8 @@ class Structure:
     @cached_property
     def made(self) -> Counter[bytes]:
         """What its nodes make, whether anything reads it or not."""
-        return Counter(self.marks[n.outputs[0]] for n in self.model.nodes if n.outputs and n.outputs[0])
+        nodes = [n for n in self.model.nodes if n.outputs and n.outputs[0] and n.kind != "Identity"]
+        return Counter(self.marks[node.outputs[0]] for node in nodes)
 
     @cached_property
     def outputs(self) -> list[bytes]:
@@ -107,9 +108,11 @@ def departures(original: Model, edited: Model) -> list[str]:
         found.append(f"weights of it can be given as inputs ({', '.join(given[:3])})")
     if shapes := _other_shapes(original, edited):
         found.append(f"its weights have other shapes ({', '.join(shapes[:3])})")
-    unread, was = _unread(edited), _unread(original)
+    unread, was = (sum(_unread(model).values()) for model in (edited, original))
     if unread > was:
         found.append(f"it stores {unread - was:,} bytes more that no node reads")
+    if changed := _changed_unread(original, edited):
+        found.append(f"it stores other values where no node reads them ({', '.join(changed[:3])})")
     said = [{p.key: p.value for p in model.proto.metadata_props} for model in (original, edited)]
     if said[0] != said[1]:
         keys = sorted({key for key, _ in said[0].items() ^ said[1].items()})
@@ -157,14 +160,17 @@ def _given(model: Model) -> set[str]:
     return {info.name for info in model.graph.input} - {info.name for info in model.inputs}
 
 
-def _unread(model: Model) -> int:
-    """Bytes, and those that leave as they are do not count."""
-    ends = {output.name for output in model.graph.output}
-    return sum(
-        _size(t)
-        for name, t in model.initializers.items()
-        if not model.consumers.get(name) and name not in ends
-    )
+def _unread(model: Model) -> dict[str, int]:
+    """Bytes of what no node reads, by name; what leaves as it is does not count."""
+    read = {output.name for output in model.graph.output} | model.consumers.keys()
+    return {name: _size(tensor) for name, tensor in model.initializers.items() if name not in read}
+
+
+def _changed_unread(original: Model, edited: Model) -> list[str]:
+    both = sorted(_unread(original).keys() & _unread(edited).keys())
+    same_shape = [n for n in both if original.initializers[n].dims == edited.initializers[n].dims]
+    arrays = {name: (original.array(name), edited.array(name)) for name in same_shape}
+    return [name for name, (a, b) in arrays.items() if a.tobytes() != b.tobytes()]
 
 
 def _size(tensor: onnx.TensorProto) -> int:
