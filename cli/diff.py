@@ -49,7 +49,10 @@ def _show(found: Diff) -> None:
     before, after = found.sizes
     same = f"both files have {console.size(before)}"
     other = f"the files have {console.number(before)} and {console.size(after)}"
-    say(f"{console.size(found.bytes)} differ; {same if before == after else other}")
+    differ = f"{console.size(found.bytes)} differ"
+    if before != after and found.tensors and not (found.others or found.renamed):
+        differ = f"{console.size(found.bytes)} of values differ, and what lies behind them moved"
+    say(f"{differ}; {same if before == after else other}")
     for original, edited in found.renamed:
         say(f"data file {original} is called {edited}, also where the model's file names it")
     if found.others:

@@ -1,6 +1,7 @@
 """An audit where classes are said at places: the same attacks at places drawn, and figures at all of them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from onnxunlearn import judge
 from onnxunlearn.errors import InputError
@@ -68,10 +69,8 @@ def audit_places(
     inquiry.check_placed(probes, given=scenes.given)
     mask, said = inquiry.mask(probes)
     subjects = {n: p.subject(compared.models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
+    subjects = {name: replace(subject, beside=original) for name, subject in subjects.items()}
     subjects = {**subjects, "original": original, "mask": mask}
-    judge.ask_together(list(subjects.values()), probes)
-    for name in compared.models:
-        subjects[name].check_numbers(probes, f"the {name} model")
     unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
     placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
     asked, notes = attacks_on(original, probes, attacks, by_layer=by_layer)
@@ -88,6 +87,7 @@ def audit_places(
         copies=copies,
         notes=(placing.background_note(labels, scenes), *said, *notes),
         placed=placed,
+        departs=compared.departs,
         progress=chosen.progress,
     )
     logits: dict[str, Logits] = {"original": placing.reported}

@@ -156,8 +156,6 @@ def unlearn(
         if decision.features is not None:  # a run over all that choose is two thirds of judging
             tensor, values = decision.features
             subjects["edited"].note_features(fit.exposed, tensor, values[: len(fit.exposed)])
-        judge.ask_together(list(subjects.values()), judging)
-        subjects["edited"].check_numbers(judging, "the edited model")
         placed = None
         if fit.scenes is not None:
             retained = None if fit.retained is None else fit.retained.judging

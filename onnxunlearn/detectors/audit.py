@@ -1,6 +1,7 @@
 """An audit of a detector: boxes in whole images, and the same attacks at places of one of its heads."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -46,10 +47,8 @@ def audit_detector(
     head, inquiry, probes = _most(detector, seen)
     mask, said = inquiry.mask(probes)
     subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
+    subjects = {name: replace(subject, beside=inquiry.original) for name, subject in subjects.items()}
     subjects = {**subjects, "original": inquiry.original, "mask": mask}
-    judge.ask_together(list(subjects.values()), probes)
-    for name in models:
-        subjects[name].check_numbers(probes, f"the {name} model")
     unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
     others = None if unnamed is None else unnamed.judging
     there = judged(detector, models, seen, found, others)
@@ -65,6 +64,7 @@ def audit_detector(
         compared=True,
         seed=chosen.seed,
         copies=int((~once).sum()),
+        departs=compared.departs,
         progress=chosen.progress,
         **as_evidence(there, (*said, *notes)),
     )

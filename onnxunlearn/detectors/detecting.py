@@ -89,7 +89,6 @@ def _evidence(
     inquiry = fit.inquiry
     mask, notes = inquiry.mask(fit.choosing)
     subjects = {"original": inquiry.original, "edited": inquiry.subject(edited), "mask": mask}
-    subjects["edited"].check_numbers(fit.judging, "the edited model")
     where = f"what attackers find is of places of {detector.called(head)}"
     more = (where,) if len(detector.heads) > 1 else ()
     return judge.Evidence(

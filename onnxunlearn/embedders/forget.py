@@ -143,7 +143,8 @@ def audit_identity(
     logits = dict.fromkeys(compared.files, embedder.logits)
     labels = Labels(embedder.logits.classes)
     about = about_audit(compared.files, logits, labels, {"judging": probes.origin}, compared.doubts(probes))
-    return replace(findings, about=about)
+    targets = judge.none_passed(findings.targets, judge.DEPARTS if compared.departs else "")
+    return replace(findings, about=about, targets=targets)
 
 
 def joined(choosing: Probes, judging: Probes) -> Probes:

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from onnx.helper import tensor_dtype_to_np_dtype
 
@@ -63,13 +64,16 @@ class Compared:
                 )
         return found, notes
 
+    @cached_property
+    def departs(self) -> str:
+        """In words, what the edited model has otherwise than the original, values of weights aside."""
+        return "; ".join(judge.departures(self.original, self.models["edited"]))
+
     def doubts(self, probes: Probes) -> list[str]:
         """What is odd about the edited model, beside what it answers; warned of."""
         found, edited = [], self.models["edited"]
-        if nodes := judge.other_nodes(self.original, edited):
-            found.append(f"the edited model's graph is not the original's: it has {nodes} nodes")
-        if outputs := judge.other_outputs(self.original, edited):
-            found.append(f"the edited model's outputs are not the original's: {outputs}")
+        if self.departs:
+            found.append(f"the edited model is not the original with other weights: {self.departs}")
         if judge.chose(edited, probes.origin.get("sha256")):
             found.append(
                 f"{probes.called}: these samples were given to the run that made the edit, and some of them "

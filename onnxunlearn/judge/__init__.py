@@ -13,7 +13,8 @@ from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
-from onnxunlearn.judge.diff import Diff, TensorDiff, diff, other_nodes, other_outputs
+from onnxunlearn.judge.diff import Diff, TensorDiff, diff
+from onnxunlearn.judge.doubts import DEPARTS, none_passed
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.features import activations, features
 from onnxunlearn.judge.figures import figure
@@ -28,10 +29,12 @@ from onnxunlearn.judge.report_file import chose, foreign_report, page_path, repo
 from onnxunlearn.judge.reread import reread
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
-from onnxunlearn.judge.subject import Subject, ask_together
+from onnxunlearn.judge.structure import departures
+from onnxunlearn.judge.subject import Subject
 from onnxunlearn.judge.target import Target
 
 __all__ = [
+    "DEPARTS",
     "SCHEMA_VERSION",
     "Agreed",
     "BoxForm",
@@ -53,7 +56,6 @@ __all__ = [
     "activations",
     "agreed_on",
     "agreement",
-    "ask_together",
     "attack",
     "box_form",
     "boxed",
@@ -61,6 +63,7 @@ __all__ = [
     "chose",
     "cka",
     "decided_maps",
+    "departures",
     "describe_files",
     "diff",
     "divergence",
@@ -69,8 +72,7 @@ __all__ = [
     "foreign_report",
     "judge",
     "membership_inference",
-    "other_nodes",
-    "other_outputs",
+    "none_passed",
     "overlaps",
     "page_path",
     "redistribution",

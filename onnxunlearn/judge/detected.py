@@ -8,7 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from onnxunlearn.judge.detections import Boxed, overlaps
-from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_not_found, resampled
+from onnxunlearn.judge.intervals import ANYWHERE, CONFIDENCE, IN_PERCENT, Measured, or_alike, resampled
 from onnxunlearn.judge.placed import Agreed
 from onnxunlearn.judge.precision import Precision, Truth
 
@@ -74,8 +74,8 @@ class Detected:
     def found_in(
         self, statistic: Callable[[np.ndarray], float], within: tuple[float, float] = IN_PERCENT
     ) -> Measured:
-        """The same of what is found of the classes to forget, in percent; see `or_not_found`."""
-        return or_not_found(self.drawn(statistic, within=within), self.showing(self.forget))
+        """The same of what is found of the classes to forget, in percent; see `or_alike`."""
+        return or_alike(self.drawn(statistic, within=within), self.showing(self.forget), within=within)
 
     def showing(self, classes: Sequence[int]) -> int:
         """How many images show one of these objects."""

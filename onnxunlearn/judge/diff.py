@@ -35,9 +35,10 @@ class TensorDiff:
 class Diff:
     """tensors: those that differ. others: everything else that differs, named; empty after `run`.
 
-    bytes: differing bytes in the files, but for the names of data files. sizes: of both. Data files count
-    too. renamed: data files of the edited model that have another name than those of the original, of which
-    the model's file holds the names.
+    bytes: differing bytes in the files, but for the names of data files; of values alone where numbers take
+    as many bytes as they need (varints) and nothing else differs, for then all behind one that is longer has
+    moved. sizes: of both. Data files count too. renamed: data files of the edited model that have another
+    name than those of the original, of which the model's file holds the names.
     """
 
     tensors: tuple[TensorDiff, ...]
@@ -83,10 +84,13 @@ def diff(original: ModelSource, edited: ModelSource, seen: Model | None = None) 
     others = [] if explained == edited.content else _other_differences(explained, edited)
     others += data_files_differ(original, edited, [t.name for t in tensors])
     sizes = tuple(len(model.content) + data_size(model) for model in (original, edited))
+    differing = _differing_bytes(moved_only, edited.content) + outside
+    if not others and len(moved_only) != len(edited.content):
+        differing = sum(tensor.bytes for tensor in tensors)
     return Diff(
         tuple(tensors),
         tuple(others),
-        _differing_bytes(moved_only, edited.content) + outside,
+        differing,
         (sizes[0], sizes[1]),
         tuple((before, after) for before, after in names.items() if before != after),
     )

@@ -10,6 +10,8 @@ from onnxunlearn.judge.target import Target
 #: points that the other classes may gain: where an edit makes far more of them right, the original hardly
 #: knew them
 RISE = 5.0
+#: why nothing of an edited model is passed that has more to it than other weights
+DEPARTS = "not the original with other weights alone, see the warnings"
 #: how names of targets begin -> the one attack that finds what they are about
 _FOUND_BY = {
     "relearned accuracy": "head-refit",
@@ -22,8 +24,13 @@ _FOUND_BY = {
 def doubted(evidence: Evidence, lost: Measured, targets: Sequence[Target]) -> tuple[Target, ...]:
     """The same, where something says that they may not pass on what the model is for. lost: points that what
     is retained lost."""
-    doubt = _doubt(evidence, lost)
-    return tuple(_doubted(_unasked(evidence, target), doubt) for target in targets)
+    asked = [_unasked(evidence, target) for target in targets]
+    return none_passed(asked, _doubt(evidence, lost))
+
+
+def none_passed(targets: Sequence[Target], why: str) -> tuple[Target, ...]:
+    """The same, where none may pass. why: empty if nothing says so."""
+    return tuple(_doubted(target, why) for target in targets)
 
 
 def _unasked(evidence: Evidence, target: Target) -> Target:
@@ -45,6 +52,8 @@ def _doubt(evidence: Evidence, lost: Measured) -> str:
         return "on made probes"
     if evidence.suspicions:
         return "on suspicious probes, see the warnings"
+    if evidence.departs:
+        return DEPARTS
     if lost.high is not None and lost.high < -RISE:
         gained = written(-(lost.value or 0.0), "points")
         return f"the other classes gained {gained} points: the original hardly knows these probes"

@@ -42,6 +42,7 @@ class Evidence:
     samples that were given are copies of others among them; none of these judges twice. drawn: what is to be
     said where these are some of the samples that judge. notes: what else a reader of the findings should
     know. suspicions: why the samples may not be what the original was trained with; then nothing is passed.
+    departs: what the edited model has otherwise than the original, values of weights aside; nor is it then.
     placed: what is said at all places, where samples are a few of these; detected: likewise what is found in
     whole images.
     """
@@ -61,6 +62,7 @@ class Evidence:
     drawn: str = ""
     notes: tuple[str, ...] = ()
     suspicions: tuple[str, ...] = ()
+    departs: str = ""
     placed: Placed | None = None
     detected: Detected | None = None
     progress: Callable[[str], None] = field(default=lambda _: None, repr=False)

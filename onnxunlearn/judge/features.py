@@ -1,15 +1,19 @@
 """What a model makes of its inputs inside: one vector a sample, at any layer and in front of the head."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
 from onnxunlearn.engines import Engine
-from onnxunlearn.engines.batching import Feeds, record
-from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.engines.batching import Feeds, count_of, record
+from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_heads, pooled
 from onnxunlearn.judge.running import session_of
+from onnxunlearn.numerics import folded_rows
 from onnxunlearn.probes import each
+
+#: numbers of a sample that are looked at where nothing is averaged; more are added up
+_WIDTH = 1 << 12
 
 
 def features(model: Model, logits: Logits, engine: Engine, feeds: Feeds, batch_size: int) -> np.ndarray:
@@ -50,3 +54,22 @@ def activations(
             reduce=lambda name, values: pooled(values.astype(np.float32, copy=False), tensors[name]),
         )
     return found
+
+
+def unpooled(
+    model: Model, engine: Engine, feeds: Feeds, tensors: Sequence[str], batch_size: int
+) -> Iterator[np.ndarray]:
+    """Tensors of any kind as they are, float32 [N, d]; those that are no numbers of each sample are left
+    out."""
+
+    def rows(_: str, values: np.ndarray) -> np.ndarray:
+        return folded_rows(values.astype(np.float32), _WIDTH, 0)
+
+    for name in tensors:
+        try:
+            session = session_of(model, [name], engine)
+            found = record(session, feeds, [name], batch_size, baked=model.at_once, reduce=rows)[name]
+        except (OnnxUnlearnError, ValueError, TypeError):
+            continue
+        if len(found) == count_of(feeds):
+            yield found

@@ -17,6 +17,7 @@ from onnxunlearn.judge.intervals import Measured
 from onnxunlearn.judge.place_targets import place_verdict
 from onnxunlearn.judge.references import folded, knowing, over_forgotten
 from onnxunlearn.judge.row import MODELS, Examiner, Row
+from onnxunlearn.judge.subject import ask_together
 from onnxunlearn.judge.target import Status, Target, met, summary
 from onnxunlearn.judge.targets import verdict
 from onnxunlearn.probes import Labels
@@ -125,7 +126,9 @@ def judge(
     """Ask every figure and every attack, and hold what they say against the targets.
 
     max_retain_drop: points of retain accuracy that may be lost. labelled: by whom. about: see `Findings`.
+    Raises InputError where a model says what are no numbers.
     """
+    ask_together(evidence.subjects, evidence.probes)
     notes: list[str] = []
     rows = [
         replace(row, by=f"figure {name}") for name in figure for row in _rows(figure, name, evidence, notes)

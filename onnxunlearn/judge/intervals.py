@@ -18,6 +18,7 @@ _MOST = 10_000_000
 _RESAMPLES = 1000
 #: where figures of some kinds lie
 ANYWHERE, NO_LESS_THAN_0, IN_PERCENT = (-math.inf, math.inf), (0.0, math.inf), (0.0, 100.0)
+IN_POINTS = (-100.0, 100.0)
 #: of the draws so many have to give a number: of a rare class some hold no sample
 _KNOWN = 0.5
 #: points by which sums of the same numbers differ, in another order
@@ -122,15 +123,15 @@ def difference(lost: float, gained: float, count: float, confidence: float = CON
     return Measured(100 * (lost - gained) / count, *widened(1), round(count), widened=widened)
 
 
-def or_not_found(measured: Measured, shown: int) -> Measured:
-    """Of what is found, in percent, by drawing anew. Where that is nothing, drawing anew finds nothing, too:
-    then it may be in as many samples as none of the `shown` ones, in which it could be found, tells."""
-    return share(0, shown) if measured.value == 0 else measured
-
-
-def or_alike(measured: Measured, shown: int, confidence: float = CONFIDENCE) -> Measured:
-    """Of points lost, by drawing anew. Where the `shown` samples that tell are all alike, as a single one is,
-    drawing anew moves nothing: then as large a share of them may be otherwise as none of so many tells."""
+def or_alike(
+    measured: Measured,
+    shown: int,
+    confidence: float = CONFIDENCE,
+    within: tuple[float, float] = IN_POINTS,
+) -> Measured:
+    """Of a figure in percent or points, by drawing anew. Where the `shown` samples that tell are all alike,
+    as a single one is, and as all are in which nothing is found, drawing anew moves nothing: then as large a
+    share of them may be otherwise as none of so many tells. within: where it can lie."""
     value, low, high = measured.value, measured.low, measured.high
     none = share(0, shown, confidence).widened
     if value is None or low is None or high is None or none is None or high - low > _ALIKE:
@@ -138,7 +139,7 @@ def or_alike(measured: Measured, shown: int, confidence: float = CONFIDENCE) -> 
 
     def widened(times: float) -> tuple[float, float]:
         more = none(times)[1]
-        return max(value - more, -100.0), min(value + more, 100.0)
+        return min(max(value - more, within[0]), value), max(min(value + more, within[1]), value)
 
     return Measured(value, *widened(1), shown, widened=widened)
 

@@ -18,7 +18,7 @@ from onnxunlearn.judge.intervals import (
     IN_PERCENT,
     Measured,
     Statistic,
-    or_not_found,
+    or_alike,
     resampled,
 )
 from onnxunlearn.judge.running import session_of
@@ -111,7 +111,8 @@ class Agreed:
             count = float(times @ asked)
             return 100 * float(times @ same) / count if count else float("nan")
 
-        return resampled(percent, len(asked), self.seed, within=IN_PERCENT)
+        found = resampled(percent, len(asked), self.seed, within=IN_PERCENT)
+        return or_alike(found, int((asked > 0).sum()), within=IN_PERCENT)
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,9 +174,9 @@ class Placed:
         classes: Sequence[int] | None = None,
     ) -> Measured:
         """The same of what is found of classes, by default of those to forget, in percent; see
-        `or_not_found`."""
+        `or_alike`."""
         shown = self.showing(self.forget if classes is None else classes)
-        return or_not_found(self.measured(statistic, within=within), shown)
+        return or_alike(self.measured(statistic, within=within), shown, within=within)
 
     def showing(self, classes: Sequence[int]) -> int:
         """How many inputs have places of one of these classes."""

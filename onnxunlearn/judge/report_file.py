@@ -21,21 +21,24 @@ def page_path(report: Path) -> Path:
     return report.with_name(f"{name}.html")
 
 
-def foreign_report(model: Model) -> str | None:
-    """In one line, that the report beside a model is about another one; None if it is about this one, or if
-    there is none.
+def foreign_report(model: Model, path: Path | None = None) -> str | None:
+    """In one line, that a report is about another model; None if it is about this one, or if there is none.
+    path: of the report; default, the one beside the model.
 
     They do not belong together if one of them was replaced, copied or renamed alone, or if the process was
     killed between the renames that put both into place.
     """
     if model.path is None:
         return None
-    path = report_path(model.path)
+    own = report_path(model.path)
+    path = path or own
     about = _edited(path)
     if about is None or (
         about.get("sha256") == sha256(*model.content.pieces) and _is_data(about.get("data", []), model)
     ):
         return None
+    if path != own:
+        return f"{path}: is the report on another model, not on {model.path} (their SHA-256 differ)"
     return (
         f"{path.name} beside it is the report on another model, not on this one (their SHA-256 differ); "
         "do not go by it, run again"

@@ -1,6 +1,6 @@
 """One model under examination: what it says of samples, and what it makes of them inside."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -10,9 +10,10 @@ from onnxunlearn.engines import Engine
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, find_layers
-from onnxunlearn.judge.features import activations, features, head_of
+from onnxunlearn.judge.features import activations, features, head_of, unpooled
 from onnxunlearn.judge.placed import Whole
 from onnxunlearn.judge.running import Said, other_outputs, run, run_head, run_together, run_with_features
+from onnxunlearn.judge.structure import Structure, behind_the_last
 from onnxunlearn.lowering import lower
 from onnxunlearn.numerics import unit_rows
 from onnxunlearn.probes import Probes, blocks, each, is_unread, lazily
@@ -97,12 +98,12 @@ class Subject:
         return unit_rows(np.asarray(self.scores(probes)))
 
     def features(self, probes: Probes) -> np.ndarray | None:
-        """In front of the head, float32 [N, d]; None where there is no head to find, see `_heads`."""
+        """In front of the head, float32 [N, d]; None where there is no head to find, see `_beneath`."""
         if self.body is not None:
             return self.body.features(probes)
-        if self.head is None:
-            if probes not in self._features and self._heads:
-                self._features[probes] = np.concatenate(self.each_features(probes), axis=1)
+        if self._head is None:
+            if probes not in self._features and self._apart and (several := self._several(probes)):
+                self._features[probes] = np.concatenate(several, axis=1)
             return self._features.get(probes)
         if probes not in self._features and self._plain and not is_unread(probes.feeds):
             return self._run(probes, others=False).features
@@ -119,33 +120,49 @@ class Subject:
             return None
 
     @cached_property
-    def _heads(self) -> dict[str, Layer]:
-        """By the tensor that it reads, the head; none where it cannot be told. Beside an original it is what
-        is like the original's head: nodes behind one are soon added, among them a last layer that reads what
-        tells nothing, and whoever refits a head looks for the one that does."""
-        own = {} if self._head is None else {self._head.input: self._head}
-        if self.beside is None or self.beside._head is None:
+    def structure(self) -> Structure:
+        return Structure(self.lowered)
+
+    @cached_property
+    def _beneath(self) -> dict[str, Layer | None]:
+        """The tensors that a head may be fitted on anew, with the layer that reads such; mostly what its own
+        head reads, and none where that cannot be told. The last layer of a model that is made otherwise than
+        the original beside it may read what tells nothing. Of such a one also what is made as the original's
+        head reads it, or, where nothing is, all that is read behind the last layer that both have."""
+        own: dict[str, Layer | None] = {} if self._head is None else {self._head.input: self._head}
+        first = None if self.beside is None else self.beside._head
+        if first is None or self.beside is None or self.structure.alike(self.beside.structure):
             return own
-        first = self.beside._head
-        theirs, alike = (
-            {each.input: each for each in one.layers.values() if _alike(each, first)}
-            for one in (self.beside, self)
+        same = self.structure.like(self.beside.structure.marks.get(first.input))
+        others = dict.fromkeys(same, first) or dict.fromkeys(
+            behind_the_last(self.beside.lowered, self.lowered)
         )
-        usual = self._head is not None and _alike(self._head, first) and len(alike) <= len(theirs)
-        return own if usual or not alike else alike
+        return {**others, **own}
+
+    @property
+    def _apart(self) -> bool:
+        """Whether a head may be fitted anew on more than what the model's own reads."""
+        return self.body is None and [*self._beneath.values()] != ([self._head] if self._head else [])
 
     @property
     def head(self) -> Layer | None:
         """The layer that reads the features; None where it cannot be told, or there may be several."""
-        return self._head if self._head is not None and [*self._heads] == [self._head.input] else None
+        return None if self._apart else self._head
 
     def each_features(self, probes: Probes) -> list[np.ndarray]:
-        """What each layer reads that may be the head, [N, d]; mostly the features alone."""
-        if self.head is not None or self.body is not None or not self._heads:
+        """All that a head may be fitted on anew, [N, d] each; mostly the features alone. Of a model that is
+        made otherwise than the original also what it answers: behind that there is no node."""
+        if not self._apart:
             known = self.features(probes)
             return [] if known is None else [known]
-        found = activations(self.lowered, self.engine, probes.feeds, self._heads, self.batch_size)
-        return [np.asarray(found[name]) for name in self._heads]
+        return [*self._several(probes), np.asarray(self.scores(probes)[:], np.float32)]
+
+    def _several(self, probes: Probes) -> list[np.ndarray]:
+        given = self.lowered, self.engine, probes.feeds
+        known = {name: layer for name, layer in self._beneath.items() if layer is not None}
+        found = activations(*given, known, self.batch_size) if known else {}
+        rest = [name for name in self._beneath if name not in known]
+        return [np.asarray(each) for each in (*found.values(), *unpooled(*given, rest, self.batch_size))]
 
     @property
     def _plain(self) -> bool:
@@ -192,7 +209,7 @@ class Subject:
         asked = self._others if others else []
         key = id(feeds), bool(asked)
         if key not in self._said and not asked and is_unread(feeds):
-            ask_together([self], probes)
+            _ask([self], probes)
         elif key not in self._said and not asked and (said := self._by_the_head(probes)) is not None:
             self._said[key] = feeds, said
         elif key not in self._said and not asked and self._plain:
@@ -226,12 +243,15 @@ class Subject:
         self._said[id(probes.feeds), False] = probes.feeds, Said(scores, {})
 
 
-def _alike(one: Layer, other: Layer) -> bool:
-    return (one.kind, one.weight.shape) == (other.kind, other.weight.shape)
+def ask_together(subjects: Mapping[str, Subject], probes: Probes) -> None:
+    """Have all of them, by name, say what they say of the samples; of a stream, which is read once for that,
+    all are run alike. Raises InputError where a model says what are no numbers."""
+    _ask([*subjects.values()], probes)
+    for name, subject in subjects.items():
+        subject.check_numbers(probes, f"the {name} model")
 
 
-def ask_together(subjects: Sequence[Subject], probes: Probes) -> None:
-    """Have all of them say what they say of a stream, which is read once for that. All are run alike."""
+def _ask(subjects: Sequence[Subject], probes: Probes) -> None:
     asked = [subject for subject in subjects if not subject.knows(probes)]
     if asked and is_unread(probes.feeds):
         models = [(subject.model, subject.logits) for subject in asked]

@@ -13,10 +13,16 @@ Move = tuple[Path, Path]
 
 
 def check_moves(moves: Sequence[Move]) -> None:
-    """Raises InputError for links, names that are taken, and folders in which no file can be moved."""
+    """Raises InputError for links of both kinds, names that are taken, and folders in which no file can be
+    moved."""
     for old, _ in moves:
         if old.is_symlink():
             raise InputError(f"{old}: is a link, and others may use what it leads to; apply with -o")
+        if (names := old.stat().st_nlink) > 1:
+            raise InputError(
+                f"{old}: has {names} names (hard links), and would be another file under each; apply "
+                "with -o, or give a copy"
+            )
     for old, new in moves:
         if old != new:
             if new.is_symlink() or new.exists():

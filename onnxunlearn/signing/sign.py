@@ -8,6 +8,7 @@ from pathlib import Path
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Model
 from onnxunlearn.graph.external import data_file, locations
+from onnxunlearn.judge import foreign_report
 from onnxunlearn.signing.credentials import Signer
 
 
@@ -15,12 +16,15 @@ def sign(model: Model, others: Sequence[Path], signer: Signer) -> bytes:
     """A signature over the model, its data files and the others, by the names that they have in the model's
     folder: wherever these are together, it holds.
 
-    Raises InputError for files that are elsewhere or cannot be read, for keys that are none, and where
-    model-signing is not installed.
+    Raises InputError for files that are elsewhere or cannot be read, for a report on another model, for keys
+    that are none, and where model-signing is not installed.
     """
     with installed():
         from onnxunlearn.signing import openssf
     files = model_files(model)
+    for path in others:
+        if said := foreign_report(model, path):
+            raise InputError(f"{said}; what is signed together has to belong together, give its own")
     folder = Path(os.path.abspath(files[0])).parent
     found = [_within(path, folder) for path in (*files, *others)]
     return openssf.signed(folder, list(dict.fromkeys(found)), signer)

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import jsonschema
 import numpy as np
+import onnx
 import pytest
+from onnx import numpy_helper
 
 from onnxunlearn import SharedBy, examine, inspect, unlearn
 from onnxunlearn.errors import InputError
@@ -36,6 +38,16 @@ def test_the_identity_is_no_longer_verified_and_others_are(result: Result) -> No
     assert (found.value("identity enrolled before") or 0) < 12
     assert found.target("enrolled again").status in ("passed", "undecided")
     jsonschema.validate(found.to_json() | {"kind": "audit"}, schema())
+
+
+def test_nothing_is_passed_of_what_is_more_than_the_original_with_other_weights(result: Result) -> None:
+    proto = onnx.ModelProto.FromString(result.model_bytes)
+    proto.graph.initializer.append(numpy_helper.from_array(np.zeros(9, np.float32), "kept"))
+    models = result.edited.model(), proto.SerializeToString()
+    plain, more = (examine(embedder(), model, asked(1, 60)) for model in models)
+    assert "passed" in {target.status for target in plain.targets}
+    assert "passed" not in {target.status for target in more.targets}
+    assert any("stores 36 bytes more that no node reads" in line for line in more.about["warnings"])
 
 
 def test_the_report_keeps_to_the_schema_and_papers_can_be_made_of_it(result: Result) -> None:

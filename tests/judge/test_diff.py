@@ -9,7 +9,8 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.graph import Model, load, patch
-from onnxunlearn.judge import Diff, diff, other_nodes
+from onnxunlearn.judge import Diff, diff
+from onnxunlearn.judge.diff import other_nodes
 
 from ..sample_paths import MLP, mlp
 
@@ -50,6 +51,23 @@ def test_an_edit_down_to_elements_rows_and_bytes() -> None:
     assert (tensor.layer, tensor.role, tensor.rows) == ("/5/Gemm", "weight", (3, 7))
     assert (tensor.elements, tensor.bytes) == (3, 2 + bytes_of_7)
     assert found.bytes == tensor.bytes
+
+
+def test_bytes_that_only_moved_do_not_count() -> None:
+    """float16 in `int32_data`: a number takes one byte to three, and all behind it lies elsewhere then."""
+    proto = mlp()
+    stored = next(t for t in proto.graph.initializer if t.name == "1.weight")
+    values = numpy_helper.to_array(stored).astype(np.float16)
+    numbers = values.view(np.uint16).reshape(-1).tolist()
+    stored.CopyFrom(onnx.TensorProto(name="w", data_type=10, dims=values.shape, int32_data=numbers))
+    proto.graph.node.insert(0, onnx.helper.make_node("Cast", ["w"], ["1.weight"], to=1))
+    original = loaded(proto)
+    changed = values.copy()
+    changed[0, :3] = 0
+    found = diff(original, load(patch(original, {"w": changed})))
+    assert found.sizes[1] < found.sizes[0]
+    assert (found.others, found.bytes) == ((), sum(t.bytes for t in found.tensors))
+    assert 0 < found.bytes <= 6
 
 
 def test_a_bias_is_told_by_its_layer_and_neurons() -> None:

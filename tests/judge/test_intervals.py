@@ -176,5 +176,7 @@ def test_samples_that_are_all_alike_tell_as_much_as_so_many() -> None:
     told = or_alike(alike, 12)
     assert (told.low, told.high) == (-share(0, 12).high, share(0, 12).high)  # type: ignore[operator]
     assert told.needed(2.0) == 150
+    found = or_alike(resampled(lambda _: 100.0, 12, 0, within=IN_PERCENT), 12, within=IN_PERCENT)
+    assert (found.low, found.high) == (share(12, 12).low, 100)
     moved = Measured(1.0, 0.5, 1.5, 12)
     assert or_alike(moved, 12) is moved

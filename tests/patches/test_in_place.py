@@ -299,6 +299,12 @@ def test_links_and_names_that_are_taken_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="exists already, and the patch calls a file that"):
         apply_in_place(original, case.patch)
     taken.unlink()
+    (case.folder / "again.data").hardlink_to(case.folder / "m.onnx.data")
+    before = contents(case.folder)
+    with pytest.raises(InputError, match="data: has 2 names"):  # once both were changed
+        apply_in_place(original, case.patch)
+    assert contents(case.folder) == before
+    (case.folder / "again.data").unlink()
     (case.folder / "m.onnx.data").rename(case.folder / "real")
     (case.folder / "m.onnx.data").symlink_to("real")
     with pytest.raises(InputError, match="is a link"):
@@ -319,11 +325,12 @@ def test_two_at_once_keep_out_of_each_others_way(tmp_path: Path) -> None:
     original, edited = pair(tmp_path)
     patch = patch_of(original, edited)
     link = tmp_path / "link.onnx"
-    os.link(original, link)
     refused = []
 
     class Busy(Disk):
         def write(self, file: int, offset: int, data: bytes) -> None:
+            if not link.exists():  # made meanwhile: before, it would have been refused for that
+                os.link(original, link)
             for name in (original, link):
                 with pytest.raises(InputError, match="another `apply --in-place` is at work on it; wait"):
                     apply_in_place(name, patch)

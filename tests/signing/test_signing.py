@@ -202,6 +202,17 @@ def test_sign_says_what_is_wrong(options: tuple[str, ...], message: str) -> None
     assert message in refused("sign", *FILES, *options)
 
 
+@pytest.mark.usefixtures("folder")
+def test_a_report_on_another_model_is_not_signed_with_this_one() -> None:
+    """Once it was, with not a word, and whoever verified it was told."""
+    report = json.loads(Path(FILES[1]).read_text())
+    report["edited"]["sha256"] = "0" * 64
+    Path("other.report.json").write_text(json.dumps(report))
+    said = refused("sign", FILES[0], "other.report.json", "--key", "me.pem", "-o", "other.sig")
+    assert "other.report.json: is the report on another model, not on m.unlearned.onnx" in said
+    assert not Path("other.sig").exists()
+
+
 def _cut(text: str) -> str:
     return text[: len(text) // 2]
 

@@ -209,7 +209,7 @@ def test_models_are_asked_together(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     engine = create_engine()
     models = [load(CNN), load(EDITED)]
     together, alone = ([subject.Subject(m, find_logits(m), engine, 32) for m in models] for _ in "ab")
-    subject.ask_together(together, stream)
+    subject.ask_together(dict(zip(("original", "edited"), together, strict=True)), stream)
     assert count.total == 600
     for one, other, whole in zip(together, alone, models, strict=True):
         held = running.scores(whole, one.logits, engine, {"x": X}, 32)

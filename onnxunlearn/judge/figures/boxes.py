@@ -8,7 +8,7 @@ import numpy as np
 from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import IN_PERCENT, NO_LESS_THAN_0, Measured
+from onnxunlearn.judge.intervals import IN_PERCENT, NO_LESS_THAN_0, Measured, or_alike
 from onnxunlearn.judge.row import PLACES, Row
 
 
@@ -67,7 +67,9 @@ def _lost(detected: Detected) -> Iterator[Row]:
         yield Row(PLACES + name, title, "percent", {"edited": left}, table="")
     if detected.present:
         names = [name for name in detected.said if name != "original"]
-        lost = {n: detected.drawn(partial(lost_of, detected, n, detected.present, half=False)) for n in names}
+        shown = detected.showing(detected.present)
+        points = {n: partial(lost_of, detected, n, detected.present, half=False) for n in names}
+        lost = {n: or_alike(detected.drawn(of), shown) for n, of in points.items()}
         yield Row(PLACES + "lost", "mAP lost", "points", lost, table="")
 
 

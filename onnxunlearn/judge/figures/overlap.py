@@ -7,7 +7,7 @@ import numpy as np
 
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import figure
-from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured
+from onnxunlearn.judge.intervals import NO_LESS_THAN_0, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
 
@@ -26,8 +26,8 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
     names, score = [name for name in evidence.names if name in placed.maps], placed.score
     which = ", ".join(evidence.class_name(c) for c in placed.forget)
 
-    def row(name: str, title: str, of: Quantity) -> Row:
-        values = {n: placed.found_in(partial(of, n)) for n in names}
+    def row(name: str, title: str, of: Quantity, classes: list[int] | None = None) -> Row:
+        values = {n: placed.found_in(partial(of, n), classes=classes) for n in names}
         return Row(PLACES + name, title, "percent", values)
 
     def of(classes: list[int]) -> Quantity:
@@ -38,9 +38,9 @@ def overlap(evidence: Evidence) -> Iterator[Row]:
     yield row("score", f"{which}: {score}", of(forget))
     yield row("absorbed", f"{which}: places given another class", placed.absorbed)
     if placed.present:
-        yield row("mean", f"all others: mean {score}", of(placed.present))
+        yield row("mean", f"all others: mean {score}", of(placed.present), placed.present)
     if placed.background in placed.present:
-        yield row("background", "background kept", placed.kept_background)
+        yield row("background", "background kept", placed.kept_background, [placed.background])
     for c in sorted([*forget, *placed.present]):
         values = {n: _whole(placed, n, c) for n in names}
         yield Row(f"{PLACES}score {c}", evidence.class_name(c), "percent", values, f"{score} by class")
@@ -73,7 +73,9 @@ def _lost(placed: Placed) -> Iterator[Row]:
         yield Row(PLACES + name, title, "percent", {"edited": measured}, table="")
     if placed.present:
         names = [name for name in placed.maps if name != "original"]
-        lost = {n: placed.measured(partial(lost_of, placed, n, placed.present)) for n in names}
+        shown = placed.showing(placed.present)
+        drawn = {n: placed.measured(partial(lost_of, placed, n, placed.present)) for n in names}
+        lost = {n: or_alike(measured, shown) for n, measured in drawn.items()}
         yield Row(PLACES + "lost", f"mean {placed.score} lost", "points", lost, table="")
 
 

@@ -14,6 +14,7 @@ from onnxunlearn.judge.attacks.nearest import nearest
 from onnxunlearn.judge.attacks.prototypes import prototypes
 from onnxunlearn.judge.attacks.rounded import rounded
 from onnxunlearn.judge.attacks.small_network import small_network
+from onnxunlearn.judge.attacks.whitened import equally_long
 from onnxunlearn.probes import Probes
 
 from ...sample_paths import MLP, probes
@@ -109,3 +110,21 @@ def test_what_is_there_is_found_and_what_is_not_is_not(probe: Callable[[Evidence
     difference = (row.values["reference"].value or 0) - (row.values["edited"].value or 0)
     assert below.values["reference"].value == pytest.approx(difference)
     assert list(probe(evidence(said, y, (2,), features=inner))) == []  # it takes long
+
+
+@pytest.mark.parametrize("width", [8, 300])
+def test_whitened_features_are_as_far_apart_however_they_were_turned(width: int) -> None:
+    """With fewer samples than directions, too, no number is lost to rounding, and none is made."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((200, width))
+    turned = x.copy()
+    turned[:, 1:] += 1e4 * x[:, :1] * rng.standard_normal(width - 1)
+    one, other = equally_long(x), equally_long(turned)
+    assert np.isfinite(one).all()
+    assert np.isfinite(other).all()
+    if width < len(x) // 4:
+        np.testing.assert_allclose(one @ one.T, other @ other.T, atol=1e-4)
+    still = np.concatenate([x, np.ones((200, 1))], axis=1)
+    assert np.isfinite(equally_long(still)).all()
+    x[0, 0] = np.nan
+    assert equally_long(x) is x

@@ -24,6 +24,8 @@ _ROUNDING = 1e-5
 
 #: standardised features [N, d], classes [N], a seed: what has a method `predict`
 Fit = Callable[[np.ndarray, np.ndarray, int], Any]
+#: features of all samples, [N, d], to others of theirs
+Prepare = Callable[[np.ndarray], np.ndarray]
 
 
 def linear(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
@@ -65,16 +67,18 @@ def rows(
     doing: str = "refitting the head of",
     table: str = ATTACKS,
     mask: bool = True,
+    prepare: Prepare = lambda features: features,
 ) -> Iterator[Row]:
     """What such a classifier finds in each model, and how much less that is in the edited one than in
     the mask and in references: rows `name` and `name-below`.
 
-    title: by how many samples of a class it was fitted on. doing: for the line of progress. Fitted on made
+    title: by how many samples of a class it was fitted on. prepare: what is done to each model's features
+    before. doing: for the line of progress. Fitted on made
     samples it would say nothing of what real ones bring back: no rows; nor where no class is forgotten.
     """
     if not evidence.forget or evidence.exposed.made is not None or evidence.made:
         return
-    found = _of_models(evidence, doing, fit, per_class, draws)
+    found = _of_models(evidence, doing, fit, per_class, draws, prepare)
     known = next((r for r in found.values() if r is not None), None)
     if known is not None:
         yield from compared(found, name, title(known.per_class), mask, table)
@@ -186,7 +190,7 @@ def some_of(classes: Sequence[int], seed: int) -> list[int]:
 
 
 def _of_models(
-    evidence: Evidence, doing: str, fit: Fit, per_class: int | None, draws: int
+    evidence: Evidence, doing: str, fit: Fit, per_class: int | None, draws: int, prepare: Prepare
 ) -> Mapping[str, Relearned | None]:
     """By model. Where features are those of the original, so is the figure."""
     apart = evidence.exposed is not evidence.probes
@@ -211,7 +215,7 @@ def _of_models(
         evidence.progress(f"{doing} the {name}")
         tried = [
             relearn(
-                features,
+                prepare(features),
                 y,
                 evidence.forget,
                 per_class=per_class,

@@ -1,0 +1,191 @@
+"""What a model computes but for the values of its weights: whether another computes the same, and where in
+another a tensor of this one lies. Names do not count, they are an exporter's affair; nor does Identity."""
+
+import hashlib
+from collections import Counter
+from functools import cached_property
+from math import prod
+
+import onnx
+from onnx import TensorProto
+
+from onnxunlearn.graph import Model, find_layers
+from onnxunlearn.judge.data_files import data_size
+from onnxunlearn.judge.diff import other_nodes, other_outputs
+
+#: of what is stored in these types the values count, too: sizes, axes, indices, conditions
+_PARAMETERS = (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING)
+#: elementwise functions behind a layer: what enters them is what leaves them, as far as anything is to be
+#: told
+_ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "HardSwish", "HardSigmoid"})
+_ACTIVATIONS |= {"Sigmoid", "Tanh", "Clip", "Softplus", "Mish", "Swish", "Add"}
+#: bytes that are no weights by which a file may be larger, as names are longer
+_NAMES = 4096
+#: tensors that are looked at, at most
+_MOST = 32
+
+
+class Structure:
+    """Of one model. What two models mark alike is made in the same way of the same inputs, whatever weights
+    there are on the way, and however many."""
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+
+    @cached_property
+    def marks(self) -> dict[str, bytes]:
+        """By tensor."""
+        found: dict[str, bytes] = {}
+        for number, info in enumerate(self.model.inputs):
+            found[info.name] = _digest(b"input", number)
+        for name, tensor in self.model.stored.items():
+            found[name] = self._of_stored(name, tensor)
+        for node in self.model.nodes:
+            if node.outputs and node.outputs[0] in self.model.stored:
+                continue
+            read = [found.get(name, name.encode()) for name in (*node.inputs, *node.captured)]
+            if node.kind == "Identity":
+                found[node.outputs[0]] = read[0]
+                continue
+            own = [a.SerializeToString(deterministic=True) for a in node.proto.attribute]
+            body = self._functions.get((node.proto.domain, node.op), b"")
+            mark = _digest(node.kind, node.opset, body, *sorted(own), b"of", *read)
+            found |= {name: _digest(mark, i) for i, name in enumerate(node.outputs) if name}
+        return found
+
+    def _of_stored(self, name: str, tensor: onnx.TensorProto) -> bytes:
+        values = b""
+        if tensor.data_type in _PARAMETERS:
+            array = self.model.array(name)
+            values = repr(array.tolist()).encode() if array.dtype.kind in "OUS" else array.tobytes()
+        return _digest(b"stored", values)
+
+    @cached_property
+    def _functions(self) -> dict[tuple[str, str], bytes]:
+        """Their bodies; which numbers are stored in them does not count."""
+        found = {}
+        for function in self.model.proto.functions:
+            body = onnx.FunctionProto.FromString(function.SerializeToString())
+            for node in body.node:
+                for attribute in node.attribute:
+                    if attribute.HasField("t") and attribute.t.data_type not in _PARAMETERS:
+                        dims, kind = list(attribute.t.dims), attribute.t.data_type
+                        attribute.t.CopyFrom(TensorProto(dims=dims, data_type=kind))
+            found[function.domain, function.name] = body.SerializeToString(deterministic=True)
+        return found
+
+    @cached_property
+    def made(self) -> Counter[bytes]:
+        """What its nodes make, whether anything reads it or not."""
+        nodes = [n for n in self.model.nodes if n.outputs and n.outputs[0] and n.kind != "Identity"]
+        return Counter(self.marks[node.outputs[0]] for node in nodes)
+
+    @cached_property
+    def outputs(self) -> list[bytes]:
+        return [self.marks.get(output.name, b"") for output in self.model.graph.output]
+
+    def alike(self, other: "Structure") -> bool:
+        """Whether both make the same but for weights, here and in branches that lead nowhere."""
+        return self.outputs == other.outputs and self.made == other.made
+
+    def like(self, mark: bytes | None) -> list[str]:
+        """The tensors that are made so; none of None."""
+        return [name for name, own in self.marks.items() if own == mark and name in self.model.activations]
+
+
+def departures(original: Model, edited: Model) -> list[str]:
+    """In words, what an edited model has otherwise than the original, values of weights aside; empty for an
+    edit of weights. Behind any of that there is room for what no sample of an audit reaches."""
+    found = []
+    before, after = Structure(original), Structure(edited)
+    outputs = other_outputs(original, edited)
+    if before.made != after.made or (before.outputs != after.outputs and not outputs):
+        nodes = other_nodes(original, edited)
+        found.append(f"its graph has {nodes} nodes" if nodes else "its nodes read other tensors")
+    if outputs:
+        found.append(f"its outputs are {outputs}")
+    if given := sorted(_given(edited) - _given(original)):
+        found.append(f"weights of it can be given as inputs ({', '.join(given[:3])})")
+    if shapes := _other_shapes(original, edited):
+        found.append(f"its weights have other shapes ({', '.join(shapes[:3])})")
+    unread, was = (sum(_unread(model).values()) for model in (edited, original))
+    if unread > was:
+        found.append(f"it stores {unread - was:,} bytes more that no node reads")
+    if changed := _changed_unread(original, edited):
+        found.append(f"it stores other values where no node reads them ({', '.join(changed[:3])})")
+    said = [{p.key: p.value for p in model.proto.metadata_props} for model in (original, edited)]
+    if said[0] != said[1]:
+        keys = sorted({key for key, _ in said[0].items() ^ said[1].items()})
+        found.append(f"it says something else in its metadata ({', '.join(keys[:3])})")
+    beside, usual = _beside(edited), _beside(original)
+    if beside > usual + _NAMES and not found:
+        found.append(f"its files hold {beside - usual:,} bytes more that are no weights")
+    return found
+
+
+def behind_the_last(original: Model, edited: Model) -> list[str]:
+    """What nodes of an edited model read that lead to none of its first layers which are, by order, kind and
+    size, those of the original before its last; evenly some of many."""
+    theirs = [(each.kind, each.weight.shape) for each in find_layers(original)][:-1]
+    waiting = []
+    for wanted, layer in zip(theirs, find_layers(edited), strict=False):
+        if (layer.kind, layer.weight.shape) != wanted:
+            break
+        waiting = [layer.output]
+    before: set[int] = set()
+    while waiting:
+        node = edited.producer.get(waiting.pop())
+        if node is not None and node.index not in before:
+            before.add(node.index)
+            waiting += (*node.inputs, *node.captured)
+    inside = edited.activations - edited.by_shape - {info.name for info in edited.inputs}
+    read = dict.fromkeys(
+        name
+        for node in edited.nodes
+        if node.index not in before and node.kind not in _ACTIVATIONS and not node.traits.layout
+        for name in node.inputs
+        if name in inside
+    )
+    names, step = list(read), max(len(read) / _MOST, 1)
+    return [names[int(i * step)] for i in range(min(len(names), _MOST))]
+
+
+def _other_shapes(original: Model, edited: Model) -> list[str]:
+    """Of the tensors that both store."""
+    both = original.initializers.keys() & edited.initializers.keys()
+    return [n for n in sorted(both) if original.initializers[n].dims != edited.initializers[n].dims]
+
+
+def _given(model: Model) -> set[str]:
+    return {info.name for info in model.graph.input} - {info.name for info in model.inputs}
+
+
+def _unread(model: Model) -> dict[str, int]:
+    """Bytes of what no node reads, by name; what leaves as it is does not count."""
+    read = {output.name for output in model.graph.output} | model.consumers.keys()
+    return {name: _size(tensor) for name, tensor in model.initializers.items() if name not in read}
+
+
+def _changed_unread(original: Model, edited: Model) -> list[str]:
+    both = sorted(_unread(original).keys() & _unread(edited).keys())
+    same_shape = [n for n in both if original.initializers[n].dims == edited.initializers[n].dims]
+    arrays = {name: (original.array(name), edited.array(name)) for name in same_shape}
+    return [name for name, (a, b) in arrays.items() if a.tobytes() != b.tobytes()]
+
+
+def _size(tensor: onnx.TensorProto) -> int:
+    bits = 8 * onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type).itemsize
+    return prod(tensor.dims) * bits // 8
+
+
+def _beside(model: Model) -> int:
+    """Bytes of the files that are no stored tensor's."""
+    return len(model.content) + data_size(model) - sum(map(_size, model.stored.values()))
+
+
+def _digest(*parts: object) -> bytes:
+    found = hashlib.sha256()
+    for part in parts:
+        data = part if isinstance(part, bytes) else repr(part).encode()
+        found.update(len(data).to_bytes(8, "little") + data)
+    return found.digest()
