@@ -88,8 +88,8 @@ def window_of(
 
 
 def spread(model: Model, name: str, need: Needed) -> str | None:
-    """What a tensor is made of by saying one value at all its places, as pooling over a whole image does; None
-    where it is not."""
+    """What a tensor is made of that says one value at all its places, as pooling over a whole image does;
+    None where it is not."""
     node = model.producer.get(name)
     if node is None or node.kind != "Resize" or str(node.attribute("mode", "nearest")) == "cubic":
         return None
