@@ -23,6 +23,7 @@ from onnxunlearn.lowering import lower, renew
 from onnxunlearn.probes import Labels, Probes, Source, copy_groups, one_of_each, split_mask
 from onnxunlearn.probes.places import Scenes, draw, read_scenes, to_grid
 from onnxunlearn.probes.preprocess_file import Preprocessing
+from onnxunlearn.streams import shelved
 
 #: places that choose and that judge, at most; and of those of a class in an input so many, by whether it is
 #: to be forgotten
@@ -111,6 +112,7 @@ class Placing:
             )
         several = self.found.ground is not None
         scenes = read_scenes(source, model, labels, preprocess, several=several)
+        scenes = replace(scenes, probes=shelved(scenes.probes))
         return scenes.said(maps_of(subject, scenes))
 
     def parts(

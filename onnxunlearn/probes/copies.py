@@ -176,7 +176,7 @@ def _usual(some: np.ndarray) -> float:
     if not len(some):
         return 0.0
     if not is_unread({"": some}):
-        flat = some.reshape(len(some), -1)
+        flat = some[:].reshape(len(some), -1)
         parts = (flat[:, i : i + _COLUMNS] for i in range(0, flat.shape[1], _COLUMNS))  # float64 takes twice
         return float(np.sqrt(2 * sum(np.var(part, axis=0, dtype=np.float64).sum() for part in parts)))
     count, mean, squares = 0, np.zeros(1), np.zeros(1)  # joined as by Chan, Golub and LeVeque

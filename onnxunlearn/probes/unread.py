@@ -135,6 +135,14 @@ def chained(parts: Sequence[np.ndarray]) -> np.ndarray:
     return cast(np.ndarray, kind.of(_Chain(parts, starts)))
 
 
+def again(array: np.ndarray, which: np.ndarray) -> np.ndarray:
+    """The samples at these indices, of which some may be there many times: where they are large none is held
+    more than once."""
+    if isinstance(array, Unread) or array[:1].nbytes * len(which) <= BLOCK:  # type: ignore[unreachable]
+        return array[which]
+    return cast(np.ndarray, Shelved.of(_Chain([array], np.zeros(1, int)))[which])
+
+
 def first_of(array: np.ndarray, count: int) -> np.ndarray:
     """The first samples, which are not held once more."""
     return array[np.arange(count)] if isinstance(array, Unread) else array[:count]  # type: ignore[unreachable]

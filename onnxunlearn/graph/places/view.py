@@ -20,7 +20,7 @@ from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.logits import Logits
 from onnxunlearn.graph.node import Node
 from onnxunlearn.graph.places.scores import PlaceScores
-from onnxunlearn.graph.places.window import REACH, Needed, Window, window_of
+from onnxunlearn.graph.places.window import REACH, Needed, Window, spread, window_of
 from onnxunlearn.graph.view import Model
 
 #: the input that names the place of each sample, int64 [N, place axes]: where it is in the map of scores
@@ -128,7 +128,7 @@ class Writer:
     def before(self, scores: str, window: Window) -> None:
         """All that the window's entries are made of, as it is."""
         own = {node.index for node in window.nodes}
-        wanted = set(window.entries)
+        wanted = {spread(self._of, name, window.needed[name]) or name for name in window.entries}
         kept: list[Node] = []
         for node in reversed(self._of.nodes):
             if node.index not in own and any(o in wanted for o in node.outputs):
@@ -150,11 +150,14 @@ class Writer:
 
     def entry(self, name: str, need: Needed) -> None:
         """A window of a tensor that is known at all places."""
-        rank = need.rank
+        rank, sizes = need.rank, [2 * r + 1 for r in need.reach]
+        single = spread(self._of, name, need)
+        if single is not None:  # at each place the same: no map of it is made
+            self._renamed[name] = single if not any(need.reach) else self._repeated(single, need, sizes)
+            return
         rest = [a for a in range(1, rank) if a not in need.axes]
         forward = [0, *need.axes, *rest]
         last = self._op("Transpose", name, perm=forward) if forward != list(range(rank)) else name
-        sizes = [2 * r + 1 for r in need.reach]
         offsets = np.array(list(product(*(range(-r, r + 1) for r in need.reach))), np.int64)
         places = self._op("Reshape", PLACE, self._constant([-1, 1, len(need.axes)]))
         places = self._op("Add", places, self._constant(offsets[None]))
@@ -249,6 +252,13 @@ class Writer:
         return self._op(
             "Slice", name, self._constant(less), self._constant(ends), self._constant(list(need.axes))
         )
+
+    def _repeated(self, name: str, need: Needed, sizes: Sequence[int]) -> str:
+        """A tensor with one place as a window of as many as are wanted."""
+        times = [1] * need.rank
+        for axis, size in zip(need.axes, sizes, strict=True):
+            times[axis] = size
+        return self._op("Tile", name, self._constant(times))
 
     def _op(self, kind: str, *inputs: str, **attributes: Any) -> str:
         made = f"{PLACE} / {kind} {len(self._nodes)}"

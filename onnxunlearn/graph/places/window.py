@@ -87,6 +87,19 @@ def window_of(
     return Window(tuple(taken[i] for i in sorted(taken)), needed, edges)
 
 
+def spread(model: Model, name: str, need: Needed) -> str | None:
+    """What a tensor is made of that says one value at all its places, as pooling over a whole image does;
+    None where it is not."""
+    node = model.producer.get(name)
+    if node is None or node.kind != "Resize" or str(node.attribute("mode", "nearest")) == "cubic":
+        return None
+    if str(node.attribute("coordinate_transformation_mode", "half_pixel")) == "tf_crop_and_resize":
+        return None
+    shape = model.shapes.get(node.inputs[0])
+    single = shape is not None and len(shape) == need.rank and all(shape[a] == 1 for a in need.axes)
+    return node.inputs[0] if single else None
+
+
 def _ancestors(model: Model, tensor: str) -> set[int]:
     found: set[int] = set()
     waiting = [tensor]

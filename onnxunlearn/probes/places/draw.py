@@ -7,8 +7,9 @@ import numpy as np
 from onnxunlearn.graph.places import PLACE
 from onnxunlearn.probes.places.scenes import NOTHING_SAID, Scenes
 from onnxunlearn.probes.probes import Probes
+from onnxunlearn.probes.unread import again
 
-#: bytes of inputs that samples may hold together, each its own copy
+#: bytes of inputs that samples may have together, each counted for itself: what a run of all of them takes
 _BYTES = 1 << 28
 
 
@@ -62,7 +63,7 @@ def draw(
         found = [found[i] for i in _evenly(y, np.isin(y, forget), most, rng)]
     numbers = np.array([number for number, *_ in found], int)
     places = np.array([place for _, place, _ in found], np.int64).reshape(len(found), len(margin))
-    feeds = {name: value[numbers] for name, value in scenes.probes.feeds.items()}
+    feeds = {name: again(value, numbers) for name, value in scenes.probes.feeds.items()}
     source = scenes.probes
     return Probes(
         {**feeds, PLACE: places},

@@ -41,6 +41,28 @@ def enlarged_by_convolution() -> End:
     return [*nodes, enlarge], [*constants, up]
 
 
+def with_the_whole(mode: str = "linear", reach: int = 0) -> End:
+    """Beside each place the mean of the whole map, as DeepLab has it; a layer more sees so far around."""
+    nodes, constants = _scores("s")
+    nodes[0].input[0] = "m"
+    size = 2 * reach + 1
+    pooled = [
+        _node("GlobalAveragePool", ["h"], ["p"]),
+        _node("Conv", ["p", "wp"], ["q"], name="pooled", kernel_shape=[1, 1]),
+        _node("Resize", ["q", "", "eight"], ["up"], mode=mode),
+        _node("Concat", ["h", "up"], ["both"], axis=1),
+        _node("Conv", ["both", "wb"], ["m"], name="both", kernel_shape=[size, size], pads=[reach] * 4),
+        *nodes,
+        _node("Softmax", ["s"], ["y"], axis=1),
+    ]
+    more = [
+        tensor("wp", _weights(WIDTH, WIDTH, 1, 1, seed=6)),
+        tensor("wb", _weights(WIDTH, 2 * WIDTH, size, size, seed=7)),
+        tensor("eight", np.array([1, 1, 8, 8], np.float32)),
+    ]
+    return pooled, [*constants, *more]
+
+
 def decided() -> End:
     nodes, constants = _scores("s")
     return [*nodes, _node("ArgMax", ["s"], ["y"], axis=1, keepdims=0)], constants

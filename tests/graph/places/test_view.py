@@ -88,6 +88,18 @@ def test_weights_and_names_stay() -> None:
     assert view.model.origin is model
 
 
+@pytest.mark.parametrize("engine", ["onnxruntime", "numpy", "torch"])
+@pytest.mark.parametrize(("mode", "reach"), [("linear", 0), ("nearest", 0), ("linear", 1)])
+def test_what_is_the_same_at_each_place_is_no_map(mode: str, reach: int, engine: str) -> None:
+    """A mean of the whole image, enlarged to a map, was made for each sample of each step."""
+    model = loaded(heads.segmenter(lambda: heads.with_the_whole(mode, reach)))
+    view = viewed(model)
+    wanted = run(model, {"x": X}, view.grid)[np.arange(3), :, PLACES[:, 0], PLACES[:, 1]]
+    said = run(view.model, {"x": X, PLACE: PLACES}, view.logits.tensor, engine)
+    np.testing.assert_allclose(said, wanted, rtol=1e-5, atol=1e-5)
+    assert all(node.kind != "Resize" for node in view.model.nodes)
+
+
 def test_a_tile_is_a_place_with_the_mean_of_its_scores() -> None:
     model = loaded(heads.segmenter(heads.tiles))
     view = viewed(model)

@@ -3,7 +3,7 @@
 import numpy as np
 
 from onnxunlearn.graph.places import PLACE
-from onnxunlearn.probes import Probes
+from onnxunlearn.probes import Probes, Shelved
 from onnxunlearn.probes.places import NOTHING_SAID, Scenes, draw, to_grid
 
 EACH = {True: 5, False: 2}
@@ -46,6 +46,17 @@ def test_of_too_many_half_are_to_be_forgotten() -> None:
     assert len(found) == 8
     assert (found.y == 1).sum() == 4
     assert set(found.y.tolist()) == {0, 1, 2}
+
+
+def test_an_input_with_many_places_is_held_once() -> None:
+    """Each had a copy of its own: 268 MB of a published segmenter's photographs, and as much to judge."""
+    images = np.random.default_rng(0).normal(size=(4, 3, 512, 512)).astype(np.float32)
+    truth = np.ones((4, 12, 12), np.int32)
+    found = draw(Scenes(Probes({"x": images}, None, "mine"), truth, True), truth, (0, 0), (1,), 20, 0, EACH)
+    assert len(found) == 20
+    held: object = found.feeds["x"]
+    assert isinstance(held, Shelved)
+    np.testing.assert_array_equal(held[4:6], images[[0, 1]])
 
 
 def test_a_coarser_grid_says_what_is_all_over() -> None:
