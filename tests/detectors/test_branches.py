@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from onnxunlearn.detectors.branches import Branches, check_branches
 from onnxunlearn.detectors.detector import Detector, loaded_detector
 from onnxunlearn.detectors.forget import Places, _in_branches
 from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
-from onnxunlearn.detectors.whole import check_branches, forget_in_branches, in_full
+from onnxunlearn.detectors.whole import in_full
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, find_layers
 from onnxunlearn.inquiry.options import Options
@@ -29,7 +30,7 @@ def test_boxes_stay_and_the_class_goes() -> None:
     said: list[str] = []
     detector = _detector(said)
     seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
-    half, whole = forget_in_branches(detector, seen, {"steps": 150}, (0.5, 1.0))
+    half, whole = Branches.of(detector, seen).forget({"steps": 150}, (0.5, 1.0))
     models = [Edited.of(detector.model, o.edits.arrays, detector.files).model() for o in (half, whole)]
     feeds = {"images": as_inputs(squares(30, 2)[0])}
     every = (detector.model, *models)
@@ -49,7 +50,7 @@ def test_where_all_layers_make_boxes_too_there_is_no_branch() -> None:
     shared = replace(detector)
     shared.__dict__["others"] = frozenset(layer.key for layer in find_layers(detector.seen))
     with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
-        forget_in_branches(shared, seen, {})
+        Branches.of(shared, seen)
     check_branches(detector)
     with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
         check_branches(shared)  # without images, of which more would not help
@@ -77,10 +78,10 @@ def test_an_edit_that_brings_nothing_is_refused() -> None:
     detector = _detector()
     seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
     fitted, held = seen.select(np.arange(30)), seen.select(np.arange(30, 60))
-    gain = Gain.of(detector, fitted, held)
+    gain = Gain.of(detector, fitted, [held])
     assert gain.judging.any()
     assert "it brings too little: a new head finds" in (gain.refused("it", detector.model) or "")
-    (outcome,) = forget_in_branches(detector, fitted, {"steps": 150, "beta": 20.0})
+    (outcome,) = Branches.of(detector, fitted).forget({"steps": 150, "beta": 20.0})
     edited = Edited.of(detector.model, outcome.edits.arrays, detector.files).model()
     assert gain.refused("it", edited) is None
 
