@@ -30,7 +30,7 @@ from onnxunlearn.relevance import Composite
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
 #: the same in class branches
-_IN_BRANCHES, _PARTS_OF_BRANCHES = (20.0, 6.0), (1.0, 0.5)
+_IN_BRANCHES, _PARTS_OF_BRANCHES = (6.0, 2.0), (1.0, 0.5)
 #: points beyond the budget from which on an edit in whole images is not made weaker, but given up: a descent
 #: that threw the network off takes as long again
 _HOPELESS = 5.0

@@ -15,6 +15,7 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, find_layers
 from onnxunlearn.inquiry.options import Options
 from onnxunlearn.judge import say_all
+from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
 from tests.tiny_detector import as_inputs, squares, trained
 
@@ -98,3 +99,40 @@ def test_few_held_images_tell_nothing() -> None:
             UnsupportedError, match=f"{count} of the images that are held show the class; 8 tell"
         ):
             check_tells(detector, fitted, held)
+
+
+def test_images_to_retain_pin_places_and_tell_what_an_edit_brings() -> None:
+    """Places of the class in them are not fitted to; the images that show them are known after."""
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(20, 1)[0])})
+    parts = [Probes({"images": as_inputs(squares(30, seed)[0])}, None, "more") for seed in (2, 3)]
+    alone, branches = Branches.of(detector, seen), Branches.of(detector, seen, parts)
+    (few,), (many,) = alone.gathered.sampled.values(), branches.gathered.sampled.values()
+    assert len(many.own) == len(few.own)
+    assert len(many.things) > 2 * len(few.things)
+    shown = sum(int(detector.saying(part.feeds).sum()) for part in parts)
+    assert shown == branches.shown == int(branches.gathered.aside.sum())
+    assert not branches.gathered.aside[:20].any()
+    held = branches.showing_among(seen)
+    assert held is not None
+    assert detector.saying(held.scenes.probes.feeds).all()
+    gain = Gain.of(detector, seen, [held])
+    assert int(gain.judging.sum()) > 20
+    assert alone.showing_among(seen) is None
+
+
+def test_where_there_is_no_room_every_image_counts_with_fewer_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once those that came last were left out."""
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
+    (every,) = Branches.of(detector, seen).gathered.sampled.values()
+    room = sum(values.nbytes for values in every.rows.values()) // 2
+    monkeypatch.setattr("onnxunlearn.methods.whole.gathered._BYTES", room)
+    (fewer,) = Branches.of(detector, seen).gathered.sampled.values()
+    assert sum(values.nbytes for values in fewer.rows.values()) <= room
+    assert len(fewer.own) == len(every.own)
+    last = {
+        tuple(row.ravel()) for values in every.rows.values() for row in values[-len(every.labels) // 10 :]
+    }
+    kept = {tuple(row.ravel()) for values in fewer.rows.values() for row in values}
+    assert last & kept

@@ -76,7 +76,7 @@ class Branch:
     seed: int = 0
     beta: float = 1.0
     kappa: float = 3.0
-    steps: int = 300
+    steps: int = 900
     rate: float = 0.02
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
