@@ -47,7 +47,7 @@ def unlearn_detector(
         seen = detector.read(data)
         choosing, judging, copies = parts(detector, seen)
         every = seen.scenes.probes
-        unnamed = Unnamed.whole(options, detector.model, data, every, choose=True, judge=True)
+        unnamed = Unnamed.whole(options, detector.model, data, every, choose=True, judge=True, unheld=True)
     with clock("search"):
         places = Places.drawn(detector, choosing, judging, rules, unnamed)
         done = forget_all(places, method, parameters)

@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.detectors.branches import Branches, check_branches
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
 from onnxunlearn.detectors.seen import Seen, nowhere
-from onnxunlearn.detectors.whole import check_branches, forget_everywhere, forget_in_branches, in_full
+from onnxunlearn.detectors.whole import forget_everywhere, in_full
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.fitting import Fit
@@ -29,7 +30,7 @@ from onnxunlearn.relevance import Composite
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
 #: the same in class branches
-_IN_BRANCHES, _PARTS_OF_BRANCHES = (20.0, 6.0), (1.0, 0.5)
+_IN_BRANCHES, _PARTS_OF_BRANCHES = (6.0, 2.0), (1.0, 0.5)
 #: points beyond the budget from which on an edit in whole images is not made weaker, but given up: a descent
 #: that threw the network off takes as long again
 _HOPELESS = 5.0
@@ -133,15 +134,13 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
         reasons.append("no image shows another class: nothing tells what a deeper edit costs")
         return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
     budget, hopeless = places.detector.options.max_retain_drop, False
-    gain: Gain | None = None
     for attempt in _attempts(places, price, parameters):
         if attempt.in_whole_images and hopeless:
             continue
         try:
-            for name, done in attempt.offers():
+            for name, done, gain in attempt.offers():
                 refused, told, points = price.asked(name, done.edited.model())
-                if refused is None and attempt.in_branches:
-                    gain = gain or Gain.of(places.detector, price.fitted, price.held)
+                if refused is None and gain is not None:
                     refused = gain.refused(name, done.edited.model())
                 if refused is None:
                     return done.asking(method, parameters).because(reasons, told)
@@ -154,8 +153,8 @@ def forget_all(places: Places, method: str, parameters: Mapping[str, Any]) -> Fo
     return _head_by_head(places, method, parameters, hide=True).because(reasons, {})
 
 
-#: edits, by what they are in words
-_Offers = Iterator[tuple[str, Forgotten]]
+#: edits, by what they are in words, and what tells whether they bring anything, if that is asked
+_Offers = Iterator[tuple[str, Forgotten, Gain | None]]
 
 
 class _Attempt(NamedTuple):
@@ -163,7 +162,6 @@ class _Attempt(NamedTuple):
 
     offers: Callable[[], _Offers]
     in_whole_images: bool = False
-    in_branches: bool = False
 
 
 def _attempts(places: Places, price: Price, parameters: Mapping[str, Any]) -> Iterator[_Attempt]:
@@ -173,7 +171,7 @@ def _attempts(places: Places, price: Price, parameters: Mapping[str, Any]) -> It
         for beta in _STRENGTHS:
             own = {"beta": beta, **parameters}
             yield _Attempt(partial(_in_parts, places, fitted, own), in_whole_images=True)
-    yield _Attempt(partial(_in_branches, places, price, parameters), in_branches=True)
+    yield _Attempt(partial(_in_branches, places, price, parameters))
     for share in _SHARES:
         yield _Attempt(partial(_of_a_share, places, {"share": share, **parameters}))
 
@@ -183,27 +181,35 @@ def _in_parts(places: Places, fitted: Seen, parameters: Mapping[str, Any]) -> _O
     whole = f"erase at strength {parameters['beta']:g} in whole images"
     offered = _everywhere(places, fitted, parameters, _PARTS, hide=True)
     for share, done in zip(_PARTS, offered, strict=True):
-        yield whole if share == 1 else f"{share:.0%} of {whole}", done
+        yield whole if share == 1 else f"{share:.0%} of {whole}", done, None
 
 
 def _in_branches(places: Places, price: Price, parameters: Mapping[str, Any]) -> _Offers:
     """Where class scores alone are made, and weaker versions of that. Raises UnsupportedError where they are
     made alone nowhere, and where too few images tell what that brings."""
-    check_branches(places.detector)  # first: more images would not help then
-    check_tells(places.detector, price.fitted, price.held)
+    detector, fitted, given = places.detector, price.fitted, places.retained
+    check_branches(detector)  # first: more images would not help then
+    retained = () if given is None else given.read
+    if not retained:
+        check_tells(detector, fitted, price.held)
+    branches = Branches.of(detector, fitted, retained)
+    check_tells(detector, fitted, price.held, branches.shown)
+    more = branches.showing_among(price.held)
+    held = [price.held] * (price.held is not fitted) + ([] if more is None else [more])
+    gain = Gain.of(detector, fitted, held)
     for beta in _IN_BRANCHES:
         own = {"beta": beta, **parameters}
-        outcomes = forget_in_branches(places.detector, price.fitted, own, _PARTS_OF_BRANCHES, places.held)
+        outcomes = branches.forget(own, _PARTS_OF_BRANCHES)
         whole = f"erase at strength {own['beta']:g} in the class branches"
         offered = _together(places, outcomes, own, hide=True)
         for share, done in zip(_PARTS_OF_BRANCHES, offered, strict=True):
-            yield whole if share == 1 else f"{share:.0%} of {whole}", done
+            yield whole if share == 1 else f"{share:.0%} of {whole}", done, gain
 
 
 def _of_a_share(places: Places, parameters: Mapping[str, Any]) -> _Offers:
     """Head by head."""
     done = _head_by_head(places, "erase", parameters, hide=True)
-    yield f"erase of a share of {parameters['share']:g} head by head", done
+    yield f"erase of a share of {parameters['share']:g} head by head", done, None
 
 
 def _everywhere(

@@ -4,7 +4,9 @@ An edit of class branches alone often costs others a little and brings nothing: 
 the class as before. Then hiding the scores is the better edit.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import numpy as np
 
@@ -20,14 +22,15 @@ from onnxunlearn.probes import Probes, beside
 _LEAST, _IMAGES = 5.0, 8
 
 
-def check_tells(detector: Detector, fitted: Seen, held: Seen) -> None:
-    """Raises UnsupportedError where too few images that are not fitted to show the class."""
-    count = 0 if held is fitted else int(held.showing(detector.forgotten).sum())
+def check_tells(detector: Detector, fitted: Seen, held: Seen, more: int = 0) -> None:
+    """Raises UnsupportedError where too few images that are not fitted to show the class. more: images to
+    retain that do: nothing is fitted to their places of it."""
+    count = more + (0 if held is fitted else int(held.showing(detector.forgotten).sum()))
     if count < _IMAGES:
         raise UnsupportedError(
             f"class branches: {count} of the images that are held show the class; {_IMAGES} tell what an "
             f"edit there brings: give some {9 * _IMAGES} that show it, as two thirds choose and a sixth of "
-            "these is held"
+            f"these is held; or some {_IMAGES * 3 // 2} that show it among those to --retain"
         )
 
 
@@ -42,13 +45,17 @@ class Gain:
     judging: np.ndarray
 
     @classmethod
-    def of(cls, detector: Detector, fitted: Seen, held: Seen) -> "Gain":
+    def of(cls, detector: Detector, fitted: Seen, held: Sequence[Seen]) -> "Gain":
         """fitted, held: images."""
         best = cls(detector, 0, None, np.zeros(0, bool))
         most = 0
         for head in range(len(detector.heads)):
-            own, others = (detector.drawn(head, seen, judge=True) for seen in (fitted, held))
-            if own is None or others is None or (count := int(others.are(detector.forget).sum())) <= most:
+            own = detector.drawn(head, fitted, judge=True)
+            drawn = [p for seen in held if (p := detector.drawn(head, seen, judge=True)) is not None]
+            if own is None or not drawn:
+                continue
+            others = reduce(beside, drawn)
+            if (count := int(others.are(detector.forget).sum())) <= most:
                 continue
             most, judging = count, np.repeat([False, True], [len(own), len(others)])
             best = cls(detector, head, beside(own, others), judging)

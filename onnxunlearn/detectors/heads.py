@@ -119,14 +119,19 @@ def grid_of(
     parts = []
     for batch in batches(feeds, batch_size(feeds, size, seen.batch_size)):
         said = {n: v[: batch.count] for n, v in session.run(batch.feeds, tensors).items()}
-        parts.append(_decided(said, places, forget, least, hide=hide))
+        parts.append(decided(said, places, forget, least, hide=hide))
     return np.concatenate(parts)
 
 
-def _decided(
-    said: Mapping[str, np.ndarray], places: PlaceScores, forget: Sequence[int], least: float, *, hide: bool
+def decided(
+    said: Mapping[str, np.ndarray],
+    places: PlaceScores,
+    forget: Sequence[int],
+    least: float,
+    *,
+    hide: bool = False,
 ) -> np.ndarray:
-    """said: tensors that the head reads."""
+    """`grid_of` by what was recorded. said: tensors that the head reads."""
     scores = np.moveaxis(said[places.scores[0]], places.class_axis, -1).astype(np.float64)
     if places.columns:
         scores = scores[..., list(places.columns[0])]

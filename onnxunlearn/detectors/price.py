@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.stats import norm
 
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.judging import judged
@@ -69,7 +70,8 @@ class Price:
         in words.
 
         Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
-        budget must be so by twice that.
+        budget must be so by twice that; and of a class by what one of as many classes loses by chance. What
+        fewer than _FEWEST images show tells nothing.
         """
         budget = self.detector.options.max_retain_drop
         moved, copies = self.moved
@@ -85,9 +87,11 @@ class Price:
         if seen > budget:
             why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
             return Answer(why, told, lost)
-        for c in every.present:
+        told_of = [c for c in every.present if every.showing([c]) >= _FEWEST]
+        allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(told_of), 1)))
+        for c in told_of:
             own, deviation = _lost(every, [c], half=True)
-            if own - _DEVIATIONS * deviation > CLASS_DROP:
+            if own - allowed * deviation > CLASS_DROP:
                 labels = self.detector.objects if isinstance(every, Detected) else self.detector.labels
                 lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
                 return Answer(f"{name} costs {lost_of}", told, lost)

@@ -1,6 +1,5 @@
 """A detector forgets in whole images: its heads as maps of what is said where, and what must stay."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -8,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn.arguments import check_number
-from onnxunlearn.choices import DEEP, LAST_BLOCK
+from onnxunlearn.choices import DEEP
 from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
@@ -21,7 +20,6 @@ from onnxunlearn.judge import say_all
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import ASIDE, DOUBT, FORGET, Branch, HeadMap, Whole
-from onnxunlearn.methods.whole.branch import branch_layers
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import NOTHING_SAID
 
@@ -29,9 +27,6 @@ from onnxunlearn.probes.places import NOTHING_SAID
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
     "batch": "images"
 }
-
-#: of these what means nothing where places are looked at and not images
-_WHOLE_ALONE = frozenset({"images", "resist"})
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
 _FEWER = 2
@@ -74,7 +69,7 @@ def forget_everywhere(
         **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
-    return _parts(whole, DEEP, shares)
+    return parts_of(whole, DEEP, shares)
 
 
 def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bool:
@@ -90,47 +85,7 @@ def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bo
     return True
 
 
-def check_branches(detector: Detector) -> None:
-    """Raises UnsupportedError where a head has no layer that makes class scores alone."""
-    columns: Counter[str] = Counter()
-    for head in detector.heads:
-        columns[head.scores[0]] += len(_columns(head, detector))
-    for scores, count in columns.items():
-        branch_layers(detector.seen, scores, count, detector.others)
-
-
-def forget_in_branches(
-    detector: Detector,
-    seen: Seen,
-    parameters: Mapping[str, Any],
-    shares: Sequence[float] = (1.0,),
-    retained: Probes | None = None,
-) -> list[Outcome]:
-    """Layers are edited that make class scores alone, so boxes stay what they are; as `forget_everywhere`.
-
-    Raises UnsupportedError where a head has none, and InputError for parameters that mean nothing there.
-    """
-    chosen = check_whole(parameters)
-    options, places = detector.options, detector.found.places
-    feeds, left_out = _given(detector, seen, retained)
-    maps = _maps(detector, feeds, left_out)
-    there = dict(zip(places.scores, places.objectness, strict=True)) if places.objectness else {}
-    branch = Branch(
-        detector.seen,
-        detector.engine,
-        detector.forget,
-        maps,
-        tuple(there.get(told.scores) for told in maps),
-        detector.others,
-        feeds,
-        seed=options.seed,
-        progress=options.progress,
-        **{name: value for name, value in chosen.items() if name not in _WHOLE_ALONE},
-    )
-    return _parts(branch, LAST_BLOCK, shares)
-
-
-def _parts(descent: Whole | Branch, depth: str, shares: Sequence[float]) -> list[Outcome]:
+def parts_of(descent: Whole | Branch, depth: str, shares: Sequence[float]) -> list[Outcome]:
     """What it ends at, for each of these shares of the way."""
     edits, layers, how = descent.edits()
     parts = ((share, edits if share == 1 else partway(edits, layers, share)) for share in shares)
@@ -172,20 +127,28 @@ def check_whole(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _maps(detector: Detector, feeds: Feeds, aside: np.ndarray) -> tuple[HeadMap, ...]:
-    """Of each tensor of scores, its anchors together. aside: of which of the first images nothing is asked
-    where they show the class, bool [n]."""
+    """Of each tensor of scores. aside: as of `head_map`."""
+    return tuple(
+        head_map(detector, own, np.stack([detector.grid(number, feeds, NOTHING) for number in own]), aside)
+        for own in anchors_of(detector).values()
+    )
+
+
+def anchors_of(detector: Detector) -> dict[str, list[int]]:
+    """Numbers of the heads that each tensor of scores has, by its name."""
     anchors: dict[str, list[int]] = {}
     for number, head in enumerate(detector.heads):
         anchors.setdefault(head.scores[0], []).append(number)
-    return tuple(_map(detector, feeds, numbers, aside) for numbers in anchors.values())
+    return anchors
 
 
-def _map(detector: Detector, feeds: Feeds, numbers: list[int], aside: np.ndarray) -> HeadMap:
-    """A place is of the class that any of its anchors says; to forget where one of them says that."""
+def head_map(detector: Detector, numbers: Sequence[int], grids: np.ndarray, aside: np.ndarray) -> HeadMap:
+    """Anchors of one tensor of scores together: a place is of the class that any of them says; to forget
+    where one of them says that. grids: what each says with doubt, too, [anchors, N, *places]. aside: of which
+    of the first images nothing is asked where they show the class, bool [n]."""
     own = [detector.heads[number] for number in numbers]
     first = own[0]
-    grids = np.stack([detector.grid(number, feeds, NOTHING) for number in numbers])
-    grids = grids.reshape(len(own), grids.shape[1], -1)
+    grids = grids.reshape(len(own), grids.shape[1], -1 if grids.size else 0)
     thing = ~np.isin(grids, [NOTHING_SAID, -1 if first.background is None else first.background])
     labels = np.where(thing, grids, -1).max(axis=0)
     if first.background is not None:

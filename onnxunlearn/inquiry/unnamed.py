@@ -37,12 +37,14 @@ _MOST, _ONE_IN = 512, 3
 @dataclass(frozen=True, eq=False)
 class Unnamed:
     """choosing: held, each of the class that the original takes it for. judging: perhaps a stream; without
-    classes. origin: where they are from, see `Probes`. left_out: how many were given besides."""
+    classes. origin: where they are from, see `Probes`. left_out: how many were given besides. more: that
+    choose, too, but are not held: for what reads them once."""
 
     choosing: Probes
     judging: Probes
     origin: Mapping[str, Any] = field(repr=False)
     left_out: int
+    more: Probes | None = None
 
     @classmethod
     def of(
@@ -81,11 +83,20 @@ class Unnamed:
 
     @classmethod
     def whole(
-        cls, options: Options, model: Model, data: Source | None, named: Probes, *, choose: bool, judge: bool
+        cls,
+        options: Options,
+        model: Model,
+        data: Source | None,
+        named: Probes,
+        *,
+        choose: bool,
+        judge: bool,
+        unheld: bool = False,
     ) -> "Unnamed | None":
         """Those of the options as whole inputs, of which nobody asks what class they are. data: where the
-        named inputs are from, which are `named`. Raises InputError if they do not fit the model, or all of
-        them are copies."""
+        named inputs are from, which are `named`. unheld: of those that cannot be held two thirds choose, too,
+        and not the few alone that can. Raises InputError if they do not fit the model, or all of them are
+        copies."""
         given = read_unnamed(options, model, data, replace(UNHELD, unnamed=unnamed_files))
         if given is None:
             return None
@@ -97,11 +108,19 @@ class Unnamed:
                 "retain"
             )
         first, others = sides(given, left, options.seed, choose=choose, judge=judge)
+        others = np.random.default_rng(options.seed).permutation(others)
         chosen = given.select(first)
         chosen = replace(
             chosen, feeds={name: value[:] for name, value in chosen.feeds.items()}, by_model=True
         )
-        return cls(chosen, given.select(others), given.origin, len(given) - len(left))
+        more, judging = np.split(others, [_unheld(len(first), len(left)) if unheld else 0])
+        rest = given.select(np.sort(more)) if len(more) else None
+        return cls(chosen, given.select(np.sort(judging)), given.origin, len(given) - len(left), rest)
+
+    @property
+    def read(self) -> tuple[Probes, ...]:
+        """All that choose, held or not."""
+        return tuple(p for p in (self.choosing, self.more) if p is not None and len(p))
 
     def with_named(self, probes: Probes) -> Probes:
         """All that choose, these behind the probes."""
@@ -116,8 +135,17 @@ class Unnamed:
 
     def described(self) -> dict[str, Any]:
         """JSON-ready."""
-        counts = {"choosing": len(self.choosing), "judging": len(self.judging), "left_out": self.left_out}
+        counts = {
+            "choosing": sum(map(len, self.read)),
+            "judging": len(self.judging),
+            "left_out": self.left_out,
+        }
         return {**self.origin, **counts}
+
+
+def _unheld(held: int, count: int) -> int:
+    """How many more choose, so that two thirds do. count: how many there are."""
+    return max(count - count // _ONE_IN - held, 0)
 
 
 def sides(

@@ -5,15 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from onnxunlearn.detectors.branches import Branches, check_branches
 from onnxunlearn.detectors.detector import Detector, loaded_detector
 from onnxunlearn.detectors.forget import Places, _in_branches
 from onnxunlearn.detectors.gain import Gain, check_tells
 from onnxunlearn.detectors.price import Price
-from onnxunlearn.detectors.whole import check_branches, forget_in_branches, in_full
+from onnxunlearn.detectors.whole import in_full
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, find_layers
 from onnxunlearn.inquiry.options import Options
 from onnxunlearn.judge import say_all
+from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
 from tests.tiny_detector import as_inputs, squares, trained
 
@@ -29,7 +31,7 @@ def test_boxes_stay_and_the_class_goes() -> None:
     said: list[str] = []
     detector = _detector(said)
     seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
-    half, whole = forget_in_branches(detector, seen, {"steps": 150}, (0.5, 1.0))
+    half, whole = Branches.of(detector, seen).forget({"steps": 150}, (0.5, 1.0))
     models = [Edited.of(detector.model, o.edits.arrays, detector.files).model() for o in (half, whole)]
     feeds = {"images": as_inputs(squares(30, 2)[0])}
     every = (detector.model, *models)
@@ -49,7 +51,7 @@ def test_where_all_layers_make_boxes_too_there_is_no_branch() -> None:
     shared = replace(detector)
     shared.__dict__["others"] = frozenset(layer.key for layer in find_layers(detector.seen))
     with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
-        forget_in_branches(shared, seen, {})
+        Branches.of(shared, seen)
     check_branches(detector)
     with pytest.raises(UnsupportedError, match="no layer before its head makes class scores alone"):
         check_branches(shared)  # without images, of which more would not help
@@ -77,10 +79,10 @@ def test_an_edit_that_brings_nothing_is_refused() -> None:
     detector = _detector()
     seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
     fitted, held = seen.select(np.arange(30)), seen.select(np.arange(30, 60))
-    gain = Gain.of(detector, fitted, held)
+    gain = Gain.of(detector, fitted, [held])
     assert gain.judging.any()
     assert "it brings too little: a new head finds" in (gain.refused("it", detector.model) or "")
-    (outcome,) = forget_in_branches(detector, fitted, {"steps": 150, "beta": 20.0})
+    (outcome,) = Branches.of(detector, fitted).forget({"steps": 150, "beta": 20.0})
     edited = Edited.of(detector.model, outcome.edits.arrays, detector.files).model()
     assert gain.refused("it", edited) is None
 
@@ -97,3 +99,40 @@ def test_few_held_images_tell_nothing() -> None:
             UnsupportedError, match=f"{count} of the images that are held show the class; 8 tell"
         ):
             check_tells(detector, fitted, held)
+
+
+def test_images_to_retain_pin_places_and_tell_what_an_edit_brings() -> None:
+    """Places of the class in them are not fitted to; the images that show them are known after."""
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(20, 1)[0])})
+    parts = [Probes({"images": as_inputs(squares(30, seed)[0])}, None, "more") for seed in (2, 3)]
+    alone, branches = Branches.of(detector, seen), Branches.of(detector, seen, parts)
+    (few,), (many,) = alone.gathered.sampled.values(), branches.gathered.sampled.values()
+    assert len(many.own) == len(few.own)
+    assert len(many.things) > 2 * len(few.things)
+    shown = sum(int(detector.saying(part.feeds).sum()) for part in parts)
+    assert shown == branches.shown == int(branches.gathered.aside.sum())
+    assert not branches.gathered.aside[:20].any()
+    held = branches.showing_among(seen)
+    assert held is not None
+    assert detector.saying(held.scenes.probes.feeds).all()
+    gain = Gain.of(detector, seen, [held])
+    assert int(gain.judging.sum()) > 20
+    assert alone.showing_among(seen) is None
+
+
+def test_where_there_is_no_room_every_image_counts_with_fewer_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once those that came last were left out."""
+    detector = _detector()
+    seen = detector.read({"images": as_inputs(squares(60, 1)[0])})
+    (every,) = Branches.of(detector, seen).gathered.sampled.values()
+    room = sum(values.nbytes for values in every.rows.values()) // 2
+    monkeypatch.setattr("onnxunlearn.methods.whole.gathered._BYTES", room)
+    (fewer,) = Branches.of(detector, seen).gathered.sampled.values()
+    assert sum(values.nbytes for values in fewer.rows.values()) <= room
+    assert len(fewer.own) == len(every.own)
+    last = {
+        tuple(row.ravel()) for values in every.rows.values() for row in values[-len(every.labels) // 10 :]
+    }
+    kept = {tuple(row.ravel()) for values in fewer.rows.values() for row in values}
+    assert last & kept

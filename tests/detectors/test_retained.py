@@ -1,5 +1,6 @@
 """Images to retain that nobody named: what the original finds in them stays."""
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +50,24 @@ def test_some_choose_and_the_others_judge_and_copies_do_neither(folder: Path) ->
     twice = Options(retain={"images": named.feeds["images"][:3]})
     with pytest.raises(InputError, match="each of its 3 inputs is a copy of one of --data"):
         Unnamed.whole(twice, told.model, None, named, choose=True, judge=True)
+
+
+def test_those_that_cannot_be_held_choose_all_the_same(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 2,606 photographs 64 could be held, and no other was looked at."""
+    told, given = detector(), more(60)
+    named = told.read(folder).scenes.probes
+    each = given["images"][0].nbytes
+    monkeypatch.setattr("onnxunlearn.inquiry.unnamed.HELD", 2 * 10 * each)
+    whole = partial(Unnamed.whole, Options(retain=given), told.model, None, named, choose=True, judge=True)
+    held, every = whole(), whole(unheld=True)
+    assert held is not None
+    assert held.more is None
+    assert every is not None
+    assert every.more is not None
+    assert [len(p) for p in (every.choosing, every.more, every.judging)] == [10, 30, 20]
+    rows = [p.feeds["images"][:] for p in (*every.read, every.judging)]
+    assert len(np.unique(np.concatenate(rows).reshape(60, -1), axis=0)) == 60
+    assert every.described()["choosing"] == 40
 
 
 def test_of_what_is_to_be_forgotten_nothing_is_asked_there() -> None:

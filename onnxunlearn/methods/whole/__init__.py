@@ -21,6 +21,7 @@ beside      the loss of what is said besides
 resistance  what fine-tuning would bring back, if it is asked
 fit         the descent
 branch      the descent where class scores alone are made, at places
+gathered    all images, read once for it
 sampled     places that it looks at
 likeness    its loss
 
@@ -29,8 +30,20 @@ Source: this project.
 May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
-from onnxunlearn.methods.whole.branch import Branch
+from onnxunlearn.methods.whole.branch import Branch, branch_layers, ends_of
 from onnxunlearn.methods.whole.fit import Whole
+from onnxunlearn.methods.whole.gathered import End, Gathered
 from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
 
-__all__ = ["ASIDE", "DOUBT", "FORGET", "Branch", "HeadMap", "Whole"]
+__all__ = [
+    "ASIDE",
+    "DOUBT",
+    "FORGET",
+    "Branch",
+    "End",
+    "Gathered",
+    "HeadMap",
+    "Whole",
+    "branch_layers",
+    "ends_of",
+]

@@ -6,16 +6,15 @@ enters them is recorded once, as windows around places (`graph.places.cut_before
 said, all in doubt, and of the background those that come next to it, and some others.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.engines import Engine
-from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Layer, Logits, Model, expose, find_head, find_layers
 from onnxunlearn.graph.flow import shape_arithmetic
@@ -23,14 +22,13 @@ from onnxunlearn.graph.layers import PRODUCTS
 from onnxunlearn.graph.places import Columns, Cut, cut_before
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.erase.descent import Course, Fitted, descend, stored_weights, write
+from onnxunlearn.methods.whole.gathered import End
 from onnxunlearn.methods.whole.heads import HeadMap, units
 from onnxunlearn.methods.whole.likeness import Likeness
-from onnxunlearn.methods.whole.sampled import GROUND, Said, Sampled
+from onnxunlearn.methods.whole.sampled import GROUND, Sampled
 from onnxunlearn.methods.whole.unfelt import Unfelt, root_of
 from onnxunlearn.reverse import Differentiator, Passes, own_layers
 
-#: images that are looked at in one go
-_AT_ONCE = 8
 #: places to forget, and of others, of a head that is edited at least
 _FEWEST = 10
 #: places of a kind that tell what enters a layer, and steps over which the rate rises
@@ -52,24 +50,33 @@ def _head(model: Model, scores: str, columns: int) -> Layer:
     return find_head(model, Logits(scores, scores, columns, None))
 
 
+def ends_of(
+    model: Model, heads: Sequence[HeadMap], objectness: Sequence[Columns | None], apart: frozenset[str]
+) -> tuple[End, ...]:
+    """heads: of no images yet. objectness: of each. apart: as of `branch_layers`. Raises UnsupportedError
+    where no layer makes class scores alone, or what it sees are no few places."""
+    found = []
+    for told, part in zip(heads, objectness, strict=True):
+        layers = tuple(branch_layers(model, told.scores, sum(map(len, told.ways)), apart))
+        found.append(End(told, part, layers, cut_before(model, layers, told.scores)))
+    return tuple(found)
+
+
 @dataclass(frozen=True, eq=False)
 class Branch:
-    """model: in plain float ops. forget: classes, as columns. heads: where it says what. objectness: of each
-    head what says whether there is anything, None where nothing does. apart: keys of layers that make
-    something else, too. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
-    probabilities. rate: the first step, as a share of a weight's own size."""
+    """model: in plain float ops. forget: classes, as columns. ends: its heads. sampled: of each the places,
+    by its tensor of scores. beta: how much the distance counts; kappa: the retained classes' probabilities.
+    rate: the first step, as a share of a weight's own size."""
 
     model: Model
     engine: Engine
     forget: tuple[int, ...]
-    heads: tuple[HeadMap, ...]
-    objectness: tuple[Columns | None, ...]
-    apart: frozenset[str]
-    feeds: Feeds = field(repr=False)
+    ends: tuple[End, ...]
+    sampled: Mapping[str, Sampled] = field(repr=False)
     seed: int = 0
     beta: float = 1.0
     kappa: float = 3.0
-    steps: int = 300
+    steps: int = 900
     rate: float = 0.02
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
@@ -77,48 +84,27 @@ class Branch:
     def edits(self) -> tuple[Edits, list[Layer], dict[str, Any]]:
         """The edits, the layers that they are of, and for reports names and settings.
 
-        Raises UnsupportedError where no layer makes class scores alone, and for ops without a gradient.
+        Raises UnsupportedError for ops without a gradient, and where there are too few places.
         """
         rng, edits, changed, places = np.random.default_rng(self.seed), Edits(self.model), list[Layer](), 0
-        for told, part in zip(self.heads, self.objectness, strict=True):
-            layers = self._layers(told)
-            cut = cut_before(self.model, layers, told.scores)
-            sampled = Sampled.of(told, cut, self._said(told, part, cut), self.forget, rng)
-            self.engine.sessions.clear()
+        for end in self.ends:
+            sampled = self.sampled[end.told.scores]
             if min(len(sampled.own), len(sampled.things)) < _FEWEST:
                 continue
-            for name, values in self._fitted(told, layers, cut, sampled, rng).items():
-                write(edits, next(layer for layer in layers if layer.name == name), *values)
+            for name, values in self._fitted(end.told, end.layers, end.cut, sampled, rng).items():
+                write(edits, next(layer for layer in end.layers if layer.name == name), *values)
             self.engine.sessions.clear()
-            changed, places = [*changed, *layers], places + len(sampled.labels)
+            changed, places = [*changed, *end.layers], places + len(sampled.labels)
         if not changed:
             raise UnsupportedError("too few places that are clear of the border say the class, or others")
         how = {"steps": self.steps, "beta": self.beta, "places": places}
         return edits, changed, {"layers": [layer.name for layer in changed], **how}
 
-    def _layers(self, told: HeadMap) -> list[Layer]:
-        return branch_layers(self.model, told.scores, sum(map(len, told.ways)), self.apart)
-
     def _head(self, model: Model, told: HeadMap) -> Layer:
         return _head(model, told.scores, sum(map(len, told.ways)))
 
-    def _said(self, told: HeadMap, part: Columns | None, cut: Cut) -> Iterator[Said]:
-        """What is recorded, some images at a time."""
-        asked = list(dict.fromkeys([*cut.reaches, told.scores, *([] if part is None else [part.tensor])]))
-        session = self.engine.session(expose(self.model, asked), self.model.folder)
-        size = batch_size(self.feeds, _AT_ONCE, self.model.batch_size)
-        for batch in batches(self.feeds, size):
-            values = {name: value[: batch.count] for name, value in session.run(batch.feeds).items()}
-            labels = told.labels[batch.start : batch.start + batch.count]
-            there = np.ones(labels.shape)
-            if part is not None:
-                own = np.moveaxis(values[part.tensor], told.axis, -1)[..., (part.columns or (0,))[0]]
-                there = expit(own.reshape(labels.shape).astype(np.float64))
-            scores = values[told.scores]
-            yield Said(labels, values, told.rows(scores), there, scores.shape[3])
-
     def _fitted(
-        self, told: HeadMap, layers: list[Layer], cut: Cut, sampled: Sampled, rng: np.random.Generator
+        self, told: HeadMap, layers: Sequence[Layer], cut: Cut, sampled: Sampled, rng: np.random.Generator
     ) -> Fitted:
         """One head's weights."""
         keys = {layer.key for layer in layers}

@@ -1,6 +1,6 @@
 """Places of one head that a descent looks at, and what enters its last layers there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -13,10 +13,10 @@ from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap, place
 
 #: places of background of an image: so many that come next to something, and as many others
 _GROUND = 8
+#: the least share of places that is kept where there are many
+_SHARE = 1 / 64
 #: the chance below which nothing is at a place; what places are that are of no class, in `labels`
 _NOTHING, GROUND = 0.05, -3
-#: bytes of the windows of one head at most
-_BYTES = 1 << 29
 
 
 class Said(NamedTuple):
@@ -38,31 +38,6 @@ class Sampled:
     rows: Feeds = field(repr=False)
     labels: np.ndarray
     there: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        told: HeadMap,
-        cut: Cut,
-        said: Iterable[Said],
-        forget: Sequence[int],
-        rng: np.random.Generator,
-    ) -> "Sampled":
-        """Of so many images as there is room for."""
-        rows: dict[str, list[np.ndarray]] = {name: [] for name in cut.reaches}
-        labels, there, room = list[np.ndarray](), list[np.ndarray](), _BYTES
-        for some in said:
-            own = _named(told, some, forget)
-            where = places_of(_chosen(some, own, _top(told, some, forget), cut.margin, rng))
-            for name, parts in rows.items():
-                parts.append(cut.windows(name, some.entered[name], where))
-                room -= parts[-1].nbytes
-            labels.append(own[where])
-            there.append(some.there[where])
-            if room < 0:
-                break
-        joined = {name: np.concatenate(parts) for name, parts in rows.items()}
-        return cls(joined, np.concatenate(labels), np.concatenate(there).astype(np.float32))
 
     @property
     def own(self) -> np.ndarray:
@@ -88,6 +63,52 @@ class Sampled:
     def others(self) -> np.ndarray:
         """All but those to forget."""
         return np.flatnonzero(self.labels != FORGET)
+
+
+@dataclass(eq=False)
+class Sampling:
+    """Windows around places of images that come one after another. room: bytes of them at most; where they
+    are more, half of what is not to be forgotten goes, by chance, and of what comes as much: so all images
+    count, the last as much as the first."""
+
+    told: HeadMap
+    cut: Cut
+    forget: Sequence[int]
+    room: int
+    rng: np.random.Generator
+    share: float = 1.0
+    parts: list[Sampled] = field(default_factory=list)
+
+    def add(self, some: Said) -> None:
+        """Of some images."""
+        own = _named(self.told, some, self.forget)
+        top = _top(self.told, some, self.forget)
+        chosen = _chosen(some, own, top, self.cut.margin, self.rng)
+        if self.share < 1:
+            chosen &= (own == FORGET) | (self.rng.random(own.shape) < self.share)
+        where = places_of(chosen)
+        rows = {name: self.cut.windows(name, some.entered[name], where) for name in self.cut.reaches}
+        self.parts.append(Sampled(rows, own[where], some.there[where].astype(np.float32)))
+        if self._bytes > self.room and self.share > _SHARE:
+            self.share /= 2
+            self.parts = [self._thinned(part) for part in self.parts]
+
+    def sampled(self) -> Sampled:
+        """All of them; nothing is left here."""
+        parts, self.parts = self.parts, []
+        rows = {name: np.concatenate([part.rows[name] for part in parts]) for name in self.cut.reaches}
+        labels, there = (
+            np.concatenate(each) for each in zip(*((p.labels, p.there) for p in parts), strict=True)
+        )
+        return Sampled(rows, labels, there)
+
+    @property
+    def _bytes(self) -> int:
+        return sum(values.nbytes for part in self.parts for values in part.rows.values())
+
+    def _thinned(self, part: Sampled) -> Sampled:
+        kept = (part.labels == FORGET) | (self.rng.random(len(part.labels)) < 0.5)
+        return Sampled({n: v[kept] for n, v in part.rows.items()}, part.labels[kept], part.there[kept])
 
 
 def _top(told: HeadMap, some: Said, forget: Sequence[int]) -> np.ndarray:
