@@ -13,6 +13,7 @@ from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
 from onnxunlearn.detectors.seen import Seen
+from onnxunlearn.detectors.shown import shown
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.flow import made_from
@@ -27,7 +28,8 @@ from onnxunlearn.probes.places import NOTHING_SAID
 
 #: those of `erase` that hold in whole images, too, and what they are called there
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
-    "batch": "images"
+    "batch": "images",
+    "pull": "deeper",
 }
 
 #: of these what means nothing where places are looked at and not images
@@ -71,6 +73,7 @@ def forget_everywhere(
         seed=options.seed,
         progress=options.progress,
         sides=found.sides,
+        shown=None if seen.form is None else shown(said, seen.form, seen.size, detector.forgotten),
         **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )

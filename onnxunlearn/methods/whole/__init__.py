@@ -30,7 +30,8 @@ May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
 from onnxunlearn.methods.whole.branch import Branch
+from onnxunlearn.methods.whole.deeper import Shown
 from onnxunlearn.methods.whole.fit import Whole
 from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
 
-__all__ = ["ASIDE", "DOUBT", "FORGET", "Branch", "HeadMap", "Whole"]
+__all__ = ["ASIDE", "DOUBT", "FORGET", "Branch", "HeadMap", "Shown", "Whole"]
