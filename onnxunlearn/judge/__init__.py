@@ -32,7 +32,6 @@ from onnxunlearn.judge.subject import Subject, ask_together
 from onnxunlearn.judge.target import Target
 
 __all__ = [
-    "SaidAtPlaces",
     "SCHEMA_VERSION",
     "Agreed",
     "BoxForm",
@@ -46,6 +45,7 @@ __all__ = [
     "Placed",
     "Relearned",
     "Row",
+    "SaidAtPlaces",
     "Subject",
     "Target",
     "TensorDiff",

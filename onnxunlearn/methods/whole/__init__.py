@@ -18,6 +18,7 @@ spots       what a head reads at its places
 pull        what draws the class's places to others
 heads       the loss at one head
 beside      the loss of what is said besides
+deeper      the loss at the last map before all heads, if it is asked
 resistance  what fine-tuning would bring back, if it is asked
 fit         the descent
 branch      the descent where class scores alone are made, at places

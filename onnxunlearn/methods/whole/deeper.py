@@ -1,11 +1,11 @@
-"""The loss at maps in front of all heads: what is seen where the class's objects are becomes like that of others.
+"""The loss at the last map in front of all heads: there the class becomes like others.
 
-Who fine-tunes a whole detector starts from what its backbone still knows. A place of a head says nothing of
-where its object is seen, boxes do: the middle of each of the class's is drawn, window by window, to the
-middles of objects that the original takes it for next, and all that no box of the class covers is pinned.
+Queries look at a map, and whoever fine-tunes starts from it. A place of a head does not say where its object
+is seen, a box does: the middle of each of the class's is drawn, window by window, to the middles of objects
+that the original takes it for next, and all that no box of the class covers is pinned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -43,15 +43,11 @@ class Shown:
         return labels, near
 
 
-def maps_between(model: Model, shapes: dict[str, tuple[int, ...]]) -> list[str]:
-    """Of the maps through which all goes the last of each size. shapes: of tensors of an image."""
-    sizes: dict[tuple[int, ...], str] = {}
+def last_map(model: Model, shapes: Mapping[str, tuple[int, ...]]) -> list[str]:
+    """The last through which all goes, if there is one. shapes: of tensors, of an image."""
     inputs = {i.name for i in model.inputs}
-    for name, _ in bottlenecks(model, JOINED):
-        shape = shapes.get(name, ())
-        if name not in inputs and len(shape) == 3 and min(shape[1:]) >= 3:
-            sizes[shape[1:]] = name
-    return list(sizes.values())[-1:]
+    found = [name for name, _ in bottlenecks(model, JOINED) if name not in inputs]
+    return [n for n in found if len(shape := shapes[n]) == 3 and min(shape[1:]) >= max(_WINDOW)][-1:]
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from onnxunlearn.methods.entering import Recorder
 from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights, write
 from onnxunlearn.methods.kept import JOINED, joined
 from onnxunlearn.methods.whole.beside import Beside
-from onnxunlearn.methods.whole.deeper import MapLoss, Shown, maps_between
+from onnxunlearn.methods.whole.deeper import MapLoss, Shown, last_map
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
 from onnxunlearn.methods.whole.resistance import Resistance
 from onnxunlearn.methods.whole.spots import Spots
@@ -159,7 +159,7 @@ class _Descent:
         cuts = [n for n, _ in bottlenecks(model, JOINED)] if whole.deeper else []
         asked = list(dict.fromkeys([*said, *(la.output for la in layers), *cuts]))
         own = Recorder(model, whole.engine, 2, (), asked)(some).beside
-        maps = maps_between(model, {name: own[name].shape[1:] for name in cuts})
+        maps = last_map(model, {n: own[n].shape[1:] for n in cuts}) if whole.deeper else []
         targets = list(dict.fromkeys([JOINED, *read, *maps]))
         tail = tail_of(model, layers, targets, shape_arithmetic(model))
         passes = Passes(Differentiator(tail, targets, whole.engine), whole.model.batch_size)
@@ -211,12 +211,10 @@ class _Descent:
     def _look_deeper(self, maps: Sequence[str]) -> None:
         """What the original makes of some images at maps before the heads."""
         shown = self.whole.shown
-        if shown is None or not maps:
-            return
-        values = self.passes.values({n: v[:_AT_DEPTHS] for n, v in self.entered.items()}, self.start, maps)
-        for name in maps:
-            loss = MapLoss.of(name, shown, values[name], self.whole.slices, self.rng)
-            if loss is not None:
+        for name in maps if shown else ():
+            some = {n: v[:_AT_DEPTHS] for n, v in self.entered.items()}
+            values = self.passes.values(some, self.start, [name])[name]
+            if (loss := MapLoss.of(name, shown, values, self.whole.slices, self.rng)) is not None:
                 self.maps.append(loss)
 
     def run(self) -> Edits:
@@ -259,9 +257,7 @@ class _Descent:
             left.append(found.distance)
         for loss in self.maps:
             name = loss.spots.tensor
-            held, far = loss(
-                chosen, values[name], before[name], whole.deeper, whole.pinned, signals[name]
-            )
+            held, far = loss(chosen, values[name], before[name], whole.deeper, whole.pinned, signals[name])
             pins += held + whole.deeper * far
         for beside in self.beside:
             pins += beside(chosen, values, before, whole.gamma, signals)
