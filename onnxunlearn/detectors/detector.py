@@ -122,6 +122,11 @@ class Detector:
         return self.found.decoded
 
     @property
+    def of_queries(self) -> bool:
+        """Whether its places are those of no map: queries, which look at all of an image."""
+        return all(len(head.place_axes) == 1 for head in self.heads)
+
+    @property
     def forgotten(self) -> tuple[int, ...]:
         """The classes to forget as numbers of objects, the background left out."""
         return tuple(self.heads[0].objects.index(c) for c in self.forget)

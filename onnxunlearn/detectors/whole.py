@@ -12,6 +12,7 @@ from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
 from onnxunlearn.detectors.seen import Seen
+from onnxunlearn.detectors.shown import shown
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.flow import made_from
@@ -25,7 +26,8 @@ from onnxunlearn.probes.places import NOTHING_SAID
 
 #: those of `erase` that hold in whole images, too, and what they are called there
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
-    "batch": "images"
+    "batch": "images",
+    "pull": "deeper",
 }
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
@@ -66,6 +68,7 @@ def forget_everywhere(
         seed=options.seed,
         progress=options.progress,
         sides=found.sides,
+        shown=None if seen.form is None else shown(said, seen.form, seen.size, detector.forgotten),
         **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )

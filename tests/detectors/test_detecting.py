@@ -17,6 +17,7 @@ from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge.attacks.attackers.training import Learner
 from onnxunlearn.methods import Outcome
+from onnxunlearn.methods.whole.deeper import MapLoss
 from onnxunlearn.probes import Probes
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
@@ -84,7 +85,34 @@ def test_in_whole_images_layers_before_the_heads_change_and_boxes_stay(folder: P
     assert (details["depth"], details["steps"]) == ("deep", 60)
 
 
-@pytest.mark.parametrize("parameter", ["share", "layers", "pull"])
+def test_a_map_before_the_heads_is_drawn_where_it_is_asked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the layers before it change, too."""
+    drawn: list[str] = []
+
+    def followed(loss: MapLoss, *given: Any) -> tuple[float, float]:
+        drawn.append(loss.spots.tensor)
+        return asked(loss, *given)
+
+    asked = MapLoss.__call__
+    monkeypatch.setattr(MapLoss, "__call__", followed)
+    changed = []
+    for pull in ({}, {"pull": 1.0, "rate": 0.02}):
+        result = unlearn(
+            tiny.trained(),
+            "green",
+            folder,
+            labels=tiny.NAMES,
+            method="erase",
+            parameters={"depth": "deep", "steps": 3, "batch": 4, **pull},
+        )
+        changed.append({tensor["name"] for tensor in result.report["changes"]["tensors"]})
+        assert bool(drawn) == bool(pull)
+    assert changed[0] <= changed[1]
+
+
+@pytest.mark.parametrize("parameter", ["share", "layers"])
 def test_what_means_nothing_in_whole_images_is_refused(parameter: str, folder: Path) -> None:
     with pytest.raises(InputError, match=rf"erase: {parameter}: .* known with depth=deep: steps"):
         unlearn(
