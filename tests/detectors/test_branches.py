@@ -1,10 +1,12 @@
 """Class branches of a detector alone, at places."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from onnxunlearn import unlearn
 from onnxunlearn.detectors.branches import Branches, check_branches
 from onnxunlearn.detectors.detector import Detector, loaded_detector
 from onnxunlearn.detectors.forget import Places, _in_branches
@@ -17,7 +19,7 @@ from onnxunlearn.inquiry.options import Options
 from onnxunlearn.judge import say_all
 from onnxunlearn.probes import Probes
 from onnxunlearn.relevance import parse_composite
-from tests.tiny_detector import as_inputs, squares, trained
+from tests.tiny_detector import NAMES, as_inputs, squares, trained, write
 
 
 def _detector(said: list[str] | None = None) -> Detector:
@@ -136,3 +138,32 @@ def test_where_there_is_no_room_every_image_counts_with_fewer_places(monkeypatch
     }
     kept = {tuple(row.ravel()) for values in fewer.rows.values() for row in values}
     assert last & kept
+
+
+def test_of_a_large_detector_all_images_to_retain_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """None of the few that are annotated shows enough of the class to tell what an edit brings."""
+    monkeypatch.setattr("onnxunlearn.detectors.forget.in_full", lambda *_: False)
+    monkeypatch.setattr("onnxunlearn.streams.readers.HELD", 1)
+    images = as_inputs(squares(90, 9)[0])
+    monkeypatch.setattr("onnxunlearn.inquiry.unnamed.HELD", 2 * 10 * images[0].nbytes)
+    np.savez(tmp_path / "more.npz", images=images)
+    said: list[str] = []
+    found = unlearn(
+        trained(),
+        "green",
+        write(tmp_path / "data", 24, 1),
+        labels=NAMES,
+        retain=tmp_path / "more.npz",
+        max_retain_drop=100.0,
+        progress=said.append,
+    )
+    assert [line for line in said if line.startswith("reading ")] == [
+        "reading 10 images to retain",
+        "reading 50 images to retain",
+    ]
+    assert "class branches" not in str(found.report["method"]["details"].get("why"))
+    (told,) = found.report["method"]["details"]["heads"].values()
+    assert told["beta"] == 6
+    assert "expected cost" in told
