@@ -3,7 +3,7 @@
 A signature is a Sigstore bundle of an in-toto statement that lists files with their SHA-256, as the
 `model_signing` package makes and checks them: its own command line takes ours, and ours its.
 
-May import choices, digests, errors, graph, text and verify.
+May import choices, digests, errors, graph, judge, text and verify.
 """
 
 from onnxunlearn.signing.check import check_signature

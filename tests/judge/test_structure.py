@@ -66,7 +66,7 @@ def test_other_values_that_no_node_reads_are_told() -> None:
 def test_the_body_of_a_function_is_part_of_what_calls_it_but_for_its_numbers() -> None:
     def calling(op: str, number: float) -> Model:
         proto = mlp()
-        constant = numpy_helper.from_array(np.float32(number))
+        constant = numpy_helper.from_array(np.array(number, np.float32))
         body = [
             helper.make_node("Constant", [], ["c"], value=constant),
             helper.make_node(op, ["a", "c"], ["b"]),
