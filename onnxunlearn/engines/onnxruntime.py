@@ -49,9 +49,9 @@ _PROVIDERS: dict[str, tuple[str, dict[str, str]]] = {
 #: bytes of weights from which on memory counts more than speed: a session gets no copies, and no arena
 _LARGE = 1 << 28
 
-#: nodes from which on memory is not planned ahead, and inputs and outputs from which on a graph is run as it
-#: is: ONNX Runtime's planner, and its optimiser at every node, go through all of them
-_MANY_NODES, _MANY_ENDS = 5_000, 1_000
+#: inputs and outputs from which on a graph is run as it is: ONNX Runtime's optimiser goes through all of them
+#: at every node
+_MANY_ENDS = 1_000
 
 _FATAL = 4  # ONNX Runtime's log severity; everything that matters comes back as an exception
 
@@ -89,6 +89,8 @@ class OnnxRuntimeEngine:
         model, kept = move_out(with_casts(model))  # written and read, a message takes its size many times
         options = _options()
         options.use_deterministic_compute = True
+        # Planned ahead, it is one block from the second run on, beside all that the first one took.
+        options.enable_mem_pattern = False
         # Spinning threads would take the cores from the numpy code between two runs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if model.producer_name == LOWERED:
@@ -98,8 +100,6 @@ class OnnxRuntimeEngine:
         if tensor_bytes(model) > _LARGE:
             # Its arena grows by powers of two, gives nothing back, and each session has one.
             options.enable_cpu_mem_arena = False
-        if len(model.graph.node) > _MANY_NODES:
-            options.enable_mem_pattern = False
         if len(model.graph.input) + len(model.graph.output) > _MANY_ENDS:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self._threads is not None:
