@@ -28,7 +28,9 @@ def parts(detector: Detector, seen: Seen) -> tuple[Seen, Seen, int]:
     for c in detector.forgotten:
         if not (choosing.showing([c]).any() and judged.showing([c]).any()):
             count = int(seen.showing([c]).sum())
-            raise too_few(f"{probes.source}: {count} images show {detector.objects.shown(c)}")
+            raise too_few(
+                f"{probes.source}: {count} image{' shows' if count == 1 else 's show'} {detector.objects.shown(c)}"
+            )
     return choosing, judged, copies
 
 
