@@ -11,7 +11,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, check_inference, find_logits
 from onnxunlearn.graph.places import PlaceScores, summed_over_places
 from onnxunlearn.inquiry.placing import places_of, with_nothing
-from onnxunlearn.lowering import lower
+from onnxunlearn.lowering import lower, renew
 from onnxunlearn.probes import Labels, Preprocessing, Probes, Source, load_probes
 from onnxunlearn.probes.places import read_scenes
 
@@ -49,7 +49,7 @@ class Explained:
         places = places_of(seen, output_name, head) if detector is None else detector[1].places
         model = file
         if places is not None:
-            model = seen = summed_over_places(seen, places, least_of(places))
+            model = seen = summed_over_places(renew(seen), places, least_of(places))
         logits = find_logits(seen, output_name if places is None else None)
         check_inference(seen, logits)
         return cls(file, model, seen, logits, places, labels)

@@ -39,7 +39,7 @@ from onnxunlearn.inquiry.one_run import hindrance, may_not_end, one_sample, too_
 from onnxunlearn.inquiry.placing import places_of
 from onnxunlearn.inspected import Inspection, LayerSummary, RuleCount, ScoresSummary
 from onnxunlearn.judge.report import declared_shape
-from onnxunlearn.lowering import lower
+from onnxunlearn.lowering import lower, renew
 from onnxunlearn.probes import Labels
 from onnxunlearn.relevance import Composite, Propagator, parse_composite
 from onnxunlearn.reverse import adjoint, path_between
@@ -284,7 +284,7 @@ def _rules(
         return (), why_not
     try:
         if places is not None:
-            seen = summed_over_places(seen, places, least_of(places))
+            seen = summed_over_places(renew(seen), places, least_of(places))
             logits = find_logits(seen)
         propagator = Propagator(seen, logits, create_engine(engine), composite, ends)
         found = propagator.compiled(one_sample(model)).rules

@@ -86,13 +86,32 @@ def test_networks_of_scikit_learn(name: str, method: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("kind", ["map", "tensor"])
-@pytest.mark.parametrize(
-    ("name", "op"), [("forest", "TreeEnsembleClassifier"), ("logistic", "LinearClassifier")]
-)
-def test_what_has_no_weights_is_refused(name: str, op: str, kind: str) -> None:
+def test_what_has_no_weights_is_refused(kind: str) -> None:
     with np.load(SKLEARN / "digits.npz") as archive:
         data = {key: archive[key] for key in ("x", "y")}
-    refused(load(SKLEARN / f"{name}_{kind}.onnx"), data, op, "in its attributes, not in weights")
+    refused(load(SKLEARN / f"forest_{kind}.onnx"), data, "TreeEnsembleClassifier", "in its attributes")
+
+
+@pytest.mark.parametrize("method", ["head", "lra-npp", "mask"])
+@pytest.mark.parametrize("kind", ["map", "tensor"])
+def test_weights_in_attributes(kind: str, method: str, tmp_path: Path) -> None:
+    """The class's row changes where the node has it, and not another byte: no sample gets its label, and all
+    others what they had."""
+    with np.load(SKLEARN / "digits.npz") as archive:
+        data = {key: archive[key] for key in ("x", "y")}
+    path = SKLEARN / f"logistic_{kind}.onnx"
+    result = assert_forgets(load(path), data, method, tmp_path)
+    found = diff(path, tmp_path / "out.onnx")
+    assert found.others == ()
+    assert {t.name for t in found.tensors} <= {"label / coefficients", "label / intercepts"}
+    assert all(t.layer == "LinearClassifier" for t in found.tensors)
+    assert len(result.model_bytes) == path.stat().st_size
+    before, after = (
+        ort.InferenceSession(p).run(None, {"X": data["x"]})[0] for p in (path, tmp_path / "out.onnx")
+    )
+    assert 3 not in after
+    if method != "lra-npp":  # which damps rows of others, too
+        assert (before == after)[before != 3].all()
 
 
 def refused(model: Model, data: Feeds, *said: str) -> None:

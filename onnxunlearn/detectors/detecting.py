@@ -28,7 +28,8 @@ def parts(detector: Detector, seen: Seen) -> tuple[Seen, Seen, int]:
     for c in detector.forgotten:
         if not (choosing.showing([c]).any() and judged.showing([c]).any()):
             count = int(seen.showing([c]).sum())
-            raise too_few(f"{probes.source}: {count} images show {detector.objects.shown(c)}")
+            show = "image shows" if count == 1 else "images show"
+            raise too_few(f"{probes.source}: {count} {show} {detector.objects.shown(c)}")
     return choosing, judged, copies
 
 

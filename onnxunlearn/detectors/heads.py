@@ -14,7 +14,7 @@ from onnxunlearn.errors import InputError
 from onnxunlearn.graph import Logits, Model, expose
 from onnxunlearn.graph.class_labels import parse_names
 from onnxunlearn.graph.places import Detection, PlaceScores, find_detection, read_detection
-from onnxunlearn.lowering import lower
+from onnxunlearn.lowering import lost_samples, lower
 from onnxunlearn.numerics import softmax
 from onnxunlearn.probes.places import NOTHING_SAID
 
@@ -40,7 +40,7 @@ def detection_of(
         return None if told is None else (seen, told)
     ranks = [len(shape) for o in model.graph.output if (shape := model.shapes.get(o.name)) is not None]
     choosing = any("nms" in n.op.lower() or n.kind == "NonMaxSuppression" for n in model.nodes)
-    if not choosing and not any(rank > 2 for rank in ranks):
+    if not choosing and not any(rank > 2 for rank in ranks) and not any(lost_samples(model)):
         return None
     seen = lower(model)
     found = find_detection(seen, _named(model) if labels is None else (len(labels),))

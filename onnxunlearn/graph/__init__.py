@@ -7,6 +7,7 @@ May import arguments, digests, errors, frozen, registry, stamps and text.
 """
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
+from onnxunlearn.graph.attribute_weights import weight_name
 from onnxunlearn.graph.class_labels import class_labels
 from onnxunlearn.graph.class_rows import ClassRows
 from onnxunlearn.graph.edited import Edited
@@ -87,6 +88,7 @@ __all__ = [
     "replacing",
     "stored_tensor",
     "unpooled",
+    "weight_name",
     "with_input_shapes",
     "write_atomically",
 ]

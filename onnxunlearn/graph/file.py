@@ -14,6 +14,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph.attribute_weights import attribute_weights
 from onnxunlearn.graph.dimensions import sizes_of
 from onnxunlearn.graph.external import is_lent, lend, read
 from onnxunlearn.graph.file_bytes import FileBytes
@@ -85,8 +86,10 @@ class ModelFile:
     @cached_property
     def stored(self) -> dict[str, onnx.TensorProto]:
         """Tensors whose values lie in the file: initializers and outputs of Constant nodes; of those in local
-        functions, too, under names of their own (see `constants_of`)."""
+        functions and of weights in attributes, too, under names of their own (see `constants_of` and
+        `attribute_weights`)."""
         tensors = {name: tensor for name, (_, tensor) in self.function_constants.items()}
+        tensors |= {name: tensor for name, (_, tensor) in attribute_weights(self.proto).items()}
         tensors |= self.initializers
         for node in self.graph.node:
             if node.op_type == "Constant" and node.domain in STANDARD:

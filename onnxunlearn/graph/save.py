@@ -8,6 +8,7 @@ import onnx
 from onnx import numpy_helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
+from onnxunlearn.graph.attribute_weights import attribute_weights, payloads_of
 from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.held import parsed
 from onnxunlearn.graph.messages import located
@@ -37,6 +38,9 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> FileBytes:
             raise ValueError(f"edit of {name!r} has shape {values.shape} and dtype {values.dtype}")
         if in_data_file(tensor):
             raise ValueError(f"edit of {name!r}, which is not in the model's file")
+        if name in written_in.attributes:
+            payloads |= _floats(model, written_in.attributes[name][0], values)
+            continue
         field, payload = _held(values) if is_outside(tensor) else _payload(tensor, values)
         payloads[(*written_in.path(name), (field, 0))] = payload
     if not payloads:
@@ -91,6 +95,14 @@ def _held(values: np.ndarray) -> tuple[int, FileBytes]:
     return _PAYLOADS["raw_data"], FileBytes(own.data)
 
 
+def _floats(model: Model, path: FieldPath, values: np.ndarray) -> dict[FieldPath, bytes]:
+    """`_payload` of a weight that is the floats of an attribute."""
+    try:
+        return payloads_of(model.content, path, numpy_helper.from_array(values).raw_data)
+    except (IndexError, ValueError) as error:
+        raise UnsupportedError(f"{error}; load and save the model once with the onnx package") from None
+
+
 def _payload(tensor: onnx.TensorProto, values: np.ndarray) -> tuple[int, bytes]:
     """The number of the field that holds the tensor's values, and `values` as that field's content."""
     raw = numpy_helper.from_array(values).raw_data  # little-endian, types under a byte packed
@@ -124,12 +136,21 @@ class _Paths:
         return ((_MODEL_GRAPH, 0), (_GRAPH_NODE, index), (_NODE_ATTRIBUTE, attribute), (_ATTRIBUTE_T, 0))
 
     @cached_property
+    def attributes(self) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
+        """Weights in attributes that no tensor has the name of, each with where the attribute lies."""
+        held = attribute_weights(self._proto)
+        return {name: found for name, found in held.items() if name not in self._model.initializers}
+
+    @cached_property
+    def _proto(self) -> onnx.ModelProto:
+        return parsed(self._model.content)[0]
+
+    @cached_property
     def _constants(self) -> dict[str, tuple[int, int]]:
         """By output the node and the attribute that holds it."""
-        proto, _ = parsed(self._model.content)
         return {
             node.output[0]: (index, attribute)
-            for index, node in enumerate(proto.graph.node)
+            for index, node in enumerate(self._proto.graph.node)
             for attribute, held in enumerate(node.attribute)
             if node.op_type == "Constant" and held.name == "value" and node.output
         }

@@ -12,7 +12,7 @@ from onnxunlearn.graph.file_bytes import FileBytes
 #: (field number, occurrence) from the outermost message inwards
 FieldPath = tuple[tuple[int, int], ...]
 
-VARINT, _FIXED64, BYTES, _FIXED32 = 0, 1, 2, 5
+VARINT, _FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 #: bits of a number, seven a byte, that protobuf reads at most
 _LONGEST = 70
 
@@ -65,7 +65,7 @@ def fields(data: memoryview | FileBytes) -> Iterator[Field]:
             _, end = read_varint(data, position)
         elif wire_type == _FIXED64:
             end = position + 8
-        elif wire_type == _FIXED32:
+        elif wire_type == FIXED32:
             end = position + 4
         elif wire_type == BYTES:
             length, position = read_varint(data, position)
@@ -77,11 +77,11 @@ def fields(data: memoryview | FileBytes) -> Iterator[Field]:
 
 
 def splice(data: FileBytes, payloads: Mapping[FieldPath, FileBytes | bytes]) -> FileBytes:
-    """`data` with the length-delimited fields at the given paths replaced.
+    """`data` with the length-delimited fields at the given paths replaced, or those of four bytes.
 
     What stays is shared, not copied. The enclosing lengths are rewritten only where a payload's size changed.
-    Raises KeyError for a path that is not in the message, ValueError for one that does not end at a
-    length-delimited field.
+    Raises KeyError for a path that is not in the message, ValueError for one that does not end at
+    such a field.
     """
     nested: dict[tuple[int, int], dict[FieldPath, FileBytes | bytes]] = {}
     for path, payload in payloads.items():
@@ -95,7 +95,7 @@ def splice(data: FileBytes, payloads: Mapping[FieldPath, FileBytes | bytes]) -> 
         inner = nested.pop((item.number, occurrence), None)
         if inner is None:
             continue
-        if item.wire_type != BYTES:
+        if item.wire_type != BYTES and not (item.wire_type == FIXED32 and len(inner.get((), b"")) == 4):
             raise ValueError(f"field {item.number} is not length-delimited")
         new = inner[()] if () in inner else splice(data.part(item.value, item.end), inner)
         same_size = len(new) == item.end - item.value

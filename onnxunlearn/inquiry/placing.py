@@ -126,7 +126,8 @@ class Placing:
         for c in forget:
             if not (choosing.showing((c,)).any() and judged.showing((c,)).any()):
                 count = int(scenes.showing((c,)).sum())
-                raise too_few(f"{scenes.probes.source}: {count} inputs show {labels.shown(c)}")
+                show = "input shows" if count == 1 else "inputs show"
+                raise too_few(f"{scenes.probes.source}: {count} {show} {labels.shown(c)}")
         return choosing, judged, copies
 
     def distinct(self, scenes: Scenes, forget: tuple[int, ...], labels: Labels) -> tuple[Scenes, int]:

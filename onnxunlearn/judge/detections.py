@@ -13,7 +13,7 @@ from onnxunlearn.graph import Model
 from onnxunlearn.graph.places import IMAGE, Detection, Layout, Part
 from onnxunlearn.graph.places.bands import SIDES
 from onnxunlearn.judge.running import session_of
-from onnxunlearn.lowering import lower
+from onnxunlearn.lowering import lower, sampled
 from onnxunlearn.numerics import softmax
 
 #: boxes kept of an image, the score they need at least, and the overlap beyond which one of a class goes
@@ -73,6 +73,7 @@ def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: 
     places than class scores are."""
     parts = (*found.scores, *found.objectness, *(found.boxes if found.decoded else ()))
     tensors = list(dict.fromkeys(part.tensor for part in parts))
+    model = sampled(model)
     whole = set(tensors) <= {output.name for output in model.graph.output}
     seen = model if whole or all(name in model.producer for name in tensors) else lower(model)
     session = session_of(seen, tensors, engine, whole=whole)

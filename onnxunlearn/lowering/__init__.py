@@ -19,6 +19,7 @@ from onnxunlearn.lowering.integers import dequantise
 from onnxunlearn.lowering.listed_inputs import unlist
 from onnxunlearn.lowering.ml_features import lower_ml_features
 from onnxunlearn.lowering.old_forms import renew
+from onnxunlearn.lowering.samples import lost_samples, sampled
 from onnxunlearn.lowering.sparse import densify
 
 #: in this order: inputs before what adds weights, bodies before what is in them, types before the constants
@@ -32,6 +33,7 @@ PASSES: tuple[Pass, ...] = (
     lower_ml_features,
     lower_contrib,
     dequantise,
+    sampled,
 )
 
 __all__ = [
@@ -40,10 +42,12 @@ __all__ = [
     "dequantise",
     "fold",
     "inline",
+    "lost_samples",
     "lower",
     "lower_contrib",
     "lower_ml_features",
     "renew",
+    "sampled",
     "unlist",
     "unroll",
     "widen",

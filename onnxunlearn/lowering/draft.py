@@ -69,6 +69,13 @@ class Draft:
         self.constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
         return name
 
+    def stored(self, name: str) -> str:
+        """A constant that the file stores under this name, though as no tensor; empty if there is none."""
+        if name not in self.model.stored or name in self.model.initializers:
+            return ""
+        self.constants.append(self.model.stored[name])
+        return name
+
     def weight(self, floats: Quantised | np.ndarray) -> str:
         """A new constant: floats that the model stores in another way, or that nobody can edit."""
         if isinstance(floats, np.ndarray):

@@ -1,4 +1,5 @@
 """What pipelines do to features before a network (domain ai.onnx.ml), as the standard ops that do the same.
+Those that hold linear models are in `ml_linear`.
 
 Scaler                 (x − offset)·scale
 Normalizer             x / Σ|x|, x / √Σx² or x / max x, over the last axis; by 1 where that is 0
@@ -21,6 +22,7 @@ from onnxunlearn.lowering.contract import lowering_pass
 from onnxunlearn.lowering.draft import Draft, Lowering, rewrite
 from onnxunlearn.lowering.half import single
 from onnxunlearn.lowering.listed_inputs import unlisted
+from onnxunlearn.lowering.ml_linear import LINEAR
 from onnxunlearn.lowering.sparse import dense
 
 _FLOAT, _DOUBLE, _INT64 = onnx.TensorProto.FLOAT, onnx.TensorProto.DOUBLE, onnx.TensorProto.INT64
@@ -65,8 +67,12 @@ def normalizer(draft: Draft) -> None:
             size = draft.reduce("ReduceMax", x)
         case _:
             draft.require(False, f"norm {kind}")
-    is_zero = draft.cast(draft.op("Not", draft.cast(size, onnx.TensorProto.BOOL)), _FLOAT)
-    draft.op("Div", x, draft.op("Add", size, is_zero), to=draft.node.outputs[0])
+    is_there = draft.cast(size, onnx.TensorProto.BOOL)
+    if draft.opset >= 9:  # as classifiers write it, whose scores are read through it
+        divisor = draft.op("Where", is_there, size, draft.constant(1))
+    else:
+        divisor = draft.op("Add", size, draft.cast(draft.op("Not", is_there), _FLOAT))
+    draft.op("Div", x, divisor, to=draft.node.outputs[0])
 
 
 def imputer(draft: Draft) -> None:
@@ -175,5 +181,6 @@ LOWERINGS: dict[str, Lowering] = {
         "LabelEncoder": label_encoder,
         "FeatureVectorizer": feature_vectorizer,
         "ArrayFeatureExtractor": array_feature_extractor,
+        **LINEAR,
     }.items()
 }

@@ -3,6 +3,7 @@
 Slice, Pad, Clip, TopK  starts and ends, pads and value, bounds, k become inputs
 Upsample, Resize        Resize of asymmetric coordinates; nearest cells are below, or above where it shrinks
 BatchNormalization      without `spatial`, which is always so by now
+Dropout                 without a mask that nobody reads, which was of floats
 Scatter                 ScatterElements
 
 All others mean the same in opset 11. What is written for a model here and there (windows of maps, sums over
@@ -22,6 +23,8 @@ from onnxunlearn.lowering.draft import Draft, Lowering, in_memory, rewrite
 
 #: the oldest opset whose ops are known, and the one that they are written in
 OLDEST, NEWER = 7, 11
+#: since this opset the mask of a Dropout is one of truth values
+_BOOLEAN_MASK = 10
 
 
 @lowering_pass("renew")
@@ -86,6 +89,12 @@ def batch_normalization(draft: Draft) -> None:
     _write(draft, "BatchNormalization", *draft.node.inputs, **given)
 
 
+def dropout(draft: Draft) -> None:
+    draft.require(not draft.used(1), "a mask that is read")
+    draft.op("Dropout", draft.input(0), to=draft.node.outputs[0], ratio=draft.node.attribute("ratio"))
+    draft.made[-1].name = draft.node.name
+
+
 def scatter(draft: Draft) -> None:
     _write(draft, "ScatterElements", *draft.node.inputs, axis=draft.node.attribute("axis", 0))
 
@@ -128,6 +137,7 @@ _OLD: dict[str, Callable[[Node], bool]] = {
     "TopK": lambda node: len(node.inputs) < 2,
     "Clip": lambda node: bool({"min", "max"} & set(node.attributes)),
     "BatchNormalization": lambda node: "spatial" in node.attributes,
+    "Dropout": lambda node: len(node.outputs) > 1 and node.opset < _BOOLEAN_MASK,
     "Scatter": lambda node: True,
     "Upsample": lambda node: True,
     "Resize": lambda node: len(node.inputs) < 3,
@@ -138,6 +148,7 @@ _NEW: dict[str, Lowering] = {
     "TopK": top_k,
     "Clip": clip,
     "BatchNormalization": batch_normalization,
+    "Dropout": dropout,
     "Scatter": scatter,
     "Upsample": resize,
     "Resize": resize,

@@ -28,6 +28,8 @@ TEXT = """<ir_version: 8, opset_import: ["": 17]>
 
 SCALED = """<ir_version: 8, opset_import: ["": 17, "ai.onnx.ml": 3]>
     g (float[N, 4] x) => (float[N, 4] y) { y = ai.onnx.ml.Scaler<offset = [1.0], scale = [2.0]>(x) }"""
+ROWS_OF_ONE = """<ir_version: 8, opset_import: ["": 17]>
+    g (float[1, 6, 4] x) => (float[6, 4] y) <int64[2] r = {6, 4}> { y = Reshape(x, r) }"""
 
 
 def model_of(text: str) -> Model:
@@ -108,6 +110,7 @@ def models() -> Iterator[tuple[str, Model]]:
         if name != "external":
             yield name, load(data)
     yield "features scaled", model_of(SCALED)
+    yield "rows of one sample", model_of(ROWS_OF_ONE)
     for name, rebuild in REBUILT.items():
         proto = sample()
         rebuild(proto)

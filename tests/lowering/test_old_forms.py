@@ -113,6 +113,24 @@ def test_what_cannot_be_written_so_is_left(
     assert renew(model) is model
 
 
+@pytest.mark.parametrize("read", [False, True])
+def test_the_mask_of_a_dropout(read: bool) -> None:
+    """It was of floats, and is of truth values now: what is declared of it does not hold; one read stays."""
+    proto = onnx.parser.parse_model("""<ir_version: 6, opset_import: ["" : 7]>
+        g (float[2, 3] x) => (float[2, 3] z) <float[2, 3] mask> {
+            y, mask = Dropout <ratio = 0.5> (x)
+            z = Relu (y) }""")
+    if read:
+        proto.graph.output.append(onnx.helper.make_tensor_value_info("mask", TensorProto.FLOAT, [2, 3]))
+    model = Model(FileBytes(proto.SerializeToString()), proto)
+    made = renew(model)
+    assert (made is model) == read
+    if not read:
+        assert made.opsets[""] == NEWER
+        x = {"x": normal(2, 3)}
+        assert np.array_equal(values(model, x)["z"], values(made, x)["z"])
+
+
 def test_a_graph_within_is_left_with_all_around_it() -> None:
     """What stands there would be read as what it means in the newer opset."""
     proto = onnx.parser.parse_model("""<ir_version: 6, opset_import: ["" : 10]>
