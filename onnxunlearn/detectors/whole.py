@@ -55,6 +55,8 @@ def forget_everywhere(
     would hold; and InputError for other parameters.
     """
     chosen = _chosen(detector, parameters)
+    if retained is not None:
+        chosen["fewer"] = _FEWER
     found, options = detector.found, detector.options
     if more := _others(detector):
         raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
@@ -74,7 +76,6 @@ def forget_everywhere(
         seed=options.seed,
         progress=options.progress,
         sides=found.sides,
-        **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
     return _parts(whole, DEEP, shares)
