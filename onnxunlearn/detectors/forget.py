@@ -29,10 +29,8 @@ from onnxunlearn.relevance import Composite
 #: how much the distance counts in whole images, and shares of the way there; and of the weights of a layer
 #: the share that `erase` may change head by head: tried one after another
 _STRENGTHS, _PARTS, _SHARES = (4.0, 1.0), (1.0, 0.8, 0.6), (1.0, 0.6)
-#: the same of queries, and what else holds there: in the map that they look at the class would be left, so
-#: all layers from the image on change, by smaller steps
+#: the same of queries, of which all layers change
 _OF_QUERIES = (2.0, 1.0)
-_FROM_THE_IMAGE: Mapping[str, Any] = {"pull": 4.0, "rate": 0.03, "steps": 400}
 #: the same in class branches
 _IN_BRANCHES, _PARTS_OF_BRANCHES = (6.0, 2.0), (1.0, 0.5)
 #: points beyond the budget from which on an edit in whole images is not made weaker, but given up: a descent
@@ -170,13 +168,10 @@ class _Attempt(NamedTuple):
 
 def _attempts(places: Places, price: Price, parameters: Mapping[str, Any]) -> Iterator[_Attempt]:
     """What `auto` tries one after another, deepest first."""
-    fitted, strengths, given = price.fitted, _STRENGTHS, parameters
-    deeper = {**_FROM_THE_IMAGE, **parameters}
-    if places.detector.of_queries and in_full(places.detector, fitted, deeper):
-        strengths, given = _OF_QUERIES, deeper
-    if parameters.get("depth") != LAST_BLOCK and in_full(places.detector, fitted, given):
-        for beta in strengths:
-            own = {"beta": beta, **given}
+    fitted = price.fitted
+    if parameters.get("depth") != LAST_BLOCK and in_full(places.detector, fitted, parameters):
+        for beta in _OF_QUERIES if places.detector.of_queries else _STRENGTHS:
+            own = {"beta": beta, **parameters}
             yield _Attempt(partial(_in_parts, places, fitted, own), in_whole_images=True)
     yield _Attempt(partial(_in_branches, places, price, parameters))
     for share in _SHARES:

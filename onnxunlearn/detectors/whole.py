@@ -12,7 +12,6 @@ from onnxunlearn.detectors.composed import with_composed
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.heads import NOTHING
 from onnxunlearn.detectors.seen import Seen
-from onnxunlearn.detectors.shown import shown
 from onnxunlearn.engines.batching import Feeds
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.flow import made_from
@@ -26,9 +25,11 @@ from onnxunlearn.probes.places import NOTHING_SAID
 
 #: those of `erase` that hold in whole images, too, and what they are called there
 _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist", "slices")} | {
-    "batch": "images",
-    "pull": "deeper",
+    "batch": "images"
 }
+
+#: of queries: what they look at would still tell the class, so all layers before them change, by small steps
+_OF_QUERIES: Mapping[str, Any] = {"all_layers": True, "rate": 0.03, "steps": 400}
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
 _FEWER = 2
@@ -48,7 +49,9 @@ def forget_everywhere(
     UnsupportedError where that cannot be done, or the model says more than classes and boxes, which nothing
     would hold; and InputError for other parameters.
     """
-    chosen = check_whole(parameters)
+    chosen = _chosen(detector, parameters)
+    if retained is not None:
+        chosen["fewer"] = _FEWER
     found, options = detector.found, detector.options
     if more := _others(detector):
         raise UnsupportedError(f"outputs {', '.join(sorted(map(repr, more)))} would not be kept")
@@ -68,8 +71,6 @@ def forget_everywhere(
         seed=options.seed,
         progress=options.progress,
         sides=found.sides,
-        shown=None if seen.form is None else shown(said, seen.form, seen.size, detector.forgotten),
-        **({} if retained is None else {"fewer": _FEWER}),
         **chosen,
     )
     return parts_of(whole, DEEP, shares)
@@ -80,12 +81,18 @@ def in_full(detector: Detector, seen: Seen, parameters: Mapping[str, Any]) -> bo
     and what so few steps pin does not hold elsewhere. True where there can be none, which says why itself."""
     feeds = {name: values[:2] for name, values in seen.scenes.probes.feeds.items()}
     maps = _maps(detector, feeds, np.zeros(0, bool))
-    chosen, (boxes, objectness) = check_whole(parameters), (detector.found.boxes, detector.found.objectness)
+    chosen, found = _chosen(detector, parameters), detector.found
     there = np.zeros((len(maps[0].labels), 1), bool)
-    own = detector.seen, detector.engine, detector.forget, maps, boxes, objectness, there, feeds
+    beside = found.boxes, found.objectness
+    own = detector.seen, detector.engine, detector.forget, maps, *beside, there, feeds
     with suppress(UnsupportedError):
         return Whole(*own, **chosen).in_full
     return True
+
+
+def _chosen(detector: Detector, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """What these say of `Whole`, and what of these heads holds else."""
+    return {**(_OF_QUERIES if detector.of_queries else {}), **check_whole(parameters)}
 
 
 def parts_of(descent: Whole | Branch, depth: str, shares: Sequence[float]) -> list[Outcome]:

@@ -12,7 +12,7 @@ from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected, same_boxes
-from onnxunlearn.judge.detections import Boxed, BoxForm, SaidAtPlaces, box_form, boxed, overlaps, say_all
+from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
 from onnxunlearn.judge.diff import Diff, TensorDiff, diff
 from onnxunlearn.judge.doubts import DEPARTS, none_passed
 from onnxunlearn.judge.evidence import Evidence
@@ -48,7 +48,6 @@ __all__ = [
     "Placed",
     "Relearned",
     "Row",
-    "SaidAtPlaces",
     "Subject",
     "Target",
     "TensorDiff",

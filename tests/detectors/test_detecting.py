@@ -10,14 +10,14 @@ import pytest
 
 from onnxunlearn import examine, unlearn
 from onnxunlearn.api import fit
-from onnxunlearn.detectors import forget, loaded_detector
+from onnxunlearn.detectors import Detector, forget, loaded_detector
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
 from onnxunlearn.judge.attacks.attackers.training import Learner
 from onnxunlearn.methods import Outcome
-from onnxunlearn.methods.whole.deeper import MapLoss
+from onnxunlearn.methods.whole import fit as fit_whole
 from onnxunlearn.probes import Probes
 from onnxunlearn.unlearn import Result
 from tests import tiny_detector as tiny
@@ -85,34 +85,24 @@ def test_in_whole_images_layers_before_the_heads_change_and_boxes_stay(folder: P
     assert (details["depth"], details["steps"]) == ("deep", 60)
 
 
-def test_a_map_before_the_heads_is_drawn_where_it_is_asked(
+def test_of_queries_layers_before_what_they_look_at_change_too(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Then the layers before it change, too."""
-    drawn: list[str] = []
-
-    def followed(loss: MapLoss, *given: Any) -> tuple[float, float]:
-        drawn.append(loss.spots.tensor)
-        return asked(loss, *given)
-
-    asked = MapLoss.__call__
-    monkeypatch.setattr(MapLoss, "__call__", followed)
-    changed = []
-    for pull in ({}, {"pull": 1.0, "rate": 0.02}):
+    """Of others those behind the last tensor that all heads read."""
+    monkeypatch.setattr(fit_whole, "_LAYERS", 1)
+    layers = []
+    for queries in (False, True):
+        monkeypatch.setattr(Detector, "of_queries", queries)
+        parameters = {"depth": "deep", "steps": 2, "batch": 4}
         result = unlearn(
-            tiny.trained(),
-            "green",
-            folder,
-            labels=tiny.NAMES,
-            method="erase",
-            parameters={"depth": "deep", "steps": 3, "batch": 4, **pull},
+            tiny.trained(), "green", folder, labels=tiny.NAMES, method="erase", parameters=parameters
         )
-        changed.append({tensor["name"] for tensor in result.report["changes"]["tensors"]})
-        assert bool(drawn) == bool(pull)
-    assert changed[0] <= changed[1]
+        (details,) = result.report["method"]["details"]["heads"].values()
+        layers.append(set(details["layers"]))
+    assert layers[0] < layers[1]
 
 
-@pytest.mark.parametrize("parameter", ["share", "layers"])
+@pytest.mark.parametrize("parameter", ["share", "layers", "pull"])
 def test_what_means_nothing_in_whole_images_is_refused(parameter: str, folder: Path) -> None:
     with pytest.raises(InputError, match=rf"erase: {parameter}: .* known with depth=deep: steps"):
         unlearn(

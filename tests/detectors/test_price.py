@@ -1,9 +1,7 @@
 """What images say of an edit's cost that it was not fitted to."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from types import SimpleNamespace
-from typing import Any
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -129,28 +127,14 @@ def test_what_costs_far_too_much_in_whole_images_is_not_made_weaker(
     ]
 
 
-@pytest.mark.parametrize("affordable", [True, False])
-def test_of_queries_all_layers_change_if_that_is_no_more_work_than_it_may_be(*, affordable: bool) -> None:
-    given: list[Mapping[str, Any]] = []
-
-    def in_full(_: object, __: object, parameters: Mapping[str, Any]) -> bool:
-        return affordable or "pull" not in parameters
-
-    def everywhere(_: object, __: object, parameters: Mapping[str, Any], *___: object, **____: object) -> Any:
-        given.append(parameters)
-        return iter([edit_of_nothing()] * 3)
-
-    places, price = MagicMock(), MagicMock()
-    places.detector.of_queries = True
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(forget, "in_full", in_full)
-        patch.setattr(forget, "_everywhere", everywhere)
-        for attempt in forget._attempts(places, price, {"steps": 7}):
-            if attempt.in_whole_images:
-                assert len(list(attempt.offers())) == 3
-    assert [each["beta"] for each in given] == ([2.0, 1.0] if affordable else [4.0, 1.0])
-    assert all(each.get("pull") == (4.0 if affordable else None) for each in given)
-    assert all(each["steps"] == 7 for each in given)
+def test_of_queries_a_weaker_edit_is_tried_first(price: Price, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Detector, "of_queries", True)
+    monkeypatch.setattr(forget, "in_full", lambda *_: True)
+    places = SimpleNamespace(detector=price.detector)
+    whole = [a for a in forget._attempts(places, price, {}) if a.in_whole_images]  # type: ignore[arg-type]
+    monkeypatch.setattr(forget, "_everywhere", lambda *_, **__: iter([edit_of_nothing()] * 3))
+    names = [next(attempt.offers())[0] for attempt in whole]
+    assert names == [f"erase at strength {beta} in whole images" for beta in (2, 1)]
 
 
 def edit_of_nothing() -> MagicMock:

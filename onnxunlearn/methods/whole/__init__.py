@@ -18,7 +18,6 @@ spots       what a head reads at its places
 pull        what draws the class's places to others
 heads       the loss at one head
 beside      the loss of what is said besides
-deeper      the loss at the last map before all heads, if it is asked
 resistance  what fine-tuning would bring back, if it is asked
 fit         the descent
 branch      the descent where class scores alone are made, at places
@@ -32,7 +31,6 @@ May import edits, engines, errors, graph, methods, numerics and reverse.
 """
 
 from onnxunlearn.methods.whole.branch import Branch, branch_layers, ends_of
-from onnxunlearn.methods.whole.deeper import Shown
 from onnxunlearn.methods.whole.fit import Whole
 from onnxunlearn.methods.whole.gathered import End, Gathered
 from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
@@ -45,7 +43,6 @@ __all__ = [
     "End",
     "Gathered",
     "HeadMap",
-    "Shown",
     "Whole",
     "branch_layers",
     "ends_of",

@@ -21,19 +21,16 @@ from onnxunlearn.methods.entering import Recorder
 from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights, write
 from onnxunlearn.methods.kept import JOINED, joined
 from onnxunlearn.methods.whole.beside import Beside
-from onnxunlearn.methods.whole.deeper import MapLoss, Shown, last_map
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
 from onnxunlearn.methods.whole.resistance import Resistance
 from onnxunlearn.methods.whole.spots import Spots
 from onnxunlearn.reverse import own_layers
-from onnxunlearn.reverse.bottlenecks import block_start, bottlenecks
+from onnxunlearn.reverse.bottlenecks import block_start
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.passes import Passes
 
 #: images that are looked at in one go before the first step
 _AT_ONCE = 16
-#: images that tell what maps before the heads hold
-_AT_DEPTHS = 512
 #: layers that change at least, where there are as many
 _LAYERS = 4
 #: multiplications that all steps may take, and how often a step runs the layers: the original, forward, and
@@ -70,9 +67,7 @@ class Whole:
     sides: int = 4
     rate: float = 0.1
     resist: float = 0.0
-    shown: Shown | None = None
-    deeper: float = 0.0
-    pinned: float = 3.0
+    all_layers: bool = False
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
 
@@ -102,14 +97,14 @@ class Whole:
         return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)
 
     def _layers(self, readers: Mapping[str, Layer]) -> list[Layer]:
-        """Those between the heads and the last tensor that all of them read, at least _LAYERS."""
+        """All before the heads, or those behind the last tensor that all of them read, at least _LAYERS."""
         products = [layer for layer in find_layers(self.model) if layer.kind in PRODUCTS]
         heads = {layer.key for layer in readers.values()}
         keys = {la.key for t in readers for la in own_layers(self.model, products, t)} - heads
         found = [layer for layer in products if layer.key in keys]
         if not found:
             raise UnsupportedError("no layer before the heads has a stored weight of its own")
-        if self.deeper:
+        if self.all_layers:
             return found
         first, *others = self.heads
         together = joined(self.model, self._logits(first), [told.scores for told in others])
@@ -145,7 +140,6 @@ class _Descent:
     rng: np.random.Generator
     heads: list[HeadLoss] = field(default_factory=list)
     beside: list[Beside] = field(default_factory=list)
-    maps: list[MapLoss] = field(default_factory=list)
     resistance: Resistance | None = None
 
     @classmethod
@@ -155,14 +149,10 @@ class _Descent:
         first = whole._logits(whole.heads[0])
         model = joined(whole.model, first, [name for name in said if name != first.tensor])
         read = list(dict.fromkeys(layer.input for layer in readers.values()))
+        tail = tail_of(model, layers, [JOINED, *read], shape_arithmetic(model))
+        passes = Passes(Differentiator(tail, [JOINED, *read], whole.engine), whole.model.batch_size)
         some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
-        cuts = [n for n, _ in bottlenecks(model, JOINED)] if whole.deeper else []
-        asked = list(dict.fromkeys([*said, *(la.output for la in layers), *cuts]))
-        own = Recorder(model, whole.engine, 2, (), asked)(some).beside
-        maps = last_map(model, {n: own[n].shape[1:] for n in cuts}) if whole.deeper else []
-        targets = list(dict.fromkeys([JOINED, *read, *maps]))
-        tail = tail_of(model, layers, targets, shape_arithmetic(model))
-        passes = Passes(Differentiator(tail, targets, whole.engine), whole.model.batch_size)
+        own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
         each = _multiplications(layers, own)
         steps, images = _affordable(each, whole.steps, whole.images, whole.fewer)
         whole = replace(whole, steps=steps, images=images)
@@ -172,7 +162,6 @@ class _Descent:
         shapes = {name: own[name].shape[1:] for name in said}
         made = cls(whole, layers, start, passes, entered, shapes, np.random.default_rng(whole.seed))
         made._look(readers)
-        made._look_deeper(maps)
         return made
 
     def _look(self, readers: Mapping[str, Layer]) -> None:
@@ -208,15 +197,6 @@ class _Descent:
             everywhere = np.ones_like(whole.there)
             self.beside.append(Beside.of(whole.objectness, 1, everywhere, some))
 
-    def _look_deeper(self, maps: Sequence[str]) -> None:
-        """What the original makes of some images at maps before the heads."""
-        shown = self.whole.shown
-        for name in maps if shown else ():
-            some = {n: v[:_AT_DEPTHS] for n, v in self.entered.items()}
-            values = self.passes.values(some, self.start, [name])[name]
-            if (loss := MapLoss.of(name, shown, values, self.whole.slices, self.rng)) is not None:
-                self.maps.append(loss)
-
     def run(self) -> Edits:
         """The edits that the descent ends at."""
         edits, whole = Edits(self.whole.model), self.whole
@@ -230,8 +210,6 @@ class _Descent:
         """Nothing is kept of earlier steps."""
         for head in self.heads:
             head.begin()
-        for loss in self.maps:
-            loss.begin()
         if self.resistance is not None:
             self.resistance.begin()
 
@@ -255,10 +233,6 @@ class _Descent:
             signals[scores] += found.at_scores
             pins += found.pins
             left.append(found.distance)
-        for loss in self.maps:
-            name = loss.spots.tensor
-            held, far = loss(chosen, values[name], before[name], whole.deeper, whole.pinned, signals[name])
-            pins += held + whole.deeper * far
         for beside in self.beside:
             pins += beside(chosen, values, before, whole.gamma, signals)
         rows = [signals[name].reshape(len(chosen), -1) for name in self.shapes]
