@@ -22,6 +22,7 @@ from onnxunlearn.judge.intervals import (
     resampled,
 )
 from onnxunlearn.judge.running import session_of
+from onnxunlearn.lowering import sampled
 
 
 class Whole(NamedTuple):
@@ -39,7 +40,7 @@ def decided_maps(
     The file is run as it is, whatever it is written in. hide: classes that are not given, where the output
     holds scores.
     """
-    output = found.outputs[0]
+    model, output = sampled(model), found.outputs[0]
     session = session_of(model, [output], engine, whole=True)
     parts = []
     for batch in batches(feeds, batch_size(feeds, size, model.at_once)):

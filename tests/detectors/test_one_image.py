@@ -111,3 +111,23 @@ def test_what_is_no_detector_asks_for_a_head_file() -> None:
     with pytest.raises(InputError, match="6 rows for 1 sample"):
         find_logits(load(proto.SerializeToString()))
     assert lower(lower(load(proto.SerializeToString()))).shapes["y"] == (1, 6, 3)
+
+
+def test_a_head_file_says_what_rows_are_of(tmp_path: Path) -> None:
+    """The file gives [places, classes]; places are looked for behind the axis of the one sample."""
+    numbers = np.random.default_rng(0)
+    x, y = (helper.make_tensor_value_info(n, 1, s) for n, s in (("x", [1, 6, 4]), ("y", [6, 3])))
+    weight = numbers.normal(size=(4, 3)).astype(np.float32)
+    stored = [numpy_helper.from_array(v, n) for n, v in (("w", weight), ("q", np.array([6, 3])))]
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["z"]), helper.make_node("Reshape", ["z", "q"], ["y"])]
+    graph = helper.make_graph(nodes, "rows", [x], [y], stored)
+    proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    head = tmp_path / "head.json"
+    head.write_text(
+        '{"task": "tagging", "scores": "z", "class_axis": 2, "place_axes": [1], "classes": 3, "output": "y", '
+        '"output_axis": 2}'
+    )
+    data = {"x": numbers.normal(size=(40, 6, 4)).astype(np.float32)}
+    found = unlearn(proto.SerializeToString(), 1, data, head=head, method="head").findings
+    assert found.task == "tagging"
+    assert found.targets[0].met
