@@ -67,4 +67,6 @@ def _rows(node: onnx.NodeProto) -> int:
     if node.op_type != "LinearClassifier":
         return 0
     labels = (given[name] for name in ("classlabels_ints", "classlabels_strings") if name in given)
-    return max((len(each.ints) or len(each.strings) for each in labels), default=0)
+    count = max((len(each.ints) or len(each.strings) for each in labels), default=0)
+    offsets = len(given[_BIAS].floats) if _BIAS in given else 0
+    return count if offsets in (0, count) else 0  # two classes may share one row

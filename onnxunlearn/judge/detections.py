@@ -70,7 +70,7 @@ class SaidAtPlaces:
 def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: int) -> SaidAtPlaces:
     """Run a detector, as it is in its file. Where boxes are chosen in the graph, what is said of all of them
     before; boxes that are not decoded are zeros. Raises InputError where they are told of more or fewer
-    places than class scores are."""
+    places than class scores are, and where one that is found is no numbers."""
     parts = (*found.scores, *found.objectness, *(found.boxes if found.decoded else ()))
     tensors = list(dict.fromkeys(part.tensor for part in parts))
     model = sampled(model)
@@ -90,6 +90,7 @@ def say_all(model: Model, found: Detection, engine: Engine, feeds: Feeds, size: 
         if found.decoded:
             where = _columns(said, found.boxes, SIDES, anchors_first=found.anchors_first)
             _check_places("boxes", where, own)
+            _check_numbers(model, where[own.max(axis=2) > LEAST])
         boxes.append(where)
     return SaidAtPlaces(np.concatenate(scores), np.concatenate(boxes))
 
@@ -99,6 +100,15 @@ def _check_places(what: str, rows: np.ndarray, scores: np.ndarray) -> None:
         raise InputError(
             f"{what}: said at {rows.shape[1]} places, class scores at {scores.shape[1]}; correct what says "
             "where they are"
+        )
+
+
+def _check_numbers(model: Model, boxes: np.ndarray) -> None:
+    """A box that is none overlaps with everything: it would be found wherever there is one."""
+    if wrong := int(np.isnan(boxes).any(axis=1).sum()):
+        raise InputError(
+            f"{model.path or 'the model'}: {wrong:,} of its boxes are not numbers (NaN), so nothing can be "
+            "judged; give a model, or images, of which they are"
         )
 
 

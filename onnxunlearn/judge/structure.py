@@ -9,7 +9,7 @@ from math import prod
 import onnx
 from onnx import TensorProto
 
-from onnxunlearn.graph import Model, find_layers
+from onnxunlearn.graph import Model, Node, attribute_weights, find_layers, weight_name
 from onnxunlearn.judge.data_files import data_size
 from onnxunlearn.judge.diff import other_nodes, other_outputs
 
@@ -47,11 +47,21 @@ class Structure:
             if node.kind == "Identity":
                 found[node.outputs[0]] = read[0]
                 continue
-            own = [a.SerializeToString(deterministic=True) for a in node.proto.attribute]
+            own = [self._of_attribute(node, each) for each in node.proto.attribute]
             body = self._functions.get((node.proto.domain, node.op), b"")
             mark = _digest(node.kind, node.opset, body, *sorted(own), b"of", *read)
             found |= {name: _digest(mark, i) for i, name in enumerate(node.outputs) if name}
         return found
+
+    def _of_attribute(self, node: Node, attribute: onnx.AttributeProto) -> bytes:
+        """Of weights in one no more than how many there are."""
+        if any(node.outputs) and weight_name(node.proto, attribute.name) in self._in_attributes:
+            return _digest(attribute.name, len(attribute.floats))
+        return attribute.SerializeToString(deterministic=True)
+
+    @cached_property
+    def _in_attributes(self) -> frozenset[str]:
+        return frozenset(attribute_weights(self.model.proto))
 
     def _of_stored(self, name: str, tensor: onnx.TensorProto) -> bytes:
         values = b""

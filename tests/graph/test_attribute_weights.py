@@ -70,6 +70,15 @@ def test_what_is_not_covered_stays(attributes: dict[str, Any]) -> None:
     assert lower(model) is model
 
 
+def test_one_row_of_two_classes_is_not_read_as_two() -> None:
+    """Its coefficients are an even number, as those of two rows would be."""
+    x = normal(5, 4)
+    one = {"coefficients": ROWS.ravel()[:4].tolist(), "intercepts": [0.1]}
+    model = linear(x=x, rows=2, **one, post_transform="LOGISTIC")
+    assert not any(name in model.stored for name in NAMES)
+    assert lower(model) is model
+
+
 def packed(model: Model) -> Model:
     """As writers of proto3 have it: the floats of an attribute in one piece."""
     proto = onnx.ModelProto()

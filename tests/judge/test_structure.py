@@ -1,5 +1,7 @@
 """What an edited file has otherwise than other weights, in words; and what is no such thing."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -18,6 +20,22 @@ def loaded(proto: onnx.ModelProto) -> Model:
 def test_an_edit_of_weights_is_none() -> None:
     model = load(MLP)
     assert departures(model, load(patch(model, {"5.weight": 0 * model.array("5.weight")}))) == []
+
+
+def test_an_edit_of_weights_in_attributes_is_none() -> None:
+    def linear(rows: int, first: float, transform: str = "SOFTMAX") -> Model:
+        given: dict[str, Any] = {"coefficients": [first] * 3 * rows, "intercepts": [first] * rows}
+        given |= {"classlabels_ints": [*range(rows)], "post_transform": transform}
+        node = helper.make_node("LinearClassifier", ["x"], ["label", "y"], domain="ai.onnx.ml", **given)
+        x = helper.make_tensor_value_info("x", onnx.TensorProto.FLOAT, ["N", 3])
+        outputs = [onnx.ValueInfoProto(name=name) for name in node.output]
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+        graph = helper.make_graph([node], "linear", [x], outputs)
+        return loaded(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+
+    assert departures(linear(4, 1.0), linear(4, 2.0)) == []
+    for other in (linear(5, 1.0), linear(4, 1.0, "LOGISTIC")):
+        assert departures(linear(4, 1.0), other) != []
 
 
 def test_other_names_are_none_and_what_does_nothing() -> None:

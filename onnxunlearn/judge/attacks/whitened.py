@@ -16,7 +16,8 @@ from onnxunlearn.judge.attacks.attackers.classifier import standardised
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.row import Row
 
-#: samples for each direction that is measured; those that are left are as long as the last of these
+#: samples for each direction that is measured. The others are left out: whoever fits takes each feature to
+#: one length, and what no sample tells from noise would be as long as all else
 _SAMPLES = 4
 #: of the longest direction: less is rounding of float32
 _LEAST = 2e-7
@@ -42,11 +43,15 @@ def whitened(evidence: Evidence) -> Iterator[Row]:
 
 
 def equally_long(features: np.ndarray) -> np.ndarray:
-    """The same samples, float64 [N, directions]; what is not finite stays as it is."""
+    """The same samples in the longest directions, float64 [N, directions]; what is not finite stays as it
+    is."""
     if not np.isfinite(features).all():
         return features
     x = standardised(features)(features)
-    sizes, directions = np.linalg.eigh(x.T @ x / len(x))  # in rising order
+    few = len(x) < x.shape[1]  # then the samples span fewer directions than there are
+    sizes, vectors = np.linalg.eigh((x @ x.T if few else x.T @ x) / len(x))  # in rising order
     measured = min(x.shape[1], max(len(x) // _SAMPLES, 1))
-    least = max(sizes[-measured], _LEAST**2 * sizes[-1], np.finfo(float).tiny)
-    return np.asarray(x @ (directions / np.sqrt(np.maximum(sizes, least))))
+    sizes, vectors = sizes[-measured:], vectors[:, -measured:]
+    along = vectors * np.sqrt(np.maximum(sizes, 0) * len(x)) if few else x @ vectors
+    least = max(_LEAST**2 * sizes[-1], np.finfo(float).tiny)
+    return np.asarray(along / np.sqrt(np.maximum(sizes, least)))

@@ -7,6 +7,7 @@ import pytest
 
 from onnxunlearn.graph import load, patch
 from onnxunlearn.judge import Evidence, Row
+from onnxunlearn.judge.attacks.attackers.probing import relearn
 from onnxunlearn.judge.attacks.changed_inputs import _changed, changed_inputs
 from onnxunlearn.judge.attacks.constant import constant
 from onnxunlearn.judge.attacks.full_probe import full_probe
@@ -128,3 +129,15 @@ def test_whitened_features_are_as_far_apart_however_they_were_turned(width: int)
     assert np.isfinite(equally_long(still)).all()
     x[0, 0] = np.nan
     assert equally_long(x) is x
+
+
+@pytest.mark.parametrize("width", [60, 200, 1200])
+def test_whitened_features_tell_a_drowned_class_however_many_there_are(width: int) -> None:
+    """Also where the samples are too few to measure all directions: those of noise are not made as long."""
+    rng = np.random.default_rng(3)
+    y = np.arange(300) % 6
+    x = rng.standard_normal((300, width)) + rng.standard_normal((6, width))[y] * 0.5
+    drowned = (x + 1e4 * x[:, :1] * rng.standard_normal(width)).astype(np.float32)
+    found = relearn(equally_long(drowned), y, (3,), draws=3)
+    assert found is not None
+    assert found.accuracy > 70
