@@ -9,7 +9,7 @@ from math import prod
 import onnx
 from onnx import TensorProto
 
-from onnxunlearn.graph import Model, find_layers
+from onnxunlearn.graph import Model, Node, attribute_weights, find_layers, weight_name
 from onnxunlearn.judge.data_files import data_size
 from onnxunlearn.judge.diff import other_nodes, other_outputs
 
@@ -47,11 +47,20 @@ class Structure:
             if node.kind == "Identity":
                 found[node.outputs[0]] = read[0]
                 continue
-            own = [a.SerializeToString(deterministic=True) for a in node.proto.attribute]
+            own = [a.SerializeToString(deterministic=True) for a in self._but_weights(node)]
             body = self._functions.get((node.proto.domain, node.op), b"")
             mark = _digest(node.kind, node.opset, body, *sorted(own), b"of", *read)
             found |= {name: _digest(mark, i) for i, name in enumerate(node.outputs) if name}
         return found
+
+    def _but_weights(self, node: Node) -> list[onnx.AttributeProto]:
+        """Its attributes, without those that hold weights (`ai.onnx.ml`), which are stored tensors, too."""
+        held = self._held if any(node.outputs) else ()
+        return [a for a in node.proto.attribute if not held or weight_name(node.proto, a.name) not in held]
+
+    @cached_property
+    def _held(self) -> set[str]:
+        return attribute_weights(self.model.proto).keys() - self.model.initializers.keys()
 
     def _of_stored(self, name: str, tensor: onnx.TensorProto) -> bytes:
         values = b""
@@ -152,8 +161,8 @@ def behind_the_last(original: Model, edited: Model) -> list[str]:
 
 def _other_shapes(original: Model, edited: Model) -> list[str]:
     """Of the tensors that both store."""
-    both = original.initializers.keys() & edited.initializers.keys()
-    return [n for n in sorted(both) if original.initializers[n].dims != edited.initializers[n].dims]
+    both = original.stored.keys() & edited.stored.keys()
+    return [n for n in sorted(both) if original.stored[n].dims != edited.stored[n].dims]
 
 
 def _given(model: Model) -> set[str]:

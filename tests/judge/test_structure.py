@@ -20,6 +20,24 @@ def test_an_edit_of_weights_is_none() -> None:
     assert departures(model, load(patch(model, {"5.weight": 0 * model.array("5.weight")}))) == []
 
 
+def test_an_edit_of_weights_in_attributes_is_none() -> None:
+    """As LinearClassifier has them; its other attributes count, and how many weights it has."""
+
+    def linear(rows: list[float], **others: str) -> Model:
+        given = {"coefficients": rows, "intercepts": [0.0, 1.0], "classlabels_ints": [0, 1], **others}
+        node = helper.make_node("LinearClassifier", ["x"], ["label", "y"], domain="ai.onnx.ml", **given)
+        x = helper.make_tensor_value_info("x", 1, ["N", len(rows) // 2])
+        outputs = [onnx.ValueInfoProto(name="label"), helper.make_tensor_value_info("y", 1, ["N", 2])]
+        graph = helper.make_graph([node], "linear", [x], outputs)
+        opsets = [helper.make_opsetid("", 17), helper.make_opsetid("ai.onnx.ml", 1)]
+        return loaded(helper.make_model(graph, opset_imports=opsets, ir_version=8))
+
+    model = linear([1.0, 2.0, 3.0, 4.0])
+    assert departures(model, linear([1.0, 2.0, 0.0, 0.0])) == []
+    assert departures(model, linear([1.0, 2.0, 3.0, 4.0], post_transform="SOFTMAX"))
+    assert departures(model, linear([1.0] * 6)) == ["its weights have other shapes (label / coefficients)"]
+
+
 def test_other_names_are_none_and_what_does_nothing() -> None:
     proto = onnx.compose.add_prefix(mlp(), "again/", rename_inputs=False, rename_outputs=False)
     proto.graph.node[0].input[0] = "same"
