@@ -42,11 +42,16 @@ def whitened(evidence: Evidence) -> Iterator[Row]:
 
 
 def equally_long(features: np.ndarray) -> np.ndarray:
-    """The same samples, float64 [N, directions]; what is not finite stays as it is."""
+    """The same samples, float64 [N, directions], of which there are no more than samples; what is not finite
+    stays as it is."""
     if not np.isfinite(features).all():
         return features
     x = standardised(features)(features)
-    sizes, directions = np.linalg.eigh(x.T @ x / len(x))  # in rising order
+    wide = x.shape[1] > len(x)  # then by how samples are alike, which takes no matrix [d, d]
+    sizes, axes = np.linalg.eigh((x @ x.T if wide else x.T @ x) / len(x))  # in rising order
     measured = min(x.shape[1], max(len(x) // _SAMPLES, 1))
     least = max(sizes[-measured], _LEAST**2 * sizes[-1], np.finfo(float).tiny)
-    return np.asarray(x @ (directions / np.sqrt(np.maximum(sizes, least))))
+    lengths = np.sqrt(np.maximum(sizes, least))
+    if wide:
+        return np.asarray(axes * (np.sqrt(np.maximum(sizes, 0) * len(x)) / lengths))
+    return np.asarray(x @ (axes / lengths))
