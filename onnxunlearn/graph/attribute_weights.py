@@ -42,6 +42,18 @@ def weight_name(node: onnx.NodeProto, attribute: str) -> str:
     return f"{next(name for name in node.output if name)} / {attribute}"
 
 
+def without_weights(node: onnx.NodeProto) -> onnx.NodeProto:
+    """The same node, with zeros where such weights are."""
+    if node.domain != _DOMAIN or not _rows(node):
+        return node
+    plain = onnx.NodeProto()
+    plain.CopyFrom(node)
+    for attribute in plain.attribute:
+        if attribute.name in (_WEIGHTS, _BIAS):
+            attribute.floats[:] = np.zeros(len(attribute.floats))
+    return plain
+
+
 def payloads_of(content: FileBytes, path: FieldPath, values: bytes) -> dict[FieldPath, bytes]:
     """The attribute at `path` with new floats, each in the place of the one that it replaces.
 
