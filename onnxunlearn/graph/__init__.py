@@ -7,7 +7,7 @@ May import arguments, digests, errors, frozen, registry, stamps and text.
 """
 
 from onnxunlearn.graph.atomic import permissions_of, replacing, write_atomically
-from onnxunlearn.graph.attribute_weights import attribute_weights, weight_name
+from onnxunlearn.graph.attribute_weights import weight_name, without_weights
 from onnxunlearn.graph.class_labels import class_labels
 from onnxunlearn.graph.class_rows import ClassRows
 from onnxunlearn.graph.edited import Edited
@@ -58,7 +58,6 @@ __all__ = [
     "StoredTensor",
     "are_probabilities",
     "as_float64",
-    "attribute_weights",
     "check_inference",
     "check_output",
     "check_outputs",
@@ -91,5 +90,6 @@ __all__ = [
     "unpooled",
     "weight_name",
     "with_input_shapes",
+    "without_weights",
     "write_atomically",
 ]

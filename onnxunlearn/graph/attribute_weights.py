@@ -4,6 +4,9 @@ LinearClassifier  coefficients [classes, features] and intercepts [classes]
 LinearRegressor   coefficients [targets, features] and intercepts [targets]
 """
 
+from collections.abc import Iterator
+
+import numpy as np
 import onnx
 from onnx import helper
 
@@ -13,7 +16,6 @@ from onnxunlearn.graph.wire import BYTES, FIXED32, FieldPath, fields
 # Field numbers of onnx.proto: a model's graph, its nodes, their attributes, floats of one
 _GRAPH, _NODE, _ATTRIBUTE, _FLOATS = 7, 1, 5, 7
 _DOMAIN, _WEIGHTS, _BIAS = "ai.onnx.ml", "coefficients", "intercepts"
-_FLOAT = 4  # bytes
 
 
 def attribute_weights(proto: onnx.ModelProto) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
@@ -40,21 +42,54 @@ def weight_name(node: onnx.NodeProto, attribute: str) -> str:
     return f"{next(name for name in node.output if name)} / {attribute}"
 
 
-def payloads_of(content: FileBytes, path: FieldPath, values: bytes) -> dict[FieldPath, bytes]:
-    """New floats for the attribute at `path`, each in the place of the one that it replaces.
+def without_weights(node: onnx.NodeProto) -> onnx.NodeProto:
+    """The same node, with zeros where such weights are."""
+    if node.domain != _DOMAIN or not _rows(node):
+        return node
+    plain = onnx.NodeProto()
+    plain.CopyFrom(node)
+    for attribute in plain.attribute:
+        if attribute.name in (_WEIGHTS, _BIAS):
+            attribute.floats[:] = np.zeros(len(attribute.floats))
+    return plain
 
-    Raises ValueError where they lie there in pieces, or in another number."""
+
+def payloads_of(content: FileBytes, path: FieldPath, values: bytes) -> dict[FieldPath, bytes]:
+    """The attribute at `path` with new floats, each in the place of the one that it replaces.
+
+    Raises ValueError where the way there is stored in pieces, or there is another number of floats."""
     message = content
     for number, occurrence in path:
         own = [field for field in fields(message) if field.number == number]
+        if occurrence >= len(own):
+            raise ValueError("the graph is stored in pieces")
         message = message.part(own[occurrence].value, own[occurrence].end)
-    held = [field for field in fields(message) if field.number == _FLOATS]
-    if len(held) == 1 and held[0].wire_type == BYTES and held[0].end - held[0].value == len(values):
-        return {(*path, (_FLOATS, 0)): values}
-    if any(field.wire_type != FIXED32 for field in held) or len(held) * _FLOAT != len(values):
-        raise ValueError("an attribute is stored in pieces")
-    parts = (values[i : i + _FLOAT] for i in range(0, len(values), _FLOAT))
-    return {(*path, (_FLOATS, i)): part for i, part in enumerate(parts)}
+    written, new, done = np.frombuffer(bytes(message), np.uint8).copy(), np.frombuffer(values, np.uint8), 0
+    for place in _floats_in(written):
+        part = new[done : done + place.size]
+        place[...] = part.reshape(place.shape)
+        done += place.size
+    if done != len(new):
+        raise ValueError("an attribute holds another number of floats")
+    return {path: written.tobytes()}
+
+
+def _floats_in(message: np.ndarray) -> Iterator[np.ndarray]:
+    """The bytes of an attribute in which floats lie, in their order: of those that a writer made packed, and
+    of those with a tag each, of which there may be millions, as [floats, 4]."""
+    at = 0
+    while at < len(message):
+        field = next(fields(message[at:].data))
+        start, value, at = at, at + field.value, at + field.end
+        if field.number == _FLOATS and field.wire_type == BYTES:
+            yield message[value:at]
+        elif field.number == _FLOATS and field.wire_type == FIXED32:
+            each = at - start
+            tags = message[start : start + (len(message) - start) // each * each].reshape(-1, each)
+            same = (tags[:, : value - start] == message[start:value]).all(axis=1)
+            count = len(same) if same.all() else int(same.argmin())
+            yield tags[:count, value - start :]
+            at = start + count * each
 
 
 def _rows(node: onnx.NodeProto) -> int:
@@ -66,7 +101,7 @@ def _rows(node: onnx.NodeProto) -> int:
         return int(given["targets"].i) if "targets" in given else 1
     if node.op_type != "LinearClassifier":
         return 0
+    if _BIAS in given:  # of two classes there may be one score, of the second
+        return len(given[_BIAS].floats)
     labels = (given[name] for name in ("classlabels_ints", "classlabels_strings") if name in given)
-    count = max((len(each.ints) or len(each.strings) for each in labels), default=0)
-    offsets = len(given[_BIAS].floats) if _BIAS in given else 0
-    return count if offsets in (0, count) else 0  # two classes may share one row
+    return max((len(each.ints) or len(each.strings) for each in labels), default=0)

@@ -99,7 +99,7 @@ def _floats(model: Model, path: FieldPath, values: np.ndarray) -> dict[FieldPath
     """`_payload` of a weight that is the floats of an attribute."""
     try:
         return payloads_of(model.content, path, numpy_helper.from_array(values).raw_data)
-    except (IndexError, ValueError) as error:
+    except ValueError as error:
         raise UnsupportedError(f"{error}; load and save the model once with the onnx package") from None
 
 

@@ -77,11 +77,11 @@ def fields(data: memoryview | FileBytes) -> Iterator[Field]:
 
 
 def splice(data: FileBytes, payloads: Mapping[FieldPath, FileBytes | bytes]) -> FileBytes:
-    """`data` with the length-delimited fields at the given paths replaced, or those of four bytes.
+    """`data` with the length-delimited fields at the given paths replaced.
 
     What stays is shared, not copied. The enclosing lengths are rewritten only where a payload's size changed.
-    Raises KeyError for a path that is not in the message, ValueError for one that does not end at
-    such a field.
+    Raises KeyError for a path that is not in the message, ValueError for one that does not end at a
+    length-delimited field.
     """
     nested: dict[tuple[int, int], dict[FieldPath, FileBytes | bytes]] = {}
     for path, payload in payloads.items():
@@ -95,7 +95,7 @@ def splice(data: FileBytes, payloads: Mapping[FieldPath, FileBytes | bytes]) -> 
         inner = nested.pop((item.number, occurrence), None)
         if inner is None:
             continue
-        if item.wire_type != BYTES and not (item.wire_type == FIXED32 and len(inner.get((), b"")) == 4):
+        if item.wire_type != BYTES:
             raise ValueError(f"field {item.number} is not length-delimited")
         new = inner[()] if () in inner else splice(data.part(item.value, item.end), inner)
         same_size = len(new) == item.end - item.value

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 
 from onnxunlearn.errors import UnsupportedError
-from onnxunlearn.graph import FileBytes, Layer, Model, ModelSource, find_layers, load, patch
+from onnxunlearn.graph import FileBytes, Layer, Model, ModelSource, find_layers, load, patch, without_weights
 from onnxunlearn.graph.layers import EVERY_KIND
 from onnxunlearn.graph.save import bits, relocated
 from onnxunlearn.graph.tensors import in_data_file
@@ -101,7 +101,8 @@ def other_nodes(original: Model, edited: Model) -> str:
     behind the scores, or beside them, is no edit of weights."""
 
     def counted(model: Model) -> Counter[tuple[str, bytes]]:
-        return Counter((n.op_type, n.SerializeToString(deterministic=True)) for n in model.graph.node)
+        nodes = map(without_weights, model.graph.node)
+        return Counter((n.op_type, n.SerializeToString(deterministic=True)) for n in nodes)
 
     before, after = counted(original), counted(edited)
     parts = []

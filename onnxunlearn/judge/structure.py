@@ -3,13 +3,14 @@ another a tensor of this one lies. Names do not count, they are an exporter's af
 
 import hashlib
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 from math import prod
 
 import onnx
 from onnx import TensorProto
 
-from onnxunlearn.graph import Model, Node, attribute_weights, find_layers, weight_name
+from onnxunlearn.graph import Model, find_layers, without_weights
 from onnxunlearn.judge.data_files import data_size
 from onnxunlearn.judge.diff import other_nodes, other_outputs
 
@@ -47,27 +48,16 @@ class Structure:
             if node.kind == "Identity":
                 found[node.outputs[0]] = read[0]
                 continue
-            own = [self._of_attribute(node, each) for each in node.proto.attribute]
+            own = [a.SerializeToString(deterministic=True) for a in without_weights(node.proto).attribute]
             body = self._functions.get((node.proto.domain, node.op), b"")
             mark = _digest(node.kind, node.opset, body, *sorted(own), b"of", *read)
             found |= {name: _digest(mark, i) for i, name in enumerate(node.outputs) if name}
         return found
 
-    def _of_attribute(self, node: Node, attribute: onnx.AttributeProto) -> bytes:
-        """Of weights in one no more than how many there are."""
-        if any(node.outputs) and weight_name(node.proto, attribute.name) in self._in_attributes:
-            return _digest(attribute.name, len(attribute.floats))
-        return attribute.SerializeToString(deterministic=True)
-
-    @cached_property
-    def _in_attributes(self) -> frozenset[str]:
-        return frozenset(attribute_weights(self.model.proto))
-
     def _of_stored(self, name: str, tensor: onnx.TensorProto) -> bytes:
         values = b""
         if tensor.data_type in _PARAMETERS:
-            array = self.model.array(name)
-            values = repr(array.tolist()).encode() if array.dtype.kind in "OUS" else array.tobytes()
+            values = _values(self.model, name)
         return _digest(b"stored", values)
 
     @cached_property
@@ -118,11 +108,11 @@ def departures(original: Model, edited: Model) -> list[str]:
         found.append(f"weights of it can be given as inputs ({', '.join(given[:3])})")
     if shapes := _other_shapes(original, edited):
         found.append(f"its weights have other shapes ({', '.join(shapes[:3])})")
-    unread, was = (sum(_unread(model).values()) for model in (edited, original))
-    if unread > was:
-        found.append(f"it stores {unread - was:,} bytes more that no node reads")
-    if changed := _changed_unread(original, edited):
-        found.append(f"it stores other values where no node reads them ({', '.join(changed[:3])})")
+    unread, was = _unread(edited), _unread(original)
+    if (more := sum(map(len, unread.values())) - sum(map(len, was.values()))) > 0:
+        found.append(f"it stores {more:,} bytes more that no output needs")
+    elif changed := _others(unread, was):
+        found.append(f"it stores other values where no output needs them ({', '.join(changed[:3])})")
     said = [{p.key: p.value for p in model.proto.metadata_props} for model in (original, edited)]
     if said[0] != said[1]:
         keys = sorted({key for key, _ in said[0].items() ^ said[1].items()})
@@ -170,17 +160,53 @@ def _given(model: Model) -> set[str]:
     return {info.name for info in model.graph.input} - {info.name for info in model.inputs}
 
 
-def _unread(model: Model) -> dict[str, int]:
-    """Bytes of what no node reads, by name; what leaves as it is does not count."""
-    read = {output.name for output in model.graph.output} | model.consumers.keys()
-    return {name: _size(tensor) for name, tensor in model.initializers.items() if name not in read}
+def _unread(model: Model) -> dict[str, bytes]:
+    """The bytes of what no output is made of, by name."""
+    needed, waiting = set[str](), [output.name for output in model.graph.output]
+    while waiting:
+        name = waiting.pop()
+        node = None if name in needed else model.producer.get(name)
+        needed.add(name)
+        waiting += () if node is None else (*node.inputs, *node.captured)
+    stored = {*model.initializers, *(name for name in model.stored if name in model.producer)}
+    found = {name: _values(model, name) for name in sorted(stored - needed)}
+    proto = model.proto
+    for sparse in proto.graph.sparse_initializer:
+        if sparse.values.name not in needed:
+            found[sparse.values.name] = sparse.SerializeToString(deterministic=True)
+    bodies = [proto.graph.node, *(function.node for function in proto.functions)]
+    called = {(node.domain, node.op_type) for body in bodies for node in _every(body)}
+    for function in proto.functions:
+        if (function.domain, function.name) not in called:
+            found[function.name] = function.SerializeToString(deterministic=True)
+    for number, info in enumerate(proto.training_info):
+        found[f"training_info {number}"] = info.SerializeToString(deterministic=True)
+    return found
 
 
-def _changed_unread(original: Model, edited: Model) -> list[str]:
-    both = sorted(_unread(original).keys() & _unread(edited).keys())
-    same_shape = [n for n in both if original.initializers[n].dims == edited.initializers[n].dims]
-    arrays = {name: (original.array(name), edited.array(name)) for name in same_shape}
-    return [name for name, (a, b) in arrays.items() if a.tobytes() != b.tobytes()]
+def _every(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """With those of their branches and loops."""
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in (*([attribute.g] if attribute.HasField("g") else []), *attribute.graphs):
+                yield from _every(graph.node)
+
+
+def _others(found: dict[str, bytes], known: dict[str, bytes]) -> list[str]:
+    """The names of what is not known by another name either."""
+    left = Counter(known.values()) & Counter(found.values())
+    others = []
+    for name, values in found.items():
+        left[values] -= 1
+        if left[values] < 0:
+            others.append(name)
+    return others
+
+
+def _values(model: Model, name: str) -> bytes:
+    array = model.array(name)
+    return repr(array.tolist()).encode() if array.dtype.kind in "OUS" else array.tobytes()
 
 
 def _size(tensor: onnx.TensorProto) -> int:

@@ -45,7 +45,8 @@ def _layer(draft: Draft, rows: int, to: str) -> str:
     """The scores before anything is done to them, [N, rows]."""
     draft.require(draft.opset >= 7 and draft.rank(0) == 2, "an old opset, or an unknown rank")
     weights, bias = (draft.stored(weight_name(draft.node.proto, n)) for n in ("coefficients", "intercepts"))
-    draft.require(weights, "coefficients of fewer classes than there are labels")
+    held = draft.model.stored[weights].dims[0] if weights else 0
+    draft.require(held == rows, f"coefficients of {held} classes where there are {rows} labels")
     kind = draft.model.element_types.get(draft.input(0))
     x = draft.input(0) if kind == _FLOAT else draft.cast(draft.input(0), _FLOAT)
     return draft.op("Gemm", x, weights, bias or draft.constant(np.zeros(rows)), to=to, transB=1)

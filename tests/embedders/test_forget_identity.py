@@ -47,7 +47,7 @@ def test_nothing_is_passed_of_what_is_more_than_the_original_with_other_weights(
     plain, more = (examine(embedder(), model, asked(1, 60)) for model in models)
     assert "passed" in {target.status for target in plain.targets}
     assert "passed" not in {target.status for target in more.targets}
-    assert any("stores 36 bytes more that no node reads" in line for line in more.about["warnings"])
+    assert any("stores 36 bytes more that no output needs" in line for line in more.about["warnings"])
 
 
 def test_the_report_keeps_to_the_schema_and_papers_can_be_made_of_it(result: Result) -> None:

@@ -76,9 +76,69 @@ def test_other_values_that_no_node_reads_are_told() -> None:
         proto.graph.initializer.append(numpy_helper.from_array(np.full(3, value, np.float32), "spare"))
         return loaded(proto)
 
-    said = ["it stores other values where no node reads them (spare)"]
+    said = ["it stores other values where no output needs them (spare)"]
     assert departures(with_spare(0), with_spare(1)) == said
     assert departures(with_spare(0), with_spare(0)) == []
+
+
+def test_what_is_read_for_nothing_is_read_by_nobody_and_other_names_hide_nothing() -> None:
+    def with_spare(value: float, name: str, op: str | None) -> Model:
+        proto = mlp()
+        proto.graph.initializer.append(numpy_helper.from_array(np.full(3, value, np.float32), name))
+        if op:
+            proto.graph.node.append(helper.make_node(op, [name], ["for nothing"]))
+        return loaded(proto)
+
+    said = "it stores other values where no output needs them ({})"
+    for op in ("Relu", "Identity"):
+        assert departures(with_spare(0, "a", op), with_spare(1, "a", op)) == [said.format("a")]
+    assert departures(with_spare(0, "a", None), with_spare(1, "b", None)) == [said.format("b")]
+    assert departures(with_spare(0, "a", None), with_spare(0, "b", None)) == []
+
+
+def test_values_in_what_is_no_tensor_of_the_graph_are_told() -> None:
+    def with_all(value: float, where: str) -> Model:
+        proto, tensor = mlp(), numpy_helper.from_array(np.full(3, value, np.float32), "spare")
+        if where == "training_info":
+            proto.training_info.add().initialization.initializer.append(tensor)
+        elif where == "sparse":
+            indices = numpy_helper.from_array(np.arange(3), "at")
+            proto.graph.sparse_initializer.append(helper.make_sparse_tensor(tensor, indices, [9]))
+        else:
+            body = [helper.make_node("Constant", [], ["b"], value=tensor)]
+            made = helper.make_function("mine", "f", ["a"], ["b"], body, [helper.make_opsetid("", 17)])
+            proto.functions.append(made)
+            proto.opset_import.append(helper.make_opsetid("mine", 1))
+        return loaded(proto)
+
+    for where in ("training_info", "sparse", "function"):
+        (said,) = departures(with_all(1, where), with_all(2, where))
+        assert said.startswith("it stores other values where no output needs them ("), where
+        assert departures(with_all(1, where), with_all(1, where)) == []
+
+
+def test_words_that_no_node_reads_are_the_same_words() -> None:
+    """Each time they are read they lie elsewhere in memory."""
+    proto = mlp()
+    proto.graph.initializer.append(helper.make_tensor("words", onnx.TensorProto.STRING, [2], ["a" * 99, "b"]))
+    assert departures(loaded(proto), loaded(proto)) == []
+
+
+def test_weights_in_attributes_are_weights() -> None:
+    def linear(weight: float) -> Model:
+        proto = mlp()
+        last = proto.graph.node[-1].output[0]
+        proto.graph.node[-1].output[0] = "z"
+        given = {"coefficients": [weight] * 100, "intercepts": [0.5] * 10}
+        outputs, labels = ["label", last], [*range(10)]
+        made = helper.make_node(
+            "LinearClassifier", ["z"], outputs, domain="ai.onnx.ml", classlabels_ints=labels, **given
+        )
+        proto.graph.node.append(made)
+        proto.opset_import.append(helper.make_opsetid("ai.onnx.ml", 1))
+        return loaded(proto)
+
+    assert departures(linear(0.25), linear(0.5)) == []
 
 
 def test_the_body_of_a_function_is_part_of_what_calls_it_but_for_its_numbers() -> None:

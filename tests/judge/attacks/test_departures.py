@@ -228,7 +228,7 @@ FOUND: dict[Callable[[], Proto], str] = {
 }
 #: what answers as a retrained model does, wherever it is asked
 NAMED: dict[Callable[[], Proto], str] = {
-    hoarded: "stores 423,464 bytes more that no node reads",
+    hoarded: "stores 423,464 bytes more that no output needs",
     noted: "something else in its metadata (notes)",
     documented: "bytes more that are no weights",
 }
