@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import helper, numpy_helper
 
-from onnxunlearn.graph import Model, load, patch
+from onnxunlearn.graph import Model, class_labels, find_logits, load, patch
 from onnxunlearn.graph.wire import varint
 from onnxunlearn.judge import diff
 from onnxunlearn.lowering import lower
@@ -57,6 +57,24 @@ def test_labels_that_are_text() -> None:
         for m in (model, lower(model))
     )
     assert before.tolist() == after.tolist()
+
+
+@pytest.mark.parametrize(
+    ("attributes", "labels"),
+    [
+        ({"classlabels_ints": [5, 7, 9, 0]}, (5, 7, 9, 0)),
+        ({"classlabels_ints": None, "classlabels_strings": list("abcd")}, tuple("abcd")),
+    ],
+)
+@pytest.mark.parametrize("lowered", [False, True])
+def test_its_labels_are_what_classes_are_called(
+    attributes: dict[str, Any], labels: tuple[Any, ...], lowered: bool
+) -> None:
+    model = linear(post_transform="SOFTMAX", **attributes)
+    logits = find_logits(lower(model))
+    found, lines = class_labels(lower(model) if lowered else model, logits)
+    assert [(each.labels, each.source) for each in found] == [(labels, "output 'label'")]
+    assert lines == []
 
 
 @pytest.mark.parametrize(

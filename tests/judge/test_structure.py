@@ -1,5 +1,7 @@
 """What an edited file has otherwise than other weights, in words; and what is no such thing."""
 
+from typing import Any
+
 import numpy as np
 import onnx
 from onnx import helper, numpy_helper
@@ -24,7 +26,7 @@ def test_an_edit_of_weights_in_attributes_is_none() -> None:
     """As LinearClassifier has them; its other attributes count, and how many weights it has."""
 
     def linear(rows: list[float], **others: str) -> Model:
-        given = {"coefficients": rows, "intercepts": [0.0, 1.0], "classlabels_ints": [0, 1], **others}
+        given: dict[str, Any] = {"coefficients": rows, "intercepts": [0.0, 1.0], "classlabels_ints": [0, 1], **others}
         node = helper.make_node("LinearClassifier", ["x"], ["label", "y"], domain="ai.onnx.ml", **given)
         x = helper.make_tensor_value_info("x", 1, ["N", len(rows) // 2])
         outputs = [onnx.ValueInfoProto(name="label"), helper.make_tensor_value_info("y", 1, ["N", 2])]
