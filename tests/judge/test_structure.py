@@ -26,7 +26,8 @@ def test_an_edit_of_weights_in_attributes_is_none() -> None:
     """As LinearClassifier has them; its other attributes count, and how many weights it has."""
 
     def linear(rows: list[float], **others: str) -> Model:
-        given: dict[str, Any] = {"coefficients": rows, "intercepts": [0.0, 1.0], "classlabels_ints": [0, 1], **others}
+        given: dict[str, Any] = {"coefficients": rows, "intercepts": [0.0, 1.0], **others}
+        given["classlabels_ints"] = [0, 1]
         node = helper.make_node("LinearClassifier", ["x"], ["label", "y"], domain="ai.onnx.ml", **given)
         x = helper.make_tensor_value_info("x", 1, ["N", len(rows) // 2])
         outputs = [onnx.ValueInfoProto(name="label"), helper.make_tensor_value_info("y", 1, ["N", 2])]
