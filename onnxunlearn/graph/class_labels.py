@@ -2,6 +2,7 @@
 
 ZipMap                  classlabels of the map that the scores leave as
 a label output          ArgMax of the scores, then ArrayFeatureExtractor, Gather, LabelEncoder, CategoryMapper
+                        (of a LinearClassifier: its own)
 metadata_props `names`  as Ultralytics writes it: a Python dict, index -> name; never evaluated
 config.json `id2label`  beside the model (or its folder `onnx`), as Hugging Face has it
 """
@@ -130,6 +131,8 @@ def _label_steps(model: Model, name: str, scores: set[str]) -> list[Node] | None
     while (node := model.producer.get(name)) is not None:
         if node.kind == "ArgMax":
             return steps[::-1] if steps and _origin(model, node.inputs[0], scores) else None
+        if node.kind == f"{_ML}LinearClassifier" and name == node.outputs[0]:
+            return [node, *steps[::-1]] if scores.intersection(node.outputs[1:]) else None
         if node.kind in {f"{_ML}ArrayFeatureExtractor", "Gather"} and node.inputs[0] not in model.activations:
             steps.append(node)
             name = node.inputs[1]
@@ -158,8 +161,9 @@ def _lookup(model: Model, node: Node) -> Callable[[Any], Any]:
         values = model.constant(node.inputs[0])
         if values is None:
             raise Unclear("they are computed")
-        stored = values.reshape(-1).tolist()
-        return lambda label: text(stored[label]) if -len(stored) <= label < len(stored) else None
+        return _by_place(values.reshape(-1).tolist())
+    if node.op == "LinearClassifier":
+        return _by_place(node.attribute("classlabels_strings", []) or node.attribute("classlabels_ints", []))
     if node.op == "CategoryMapper":
         numbers = node.attribute("cats_int64s", [])
         names = [text(name) for name in node.attribute("cats_strings", [])]
@@ -172,6 +176,10 @@ def _lookup(model: Model, node: Node) -> Callable[[Any], Any]:
     for key, value in zip(keys.tolist(), values.tolist(), strict=False):
         table.setdefault(key, value)  # of equal keys the first counts
     return lambda label: text(table.get(label, np.asarray(default).tolist()))
+
+
+def _by_place(stored: Sequence[Any]) -> Callable[[Any], Any]:
+    return lambda label: text(stored[label]) if -len(stored) <= label < len(stored) else None
 
 
 def parse_names(text: str) -> list[str]:
