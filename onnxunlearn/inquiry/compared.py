@@ -73,7 +73,8 @@ class Compared:
         """What is odd about the edited model, beside what it answers; warned of."""
         found, edited = [], self.models["edited"]
         if self.departs:
-            found.append(f"the edited model is not the original with other weights: {self.departs}")
+            line = f"the edited model is not the original with other weights: {self.departs}"
+            found.append(f"{line}; of a file converted or quantised since give the original made likewise")
         if judge.chose(edited, probes.origin.get("sha256")):
             found.append(
                 f"{probes.called}: these samples were given to the run that made the edit, and some of them "

@@ -92,7 +92,7 @@ class HeadFile:
         axis = None
         if not detects:
             axis = self._number("output_axis", 1, 8, None if decided else class_axis)
-            self._fits_output(output, axis, decided)
+            self._fits_output(output, axis, None if decided else classes, place_axes)
         shapes = self._model.shapes
         return PlaceScores(
             task=task,  # type: ignore[arg-type]
@@ -125,16 +125,29 @@ class HeadFile:
         if size is not None and size != classes and "columns" not in self._said:
             raise self._wrong("classes", f"{classes}, but axis {class_axis} of {name!r} has {size}")
 
-    def _fits_output(self, output: str, axis: int | None, decided: bool) -> None:
-        if axis is None and not decided:
+    def _fits_output(
+        self, output: str, axis: int | None, classes: int | None, place_axes: Sequence[int]
+    ) -> None:
+        """classes: None where the output names the class alone."""
+        if axis is None and classes:
             raise self._wrong("output_axis", "none: expected that of the classes, unless `decided: true`")
         shape = self._model.shapes.get(output)
-        if axis is None or shape is None:
+        if shape is None:
             return
-        if axis >= len(shape):
+        if axis is not None and axis >= len(shape):
             raise self._wrong("output_axis", f"{axis}: {output!r} has axes 0 to {len(shape) - 1}")
-        if decided and shape[axis] not in (None, 1):
+        places = len(shape) - (1 if axis is None else 2)
+        if places != len(place_axes):
+            what = f"{list(place_axes)}: {output!r} says a class along {places} of its axes"
+            raise self._wrong("place_axes", f"{what}; name scores in which there are as many")
+        if axis is None:
+            return
+        if classes is None and shape[axis] not in (None, 1):
             raise self._wrong("decided", f"true: axis {axis} of {output!r} has {shape[axis]}, not one")
+        if classes and shape[axis] not in (None, classes):
+            sizes = " × ".join("?" if size is None else str(size) for size in shape)
+            what = f"{axis}, which has {shape[axis]} in {output!r} ({sizes} with the axis of samples)"
+            raise self._wrong("output_axis", f"{what}: expected the axis of the {classes} classes")
 
     def _normaliser(self) -> Any:
         value = self._said.get("normaliser")
@@ -220,7 +233,7 @@ class HeadFile:
             or not all(_is_whole(n) and low <= n <= high for n in value)
         ):
             given = f"{value!r}: " if name in self._said else "is missing: "
-            raise self._wrong(name, f"{given}expected a list of axes, e.g. [2, 3]")
+            raise self._wrong(name, f"{given}expected a list of axes, e.g. [2, 3] (0 is of the samples)")
         return value
 
     def _wrong(self, name: str, what: str) -> InputError:

@@ -257,6 +257,7 @@ def test_what_is_hidden_by_other_nodes_is_named_and_found_by_two_at_least(cheat:
     findings = judged(cheat())
     assert findings.value("forget") == 0
     assert FOUND[cheat] in named(findings)[0]
+    assert named(findings)[0].endswith("give the original made likewise")
     assert len(caught_by(findings)) >= 2
     assert not findings.met
     assert not [target.name for target in findings.targets if target.status == "passed"]
