@@ -152,8 +152,8 @@ def behind_the_last(original: Model, edited: Model) -> list[str]:
 
 def _other_shapes(original: Model, edited: Model) -> list[str]:
     """Of the tensors that both store."""
-    both = original.initializers.keys() & edited.initializers.keys()
-    return [n for n in sorted(both) if original.initializers[n].dims != edited.initializers[n].dims]
+    both = original.stored.keys() & edited.stored.keys()
+    return [n for n in sorted(both) if original.stored[n].dims != edited.stored[n].dims]
 
 
 def _given(model: Model) -> set[str]:
