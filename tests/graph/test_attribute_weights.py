@@ -73,7 +73,7 @@ def test_what_is_not_covered_stays(attributes: dict[str, Any]) -> None:
 
 def test_one_score_of_two_classes_is_no_layer_of_two() -> None:
     """Four features of one score, not two of each class."""
-    one = {"coefficients": [1.0, 2, 3, 4], "intercepts": [0.5]}
+    one: dict[str, Any] = {"coefficients": [1.0, 2, 3, 4], "intercepts": [0.5]}
     model = linear(x=normal(5, 4), rows=2, **one)
     assert model.array(NAMES[0]).shape == (1, 4)
     assert lower(model) is model

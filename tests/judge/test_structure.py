@@ -119,8 +119,8 @@ def test_values_in_what_is_no_tensor_of_the_graph_are_told() -> None:
 
 def test_words_that_no_node_reads_are_the_same_words() -> None:
     """Each time they are read they lie elsewhere in memory."""
-    proto = mlp()
-    proto.graph.initializer.append(helper.make_tensor("words", onnx.TensorProto.STRING, [2], ["a" * 99, "b"]))
+    proto, words = mlp(), numpy_helper.from_array(np.array(["a" * 99, "b"], object), "words")
+    proto.graph.initializer.append(words)
     assert departures(loaded(proto), loaded(proto)) == []
 
 
@@ -129,7 +129,7 @@ def test_weights_in_attributes_are_weights() -> None:
         proto = mlp()
         last = proto.graph.node[-1].output[0]
         proto.graph.node[-1].output[0] = "z"
-        given = {"coefficients": [weight] * 100, "intercepts": [0.5] * 10}
+        given: dict[str, Any] = {"coefficients": [weight] * 100, "intercepts": [0.5] * 10}
         outputs, labels = ["label", last], [*range(10)]
         made = helper.make_node(
             "LinearClassifier", ["z"], outputs, domain="ai.onnx.ml", classlabels_ints=labels, **given
