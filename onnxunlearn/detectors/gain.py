@@ -20,6 +20,8 @@ from onnxunlearn.probes import Probes, beside
 #: points of what a new head finds that an edit has to take off; and held images that show the class and tell
 #: it at least: places of one are alike (three told it of an edit that took off half a point elsewhere)
 _LEAST, _IMAGES = 5.0, 8
+#: heads that are fitted: of many classes there are one or two places of each, and one head hangs on which
+_DRAWS = 20
 
 
 def check_tells(detector: Detector, fitted: Seen, held: Seen, more: int = 0) -> None:
@@ -80,5 +82,5 @@ class Gain:
         if features is None or self.places.y is None:
             return None
         forget, seed = self.detector.forget, self.detector.options.seed
-        found = relearn(features, self.places.y, forget, judging=self.judging, seed=seed)
+        found = relearn(features, self.places.y, forget, judging=self.judging, seed=seed, draws=_DRAWS)
         return None if found is None else found.accuracy

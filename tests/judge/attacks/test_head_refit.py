@@ -237,3 +237,14 @@ def test_features_that_differ_by_rounding_alone_leave_nothing_to_estimate(step: 
     rows = {row.name: row for row in head_refit(evidence(dict.fromkeys(inner, x), y, features=inner))}
     below = rows["relearn-below"].values["mask"]
     assert ((below.low, below.high) == (0, 0)) == same
+
+
+def test_a_class_with_many_samples_among_classes_with_one_each_is_not_what_a_head_says_of_anything() -> None:
+    """As places of a detector of many classes are, and probes of hundreds of classes: features that tell
+    nothing gave the class back, to nine in ten and more."""
+    y = np.concatenate([np.zeros(60, int), np.arange(1, 21)])
+    noise = np.random.default_rng(0).standard_normal((len(y), 16))
+    found = relearn(noise, y, [0], draws=20)
+    assert found is not None
+    assert found.per_class == 2
+    assert found.accuracy < 30

@@ -125,7 +125,9 @@ def relearn(
 
     features: [N, d], see `judge.features`; any layer's will do, then this is a linear probe. y: int [N].
     per_class: samples of each class that one head is fitted on; where a forgotten class has no more than
-    that, half of it, but at least 2; None for half of each class. draws: how many heads, each on samples
+    that, half of it, and where most others have fewer, as many as they have in the middle, but at least 2: a
+    class with many samples among classes with one each is what a head says of anything; None for half of
+    each class. draws: how many heads, each on samples
     drawn anew; the result is their mean. judging: bool [N], samples that only judge, while the others only
     fit; by default whatever a draw leaves over judges. against: the other classes that a head has to tell
     apart; by default those of `opponents`. fit: the classifier, by default a linear one. None where there is
@@ -136,14 +138,15 @@ def relearn(
         against = opponents(features, y, forget, seed)
     known = some_of(forget, seed)
     classes, counts = np.unique(y[fitting & np.isin(y, [*known, *against])], return_counts=True)
-    few = int(counts[np.isin(classes, known)].min(initial=len(y)))
+    forgotten, own = np.isin(y, known), np.isin(classes, known)
+    if not own.any() or own.all() or not np.isfinite(features).all():
+        return None
+    few = int(counts[own].min())
     if judging is not None:
         per_class = few if per_class is None else min(per_class, few)
     elif per_class is None or few <= per_class:
         per_class = max(2, few // 2)
-    forgotten, own = np.isin(y, known), np.isin(classes, known)
-    if not own.any() or own.all() or not np.isfinite(features).all():
-        return None
+    per_class = min(per_class, max(2, int(np.median(counts[~own]))))
     rng = np.random.default_rng(seed)
     right = np.full((draws, len(y)), -1, np.int8)
     for draw in range(draws):
