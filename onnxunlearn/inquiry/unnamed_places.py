@@ -53,8 +53,8 @@ class UnnamedPlaces:
 
     @classmethod
     def of_whole(cls, given: Unnamed, places: Probes) -> "UnnamedPlaces":
-        """places: of the inputs that choose."""
-        return cls(places, len(given.choosing), given.judging, given.origin, given.left_out)
+        """places: of the inputs that choose and are held."""
+        return cls(places, sum(map(len, given.read)), given.judging, given.origin, given.left_out)
 
     def described(self) -> dict[str, Any]:
         """JSON-ready; in inputs."""

@@ -84,7 +84,7 @@ def test_an_edit_that_brings_nothing_is_refused() -> None:
     gain = Gain.of(detector, fitted, [held])
     assert gain.judging.any()
     assert "it brings too little: a new head finds" in (gain.refused("it", detector.model) or "")
-    (outcome,) = Branches.of(detector, fitted).forget({"steps": 150, "beta": 20.0})
+    (outcome,) = Branches.of(detector, fitted).forget({"steps": 400, "beta": 20.0})
     edited = Edited.of(detector.model, outcome.edits.arrays, detector.files).model()
     assert gain.refused("it", edited) is None
 
@@ -167,3 +167,4 @@ def test_of_a_large_detector_all_images_to_retain_are_read(
     (told,) = found.report["method"]["details"]["heads"].values()
     assert told["beta"] == 6
     assert "expected cost" in told
+    assert found.report["probes"]["retain"]["choosing"] == 60
