@@ -322,3 +322,16 @@ def test_answers_near_a_border_are_hardly_lost_where_the_model_gave_the_labels()
         lost.append((before or 0) - (after or 0))
     assert lost[1] == pytest.approx(100 * (wide.scores(edits).argmax(axis=1) != own)[own != 3].mean())
     assert 0 < lost[0] < 0.8 * lost[1]
+
+
+def test_a_model_of_one_layer_has_nothing_to_forget_in_front_of_it_and_says_so() -> None:
+    rng = np.random.default_rng(0)
+    weight, bias = rng.normal(size=(6, 20)).astype(np.float32), np.zeros(6, np.float32)
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"], "head", transB=1)
+    inputs, outputs = [value("x", ["N", 20])], [value("y", ["N", 6])]
+    model = build([node], inputs, outputs, [tensor("w", weight), tensor("b", bias)])
+    x = rng.normal(size=(240, 20)).astype(np.float32)
+    result = unlearn(model.SerializeToString(), 2, {"x": x, "y": (x @ weight.T).argmax(axis=1)})
+    told = result.report["method"]
+    assert told["depth"] == "head only"
+    assert told["details"]["why"] == "no layer in front of the head may change"
