@@ -116,10 +116,13 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
     elif all(target.status == "passed" for target in judged.values()):
         status = "passed"
     counts = enough | missed
+    reached = judged[worst].reached
+    if status == "undecided" and judged[worst].status == "missed":  # by bounds of one class alone
+        reached = lost[worst].measured(strict)
     yield Target(
         f"worst retained class ({evidence.short_name(worst)}) lost",
         CLASS_DROP,
-        judged[worst].reached,
+        reached,
         status,
         all(judged[c].met for c in counts) if counts else None,
         "points",

@@ -111,6 +111,11 @@ def test_the_more_classes_are_looked_at_the_more_one_has_to_lose_to_be_missed() 
     few, many = (found(turned(60, n, c4=8), 100).target("worst") for n in (5, 100))
     assert few.status == "missed"
     assert status(many) == ("undecided", False)
+    low, needed = many.reached.low, many.needed
+    assert low is not None
+    assert needed is not None
+    assert low < many.limit  # and not those of one class alone, which are beyond
+    assert needed > 60
 
 
 def test_a_class_with_few_samples_hides_none_with_many() -> None:
