@@ -179,7 +179,8 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
     whole = erasure.outcome(~bench.forgotten & ~decide, unseen, tried=False)
     if unseen and (said := _stood_in(bench, unseen, whole.details.get("unprotected", ()))) not in reasons:
         reasons.insert(0, said)  # once, of several depths
-    if whole.details.get("layers") == [] and (said := "no layer in front of the head may change") not in reasons:
+    said = "no layer in front of the head may change"
+    if whole.details.get("layers") == [] and said not in reasons:
         reasons.append(said)
     what = " ".join(filter(None, (erasure.manner, depth if depth != LAST_BLOCK else "", "erase")))
     what += f" against an attacker ({against:g})" if against else ""
