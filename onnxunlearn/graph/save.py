@@ -38,7 +38,7 @@ def patch(model: Model, edits: Mapping[str, np.ndarray]) -> FileBytes:
             raise ValueError(f"edit of {name!r} has shape {values.shape} and dtype {values.dtype}")
         if in_data_file(tensor):
             raise ValueError(f"edit of {name!r}, which is not in the model's file")
-        if name in written_in.attributes:
+        if name not in model.initializers and name in written_in.attributes:
             payloads |= _floats(model, written_in.attributes[name][0], values)
             continue
         field, payload = _held(values) if is_outside(tensor) else _payload(tensor, values)
@@ -137,9 +137,8 @@ class _Paths:
 
     @cached_property
     def attributes(self) -> dict[str, tuple[FieldPath, onnx.TensorProto]]:
-        """Weights in attributes that no tensor has the name of, each with where the attribute lies."""
-        held = attribute_weights(self._proto)
-        return {name: found for name, found in held.items() if name not in self._model.initializers}
+        """Weights in attributes, each with where the attribute lies."""
+        return attribute_weights(self._proto)
 
     @cached_property
     def _proto(self) -> onnx.ModelProto:
