@@ -20,3 +20,14 @@ class _Command(click.Command):
 def command() -> Callable[[Callable[..., Any]], click.Command]:
     """As click's."""
     return click.command(cls=_Command)
+
+
+def together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
+    """These options, the last one first in `--help`, as one decorator."""
+
+    def add(function: F) -> F:
+        for option in options:
+            function = option(function)
+        return function
+
+    return add

@@ -10,7 +10,7 @@ import click
 from onnxunlearn.errors import InputError
 
 from . import reading
-from .command import F
+from .command import F, together
 
 if TYPE_CHECKING:
     from onnxunlearn.inquiry import Forget
@@ -30,7 +30,7 @@ def forget_options(function: F) -> F:
     ) -> Any:
         return function(*args, forget=asked(forget, forget_samples, like, paired), **others)
 
-    for option in (
+    options = together(
         click.option(
             "--paired", is_flag=True, help="Sample i of --like is sample i with what it shows left out."
         ),
@@ -54,9 +54,8 @@ def forget_options(function: F) -> F:
             metavar="CLASS[,CLASS...]",
             help="What to forget: names of --labels or labels of the model; without either, numbers from 0.",
         ),
-    ):
-        command = option(command)
-    return cast(F, command)
+    )
+    return cast(F, options(command))
 
 
 def asked(forget: str | None, samples: tuple[str, ...], like: str | None, paired: bool) -> Forget:
@@ -79,7 +78,7 @@ def asked(forget: str | None, samples: tuple[str, ...], like: str | None, paired
 
 def samples_options(function: F) -> F:
     """--forget-samples and --like, of a run that was about what samples share."""
-    for option in (
+    return together(
         click.option("--like", type=reading.DATA, metavar="PATH", help="Samples without it, if it had some."),
         click.option(
             "--forget-samples",
@@ -89,6 +88,4 @@ def samples_options(function: F) -> F:
             help="If the run was about what samples share: such samples, in any form of --data; of several "
             "identities each again.",
         ),
-    ):
-        function = option(function)
-    return function
+    )(function)

@@ -16,7 +16,7 @@ from onnxunlearn.choices import AUTO, ENGINES
 from onnxunlearn.errors import InputError
 
 from . import reading
-from .command import F
+from .command import F, together
 
 
 class _Start(click.ParamType):  # type: ignore[type-arg]
@@ -36,34 +36,29 @@ START = _Start()
 def data_options(required: bool, without: str = "they are made from the model") -> Callable[[F], F]:
     """--data, --labels, --preprocess. without: what follows where --data is left out."""
 
-    def add(function: F) -> F:
-        for option in (
-            click.option(
-                "--preprocess",
-                type=reading.FILE,
-                metavar="FILE",
-                help="JSON: how to turn images into inputs.",
-            ),
-            click.option(
-                "--labels",
-                type=reading.FILE,
-                callback=_labels,
-                metavar="FILE",
-                help="Class names, one a line or a JSON list; they win over those of the model.",
-            ),
-            click.option(
-                "--data",
-                type=reading.DATA,
-                metavar="PATH",
-                required=required,
-                help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function"
-                + ("." if required else f"; without, {without}."),
-            ),
-        ):
-            function = option(function)
-        return function
-
-    return add
+    return together(
+        click.option(
+            "--preprocess",
+            type=reading.FILE,
+            metavar="FILE",
+            help="JSON: how to turn images into inputs.",
+        ),
+        click.option(
+            "--labels",
+            type=reading.FILE,
+            callback=_labels,
+            metavar="FILE",
+            help="Class names, one a line or a JSON list; they win over those of the model.",
+        ),
+        click.option(
+            "--data",
+            type=reading.DATA,
+            metavar="PATH",
+            required=required,
+            help="Probes: .npz, .npy, a folder of class folders of images, or script.py:function"
+            + ("." if required else f"; without, {without}."),
+        ),
+    )
 
 
 def retain_option(function: F) -> F:
@@ -86,7 +81,7 @@ def engine_option(function: F) -> F:
 
 def engine_options(function: F) -> F:
     """--engine, --providers, --batch-size, --output-name."""
-    for option in (
+    return together(
         click.option(
             "--output-name", metavar="NAME", help="The output with the class scores, if there are several."
         ),
@@ -100,9 +95,7 @@ def engine_options(function: F) -> F:
             help="In order of preference.",
         ),
         engine_option,
-    ):
-        function = option(function)
-    return function
+    )(function)
 
 
 def head_option(function: F) -> F:
