@@ -8,11 +8,12 @@ from onnxunlearn.judge.detected import Detected
 from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import boxes, overlap
-from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured, or_alike
+from onnxunlearn.judge.intervals import UNKNOWN, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import PLACES, Row
-from onnxunlearn.judge.target import Status, Target, against, urgency
+from onnxunlearn.judge.target import Target, against, urgency
 from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed, paired, shifted
+from onnxunlearn.judge.worst import worst_of
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
 
 #: points of the class's places that may come back as another class, more than in the reference
@@ -98,41 +99,27 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
 
 
 def _worst(evidence: Evidence, judged: _Judged) -> Iterator[Target]:
-    """The retained class that lost most: as of samples (`targets.of_every_class`), all have to be within the
-    limit with their upper bounds, or one beyond it with a lower one that allows for as many classes as were
-    looked at. A class that fewer than CLASS_SAMPLES inputs show does not count."""
+    """The retained class that lost most, see `worst`. A class that fewer than CLASS_SAMPLES inputs show does
+    not count."""
     if not (present := judged.present):
         return
-    strict = 1 - (1 - CONFIDENCE) / len(present)
-    need = f"{judged.things} of it in more {judged.inputs}"
-
-    def told(c: int, confidence: float) -> Target:
-        name = f"worst retained class ({evidence.short_name(c)}) lost"
-        return against(name, judged.lost(c, confidence), CLASS_DROP, "points", need=need)
-
-    each = {c: told(c, CONFIDENCE) for c in present}
-    missed = {c for c in present if each[c].status == "missed" and told(c, strict).status == "missed"}
     enough = {c for c in present if judged.shown(c) >= CLASS_SAMPLES}
 
-    def order(c: int) -> tuple[bool, bool, float, float]:
-        value, high = each[c].reached.value, each[c].reached.high
-        lost = -100.0 if value is None else value
+    def order(target: Target) -> tuple[float, float]:
+        value, high = target.reached.value, target.reached.high
         # of those that lost alike, the one of which least is known
-        return c in missed, c in enough and not each[c].met, lost, 100.0 if high is None else high
+        return -100.0 if value is None else value, 100.0 if high is None else high
 
-    worst = each[max(present, key=order)]
-    if worst.status == "unknown":
-        yield worst
+    worst = worst_of(present, judged.lost, enough, order)
+    need = f"{judged.things} of it in more {judged.inputs}"
+    name = f"worst retained class ({evidence.short_name(worst.of)}) lost"
+    target = against(name, worst.reached, CLASS_DROP, "points", need=need)
+    if target.status == "unknown":
+        yield target
         return
-    status: Status = "undecided"
-    if missed:
-        status = "missed"
-    elif all(target.status == "passed" for target in each.values()):
-        status = "passed"
-    counts, few = enough | missed, len(set(present) - enough)
-    met = all(each[c].met for c in counts) if counts else None
+    few = len(set(present) - enough)
     note = f"fewer than {CLASS_SAMPLES} {judged.inputs} show {few} of {len(present)} classes" if few else ""
-    yield replace(worst, status=status, met=met, note=note)
+    yield replace(target, status=worst.status, met=worst.met, note=note)
 
 
 def _absorbed(judged: _Judged, ours: Measured, theirs: Measured) -> Target:

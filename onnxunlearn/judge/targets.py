@@ -12,9 +12,10 @@ import numpy as np
 
 from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
-from onnxunlearn.judge.intervals import CONFIDENCE, UNKNOWN, Measured
+from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
-from onnxunlearn.judge.target import Status, Target, against, urgency
+from onnxunlearn.judge.target import Target, against, urgency
+from onnxunlearn.judge.worst import worst_of
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, unnamed_turned
 
 #: percent of the forgotten classes' samples that may still be given their class
@@ -85,12 +86,8 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
 
 
 def of_every_class(evidence: Evidence) -> Iterator[Target]:
-    """The retained class that lost most, and the classes of which nothing is known.
-
-    All classes have to be within the limit with their upper bounds for it to pass; for it to be missed, one
-    must be beyond with a lower bound that allows for as many classes as were looked at (Bonferroni). The
-    figure of a class with fewer than CLASS_SAMPLES samples does not count: one of them weighs more than the
-    limit.
+    """The retained class that lost most, see `worst`, and the classes of which nothing is known. The figure
+    of a class with fewer than CLASS_SAMPLES samples does not count: one of them weighs more than the limit.
     """
     retained = evidence.task.retained
     counted = [c for c in retained if evidence.counts[c]]
@@ -98,36 +95,16 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
     if not counted:
         return
     lost = {c: evidence.lost_of_class("edited", c) for c in counted}
-    strict = 1 - (1 - CONFIDENCE) / len(counted)
-    judged = {c: against("", lost[c].measured(), CLASS_DROP) for c in counted}
-    missed = {c for c in counted if (lost[c].measured(strict).low or 0.0) > CLASS_DROP}
     enough = {c for c in counted if evidence.counts[c] >= CLASS_SAMPLES}
 
-    def order(c: int) -> tuple[bool, bool, bool, float]:
-        target = judged[c]
-        wrong = c in enough and not target.met
-        return c in missed, wrong, target.status != "passed", target.reached.value or 0.0
+    def order(target: Target) -> tuple[bool, float]:
+        return target.status != "passed", target.reached.value or 0.0
 
-    worst = max(counted, key=order)
-    few = len([c for c in counted if c not in enough])
-    status: Status = "undecided"
-    if missed:
-        status = "missed"
-    elif all(target.status == "passed" for target in judged.values()):
-        status = "passed"
-    counts = enough | missed
-    reached = judged[worst].reached
-    if status == "undecided" and judged[worst].status == "missed":  # by bounds of one class alone
-        reached = lost[worst].measured(strict)
-    yield Target(
-        f"worst retained class ({evidence.short_name(worst)}) lost",
-        CLASS_DROP,
-        reached,
-        status,
-        all(judged[c].met for c in counts) if counts else None,
-        "points",
-        note=f"{few} of {len(retained)} classes have fewer than {CLASS_SAMPLES} samples" if few else "",
-    )
+    worst = worst_of(counted, lambda c, confidence: lost[c].measured(confidence), enough, order)
+    name = f"worst retained class ({evidence.short_name(worst.of)}) lost"
+    few = len(counted) - len(enough)
+    note = f"{few} of {len(retained)} classes have fewer than {CLASS_SAMPLES} samples" if few else ""
+    yield Target(name, CLASS_DROP, worst.reached, worst.status, worst.met, "points", note=note)
     if unseen:
         names = ", ".join(map(evidence.short_name, unseen[:10])) + (", …" if len(unseen) > 10 else "")
         which = f"class{'es' if len(unseen) > 1 else ''} {names}"
