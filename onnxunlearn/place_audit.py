@@ -1,7 +1,6 @@
 """An audit where classes are said at places: the same attacks at places drawn, and figures at all of them."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from onnxunlearn import judge
 from onnxunlearn.errors import InputError
@@ -68,9 +67,9 @@ def audit_places(
     exposed, probes = drawn[0], drawn[-1]
     inquiry.check_placed(probes, given=scenes.given)
     mask, said = inquiry.mask(probes)
-    subjects = {n: p.subject(compared.models[n], inquiry.engine, chosen.batch_size) for n, p in each.items()}
-    subjects = {name: replace(subject, beside=original) for name, subject in subjects.items()}
-    subjects = {**subjects, "original": original, "mask": mask}
+    how = inquiry.engine, chosen.batch_size, original
+    subjects = {name: one.subject(compared.models[name], *how) for name, one in each.items()}
+    subjects |= {"original": original, "mask": mask}
     unnamed = UnnamedPlaces.of(inquiry, data, scenes.probes, choose=False, judge=True)
     placed = inquiry.placed(subjects, scenes, None if unnamed is None else unnamed.judging)
     asked, notes = attacks_on(original, probes, attacks, by_layer=by_layer)

@@ -1,7 +1,6 @@
 """An audit of a detector: boxes in whole images, and the same attacks at places of one of its heads."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
@@ -46,13 +45,13 @@ def audit_detector(
             )
     head, inquiry, probes = _most(detector, seen)
     mask, said = inquiry.mask(probes)
-    subjects = {name: detector.subject(head, model, found[name]) for name, model in models.items()}
-    subjects = {name: replace(subject, beside=inquiry.original) for name, subject in subjects.items()}
-    subjects = {**subjects, "original": inquiry.original, "mask": mask}
+    original = inquiry.original
+    subjects = {name: detector.subject(head, model, found[name], original) for name, model in models.items()}
+    subjects |= {"original": original, "mask": mask}
     unnamed = Unnamed.whole(chosen, detector.model, data, every.scenes.probes, choose=False, judge=True)
     others = None if unnamed is None else unnamed.judging
     there = judged(detector, models, seen, found, others)
-    asked, notes = attacks_on(inquiry.original, probes, attacks, by_layer=by_layer)
+    asked, notes = attacks_on(original, probes, attacks, by_layer=by_layer)
     evidence = judge.Evidence(
         inquiry.task(probes),
         subjects,

@@ -131,11 +131,12 @@ class Detector:
         """The classes to forget as numbers of objects, the background left out."""
         return tuple(self.heads[0].objects.index(c) for c in self.forget)
 
-    def subject(self, head: int, model: Model, found: Detection) -> Subject:
-        """Another model's head as a classifier of places. found: what that says where."""
+    def subject(self, head: int, model: Model, found: Detection, beside: Subject) -> Subject:
+        """Another model's head as a classifier of places. found: what that says where. beside: the
+        original's."""
         places = heads_of(found.places)[head]
         placing = Placing.at(places, lower(model))
-        return placing.subject(model, self.engine, self.options.batch_size)
+        return placing.subject(model, self.engine, self.options.batch_size, beside)
 
     def inquiry(self, head: int, model: Model | None = None) -> Inquiry:
         """What is asked of one head as a classifier of places. model: the same with other weights."""

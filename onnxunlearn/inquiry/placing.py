@@ -85,9 +85,10 @@ class Placing:
         """The same of the same model with other weights."""
         return Placing.at(self.found, lower(model))
 
-    def subject(self, model: Model, engine: Engine, size: int) -> Subject:
-        """A model under examination. model: as it is in its file."""
-        return Subject(self.view.model, self.view.logits, engine, size, whole=Whole(model, self.found))
+    def subject(self, model: Model, engine: Engine, size: int, beside: Subject | None = None) -> Subject:
+        """A model under examination. model: as it is in its file. beside: the original, of another one."""
+        whole = Whole(model, self.found)
+        return Subject(self.view.model, self.view.logits, engine, size, whole=whole, beside=beside)
 
     @property
     def reported(self) -> Logits:
