@@ -100,7 +100,7 @@ def test_without_labels_those_taken_for_others_are_left_out() -> None:
     assert report["probes"]["made"]["choosing"] > 0
 
 
-@models(CNN)
+@models()
 def test_without_labels_as_with_them(path: Path) -> None:
     """With labels: tests/methods/erase/test_erase.py."""
     result = unlearn(path, 3, {"x": given(path)["x"]})
