@@ -97,7 +97,7 @@ class Branches:
         names = self.showing[0].feeds
         feeds = {name: np.concatenate([probes.feeds[name] for probes in self.showing]) for name in names}
         scenes = replace(like.scenes, probes=replace(self.showing[0], feeds=feeds), truth=None)
-        return replace(like, scenes=scenes, truth=(), own=(), hidden=())
+        return replace(like, scenes=scenes, truth=(), own=(), hidden=(), believed=())
 
 
 def _showing(aside: np.ndarray, retained: Sequence[Probes]) -> tuple[Probes, ...]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from onnxunlearn.detectors.believed import believed
 from onnxunlearn.detectors.heads import GROUND, NOTHING, SURE, detection_of, grid_of, heads_of, logits_of
 from onnxunlearn.detectors.seen import Seen, in_pixels, size_of
 from onnxunlearn.engines import Engine, create_engine
@@ -21,6 +22,7 @@ from onnxunlearn.inquiry.options import Forget, Options
 from onnxunlearn.inquiry.placing import Placing
 from onnxunlearn.judge import (
     Boxed,
+    BoxForm,
     Subject,
     Truth,
     box_form,
@@ -168,8 +170,8 @@ class Detector:
         return frozenset(la.key for la in layers if la.node.first_output in found and la.name not in heads)
 
     def read(self, source: Source | None) -> Seen:
-        """Images, and what is in them by what is annotated, else by what the model finds itself. Raises
-        InputError for what does not fit."""
+        """Images, and what is in them by what is annotated, else by what the model finds itself: that of
+        which it is sure, and what it believes. Raises InputError for what does not fit."""
         if source is None:
             raise InputError("detection: needs images; give some with --data, annotations too if there are")
         prepared = self.options.preparation(source, self.options.retain)
@@ -187,12 +189,17 @@ class Detector:
         form = box_form(said, size, known, self.found.layout, self.found.scale)
         own = boxed(said, form, size)
         sure = [b.select(b.scores >= SURE) for b in own]
+        hidden = boxed(said, form, size, self.forgotten)
+        scenes = replace(scenes, given=objects is not None)
         if there is not None:
             self._check_found(there, sure, scenes.probes.source)
-        else:
-            there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in sure]
-        scenes, hidden = replace(scenes, given=objects is not None), boxed(said, form, size, self.forgotten)
-        return Seen(scenes, tuple(there), tuple(own), tuple(hidden), form, size)
+            return Seen(scenes, tuple(there), tuple(own), tuple(hidden), form, size)
+        there = [Truth(b.boxes, b.classes, np.zeros(len(b.classes), bool)) for b in sure]
+        drawn = believed(lambda feeds: self._finds(feeds, form, size), feeds, size, self.options.seed)
+        return Seen(scenes, tuple(there), tuple(own), tuple(hidden), form, size, drawn)
+
+    def _finds(self, feeds: Feeds, form: BoxForm, size: tuple[int, int]) -> list[Boxed]:
+        return boxed(say_all(self.model, self.found, self.engine, feeds, self.options.batch_size), form, size)
 
     def _shown(self, feeds: Feeds) -> tuple[Truth, ...]:
         """Which classes the original says somewhere in each image; no boxes."""

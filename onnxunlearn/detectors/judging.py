@@ -1,7 +1,7 @@
 """What detectors find in images, held against what is there: boxes; or classes at places, where it is not
 known where boxes are."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypedDict
 
 import numpy as np
@@ -33,12 +33,22 @@ class Judged(TypedDict, total=False):
 def as_evidence(found: Detected | Placed, notes: Sequence[str]) -> Judged:
     """notes: what is to be said besides."""
     if isinstance(found, Detected):
-        return {"detected": found, "notes": tuple(notes)}
+        return {"detected": found, "notes": (*notes, *_believed(found))}
     why = (
         "boxes were not judged, as it is not known where they are: figures are of places, and what the "
         "original says at each is taken for what is there; annotations are not looked at"
     )
     return {"placed": found, "notes": (*notes, why)}
+
+
+def _believed(found: Detected) -> Iterator[str]:
+    """Of images that nobody annotated, what figures are of."""
+    if found.believed:
+        yield (
+            f"nobody annotated these images: average precision is of objects drawn {len(found.believed[0])} "
+            "times by the original's own confidence, from what it says of each image shifted a little; "
+            f"recall, what objects are given another class, and overlap are of its boxes from {SURE:g} on"
+        )
 
 
 def judged(
@@ -91,7 +101,7 @@ def _detected(
 
     agreed = _agreed(alike, unnamed, options.seed)
     objects = detector.heads[0].objects
-    return Detected(seen.truth, said, objects, detector.forgotten, SURE, options.seed, agreed)
+    return Detected(seen.truth, said, objects, detector.forgotten, SURE, options.seed, agreed, seen.believed)
 
 
 def _placed(

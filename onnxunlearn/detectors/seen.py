@@ -16,7 +16,8 @@ from onnxunlearn.probes.variants import spatial_axes
 class Seen:
     """scenes: the images, without what is where. truth: what is in each. own: what the original finds in
     each; hidden: the same, without boxes of the classes to forget. form: how boxes are read; None where it is
-    not known where they are, and nothing is in `own` then. size: width and height of the model's input."""
+    not known where they are, and nothing is in `own` then. size: width and height of the model's input.
+    believed: of each image several truths, see `believed`; nothing where it is annotated."""
 
     scenes: Scenes
     truth: tuple[Truth, ...]
@@ -24,6 +25,7 @@ class Seen:
     hidden: tuple[Boxed, ...]
     form: BoxForm | None
     size: tuple[int, int]
+    believed: tuple[tuple[Truth, ...], ...] = ()
 
     def select(self, which: np.ndarray) -> "Seen":
         index = np.flatnonzero(which) if which.dtype == bool else which
@@ -33,6 +35,7 @@ class Seen:
             truth=tuple(self.truth[i] for i in index),
             own=tuple(self.own[i] for i in index if self.own),
             hidden=tuple(self.hidden[i] for i in index if self.hidden),
+            believed=tuple(self.believed[i] for i in index if self.believed),
         )
 
     def showing(self, classes: Sequence[int]) -> np.ndarray:

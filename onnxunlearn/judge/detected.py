@@ -22,7 +22,8 @@ _DRAWN = 100
 class Detected:
     """truth: of each image. said: by model, of each image. objects: of each the column of the scores. forget:
     objects. threshold: the score from which on a box is taken for one. agreed: of other images, that nobody
-    named."""
+    named. believed: of each image as many truths by which average precision goes; by `truth` where there are
+    none."""
 
     truth: Sequence[Truth]
     said: Mapping[str, Sequence[Boxed]]
@@ -31,6 +32,7 @@ class Detected:
     threshold: float
     seed: int = 0
     agreed: Agreed | None = None
+    believed: Sequence[Sequence[Truth]] = ()
 
     @property
     def judged(self) -> dict[str, int]:
@@ -39,11 +41,16 @@ class Detected:
 
     @cached_property
     def precision(self) -> dict[str, Precision]:
-        """By model."""
+        """By model; of several truths of each image all together, one set behind another."""
+        there = [each[i] for i in range(self._truths) for each in self.believed] or self.truth
         return {
-            name: Precision(self.truth, found, len(self.objects), self.forget)
+            name: Precision(there, [*found] * self._truths, len(self.objects), self.forget)
             for name, found in self.said.items()
         }
+
+    @property
+    def _truths(self) -> int:
+        return len(self.believed[0]) if self.believed else 1
 
     @cached_property
     def present(self) -> list[int]:
@@ -53,7 +60,7 @@ class Detected:
 
     def ap(self, name: str, classes: Sequence[int], times: np.ndarray, *, half: bool) -> float:
         """Mean AP of these classes in percent: at an overlap of one half, or over 0.5 to 0.95."""
-        found = self.precision[name].of(times)[:, list(classes)]
+        found = self.precision[name].of(np.tile(times, self._truths))[:, list(classes)]
         if np.isnan(found).all():
             return float("nan")
         return float(np.nanmean(found[:1] if half else found))

@@ -11,10 +11,12 @@ import pytest
 from onnxunlearn import examine, unlearn
 from onnxunlearn.api import fit
 from onnxunlearn.detectors import Detector, forget, loaded_detector
+from onnxunlearn.detectors.judging import as_evidence, judged
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
 from onnxunlearn.inspection import inspect
+from onnxunlearn.judge import Detected
 from onnxunlearn.judge.attacks.attackers.training import Learner
 from onnxunlearn.methods import Outcome
 from onnxunlearn.methods.whole import fit as fit_whole
@@ -182,6 +184,14 @@ def test_without_annotations_the_model_says_what_is_there(folder: Path) -> None:
     assert not seen.scenes.given
     right = [set(t.classes) == set(c) for t, c in zip(seen.truth, classes, strict=True)]
     assert np.mean(right) > 0.9
+    assert not detector.read(folder).believed
+    there = judged(detector, {"edited": detector.model}, seen)
+    assert isinstance(there, Detected)
+    of_all = there.ap("original", there.present, np.ones(20, int), half=False)
+    assert of_all == there.ap("edited", there.present, np.ones(20, int), half=False)
+    assert 50 < of_all < 100
+    (note,) = as_evidence(there, ())["notes"]
+    assert note.startswith("nobody annotated these images: average precision is of objects drawn 16 times")
 
 
 @pytest.mark.parametrize("way", ["TopK", "NonMaxSuppression"])
