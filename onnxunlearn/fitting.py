@@ -37,9 +37,6 @@ from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.streams import UNHELD
 
-#: what `auto` keeps to where it can do nothing deeper
-_HEAD_ALONE = ("head", "mask")
-
 
 class Clock:
     """Seconds spent in each named stage."""
@@ -229,9 +226,10 @@ class Fit:
         """
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
-        outcome = run_method(method, bench, dict(parameters))
-        if self.chosen is not None and outcome.details.get("chosen") in _HEAD_ALONE:
-            outcome = in_windows(self.inquiry, bench, self.chosen, self.retained, outcome)
+        if method == "auto" and self.chosen is not None:
+            outcome = in_windows(self.inquiry, bench, self.chosen, self.retained, parameters)
+        else:
+            outcome = run_method(method, bench, dict(parameters))
         original = self.inquiry.original
         plain = original.lowered is original.model  # else what is stored is not what was computed with
         found = bench.features(outcome.edits) if plain and to_judge else None

@@ -6,7 +6,7 @@ of places are pinned here, of all inputs, those to retain among them; and of the
 sixth, to which nothing is fitted, tells what others lose, and what a new head finds.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,11 @@ from onnxunlearn.graph.tail import downstream
 from onnxunlearn.inquiry import Inquiry
 from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge import Placed, relearn
-from onnxunlearn.methods import Outcome, Workbench
+from onnxunlearn.methods import Outcome, Workbench, run_method
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import FORGET, Branch, End, Windows, end_of_places
-from onnxunlearn.probes.places import Scenes
+from onnxunlearn.probes.places import Scenes, is_full
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: how much the distance counts, and shares of the way there, tried one after another
@@ -38,36 +38,58 @@ _ONE_IN, _FEWEST, _SHOWN = 6, 8, 4
 _DRAWS, _DEVIATIONS = 30, 2.0
 #: points of what a new head finds that an edit has to take off, and heads that are fitted
 _LEAST, _HEADS = 5.0, 20
+#: what `auto` keeps to where it can take nothing deeper
+_HEAD_ALONE = ("head", "mask")
 #: inputs that are run at once
 _AT_ONCE = 8
 
 
 def in_windows(
-    inquiry: Inquiry, bench: Workbench, scenes: Scenes, retained: UnnamedPlaces | None, kept: Outcome
+    inquiry: Inquiry,
+    bench: Workbench,
+    scenes: Scenes,
+    retained: UnnamedPlaces | None,
+    parameters: Mapping[str, Any],
 ) -> Outcome:
-    """An edit of the last layers, if one costs no more than it may and brings something, else `kept`, with
-    what speaks against all others among its reasons.
+    """What `auto` decides where classes are said at places: by samples of these, unless there was no room for
+    more of them, or they leave nothing but the head. Then an edit of the last layers, if one costs no more
+    than it may and brings something.
 
-    bench: of places, which made `kept`. scenes: the inputs that choose.
+    Where there was no room, places do not tell what their own edits cost either: these are held to the same
+    price. bench: of places.
+    scenes: the inputs that choose. parameters: of `auto`.
     """
-    reasons = [kept.details["why"]] if kept.details.get("why") else []
+    full, kept = is_full(bench.probes), None
+    if not full:
+        kept = run_method("auto", bench, dict(parameters))
+        if kept.details["chosen"] not in _HEAD_ALONE:
+            return kept
+    reasons, price = list[str](), Price.of(inquiry, scenes)
     try:
-        for name, outcome, trial in _offers(inquiry, bench, scenes, retained):
-            refused = trial.refused(name, outcome)
+        for name, outcome, trial in _offers(inquiry, bench, scenes, retained, price):
+            refused = price.refused(name, outcome.edits) or trial.in_vain(name)
             bench.progress(refused or f"{name} is taken")
             if refused is None:
                 details = {"chosen": "erase in windows", "why": "; ".join(reasons), **outcome.details}
-                return Outcome(outcome.edits, {**details, "expected cost": trial.told})
+                return Outcome(outcome.edits, {**details, "expected cost": price.told})
             reasons.append(refused)
-            if trial.hopeless:
+            if price.hopeless:
                 break
     except UnsupportedError as error:
         reasons.append(f"in windows: {error}")
+    kept = kept or run_method("auto", bench, dict(parameters))
+    reasons += [kept.details["why"]] if kept.details.get("why") else []
+    if full and kept.details["chosen"] not in _HEAD_ALONE:
+        share = kept.details.get("share", 1)
+        name = " ".join(filter(None, ["" if share == 1 else f"{share:.0%} of", kept.details["chosen"]]))
+        if refused := price.refused(f"{name} by places", kept.edits):
+            kept = Outcome(run_method("head", bench, {}).edits, {"chosen": "head"})
+            reasons.append(refused)
     return Outcome(kept.edits, {**kept.details, "why": "; ".join(reasons)})
 
 
 def _offers(
-    inquiry: Inquiry, bench: Workbench, scenes: Scenes, retained: UnnamedPlaces | None
+    inquiry: Inquiry, bench: Workbench, scenes: Scenes, retained: UnnamedPlaces | None, price: "Price"
 ) -> Iterator[tuple[str, Outcome, "_Trial"]]:
     """Edits, each weaker than the one before, in words, and what tells of them."""
     assert inquiry.placing is not None
@@ -78,7 +100,7 @@ def _offers(
     bench.progress(f"reading {len(scenes) + sum(map(len, more))} inputs")
     every = [scenes.probes.feeds, *(probes.feeds for probes in more)]
     windows = Windows.of(model, inquiry.engine, end, inquiry.forget, every, _AT_ONCE, bench.seed)
-    trial = _Trial.of(inquiry, windows, scenes)
+    trial = _Trial.of(windows, price)
     sampled = {end.told.scores: windows.select(trial.fitted)}
     for beta in _STRENGTHS:
         branch = Branch(
@@ -103,55 +125,41 @@ def _check_outputs(model: Model, end: End, known: tuple[str, ...]) -> None:
 
 
 @dataclass(eq=False)
-class _Trial:
-    """held: of the inputs that choose those that nothing is fitted to, bool [N]. fitted: which places are
-    fitted to, bool [n]. before: of each place what enters the head of the original. edits: the last that were
-    offered, of the whole model. told: what they are expected to cost, for the report. hopeless: whether that
-    is so much that less of them would do no better."""
+class Price:
+    """What edits cost in whole inputs. held: of those that choose some that nothing is fitted to, bool [N].
+    told: what the last edit is expected to cost, for the report. hopeless: whether that is so much that less
+    of it would do no better."""
 
     inquiry: Inquiry
-    windows: Windows
     scenes: Scenes
     held: np.ndarray
-    fitted: np.ndarray
-    before: np.ndarray = field(repr=False)
-    edits: Edits
     told: dict[str, Any] = field(default_factory=dict)
     hopeless: bool = False
 
     @classmethod
-    def of(cls, inquiry: Inquiry, windows: Windows, scenes: Scenes) -> "_Trial":
-        """Raises UnsupportedError where too few inputs that are not fitted to show the class."""
+    def of(cls, inquiry: Inquiry, scenes: Scenes) -> "Price":
+        """Of inputs that show a class to forget as many are held as of others."""
         rng, held = np.random.default_rng(inquiry.options.seed), np.zeros(len(scenes), bool)
         showing = scenes.showing(inquiry.forget)
         for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
             held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
-        own, unnamed = windows.sampled.labels == FORGET, windows.inputs >= len(scenes)
-        apart = np.append(held, np.zeros(int(windows.inputs.max(initial=0)) + 1, bool))[windows.inputs]
-        fitted = ~apart & ~(unnamed & own)
-        if (count := len(np.unique(windows.inputs[own & ~fitted]))) < _FEWEST:
-            raise UnsupportedError(
-                f"{count} of the inputs that are not fitted to show the class; {_FEWEST} tell what an edit "
-                f"brings: give some {9 * _FEWEST} that show it, or some {_FEWEST * 3 // 2} among those to "
-                "--retain"
-            )
-        start = Edits(windows.model)
-        return cls(
-            inquiry, windows, scenes, held, fitted, windows.features(np.full(len(own), True), start), start
-        )
+        return cls(inquiry, scenes, held)
 
-    def refused(self, name: str, outcome: Outcome) -> str | None:
+    def refused(self, name: str, edits: Edits) -> str | None:
         """What speaks against an edit, None if nothing does. name: it in words."""
         inquiry, budget = self.inquiry, self.inquiry.options.max_retain_drop
-        edited = Edited.of(inquiry.model, outcome.edits.arrays, inquiry.files).model()
-        subjects = {"original": inquiry.original, "edited": inquiry.subject(edited)}
-        placed = inquiry.placed(subjects, self.scenes)
+        edited = Edited.of(inquiry.model, edits.arrays, inquiry.files).model()
+        placed = inquiry.placed(
+            {"original": inquiry.original, "edited": inquiry.subject(edited)}, self.scenes
+        )
         assert placed is not None
-        score = f"points of mean {placed.score}"
-        lost, deviation = self._lost(placed, placed.present, self.held)
-        seen, _ = self._lost(placed, placed.present, np.full(len(self.scenes), True))
+        inquiry.engine.sessions.clear()
+        score, every = f"points of mean {placed.score}", np.full(len(self.scenes), True)
+        held = self.held if self.held.sum() >= _SHOWN else every
+        lost, deviation = lost_in(placed, placed.present, held)
+        seen, _ = lost_in(placed, placed.present, every)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
-        self.told = {f"mean {placed.score}": figures, "inputs": int(self.held.sum())}
+        self.told = {f"mean {placed.score}": figures, "inputs": int(held.sum())}
         self.hopeless = lost > budget + _HOPELESS
         if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
             return f"{name} would cost {lost:.2f} ± {deviation:.2f} {score} ({budget:g} may be lost)"
@@ -160,14 +168,58 @@ class _Trial:
         asked = [c for c in placed.present if placed.showing([c]) >= _SHOWN]
         allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(asked), 1)))
         for c in asked:
-            lost, deviation = self._lost(placed, [c], np.full(len(self.scenes), True))
+            lost, deviation = lost_in(placed, [c], every)
             if lost - allowed * deviation > CLASS_DROP:
                 which = inquiry.labels.shown(c)
                 return f"{name} costs {which} {lost:.1f} ± {deviation:.1f} points of {placed.score}"
-        return self._in_vain(name)
+        return None
 
-    def _in_vain(self, name: str) -> str | None:
-        """Whether a new head finds the class as before, in inputs that nothing was fitted to."""
+
+def lost_in(placed: Placed, classes: Sequence[int], which: np.ndarray) -> tuple[float, float]:
+    """Points that these classes lose on the mean in some inputs, and the deviation of chance in them. which:
+    bool [N]."""
+    rng, count = np.random.default_rng(placed.seed), int(which.sum())
+    times = np.zeros((1 + _DRAWS, len(which)))
+    times[0] = which
+    times[1:, which] = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+    if not len(classes):
+        return 0.0, 0.0
+    lost = placed.lost("edited", classes, times)
+    return float(np.nan_to_num(lost[0])), float(np.nanstd(lost[1:]))
+
+
+@dataclass(eq=False)
+class _Trial:
+    """named: how many inputs were given to choose; others are to be retained. fitted: which places are fitted
+    to, bool [n]. before: of each place what enters the head of the original. edits: the last that were
+    offered, of the whole model."""
+
+    windows: Windows
+    named: int
+    seed: int
+    fitted: np.ndarray
+    before: np.ndarray = field(repr=False)
+    edits: Edits
+
+    @classmethod
+    def of(cls, windows: Windows, price: Price) -> "_Trial":
+        """Nothing is fitted to inputs that are held, nor to places of the class in those to retain. Raises
+        UnsupportedError where too few of such inputs show the class."""
+        own, named = windows.sampled.labels == FORGET, len(price.scenes)
+        apart = np.append(price.held, np.zeros(int(windows.inputs.max(initial=0)) + 1, bool))[windows.inputs]
+        fitted = ~apart & ~((windows.inputs >= named) & own)
+        if (count := len(np.unique(windows.inputs[own & ~fitted]))) < _FEWEST:
+            raise UnsupportedError(
+                f"{count} of the inputs that are not fitted to show the class; {_FEWEST} tell what an edit "
+                f"brings: give some {9 * _FEWEST} that show it, or some {_FEWEST * 3 // 2} among those to "
+                "--retain"
+            )
+        start, every = Edits(windows.model), np.full(len(own), True)
+        seed = price.inquiry.options.seed
+        return cls(windows, named, seed, fitted, windows.features(every, start), start)
+
+    def in_vain(self, name: str) -> str | None:
+        """What is said where a new head finds the class as before, in inputs that nothing was fitted to."""
         after = self.windows.features(np.full(len(self.fitted), True), self.edits)
         found = [self._found(self.before), self._found(after)]
         if None in found or (found[0] or 0) - (found[1] or 0) < _LEAST:
@@ -177,21 +229,9 @@ class _Trial:
 
     def _found(self, features: np.ndarray) -> float | None:
         """Percent of the class's places, by heads fitted on places of the inputs that were fitted to."""
-        labels, given = self.windows.sampled.labels, self.windows.inputs < len(self.scenes)
+        labels, given = self.windows.sampled.labels, self.windows.inputs < self.named
         asked = (self.fitted & given) | (~self.fitted & (labels == FORGET))
-        seed = self.inquiry.options.seed
-        found = relearn(
-            features[asked], labels[asked], [FORGET], judging=~self.fitted[asked], seed=seed, draws=_HEADS
-        )
+        judging = ~self.fitted[asked]
+        own, y = features[asked], labels[asked]
+        found = relearn(own, y, [FORGET], judging=judging, seed=self.seed, draws=_HEADS)
         return None if found is None else found.accuracy
-
-    def _lost(self, placed: Placed, classes: list[int], which: np.ndarray) -> tuple[float, float]:
-        """Points that these classes lose on the mean in these inputs, and the deviation of chance in them."""
-        rng, count = np.random.default_rng(placed.seed), int(which.sum())
-        times = np.zeros((1 + _DRAWS, len(which)))
-        times[0] = which
-        times[1:, which] = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
-        if not len(classes):
-            return 0.0, 0.0
-        lost = placed.lost("edited", classes, times)
-        return float(np.nan_to_num(lost[0])), float(np.nanstd(lost[1:]))
