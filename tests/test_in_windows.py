@@ -13,7 +13,7 @@ from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited
 from onnxunlearn.inquiry import Options
 from onnxunlearn.methods import Outcome, Workbench
-from onnxunlearn.methods.whole import Branch
+from onnxunlearn.methods.whole import FORGET, Branch, Windows, end_of_places
 
 from .patterns import MODEL, NAMES, scenes
 
@@ -80,11 +80,11 @@ def test_places_of_inputs_to_retain_that_show_the_class_are_not_fitted_to() -> N
     assert fit.chosen is not None
     assert fit.inquiry.placing is not None
     model, found = fit.inquiry.placing.view.whole, fit.inquiry.placing.found
-    end = windowed.end_of_places(model, found, 0)
+    end = end_of_places(model, found, 0)
     every = [fit.chosen.probes.feeds, *(probes.feeds for probes in fit.retained.read)]
-    windows = windowed.Windows.of(model, fit.inquiry.engine, end, fit.inquiry.forget, every, 8, 0)
+    windows = Windows.of(model, fit.inquiry.engine, end, fit.inquiry.forget, every, 8, 0)
     trial = windowed._Trial.of(windows, price := windowed.Price.of(fit.inquiry, fit.chosen))
-    own = windows.sampled.labels == windowed.FORGET
+    own = windows.sampled.labels == FORGET
     named = windows.inputs < len(fit.chosen)
     assert not trial.fitted[own & ~named].any()
     assert trial.fitted[own & named].any()

@@ -39,7 +39,8 @@ def believed_counts(
     if found.output_axis is None or found.decided:
         return None
     model, output = sampled(original.model), found.outputs[0]
-    session, parts = session_of(model, [output], engine, whole=True), {name: [] for name in maps}
+    session = session_of(model, [output], engine, whole=True)
+    parts: dict[str, list[tuple[np.ndarray, ...]]] = {name: [] for name in maps}
     at = 0
     for batch in batches(feeds, batch_size(feeds, size, model.at_once)):
         said = session.run(batch.feeds, [output])[output][: batch.count]
