@@ -161,7 +161,7 @@ class Price:
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         self.told = {f"mean {placed.score}": figures, "inputs": int(held.sum())}
         self.hopeless = lost > budget + _HOPELESS
-        if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
+        if lost > budget:  # not put down to chance: so few inputs say too little rather than too much
             return f"{name} would cost {lost:.2f} ± {deviation:.2f} {score} ({budget:g} may be lost)"
         if seen > budget:
             return f"{name} costs {seen:.2f} {score} on all that choose ({budget:g} may be lost)"
