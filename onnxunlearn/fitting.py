@@ -11,6 +11,7 @@ import numpy as np
 from onnxunlearn.edits import Plan
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph import ModelSource
+from onnxunlearn.in_windows import in_windows
 from onnxunlearn.inquiry import Forget, Inquiry, Options
 from onnxunlearn.inquiry.sampling import check_parts, check_probes, few_tags, parts
 from onnxunlearn.inquiry.sampling import choosing as chosen_of
@@ -62,7 +63,8 @@ class Fit:
     is held back. copies: how many of the probes are copies of others. notes: what a reader of the findings
     should know. unnamed: inputs to retain that nobody named, if some were given. scenes: where classes are
     said at places, the inputs that judge, of which `judging` are places; chosen_by: how many inputs those of
-    `choosing` are of; retained: inputs there that nobody named.
+    `choosing` are of; chosen: these, where the model says nothing else; retained: inputs there that nobody
+    named.
     """
 
     inquiry: Inquiry
@@ -77,6 +79,7 @@ class Fit:
     unnamed: Unnamed | None = None
     scenes: Scenes | None = None
     chosen_by: int = 0
+    chosen: Scenes | None = None
     retained: UnnamedPlaces | None = None
 
     @classmethod
@@ -213,7 +216,7 @@ class Fit:
             choosing = beside(named, retained.choosing)
         given, notes = scenes.given, (placing.background_note(inquiry.labels, scenes),)
         found = cls(inquiry, rules, scenes.probes.origin, given, choosing, named, judging, copies, notes)
-        return replace(found, scenes=judged, chosen_by=len(chosen), retained=retained)
+        return replace(found, scenes=judged, chosen_by=len(chosen), chosen=chosen, retained=retained)
 
     def decide(self, method: str, parameters: Mapping[str, Any], *, to_judge: bool = False) -> "Decision":
         """to_judge: with the features that judging asks for.
@@ -223,7 +226,10 @@ class Fit:
         """
         check_parameters(method, parameters)
         bench = self.inquiry.bench(self.choosing, self.composite)
-        outcome = run_method(method, bench, dict(parameters))
+        if method == "auto" and self.chosen is not None:
+            outcome = in_windows(self.inquiry, bench, self.chosen, self.retained, parameters)
+        else:
+            outcome = run_method(method, bench, dict(parameters))
         original = self.inquiry.original
         plain = original.lowered is original.model  # else what is stored is not what was computed with
         found = bench.features(outcome.edits) if plain and to_judge else None

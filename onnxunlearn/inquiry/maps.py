@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from onnxunlearn.graph.places import PlaceScores
-from onnxunlearn.judge import Placed, Subject, agreed_on, decided_maps
+from onnxunlearn.judge import Placed, Subject, agreed_on, believed_counts, decided_maps
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import Scenes
 
@@ -36,4 +36,8 @@ def placed_by(
         known = scenes.maps if name == "original" else None
         maps[name] = maps_of(subject, scenes, hidden) if known is None else known
     agreed = None if unnamed is None or not len(unnamed) else agreed_on(subjects, unnamed, forget, seed)
-    return Placed(found, forget, scenes.truth, maps, background, seed, agreed)
+    believed, original = None, subjects["original"]
+    if not scenes.given and original.whole is not None:
+        how = original.engine, scenes.probes.feeds, original.batch_size
+        believed = believed_counts(original.whole, *how, maps, scenes.truth, forget)
+    return Placed(found, forget, scenes.truth, maps, background, seed, agreed, believed)

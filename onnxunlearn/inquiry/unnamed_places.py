@@ -19,15 +19,15 @@ from onnxunlearn.probes.places.scenes import NOTHING_SAID
 
 @dataclass(frozen=True, eq=False)
 class UnnamedPlaces:
-    """choosing: places drawn, each of the class that the original gives it, of so many `inputs`. judging:
-    inputs, perhaps a stream. origin: where they are from, see `Probes`. left_out: how many were given
-    besides."""
+    """choosing: places drawn, each of the class that the original gives it. judging: inputs, perhaps a
+    stream. origin: where they are from, see `Probes`. left_out: how many were given
+    besides. read: all inputs that choose, held or not, for what reads them once."""
 
     choosing: Probes
-    inputs: int
     judging: Probes
     origin: Mapping[str, Any] = field(repr=False)
     left_out: int
+    read: tuple[Probes, ...] = field(repr=False)
 
     @classmethod
     def of(
@@ -38,7 +38,7 @@ class UnnamedPlaces:
         copies."""
         options, placing = inquiry.options, inquiry.placing
         assert placing is not None
-        given = Unnamed.whole(options, inquiry.model, data, named, choose=choose, judge=judge)
+        given = Unnamed.whole(options, inquiry.model, data, named, choose=choose, judge=judge, unheld=choose)
         if given is None:
             return None
         places = given.choosing
@@ -54,9 +54,13 @@ class UnnamedPlaces:
     @classmethod
     def of_whole(cls, given: Unnamed, places: Probes) -> "UnnamedPlaces":
         """places: of the inputs that choose and are held."""
-        return cls(places, sum(map(len, given.read)), given.judging, given.origin, given.left_out)
+        return cls(places, given.judging, given.origin, given.left_out, given.read)
 
     def described(self) -> dict[str, Any]:
         """JSON-ready; in inputs."""
-        counts = {"choosing": self.inputs, "judging": len(self.judging), "left_out": self.left_out}
+        counts = {
+            "choosing": sum(map(len, self.read)),
+            "judging": len(self.judging),
+            "left_out": self.left_out,
+        }
         return {**self.origin, **counts}

@@ -10,6 +10,7 @@ from onnxunlearn.judge.agreed import agreed_on
 from onnxunlearn.judge.attacks import attack
 from onnxunlearn.judge.attacks.attackers.probing import Relearned, relearn
 from onnxunlearn.judge.attacks.membership import membership_inference
+from onnxunlearn.judge.believed_places import believed_counts
 from onnxunlearn.judge.compare import agreement, cka, divergence, redistribution
 from onnxunlearn.judge.detected import Detected, same_boxes
 from onnxunlearn.judge.detections import Boxed, BoxForm, box_form, boxed, overlaps, say_all
@@ -57,6 +58,7 @@ __all__ = [
     "agreed_on",
     "agreement",
     "attack",
+    "believed_counts",
     "box_form",
     "boxed",
     "check_known",

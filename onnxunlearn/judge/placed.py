@@ -120,7 +120,8 @@ class Agreed:
 class Placed:
     """found: where classes are said. truth: what is where in the inputs that judge, int [N, *map], below 0
     where it is not known. maps: by model what it says there. background: the class that is none of a thing.
-    agreed: of other inputs, that nobody named."""
+    agreed: of other inputs, that nobody named. believed: where nobody but the original says what is there,
+    what is expected of it; see `believed_places`."""
 
     found: PlaceScores
     forget: tuple[int, ...]
@@ -129,6 +130,7 @@ class Placed:
     background: int | None
     seed: int = 0
     agreed: Agreed | None = None
+    believed: Mapping[str, Counted] | None = None
 
     @cached_property
     def counted(self) -> dict[str, Counted]:
@@ -187,10 +189,21 @@ class Placed:
         """IoU or F1 in one model, in percent: the mean of these classes, as far as they are there; NaN where
         none is.
         times: how often each input counts, [N], or of several draws, [draws, N], which get a number each."""
+        return self._shares(self.counted, name, classes, times)
+
+    def lost(self, name: str, classes: Sequence[int], times: np.ndarray) -> np.ndarray:
+        """Points of it that one model has less than the original, where only that says what is there as far
+        as it believes it."""
+        counted = self.counted if self.believed is None else self.believed
+        return self._shares(counted, "original", classes, times) - self._shares(counted, name, classes, times)
+
+    def _shares(
+        self, counted: Mapping[str, Counted], name: str, classes: Sequence[int], times: np.ndarray
+    ) -> np.ndarray:
         both, found, there = (
-            times @ self._places(name, part, tuple(classes)) for part in ("both", "found", "there")
+            times @ self._places(counted, name, part, tuple(classes)) for part in ("both", "found", "there")
         )
-        known = there > 0
+        known = times @ self._places(self.counted, name, "there", tuple(classes)) > 0
         with np.errstate(invalid="ignore"):
             shares = 2 * both / (found + there) if self.score == "F1" else both / (found + there - both)
             return np.asarray(100 * np.where(known, shares, 0).sum(axis=-1) / known.sum(axis=-1))
@@ -217,11 +230,13 @@ class Placed:
         with np.errstate(invalid="ignore"):
             return np.asarray(np.where(there > 0, 100 * some / there, np.nan))
 
-    def _places(self, name: str, part: str, classes: tuple[int, ...]) -> np.ndarray:
+    def _places(
+        self, counted: Mapping[str, Counted], name: str, part: str, classes: tuple[int, ...]
+    ) -> np.ndarray:
         """A part of what was counted, [N, classes]: whole numbers, but products of floats are quick."""
-        key = name, part, classes
+        key = name, part if counted is self.counted else f"{part} believed", classes
         if key not in self._asked:
-            self._asked[key] = getattr(self.counted[name], part)[:, list(classes)].astype(np.float64)
+            self._asked[key] = getattr(counted[name], part)[:, list(classes)].astype(np.float64)
         return self._asked[key]
 
     def _sum(self, name: str, part: str, classes: tuple[int, ...]) -> np.ndarray:

@@ -5,14 +5,14 @@ read_head, read_detection  those that a file says
 find_places    those of a segmenter or a tagger
 find_detection those of a detector, with boxes
 made_of        what tensors hold data of, column by column
-cut_before     its last layers as a model of windows around places
+cut_before     its last layers as a model of windows around places; seen_in_windows: which those are
 at_places      the model as one of single samples: an input and a place in it
 summed_over_places  the model as one that says of a whole input how much of each class is in it
 
 May import errors, graph, registry and text.
 """
 
-from onnxunlearn.graph.places.cut import Cut, cut_before
+from onnxunlearn.graph.places.cut import Cut, cut_before, seen_in_windows
 from onnxunlearn.graph.places.detection import IMAGE, Detection, Layout, Part
 from onnxunlearn.graph.places.detector_file import read_detection
 from onnxunlearn.graph.places.find import find_detection
@@ -43,5 +43,6 @@ __all__ = [
     "made_of",
     "read_detection",
     "read_head",
+    "seen_in_windows",
     "summed_over_places",
 ]

@@ -48,6 +48,12 @@ class Cut:
         return np.ascontiguousarray(found, np.float32)
 
 
+def seen_in_windows(model: Model, scores: str) -> frozenset[int]:
+    """Nodes at the end of a model, by index, that make `scores`, [N, classes, height, width], of a few places
+    around each alone."""
+    return frozenset(node.index for node in window_of(model, scores, _PLACES, REACH).nodes)
+
+
 def cut_before(model: Model, layers: Sequence[Layer], scores: str) -> Cut:
     """From the first of `layers` to `scores`, [N, classes, height, width], which they make. Raises
     UnsupportedError where places are not said of windows there."""

@@ -80,5 +80,5 @@ def _lost(placed: Placed) -> Iterator[Row]:
 
 
 def lost_of(placed: Placed, name: str, classes: list[int], times: np.ndarray) -> np.ndarray:
-    """Points that these classes lost on the mean, against the original."""
-    return placed.of_class("original", classes, times) - placed.of_class(name, classes, times)
+    """Points that these classes lost on the mean, against the original; see `Placed.lost`."""
+    return placed.lost(name, classes, times)

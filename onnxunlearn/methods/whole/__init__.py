@@ -24,6 +24,7 @@ branch      the descent where class scores alone are made, at places
 gathered    all images, read once for it
 sampled     places that it looks at
 likeness    its loss
+windows     places of a segmenter, likewise
 
 Source: this project.
 
@@ -34,6 +35,7 @@ from onnxunlearn.methods.whole.branch import Branch, branch_layers, ends_of
 from onnxunlearn.methods.whole.fit import Whole
 from onnxunlearn.methods.whole.gathered import End, Gathered
 from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap
+from onnxunlearn.methods.whole.windows import Windows, end_of_places
 
 __all__ = [
     "ASIDE",
@@ -44,6 +46,8 @@ __all__ = [
     "Gathered",
     "HeadMap",
     "Whole",
+    "Windows",
     "branch_layers",
+    "end_of_places",
     "ends_of",
 ]

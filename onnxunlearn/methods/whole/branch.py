@@ -46,6 +46,11 @@ def branch_layers(model: Model, scores: str, columns: int, apart: frozenset[str]
     return found
 
 
+def head_of(model: Model, told: HeadMap) -> Layer:
+    """The layer that makes a head's scores. Raises UnsupportedError where there is none, or several."""
+    return _head(model, told.scores, sum(map(len, told.ways)))
+
+
 def _head(model: Model, scores: str, columns: int) -> Layer:
     return find_head(model, Logits(scores, scores, columns, None))
 
@@ -100,16 +105,13 @@ class Branch:
         how = {"steps": self.steps, "beta": self.beta, "places": places}
         return edits, changed, {"layers": [layer.name for layer in changed], **how}
 
-    def _head(self, model: Model, told: HeadMap) -> Layer:
-        return _head(model, told.scores, sum(map(len, told.ways)))
-
     def _fitted(
         self, told: HeadMap, layers: Sequence[Layer], cut: Cut, sampled: Sampled, rng: np.random.Generator
     ) -> Fitted:
         """One head's weights."""
         keys = {layer.key for layer in layers}
         own = tuple(layer for layer in find_layers(cut.model) if layer.key in keys)
-        head = self._head(cut.model, told)
+        head = head_of(cut.model, told)
         tail = tail_of(cut.model, own, [told.scores, head.input], shape_arithmetic(cut.model))
         passes = Passes(Differentiator(tail, [told.scores, head.input], self.engine), None)
         edits = Edits(cut.model)

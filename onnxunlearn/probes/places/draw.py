@@ -1,6 +1,7 @@
 """Of many places some, each a sample with its input."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -56,8 +57,7 @@ def draw(
             where = np.argwhere(scene == c)
             few = rng.permutation(len(where))[: each[int(c) in forget]]
             found += [(number, place + margin, int(c)) for place in where[few]]
-    size = sum(value[:1].nbytes for value in scenes.probes.feeds.values())
-    most = max(2, min(most, _BYTES // max(size, 1)))
+    most = min(most, _room(scenes.probes))
     if len(found) > most:
         y = np.array([c for *_, c in found])
         found = [found[i] for i in _evenly(y, np.isin(y, forget), most, rng)]
@@ -72,6 +72,18 @@ def draw(
         origin=source.origin,
         by_model=not scenes.given,
     )
+
+
+def is_full(places: Probes) -> bool:
+    """Whether more places of these inputs would not have fitted."""
+    inputs = {name: value for name, value in places.feeds.items() if name != PLACE}
+    return len(places) >= _room(replace(places, feeds=inputs))
+
+
+def _room(inputs: Probes) -> int:
+    """How many samples there may be, each with its input."""
+    size = sum(value[:1].nbytes for value in inputs.feeds.values())
+    return max(2, _BYTES // max(size, 1))
 
 
 def _evenly(y: np.ndarray, forgotten: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,0 +1,237 @@
+"""How a segmenter forgets where `auto` would keep to its head: by windows of all inputs, in its last layers.
+
+Samples of single places carry their whole inputs, so a few hundred fit, and of many classes none or one is
+among them: they cannot tell what an edit costs. As for detectors whose class scores are made alone, thousands
+of places are pinned here, of all inputs, those to retain among them; and of the inputs that were given a
+sixth, to which nothing is fitted, tells what others lose, and what a new head finds.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from scipy.stats import norm
+
+from onnxunlearn.edits import Edits
+from onnxunlearn.errors import UnsupportedError
+from onnxunlearn.graph import Edited, Model
+from onnxunlearn.graph.tail import downstream
+from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
+from onnxunlearn.judge import Placed, relearn
+from onnxunlearn.methods import Outcome, Workbench, run_method
+from onnxunlearn.methods.head import silence
+from onnxunlearn.methods.partway import partway
+from onnxunlearn.methods.whole import FORGET, Branch, End, Windows, end_of_places
+from onnxunlearn.probes.places import Scenes, is_full
+from onnxunlearn.tasks.budget import CLASS_DROP
+
+#: how much the distance counts, and shares of the way there, tried one after another
+_STRENGTHS, _PARTS = (6.0, 2.0), (1.0, 0.5)
+#: points beyond the budget from which on less of an edit is not asked: half of its way costs half of that
+_HOPELESS = 5.0
+#: of the inputs one in so many tells the cost and is not fitted to; of those that show the class so many at
+#: least; and inputs that show another class, below which they tell nothing of it
+_ONE_IN, _FEWEST, _SHOWN = 6, 8, 4
+#: inputs are drawn anew so often to tell chance, and so many deviations of it are put down to it
+_DRAWS, _DEVIATIONS = 30, 2.0
+#: points of what a new head finds that an edit has to take off, and heads that are fitted
+_LEAST, _HEADS = 5.0, 20
+#: what `auto` keeps to where it can take nothing deeper
+_HEAD_ALONE = ("head", "mask")
+#: inputs that are run at once
+_AT_ONCE = 8
+
+
+def in_windows(
+    inquiry: Inquiry,
+    bench: Workbench,
+    scenes: Scenes,
+    retained: UnnamedPlaces | None,
+    parameters: Mapping[str, Any],
+) -> Outcome:
+    """What `auto` decides where classes are said at places: by samples of these, unless there was no room for
+    more of them, or they leave nothing but the head. Then an edit of the last layers, if one costs no more
+    than it may and brings something.
+
+    Where there was no room, places do not tell what their own edits cost either: these are held to the same
+    price. bench: of places.
+    scenes: the inputs that choose. parameters: of `auto`.
+    """
+    full, kept = is_full(bench.probes), None
+    if not full:
+        kept = run_method("auto", bench, dict(parameters))
+        if kept.details["chosen"] not in _HEAD_ALONE:
+            return kept
+    reasons, price = list[str](), Price.of(inquiry, scenes)
+    try:
+        for name, outcome, trial in _offers(inquiry, bench, scenes, retained, price):
+            refused = price.refused(name, outcome.edits) or trial.in_vain(name)
+            bench.progress(refused or f"{name} is taken")
+            if refused is None:
+                details = {"chosen": "erase in windows", "why": "; ".join(reasons), **outcome.details}
+                return Outcome(outcome.edits, {**details, "expected cost": price.told})
+            reasons.append(refused)
+            if price.hopeless:
+                break
+    except UnsupportedError as error:
+        reasons.append(f"in windows: {error}")
+    kept = kept or run_method("auto", bench, dict(parameters))
+    reasons += [kept.details["why"]] if kept.details.get("why") else []
+    if full and kept.details["chosen"] not in _HEAD_ALONE:
+        share = kept.details.get("share", 1)
+        name = " ".join(filter(None, ["" if share == 1 else f"{share:.0%} of", kept.details["chosen"]]))
+        if refused := price.refused(f"{name} by places", kept.edits):
+            kept = Outcome(run_method("head", bench, {}).edits, {"chosen": "head"})
+            reasons.append(refused)
+    return Outcome(kept.edits, {**kept.details, "why": "; ".join(reasons)})
+
+
+def _offers(
+    inquiry: Inquiry, bench: Workbench, scenes: Scenes, retained: UnnamedPlaces | None, price: "Price"
+) -> Iterator[tuple[str, Outcome, "_Trial"]]:
+    """Edits, each weaker than the one before, in words, and what tells of them."""
+    assert inquiry.placing is not None
+    model, found = inquiry.placing.view.whole, inquiry.placing.found
+    end = end_of_places(model, found, inquiry.placing.background(inquiry.labels, scenes))
+    _check_outputs(model, end, found.outputs)
+    more = () if retained is None else retained.read
+    bench.progress(f"reading {len(scenes) + sum(map(len, more))} inputs")
+    every = [scenes.probes.feeds, *(probes.feeds for probes in more)]
+    windows = Windows.of(model, inquiry.engine, end, inquiry.forget, every, _AT_ONCE, bench.seed)
+    trial = _Trial.of(windows, price)
+    sampled = {end.told.scores: windows.select(trial.fitted)}
+    for beta in _STRENGTHS:
+        branch = Branch(
+            model, inquiry.engine, inquiry.forget, (end,), sampled,
+            seed=bench.seed, beta=beta, progress=bench.progress,
+        )  # fmt: skip
+        edits, layers, how = branch.edits()
+        for share in _PARTS:
+            trial.edits = part = edits if share == 1 else partway(edits, layers, share)
+            own = Edits(bench.model)
+            silence(bench, own)
+            outcome = Outcome(windows.within(part, bench.layers, own), {**how, "share": share})
+            whole = f"erase at strength {beta:g} in windows"
+            yield whole if share == 1 else f"{share:.0%} of {whole}", outcome, trial
+
+
+def _check_outputs(model: Model, end: End, known: tuple[str, ...]) -> None:
+    """Raises UnsupportedError where the layers make something else, too, which nothing would hold."""
+    made = downstream(model, [layer.weight.name for layer in end.layers])
+    if more := sorted(made & {o.name for o in model.graph.output} - set(known)):
+        raise UnsupportedError(f"output {more[0]!r} is made by the same layers, and would not be kept")
+
+
+@dataclass(eq=False)
+class Price:
+    """What edits cost in whole inputs. held: of those that choose some that nothing is fitted to, bool [N].
+    told: what the last edit is expected to cost, for the report. hopeless: whether that is so much that less
+    of it would do no better."""
+
+    inquiry: Inquiry
+    scenes: Scenes
+    held: np.ndarray
+    told: dict[str, Any] = field(default_factory=dict)
+    hopeless: bool = False
+
+    @classmethod
+    def of(cls, inquiry: Inquiry, scenes: Scenes) -> "Price":
+        """Of inputs that show a class to forget as many are held as of others."""
+        rng, held = np.random.default_rng(inquiry.options.seed), np.zeros(len(scenes), bool)
+        showing = scenes.showing(inquiry.forget)
+        for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
+            held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
+        return cls(inquiry, scenes, held)
+
+    def refused(self, name: str, edits: Edits) -> str | None:
+        """What speaks against an edit, None if nothing does. name: it in words."""
+        inquiry, budget = self.inquiry, self.inquiry.options.max_retain_drop
+        edited = Edited.of(inquiry.model, edits.arrays, inquiry.files).model()
+        placed = inquiry.placed(
+            {"original": inquiry.original, "edited": inquiry.subject(edited)}, self.scenes
+        )
+        assert placed is not None
+        inquiry.engine.sessions.clear()
+        score, every = f"points of mean {placed.score}", np.full(len(self.scenes), True)
+        held = self.held if self.held.sum() >= _SHOWN else every
+        lost, deviation = lost_in(placed, placed.present, held)
+        seen, _ = lost_in(placed, placed.present, every)
+        figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
+        self.told = {f"mean {placed.score}": figures, "inputs": int(held.sum())}
+        self.hopeless = lost > budget + _HOPELESS
+        if lost > budget:  # not put down to chance: so few inputs say too little rather than too much
+            return f"{name} would cost {lost:.2f} ± {deviation:.2f} {score} ({budget:g} may be lost)"
+        if seen > budget:
+            return f"{name} costs {seen:.2f} {score} on all that choose ({budget:g} may be lost)"
+        asked = [c for c in placed.present if placed.showing([c]) >= _SHOWN]
+        allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(asked), 1)))
+        for c in asked:
+            lost, deviation = lost_in(placed, [c], every)
+            if lost - allowed * deviation > CLASS_DROP:
+                which = inquiry.labels.shown(c)
+                return f"{name} costs {which} {lost:.1f} ± {deviation:.1f} points of {placed.score}"
+        return None
+
+
+def lost_in(placed: Placed, classes: Sequence[int], which: np.ndarray) -> tuple[float, float]:
+    """Points that these classes lose on the mean in some inputs, and the deviation of chance in them. which:
+    bool [N]."""
+    rng, count = np.random.default_rng(placed.seed), int(which.sum())
+    times = np.zeros((1 + _DRAWS, len(which)))
+    times[0] = which
+    times[1:, which] = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
+    if not len(classes):
+        return 0.0, 0.0
+    lost = placed.lost("edited", classes, times)
+    return float(np.nan_to_num(lost[0])), float(np.nanstd(lost[1:]))
+
+
+@dataclass(eq=False)
+class _Trial:
+    """named: how many inputs were given to choose; others are to be retained. fitted: which places are fitted
+    to, bool [n]. before: of each place what enters the head of the original. edits: the last that were
+    offered, of the whole model."""
+
+    windows: Windows
+    named: int
+    seed: int
+    fitted: np.ndarray
+    before: np.ndarray = field(repr=False)
+    edits: Edits
+
+    @classmethod
+    def of(cls, windows: Windows, price: Price) -> "_Trial":
+        """Nothing is fitted to inputs that are held, nor to places of the class in those to retain. Raises
+        UnsupportedError where too few of such inputs show the class."""
+        own, named = windows.sampled.labels == FORGET, len(price.scenes)
+        apart = np.append(price.held, np.zeros(int(windows.inputs.max(initial=0)) + 1, bool))[windows.inputs]
+        fitted = ~apart & ~((windows.inputs >= named) & own)
+        if (count := len(np.unique(windows.inputs[own & ~fitted]))) < _FEWEST:
+            raise UnsupportedError(
+                f"{count} of the inputs that are not fitted to show the class; {_FEWEST} tell what an edit "
+                f"brings: give some {9 * _FEWEST} that show it, or some {_FEWEST * 3 // 2} among those to "
+                "--retain"
+            )
+        start, every = Edits(windows.model), np.full(len(own), True)
+        seed = price.inquiry.options.seed
+        return cls(windows, named, seed, fitted, windows.features(every, start), start)
+
+    def in_vain(self, name: str) -> str | None:
+        """What is said where a new head finds the class as before, in inputs that nothing was fitted to."""
+        after = self.windows.features(np.full(len(self.fitted), True), self.edits)
+        found = [self._found(self.before), self._found(after)]
+        if None in found or (found[0] or 0) - (found[1] or 0) < _LEAST:
+            said = " and ".join("nothing that can be told" if f is None else f"{f:.0f} %" for f in found)
+            return f"{name} brings too little: a new head finds {said} of the class, before and after"
+        return None
+
+    def _found(self, features: np.ndarray) -> float | None:
+        """Percent of the class's places, by heads fitted on places of the inputs that were fitted to."""
+        labels, given = self.windows.sampled.labels, self.windows.inputs < self.named
+        asked = (self.fitted & given) | (~self.fitted & (labels == FORGET))
+        judging = ~self.fitted[asked]
+        own, y = features[asked], labels[asked]
+        found = relearn(own, y, [FORGET], judging=judging, seed=self.seed, draws=_HEADS)
+        return None if found is None else found.accuracy
