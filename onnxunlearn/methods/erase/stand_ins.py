@@ -115,8 +115,9 @@ def stand_ins(
             direction *= (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(np.float32)
             found[some] += direction
             del gradient, direction  # before the next ones
+    del within  # as large as all the rest
     kept = climb.margins(_shaped(found, layout), wanted) > 0
-    return StandIns(_shaped(found[kept], layout), wanted[kept])
+    return StandIns(_shaped(found if kept.all() else found[kept], layout), wanted[kept])
 
 
 class _Rows:
