@@ -117,7 +117,7 @@ class Fit:
                 inquiry.seen, inquiry.logits, inquiry.engine, options.batch_size, options.seed, progress
             )
             if data is not None:
-                probes = few_tags(inquiry, inquiry.read(data, UNHELD), notes)
+                probes = inquiry.put_aside(few_tags(inquiry, inquiry.read(data, UNHELD), notes))
         if data is None:
             with clock("making probes"):
                 probes = maker.from_noise(classes)
@@ -141,7 +141,6 @@ class Fit:
                     progress("looking for copies")
                 groups = copy_groups(probes)
                 copies = len(probes) - len(np.unique(groups))
-                probes = inquiry.put_aside(probes)
                 choosing, judging = parts(inquiry, probes, groups, notes)
                 check_parts(inquiry, probes, choosing, judging)
             unnamed = None

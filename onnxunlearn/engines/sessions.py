@@ -1,5 +1,6 @@
 """One cache for all sessions of an engine: each holds weights and memory of its own, so there is a limit."""
 
+import gc
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
@@ -36,6 +37,8 @@ class Sessions:
         return self._kept[key]
 
     def clear(self) -> None:
-        """Keep none."""
+        """Keep none. What went with them in circles goes, too: graphs that were written, whose nodes and
+        tensors know each other."""
         self._kept.clear()
+        gc.collect()
         give_back()

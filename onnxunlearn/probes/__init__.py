@@ -16,7 +16,17 @@ from onnxunlearn.probes.shared import SharedBy, check_shapes, join, pair_groups
 from onnxunlearn.probes.split import MANY_ALONE, split, split_mask
 from onnxunlearn.probes.suspicions import declared_preprocessing, expected_values, suspicions
 from onnxunlearn.probes.told_apart import ToldApart
-from onnxunlearn.probes.unread import Shelved, Unread, blocks, chained, each, first_of, is_unread, lazily
+from onnxunlearn.probes.unread import (
+    Shelved,
+    Unread,
+    blocks,
+    chained,
+    each,
+    first_of,
+    in_turn,
+    is_unread,
+    lazily,
+)
 
 __all__ = [
     "MADE",
@@ -50,6 +60,7 @@ __all__ = [
     "file_of",
     "first_of",
     "in_order",
+    "in_turn",
     "is_unread",
     "join",
     "lacks_retained",

@@ -130,6 +130,11 @@ def chained(parts: Sequence[np.ndarray]) -> np.ndarray:
     parts = [part for part in parts if len(part)] or list(parts[:1])
     if not any(isinstance(part, Unread) for part in parts):
         return np.concatenate([part[:] for part in parts])
+    return in_turn(parts)
+
+
+def in_turn(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The same, which nobody holds once more: unread if one of them is, else shelved."""
     starts = np.cumsum([0, *map(len, parts[:-1])])
     kind = Unread if is_unread(dict(enumerate(parts))) else Shelved  # type: ignore[arg-type]
     return cast(np.ndarray, kind.of(_Chain(parts, starts)))
@@ -140,7 +145,7 @@ def again(array: np.ndarray, which: np.ndarray) -> np.ndarray:
     more than once."""
     if isinstance(array, Unread) or array[:1].nbytes * len(which) <= BLOCK:  # type: ignore[unreachable]
         return array[which]
-    return cast(np.ndarray, Shelved.of(_Chain([array], np.zeros(1, int)))[which])
+    return cast(np.ndarray, in_turn([array])[which])
 
 
 def first_of(array: np.ndarray, count: int) -> np.ndarray:

@@ -28,4 +28,5 @@ class Measure:
         values = self._session.run(feeds)
         shapes = {name: tuple(int(d) for d in values[SHAPE + name]) for name in self._inner}
         shapes |= {name: feeds[name].shape for name in self._fed}
-        return shapes, {name: values[name] for name in self._arithmetic}
+        # Copied: an engine's own arrays, however small, would hold all the memory of the run that made them.
+        return shapes, {name: np.array(values[name]) for name in self._arithmetic}

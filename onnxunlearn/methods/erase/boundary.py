@@ -18,7 +18,7 @@ from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.erase.stand_ins import stand_ins
 from onnxunlearn.methods.workbench import Workbench
-from onnxunlearn.probes import Probes, Shelved, chained
+from onnxunlearn.probes import Probes, Shelved, blocks, chained
 from onnxunlearn.probes.variants import is_image, is_sequence, moved, spliced
 from onnxunlearn.streams import Spill, drawn
 
@@ -150,8 +150,9 @@ def record_boundary(
     copy = _moved if images else _spliced
     y, asked = bench.y[others], wanted(copies)
     pools = {n: Spill(size * copies * count > _IN_MEMORY, Shelved) for n in entered}
-    for n, v in entered.items():
-        pools[n].add(np.asarray(v[others]))
+    for some in blocks({n: v[others] for n, v in entered.items()}):
+        for n, v in some.items():
+            pools[n].add(v)
     each = sum(v[:1].nbytes for v in bench.probes.feeds.values())
     block = max(1, _COPIED // each) if images else count  # sequences are spliced with others of their class
     for _ in range(1, copies):
@@ -164,6 +165,7 @@ def record_boundary(
     if not all(value.dtype.kind == "f" for value in kept.values()):
         asked = asked[:0]
     if len(asked):
+        bench.engine.sessions.clear()  # and that of the whole network with what its runs took
         examples = drawn(copies * count, bench.seed, max(_EXAMPLES // size, 2 * bench.logits.classes))
         whole = len(examples) == copies * count
         seen = [*forgets, kept if whole else {n: v[examples] for n, v in kept.items()}]

@@ -170,6 +170,7 @@ class Erasure:
             fitted, taken = problem.descend(edits, course, self.share)
             details |= {"rate": taken.rate, "rising": taken.rising} if taken != course else {}
             if unprotected:
+                bench.engine.sessions.clear()  # those of the steps
                 before = stored_weights(Edits(bench.model), chosen)
                 fitted = unfelt(bench, problem.boundary, chosen, before, fitted)
             details |= {"matched": deeper} if deeper else {}

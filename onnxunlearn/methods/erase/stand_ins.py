@@ -25,14 +25,16 @@ from onnxunlearn.graph.tail import Tail
 from onnxunlearn.methods.erase.scope import multiplications
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import logsumexp, softmax
+from onnxunlearn.probes import in_turn
 from onnxunlearn.relevance import Propagator, parse_composite
 
 #: steps, and the share of the missing margin that each is to bring
 _STEPS, _PACE = 8, 0.7
 #: samples that the covariance is taken from at most, and numbers that they may hold
 _SAMPLES, _NUMBERS = 400, 1 << 24
-#: numbers of stand-ins that move at once
-_AT_ONCE = 1 << 21
+#: numbers of stand-ins that move at once; bytes of them that go through the tail and back at once, and how
+#: many at least: one alone is multiplied in another order
+_AT_ONCE, _CLIMBS, _TOGETHER = 1 << 21, 1 << 20, 2
 #: multiplications that all steps together may take, with the covariance and through the tail: with large
 #: boundaries, and costly layers behind them, there are fewer stand-ins; and those that both may take for one
 #: of each class, the likeliest first
@@ -85,7 +87,8 @@ def stand_ins(
     rows = _Rows(recorded)
     chosen = rng.permutation(len(rows))[: max(2, min(_SAMPLES, _NUMBERS // rows.width))]
     chosen = np.argsort(labels, kind="stable")[chosen]
-    within = rows[chosen] / np.sqrt(len(chosen), dtype=np.float32)
+    within = rows[chosen]
+    within /= np.sqrt(len(chosen), dtype=np.float32)
     for c in np.unique(labels[chosen]):
         mean = rows[np.flatnonzero(labels == c)].mean(axis=0)
         within[labels[chosen] == c] -= mean / np.sqrt(len(chosen), dtype=np.float32)
@@ -97,7 +100,7 @@ def stand_ins(
     wanted = wanted[: max(1, for_one, affordable)]
     climb = _Climb(bench, tail, layout)
     asked = rng.permutation(len(rows))[: int(np.clip(_WORK / (both + 1), _ASKED, _SAMPLES))]
-    margins = climb.margins(rows[asked], labels[asked])
+    margins = climb.margins(rows.feeds(asked), labels[asked])
     margins = margins[margins > 0] if (margins > 0).sum() >= _FEW else np.array([_MARGIN])
     aim = rng.choice(margins, len(wanted))
     starts = np.flatnonzero(np.isin(labels, bench.forget))
@@ -109,31 +112,33 @@ def stand_ins(
             direction = gradient @ within.T @ within
             slope = (gradient * direction).sum(axis=1)
             missing = np.maximum(aim[some] - margin, 0)
-            found[some] += (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(
-                np.float32
-            ) * direction
-    kept = climb.margins(found, wanted) > 0
-    return StandIns(_shaped(found[kept], layout), wanted[kept])
+            direction *= (_PACE * missing / np.maximum(slope, 1e-12))[:, None].astype(np.float32)
+            found[some] += direction
+            del gradient, direction  # before the next ones
+    del within  # as large as all the rest
+    kept = climb.margins(_shaped(found, layout), wanted) > 0
+    return StandIns(_shaped(found if kept.all() else found[kept], layout), wanted[kept])
 
 
 class _Rows:
     """Samples of several feeds as the rows of one array [n, width], which would take as much room again."""
 
     def __init__(self, parts: Sequence[Feeds]) -> None:
-        self._parts = parts
-        self._starts = np.cumsum([0, *map(count_of, parts)])
+        self._feeds = {name: in_turn([part[name] for part in parts]) for name in parts[0]}
         self.width = sum(value[:1].size for value in parts[0].values())
 
     def __len__(self) -> int:
-        return int(self._starts[-1])
+        return count_of(self._feeds)
+
+    def feeds(self, which: np.ndarray) -> Feeds:
+        """Those at these indices, read when they are asked for."""
+        return {name: value[which] for name, value in self._feeds.items()}
 
     def __getitem__(self, which: np.ndarray) -> np.ndarray:
         """Those at these indices, in a new array."""
         found = np.empty((len(which), self.width), np.float32)
-        part = np.searchsorted(self._starts, which, side="right") - 1
-        for i in np.unique(part):
-            own = which[part == i] - self._starts[i]
-            found[part == i] = _flat({n: np.asarray(value[own]) for n, value in self._parts[i].items()})
+        for some in np.array_split(np.arange(len(which)), -(-found.size // _AT_ONCE) or 1):
+            found[some] = _flat({n: value[:] for n, value in self.feeds(which[some]).items()})
         return found
 
 
@@ -142,32 +147,37 @@ class _Climb:
 
     def __init__(self, bench: Workbench, tail: Tail, layout: Feeds) -> None:
         self._layout, self._baked = layout, bench.model.batch_size
-        self._size = self._baked or bench.batch_size
+        each = sum(value.nbytes for value in layout.values())
+        self._size = self._baked or min(bench.batch_size, max(_TOGETHER, _CLIMBS // each))
         logits = replace(bench.logits, output=bench.logits.tensor, scores="", normaliser=None)
         composite = parse_composite("gradient")
         self._propagator = Propagator(tail.alone(layout), logits, bench.engine, composite, list(layout))
 
     def __call__(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Margins [n] of each sample for its class, and their gradients [n, d]."""
-        margins, gradients = zip(*self._batches(rows, classes), strict=True)
-        return np.concatenate(margins)[: len(rows)], np.concatenate(gradients)[: len(rows)]
+        margins, gradients, start = [], np.empty_like(rows), 0
+        for margin, gradient in self._batches(_shaped(rows, self._layout), classes):
+            own = gradients[start : start + len(gradient)]
+            own[:] = gradient[: len(own)]
+            margins.append(margin)
+            start += len(gradient)
+        return np.concatenate(margins)[: len(rows)], gradients
 
-    def margins(self, rows: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    def margins(self, feeds: Feeds, classes: np.ndarray) -> np.ndarray:
         """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
-        return np.concatenate([margin for margin, _ in self._batches(rows, classes)])[: len(rows)]
+        return np.concatenate([margin for margin, _ in self._batches(feeds, classes)])[: len(classes)]
 
-    def _batches(self, rows: np.ndarray, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        count = len(rows)
+    def _batches(self, feeds: Feeds, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        count = len(classes)
         if self._baked:  # whole batches; what is too much is cut off
             filled = np.arange(-(-count // self._baked) * self._baked) % count
-            rows, classes = rows[filled], classes[filled]
+            feeds, classes = {name: value[filled] for name, value in feeds.items()}, classes[filled]
 
         def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
             own = _of_class(classes[which], scores.shape[1])
             return np.where(own, 1, -softmax(np.where(own, -np.inf, scores))).astype(scores.dtype)
 
-        feeds = _shaped(rows, self._layout)
-        for batch in self._propagator.run(feeds, np.arange(len(rows)), self._size, seed):
+        for batch in self._propagator.run(feeds, np.arange(len(classes)), self._size, seed):
             own = _of_class(classes[batch.start : batch.start + batch.count], batch.logits.shape[1])
             scores = batch.logits.astype(np.float64)
             margin = scores[own] - logsumexp(np.where(own, -np.inf, scores))
