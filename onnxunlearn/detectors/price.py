@@ -71,14 +71,17 @@ class Price:
 
         Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
         budget must be so by twice that; and of a class by what one of as many classes loses by chance. What
-        fewer than _FEWEST images show tells nothing.
+        fewer than _FEWEST images show tells nothing of its class, nor, where nobody annotated, of the mean.
         """
         budget = self.detector.options.max_retain_drop
         moved, copies = self.moved
         every, held = (judged(self.detector, {"edited": edited}, s) for s in (self.every, moved))
         mean, of_class = ("mAP", "AP50") if isinstance(every, Detected) else ("mean IoU", "IoU")
-        lost, deviation = _lost(held, held.present, half=False, copies=copies)
-        seen, _ = _lost(every, every.present, half=False)
+        told_of = [c for c in every.present if every.showing([c]) >= _FEWEST]
+        # where nobody annotated, a class is there by a box or two: the mean was of such classes
+        some = set(told_of if told_of and self.every.believed else every.present)
+        lost, deviation = _lost(held, _among(held, some), half=False, copies=copies)
+        seen, _ = _lost(every, _among(every, some), half=False)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
         if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
@@ -87,7 +90,6 @@ class Price:
         if seen > budget:
             why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
             return Answer(why, told, lost)
-        told_of = [c for c in every.present if every.showing([c]) >= _FEWEST]
         allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(told_of), 1)))
         for c in told_of:
             own, deviation = _lost(every, [c], half=True)
@@ -96,6 +98,11 @@ class Price:
                 lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
                 return Answer(f"{name} costs {lost_of}", told, lost)
         return Answer(None, told, lost)
+
+
+def _among(found: Detected | Placed, some: set[int]) -> list[int]:
+    """Of the classes that are there, these."""
+    return [c for c in found.present if c in some]
 
 
 def _lost(
@@ -114,6 +121,7 @@ def _lost(
 
         return of("original") - of("edited")
 
-    if not len(classes):
+    points = lost(np.ones(count * copies, int)) if len(classes) else np.nan
+    if np.isnan(points):  # nothing of them is there, or none was drawn
         return 0.0, 0.0
-    return lost(np.ones(count * copies, int)), float(np.nanstd([lost(times) for times in drawn]))
+    return points, float(np.nanstd([lost(times) for times in drawn]))

@@ -92,6 +92,17 @@ def test_what_one_image_shows_tells_nothing_of_its_class(price: Price) -> None:
     assert replace(price, detector=detector, every=few).asked("it", _moved(0, -30)).why is None
 
 
+def test_where_nobody_annotated_what_one_image_shows_tells_nothing_of_the_mean(price: Price) -> None:
+    """It weighed as much as a class of a hundred images."""
+    red = np.array([0 in truth.classes for truth in price.every.truth])
+    few = price.every.select(np.sort(np.append(np.flatnonzero(~red), np.flatnonzero(red)[:1])))
+    drawn = replace(few, believed=tuple((truth,) for truth in few.truth))
+    held = (few, 1)
+    assert replace(price, every=few, moved=held).asked("it", _moved(0, -30)).points > 20
+    assert replace(price, every=drawn, moved=held).asked("it", _moved(0, -30)).points == pytest.approx(0)
+    assert replace(price, every=drawn, moved=held).asked("it", _moved(2, -30)).points > 20
+
+
 def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
     detector = replace(price.detector, options=replace(price.detector.options, max_retain_drop=100.0))
     why, _, _ = replace(price, detector=detector).asked("it", _moved(0, -30))
