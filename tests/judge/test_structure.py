@@ -77,11 +77,10 @@ def test_indices_of_32_bits_are_none_either_but_a_bias_of_whole_numbers_is() -> 
         proto.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "scale"))
         last = proto.graph.node[-1].output[0]
         proto.graph.node[-1].output[0] = "z"
-        given = {"Gather": (["z", "whole"], {"axis": 1}), "DequantizeLinear": (["whole", "scale"], {})}
-        inputs, attributes = given[op]
-        made = last if op == "Gather" else "bias"
-        proto.graph.node.append(helper.make_node(op, inputs, [made], **attributes))
-        if op != "Gather":
+        if op == "Gather":
+            proto.graph.node.append(helper.make_node(op, ["z", "whole"], [last], axis=1))
+        else:
+            proto.graph.node.append(helper.make_node(op, ["whole", "scale"], ["bias"]))
             proto.graph.node.append(helper.make_node("Add", ["z", "bias"], [last]))
         return loaded(proto)
 
