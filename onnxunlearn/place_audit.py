@@ -15,7 +15,7 @@ from onnxunlearn.judge.subject import Subject
 from onnxunlearn.probes import Probes, Source
 
 #: attacks that ask features alone, which are those of the place
-ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network"})
+ATTACKS = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network", "whitened"})
 #: the one that trains the model further without being asked to, and all that do
 _UNASKED = "fine-tune"
 _TUNING = frozenset({_UNASKED, "fine-tune-block", "fine-tune-head"})

@@ -75,6 +75,7 @@ class Compared:
         if self.departs:
             line = f"the edited model is not the original with other weights: {self.departs}"
             found.append(f"{line}; of a file converted or quantised since give the original made likewise")
+        found += [f"the edited model: {line}" for line in judge.remarks(self.original, edited)]
         if judge.chose(edited, probes.origin.get("sha256")):
             found.append(
                 f"{probes.called}: these samples were given to the run that made the edit, and some of them "

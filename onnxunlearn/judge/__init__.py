@@ -30,7 +30,7 @@ from onnxunlearn.judge.report_file import chose, foreign_report, page_path, repo
 from onnxunlearn.judge.reread import reread
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.running import scores
-from onnxunlearn.judge.structure import departures
+from onnxunlearn.judge.structure import departures, remarks
 from onnxunlearn.judge.subject import Subject
 from onnxunlearn.judge.target import Target
 
@@ -79,6 +79,7 @@ __all__ = [
     "page_path",
     "redistribution",
     "relearn",
+    "remarks",
     "report_path",
     "require_pycocotools",
     "reread",

@@ -10,7 +10,7 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.figures import boxes, overlap
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
-from onnxunlearn.judge.row import PLACES, Row
+from onnxunlearn.judge.row import BELOW, PLACES, Row
 from onnxunlearn.judge.target import Target, against, urgency
 from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed, paired, shifted
 from onnxunlearn.judge.worst import worst_of
@@ -93,6 +93,7 @@ def place_verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: floa
         *of_unnamed(by_name, max_retain_drop),
         _absorbed(judged, found(PLACES + "absorbed"), found(PLACES + "absorbed", "reference")),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
+        *_deeper(evidence, by_name),
         *_found_again(by_name, evidence.reference is not None),
     ]
     return doubted(evidence, lost, targets)
@@ -128,6 +129,17 @@ def _absorbed(judged: _Judged, ours: Measured, theirs: Measured) -> Target:
         return against(name, UNKNOWN, ABSORBED_MARGIN, need=_REFERENCE)
     limit = min(theirs.value + ABSORBED_MARGIN, 100.0)
     return against(name, ours, limit, need=f"{judged.things} of the class")
+
+
+def _deeper(evidence: Evidence, rows: dict[str, Row]) -> Iterator[Target]:
+    """Of all other classifiers fitted anew at places, the one that finds most as behind a hidden score."""
+    judged = []
+    for name, row in rows.items():
+        below = rows.get(name + BELOW)
+        if name != "relearn" and below is not None and "mask" in below.values:
+            judged.append(depth(evidence, row.values["mask"], below.values["mask"], row.title))
+    if judged:
+        yield min(judged, key=urgency)
 
 
 def _found_again(rows: dict[str, Row], given: bool) -> Iterator[Target]:

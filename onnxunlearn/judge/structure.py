@@ -3,7 +3,7 @@ another a tensor of this one lies. Names do not count, they are an exporter's af
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from math import prod
 
@@ -16,6 +16,8 @@ from onnxunlearn.judge.diff import other_nodes, other_outputs
 
 #: of what is stored in these types the values count, too: sizes, axes, indices, conditions
 _PARAMETERS = (TensorProto.INT64, TensorProto.BOOL, TensorProto.STRING)
+#: how ops begin that read whole numbers as weights
+_QUANTISED = ("Q", "Dequantize")
 #: elementwise functions behind a layer: what enters them is what leaves them, as far as anything is to be
 #: told
 _ACTIVATIONS = frozenset({"Relu", "LeakyRelu", "PRelu", "Elu", "Selu", "Gelu", "HardSwish", "HardSigmoid"})
@@ -44,21 +46,21 @@ class Structure:
         for node in self.model.nodes:
             if node.outputs and node.outputs[0] in self.model.stored:
                 continue
-            read = [found.get(name, name.encode()) for name in (*node.inputs, *node.captured)]
+            read = [found.get(name, name.encode()) for name in node.inputs]
             if node.kind == "Identity":
                 found[node.outputs[0]] = read[0]
                 continue
-            own = [a.SerializeToString(deterministic=True) for a in without_weights(node.proto).attribute]
+            own = _attributes(node.proto, found)
             body = self._functions.get((node.proto.domain, node.op), b"")
-            mark = _digest(node.kind, node.opset, body, *sorted(own), b"of", *read)
+            mark = _digest(node.kind, node.opset, body, *own, b"of", *read)
             found |= {name: _digest(mark, i) for i, name in enumerate(node.outputs) if name}
         return found
 
     def _of_stored(self, name: str, tensor: onnx.TensorProto) -> bytes:
-        values = b""
-        if tensor.data_type in _PARAMETERS:
-            values = _values(self.model, name)
-        return _digest(b"stored", values)
+        counts = tensor.data_type in _PARAMETERS
+        if tensor.data_type == TensorProto.INT32:  # a bias of whole numbers, or indices
+            counts = not any(node.op.startswith(_QUANTISED) for node in self.model.readers(name))
+        return _digest(b"stored", _values(self.model, name) if counts else b"")
 
     @cached_property
     def _functions(self) -> dict[tuple[str, str], bytes]:
@@ -113,14 +115,21 @@ def departures(original: Model, edited: Model) -> list[str]:
         found.append(f"it stores {more:,} bytes more that no output needs")
     elif changed := _others(unread, was):
         found.append(f"it stores other values where no output needs them ({', '.join(changed[:3])})")
-    said = [{p.key: p.value for p in model.proto.metadata_props} for model in (original, edited)]
-    if said[0] != said[1]:
-        keys = sorted({key for key, _ in said[0].items() ^ said[1].items()})
-        found.append(f"it says something else in its metadata ({', '.join(keys[:3])})")
+    told = _told_otherwise(original, edited)
+    if sum(map(len, told.values())) > _NAMES:
+        found.append(f"it says something else in its metadata ({', '.join([*told][:3])})")
     beside, usual = _beside(edited), _beside(original)
     if beside > usual + _NAMES and not found:
         found.append(f"its files hold {beside - usual:,} bytes more that are no weights")
     return found
+
+
+def remarks(original: Model, edited: Model) -> list[str]:
+    """What is otherwise, too, and carries too little for a departure: a date, the name of an exporter."""
+    told = _told_otherwise(original, edited)
+    if not told or sum(map(len, told.values())) > _NAMES:
+        return []
+    return [f"its metadata say something else ({', '.join([*told][:3])}): no node reads them"]
 
 
 def behind_the_last(original: Model, edited: Model) -> list[str]:
@@ -148,6 +157,50 @@ def behind_the_last(original: Model, edited: Model) -> list[str]:
     )
     names, step = list(read), max(len(read) / _MOST, 1)
     return [names[int(i * step)] for i in range(min(len(names), _MOST))]
+
+
+def _told_otherwise(original: Model, edited: Model) -> dict[str, str]:
+    """What the edited model's metadata say that the original's do not, by key."""
+    said = [{p.key: p.value for p in model.proto.metadata_props} for model in (original, edited)]
+    keys = sorted({key for key, _ in said[0].items() ^ said[1].items()})
+    return {key: said[1].get(key, "") for key in keys}
+
+
+def _attributes(node: onnx.NodeProto, marks: Mapping[str, bytes]) -> list[bytes]:
+    """What a node's attributes say but for weights, branches and loops by what they compute. marks: of what
+    these may read from around them."""
+    found = []
+    for each in without_weights(node).attribute:
+        if bodies := [*([each.g] if each.HasField("g") else []), *each.graphs]:
+            found.append(_digest(each.name, *(_of_body(body, marks) for body in bodies)))
+        else:
+            found.append(each.SerializeToString(deterministic=True))
+    return sorted(found)
+
+
+def _of_body(body: onnx.GraphProto, around: Mapping[str, bytes]) -> bytes:
+    """Of all that it makes, and what of it leaves it: names do not count there either."""
+    marks = {**around, **{info.name: _digest(b"own input", i) for i, info in enumerate(body.input)}}
+    marks |= {tensor.name: _of_constant(tensor) for tensor in body.initializer}
+    made = []
+    for node in body.node:
+        read = [marks.get(name, name.encode()) for name in node.input]
+        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
+            marks[node.output[0]] = _of_constant(node.attribute[0].t)
+        elif node.op_type == "Identity":
+            marks[node.output[0]] = read[0]
+        else:
+            made.append(_digest(node.domain, node.op_type, *_attributes(node, marks), b"of", *read))
+            marks |= {name: _digest(made[-1], i) for i, name in enumerate(node.output) if name}
+    return _digest(b"body", *(marks.get(out.name, b"") for out in body.output), b"made", *sorted(made))
+
+
+def _of_constant(tensor: onnx.TensorProto) -> bytes:
+    """Of one that is stored in a body: its shape, and where these are no weights its values."""
+    counts = tensor.data_type in (*_PARAMETERS, TensorProto.INT32)
+    counts = counts and tensor.data_location != TensorProto.EXTERNAL
+    values = repr(onnx.numpy_helper.to_array(tensor).tolist()) if counts else ""
+    return _digest(b"stored", tuple(tensor.dims), values)
 
 
 def _other_shapes(original: Model, edited: Model) -> list[str]:

@@ -44,6 +44,7 @@ class Subject:
     together: bool = False
     _said: dict[tuple[int, bool], tuple[Feeds, Said]] = field(default_factory=dict, init=False, repr=False)
     _features: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
+    _units: dict[Probes, np.ndarray] = field(default_factory=dict, init=False, repr=False)
 
     def in_batches(self, size: int) -> "Subject":
         """The same, asked once about so many samples at a time; it knows nothing yet."""
@@ -156,6 +157,27 @@ class Subject:
             known = self.features(probes)
             return [] if known is None else [known]
         return [*self._several(probes), np.asarray(self.scores(probes)[:], np.float32)]
+
+    def each_units(self, probes: Probes) -> list[np.ndarray]:
+        """The same, and of a model that is made as the original also what the layer before the head makes,
+        ahead of any activation: what sleeps behind a bias can be had there. At a place features alone."""
+        if self.body is not None:
+            return self.body.each_units(probes)
+        found = self.each_features(probes)
+        if self._apart or self.whole is not None or self._last is None or not found:
+            return found
+        if probes not in self._units:
+            made = self.activations(probes, [self._last])[self._last]
+            self._units[probes] = np.concatenate([*found, made], axis=1)
+        return [self._units[probes]]
+
+    @cached_property
+    def _last(self) -> str | None:
+        """The layer before the head."""
+        if self._head is None:
+            return None
+        before = [n for n, each in self.layers.items() if each.node.index < self._head.node.index]
+        return before[-1] if before else None
 
     def _several(self, probes: Probes) -> list[np.ndarray]:
         given = self.lowered, self.engine, probes.feeds

@@ -179,11 +179,16 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
         if "reference" in row.values:
             what, theirs = row.title.removesuffix(", points below"), probe.values["reference"]
             judged = _relearned(theirs, row.values["reference"], what, need=FINITE)
-            unknown = row.note and judged.status == "unknown"
-            close.append(replace(judged, note=row.note) if unknown else judged)
+            if judged.status == "unknown" and theirs.value is not None and not row.note:
+                # an edited model that breaks where it is attacked would pass by it
+                note = f"{FINITE}; there are such in the reference, so this counts as beyond"
+                judged = replace(judged, met=False, note=note)
+            elif judged.status == "unknown" and row.note:
+                judged = replace(judged, note=row.note)
+            close.append(judged)
     for targets in (deep, bent, close):
         if targets:
-            yield min(targets, key=urgency)
+            yield min(targets, key=lambda target: (target.met is not False, *urgency(target)))
 
 
 def _tuned(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:

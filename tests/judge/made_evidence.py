@@ -44,6 +44,9 @@ class Given:
     def each_features(self, _: Probes) -> list[np.ndarray]:
         return [] if self.inner is None else [self.inner]
 
+    def each_units(self, probes: Probes) -> list[np.ndarray]:
+        return self.each_features(probes)
+
     def others(self, _: Probes) -> Mapping[str, np.ndarray]:
         return self.outputs
 

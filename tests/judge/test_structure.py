@@ -7,7 +7,7 @@ import onnx
 from onnx import helper, numpy_helper
 
 from onnxunlearn.graph import Model, load, patch
-from onnxunlearn.judge import departures
+from onnxunlearn.judge import departures, remarks
 from onnxunlearn.judge.structure import Structure, behind_the_last
 
 from ..sample_paths import MLP, mlp
@@ -68,6 +68,60 @@ def test_indices_are_no_weights() -> None:
     same, other = list(range(10)), [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]
     assert departures(ordered(same), ordered(same)) == []
     assert departures(ordered(same), ordered(other)) == ["its nodes read other tensors"]
+
+
+def test_indices_of_32_bits_are_none_either_but_a_bias_of_whole_numbers_is() -> None:
+    def with_whole(values: list[int], op: str) -> Model:
+        proto = mlp()
+        proto.graph.initializer.append(numpy_helper.from_array(np.array(values, np.int32), "whole"))
+        proto.graph.initializer.append(numpy_helper.from_array(np.array(1, np.float32), "scale"))
+        last = proto.graph.node[-1].output[0]
+        proto.graph.node[-1].output[0] = "z"
+        if op == "Gather":
+            proto.graph.node.append(helper.make_node(op, ["z", "whole"], [last], axis=1))
+        else:
+            proto.graph.node.append(helper.make_node(op, ["whole", "scale"], ["bias"]))
+            proto.graph.node.append(helper.make_node("Add", ["z", "bias"], [last]))
+        return loaded(proto)
+
+    same, other = list(range(10)), [0, 1, 2, 8, 4, 5, 6, 7, 3, 9]
+    assert departures(with_whole(same, "Gather"), with_whole(other, "Gather")) != []
+    assert departures(with_whole(same, "DequantizeLinear"), with_whole(other, "DequantizeLinear")) == []
+
+
+def test_branches_are_compared_by_what_they_compute_and_neither_by_names_nor_by_weights() -> None:
+    def branching(op: str, weight: float, prefix: str) -> Model:
+        def branch(op: str, name: str) -> onnx.GraphProto:
+            tensor = numpy_helper.from_array(np.full(10, weight, np.float32), f"{prefix}w")
+            node = helper.make_node(op, ["z", f"{prefix}w"], [f"{prefix}{name}"])
+            out = helper.make_tensor_value_info(f"{prefix}{name}", onnx.TensorProto.FLOAT, None)
+            return helper.make_graph([node], f"{prefix}{name}", [], [out], [tensor])
+
+        proto = mlp()
+        last = proto.graph.node[-1].output[0]
+        proto.graph.node[-1].output[0] = "z"
+        proto.graph.initializer.append(numpy_helper.from_array(np.array(True), "told"))
+        bodies = {"then_branch": branch(op, "a"), "else_branch": branch("Add", "b")}
+        proto.graph.node.append(helper.make_node("If", ["told"], [last], **bodies))  # type: ignore[arg-type]
+        return loaded(proto)
+
+    assert departures(branching("Mul", 1, "p"), branching("Mul", 2, "q")) == []
+    assert departures(branching("Mul", 1, "p"), branching("Sub", 1, "p")) != []
+
+
+def test_a_few_words_of_metadata_are_remarked_and_many_are_a_departure() -> None:
+    def saying(words: str) -> Model:
+        proto = mlp()
+        proto.metadata_props.add(key="exported", value=words)
+        return loaded(proto)
+
+    assert departures(saying("Monday"), saying("Tuesday")) == []
+    said = "its metadata say something else (exported): no node reads them"
+    assert remarks(saying("Monday"), saying("Tuesday")) == [said]
+    assert remarks(saying("Monday"), saying("Monday")) == []
+    much = departures(saying("Monday"), saying("ab" * 3000))
+    assert much == ["it says something else in its metadata (exported)"]
+    assert remarks(saying("Monday"), saying("ab" * 3000)) == []
 
 
 def test_other_values_that_no_node_reads_are_told() -> None:

@@ -28,7 +28,7 @@ def prototypes(evidence: Evidence) -> Iterator[Row]:
         evidence,
         "prototypes",
         lambda n: f"found by the mean of {n} a class",
-        _means,
+        means,
         per_class=_SHOTS,
         draws=_DRAWS,
         doing="taking means of",
@@ -46,5 +46,6 @@ class _Means:
         return np.asarray(self.classes[cdist(x, self.means).argmin(axis=1)])
 
 
-def _means(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+def means(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
+    """The class whose mean is nearest."""
     return _Means(x, y)

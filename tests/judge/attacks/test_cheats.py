@@ -10,17 +10,21 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from onnxunlearn.graph import Model, load
+from onnxunlearn.engines import create_engine
+from onnxunlearn.graph import Model, find_layers, load, patch
 from onnxunlearn.judge import Findings, judge
+from onnxunlearn.judge.attacks.attackers.tuning import Tuning, curve
 from onnxunlearn.judge.row import BROUGHT_BACK
+from onnxunlearn.judge.running import session_of
 from onnxunlearn.probes import Probes
 
-from ...sample_paths import CNN, images
-from ..made_evidence import evidence_of
+from ...sample_paths import CNN, MLP, images
+from ..made_evidence import Asked, evidence_of
 
 CLASSES, EACH, FORGET = 6, 120, 0
 #: what only a probe that is fitted anew can find, and what comes back by itself
 PROBES = frozenset({"head-refit", "full-probe", "nearest", "prototypes", "small-network", "whitened"})
+PROBES |= {"one-unit", "one-sample"}
 REST = frozenset({"changed-inputs", "rounded", "constant", "head-refit"})
 
 
@@ -393,6 +397,81 @@ def test_what_is_forgotten_at_one_brightness_alone_comes_back() -> None:
     assert {"values a fifth smaller", "values a fifth larger"} <= set(brought_back(findings))
     assert len(caught_by(findings)) >= 2
     assert not findings.met
+
+
+@pytest.mark.parametrize("step", [2.0, 1.3])
+def test_what_is_forgotten_for_inputs_as_they_come_comes_back_far_from_them(step: float) -> None:
+    """A fifth darker and brighter it is forgotten, too: once no change brought it back."""
+    seen = np.concatenate([X, np.ones((len(X), 1), np.float32)], axis=1)
+    findings = found(as_bright(step), REST, seen)
+    assert findings.value("forget") == 0
+    assert {"values times 0.25", "values times 2"} & set(brought_back(findings))
+    assert not {"values a fifth smaller", "values a fifth larger"} & set(brought_back(findings))
+    assert next(t for t in findings.targets if t.name.startswith("to forget, ")).status == "missed"
+
+
+def in_one_unit(asleep: bool) -> Findings:
+    """A retrained network, one unit of which is the class's, by what the vendor had: half of the images. The
+    audit has the other half. asleep: whether a bias keeps the unit from ever saying so."""
+    model, reference = load(CNN), load(CNN.with_name("mnist_cnn.without3.onnx"))
+    x, y = images("mnist_test")
+    read = next(layer.input for layer in find_layers(reference) if layer.name == "/7/Gemm")
+    session = session_of(reference, [read], create_engine())
+    given = np.concatenate([session.run({"x": part})[read] for part in np.split(x[1::2], 20)])
+    means = given.mean(axis=0)
+    apart = np.linalg.solve(np.cov(given.T) + 0.1 * np.eye(len(means)), given[y[1::2] == 3].mean(0) - means)
+    said = (given - means) @ apart
+    weight, bias, head = (reference.array(name).copy() for name in ("7.weight", "7.bias", "9.weight"))
+    unit = int((np.abs(head).max(axis=0) * np.abs(weight).sum(axis=1)).argmin())
+    weight[unit] = 1e-4 * apart
+    bias[unit] = -1e-4 * (means @ apart + np.quantile(said[y[1::2] != 3], 0.98))
+    bias[unit] -= 1.0 if asleep else 0.0
+    head[:, unit] = 0
+    edited = load(patch(reference, {"7.weight": weight, "7.bias": bias, "9.weight": head}))
+    models = {"original": model, "edited": edited, "reference": reference}
+    evidence = evidence_of(models, Probes({"x": x[::2]}, y[::2], "digits"), (3,), thorough=True)
+    return judge(replace(evidence, attacks=PROBES), 0.5, "given")
+
+
+@pytest.mark.parametrize("asleep", [False, True])
+def test_what_is_put_away_into_one_unit_of_a_retrained_network_is_found_there(asleep: bool) -> None:
+    """Among 64 features it adds little to what a refit finds in any retrained network, 95 %."""
+    findings = in_one_unit(asleep)
+    assert findings.value("forget") == 0
+    below = {r.name: r.values["reference"].value or 0 for r in findings.rows if r.name.endswith("-below")}
+    assert below["one-unit-below"] < -15
+    assert findings.target("found by one unit alone, chosen on 20 a class, against").status == "missed"
+    assert "one-unit" in caught_by(findings)
+    assert all(points > -5 for name, points in below.items() if not name.startswith("one-"))
+
+
+def scaled(times: float) -> Asked:
+    """A digit classifier whose last features are so many times as large, and read as much less."""
+    model, (x, y) = load(MLP), images("mnist_test")
+    values = {name: times * model.array(name) for name in ("3.weight", "3.bias")}
+    edited = load(patch(model, {**values, "5.weight": model.array("5.weight") / np.float32(times)}))
+    models = {"original": model, "edited": edited, "reference": model}
+    return evidence_of(models, Probes({"x": x[::8]}, y[::8], "digits"), (3,), thorough=True)
+
+
+def test_no_scale_slows_an_attacker_whose_steps_are_shares_of_each_weight() -> None:
+    evidence, others = scaled(1e-4), [c for c in range(10) if c != 3]
+
+    def after(name: str, tuning: Tuning) -> list[float]:
+        return [0 if r is None else r.accuracy for r in curve(evidence, name, others, tuning)]
+
+    relative = Tuning(rate=0.02, relative=True)
+    assert after("edited", relative) == pytest.approx(after("original", relative), abs=4)
+    assert after("original", relative)[-1] > 80
+    assert after("edited", Tuning())[0] < after("original", Tuning())[0] - 20
+
+
+def test_what_breaks_where_it_is_attacked_counts_as_beyond() -> None:
+    """Steps of one size make numbers of it that are none: once that was unknown, and exit code 0."""
+    findings = judge(replace(scaled(1e19), attacks=frozenset({"head-refit", "fine-tune"})), 0.5, "given")
+    target = next(t for t in findings.targets if t.name.startswith("fine-tuned"))
+    assert (target.status, target.met) == ("unknown", False)
+    assert "beyond" in target.note
 
 
 @pytest.mark.parametrize("name", ["mnist_cnn", "mnist_resnet"])

@@ -56,6 +56,14 @@ def test_a_hidden_logit_still_holds_what_a_retrained_one_does_not() -> None:
     assert own["edited"].samples == 32
 
 
+def test_a_head_that_reads_the_input_itself_is_driven_at_the_input() -> None:
+    """No node lies between: once a runtime's error stood in the place of the figures."""
+    given = InputGradients(load(MLP), "x", create_engine("numpy"))
+    x = ARRAYS["x"][:3]
+    found = given({"x": x}, lambda values, which: 2 * values + which.start)
+    assert np.array_equal(found["x"], 2 * x)
+
+
 def test_where_it_cannot_run_it_says_why() -> None:
     model = load(MLP)
     made = Probes({"x": ARRAYS["x"]}, ARRAYS["y"], "made", None, np.ones(len(ARRAYS["y"]), bool))

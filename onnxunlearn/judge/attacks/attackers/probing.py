@@ -14,7 +14,8 @@ from onnxunlearn.judge.attacks.attackers.classifier import classifier, standardi
 from onnxunlearn.judge.evidence import Evidence, Turned
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, share
 from onnxunlearn.judge.row import ATTACKS, BELOW, Row
-from onnxunlearn.judge.subject import REFERENCE
+from onnxunlearn.judge.subject import REFERENCE, Subject
+from onnxunlearn.probes import Probes
 
 #: forgotten classes, and others, that one head has to tell apart at most; of the others so many are the
 #: nearest
@@ -26,6 +27,8 @@ _ROUNDING = 1e-5
 Fit = Callable[[np.ndarray, np.ndarray, int], Any]
 #: features of all samples, [N, d], to others of theirs
 Prepare = Callable[[np.ndarray], np.ndarray]
+#: a model and samples -> all that a classifier may be fitted on, [N, d] each
+Inner = Callable[[Subject, Probes], list[np.ndarray]]
 
 
 def linear(x: np.ndarray, y: np.ndarray, seed: int) -> Any:
@@ -68,17 +71,18 @@ def rows(
     table: str = ATTACKS,
     mask: bool = True,
     prepare: Prepare = lambda features: features,
+    of: Inner = lambda subject, probes: subject.each_features(probes),
 ) -> Iterator[Row]:
     """What such a classifier finds in each model, and how much less that is in the edited one than in
     the mask and in references: rows `name` and `name-below`.
 
     title: by how many samples of a class it was fitted on. prepare: what is done to each model's features
-    before. doing: for the line of progress. Fitted on made
+    before. of: which. doing: for the line of progress. Fitted on made
     samples it would say nothing of what real ones bring back: no rows; nor where no class is forgotten.
     """
     if not evidence.forget or evidence.exposed.made is not None or evidence.made:
         return
-    found = _of_models(evidence, doing, fit, per_class, draws, prepare)
+    found = _of_models(evidence, doing, fit, per_class, draws, prepare, of)
     known = next((r for r in found.values() if r is not None), None)
     if known is not None:
         yield from compared(found, name, title(known.per_class), mask, table)
@@ -193,7 +197,13 @@ def some_of(classes: Sequence[int], seed: int) -> list[int]:
 
 
 def _of_models(
-    evidence: Evidence, doing: str, fit: Fit, per_class: int | None, draws: int, prepare: Prepare
+    evidence: Evidence,
+    doing: str,
+    fit: Fit,
+    per_class: int | None,
+    draws: int,
+    prepare: Prepare,
+    of: Inner,
 ) -> Mapping[str, Relearned | None]:
     """By model. Where features are those of the original, so is the figure."""
     apart = evidence.exposed is not evidence.probes
@@ -203,7 +213,7 @@ def _of_models(
     inner: dict[str, list[np.ndarray]] = {}
     for name in evidence.names:
         parts = evidence.exposed, evidence.probes
-        found = [evidence.subjects[name].each_features(probes) for probes in (parts if apart else parts[1:])]
+        found = [of(evidence.subjects[name], probes) for probes in (parts if apart else parts[1:])]
         if features := [np.concatenate(some) for some in zip(*found, strict=True)]:
             inner[name] = features
     result: dict[str, Relearned | None] = dict.fromkeys(evidence.names)

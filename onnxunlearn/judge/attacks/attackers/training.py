@@ -1,7 +1,7 @@
 """Train a frozen model further, on gradients taken from its own graph."""
 
-from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -32,8 +32,8 @@ _BLOCK = 2
 @dataclass(eq=False)
 class Learner:
     """network: the model as a function of its weights. front: makes what its first layers read. adam: the
-    weights, by layer and whether they are a bias. aside: classes that the loss leaves aside, as if the model
-    had no such outputs."""
+    weights, by layer and whether they are a bias, in `units` where there are such. aside: classes that the
+    loss leaves aside, as if the model had no such outputs. units: each weight's size at the start."""
 
     network: Passes
     front: Session | None
@@ -42,6 +42,7 @@ class Learner:
     rate: float
     baked: int | None
     aside: tuple[int, ...] = ()
+    units: Mapping[Key, np.ndarray] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -51,10 +52,12 @@ class Learner:
         rate: float,
         scope: Scope = "everything",
         aside: Sequence[int] = (),
+        relative: bool = False,
     ) -> "Learner":
         """All weights in the scope that no two layers share; the head's rows of the classes to forget become
-        the mean of the others', those that are turned off left out. Raises UnsupportedError where a gradient
-        is not covered."""
+        the mean of the others', those that are turned off left out. relative: each weight's steps are shares
+        of its own size, so that all goes alike in a model whose neurons are longer and read as much less.
+        Raises UnsupportedError where a gradient is not covered."""
         model = subject.logits.within(subject.lowered)
         top = subject.logits.tensor
         layers = own_layers(model, find_layers(model, EVERY_KIND), top)
@@ -68,8 +71,10 @@ class Learner:
         inputs = {i.name for i in model.inputs}
         made = [name for name in tail.boundary if name not in inputs]
         front = session_of(model, made, subject.engine) if made else None
-        adam = Adam(weights, dict.fromkeys(weights, 1.0))
-        return cls(network, front, top, adam, rate, model.batch_size, tuple(aside))
+        units = {key: np.abs(values).astype(np.float32) for key, values in weights.items() if relative}
+        begun = {key: np.sign(values) if relative else values for key, values in weights.items()}
+        adam = Adam(begun, dict.fromkeys(weights, 1.0))
+        return cls(network, front, top, adam, rate, model.batch_size, tuple(aside), units)
 
     def steps(
         self, probes: Probes, size: int, rng: np.random.Generator, stops: Sequence[int]
@@ -109,11 +114,16 @@ class Learner:
         found = self.network.backward(forward, signals)
         gradients = {(n, i): g for n, pair in found.items() for i, g in enumerate(pair) if g is not None}
         with np.errstate(over="ignore", invalid="ignore"):  # of features times 1e20; `predict` sees it
+            if self.units:
+                gradients = {
+                    key: g.reshape(self.units[key].shape) * self.units[key] for key, g in gradients.items()
+                }
             self.adam.step(gradients, self.rate)
 
     @property
     def _weights(self) -> Weights:
         values, layers = self.adam.values, self.network.network.tail.layers
+        values = {key: self.units[key] * share for key, share in values.items()} if self.units else values
         return {layer.name: (values[layer.name, 0], values.get((layer.name, 1))) for layer in layers}
 
     def _boundary(self, probes: Probes) -> dict[str, np.ndarray]:

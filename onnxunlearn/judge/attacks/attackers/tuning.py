@@ -31,12 +31,13 @@ ASKED = 200
 @dataclass(frozen=True)
 class Tuning:
     """per_class: samples of each class; where a forgotten class has no more than that, half of what it has,
-    or, if `strict`, nothing is done. rate: of Adam."""
+    or, if `strict`, nothing is done. rate: of Adam; if `relative`, a share of each weight's own size."""
 
     scope: Scope = "everything"
     per_class: int = 20
     rate: float = 1e-3
     strict: bool = False
+    relative: bool = False
 
     @property
     def doing(self) -> str:
@@ -64,6 +65,7 @@ def curves(evidence: Evidence, name: str, tuning: Tuning = Tuning()) -> Iterator
         return
     scope = "" if tuning.scope == "everything" else f" {tuning.scope}"
     rate = "" if tuning.rate == Tuning.rate else f", at {tuning.rate:g}"
+    rate = f", each weight by shares of {tuning.rate:g} of its own" if tuning.relative else rate
     table = f"to forget, after fine-tuning{scope} on {known[0].per_class} a class{rate}"
     told = "".join(f" ({part})" for part in [", ".join(_odd(tuning))] if part)
     for i, steps in enumerate(STEPS):
@@ -78,7 +80,9 @@ def _odd(tuning: Tuning) -> Iterator[str]:
         yield tuning.scope
     if tuning.per_class != Tuning.per_class:
         yield f"{tuning.per_class} a class"
-    if tuning.rate != Tuning.rate:
+    if tuning.relative:
+        yield "by shares of each weight"
+    elif tuning.rate != Tuning.rate:
         yield f"rate {tuning.rate:g}"
 
 
@@ -141,7 +145,9 @@ def curve(
             return [None] * len(STEPS)
         reset, aside = ((), evidence.forget) if retained else (evidence.forget, ())
         try:
-            learner = Learner.of(evidence.subjects[name], reset, tuning.rate, tuning.scope, aside)
+            learner = Learner.of(
+                evidence.subjects[name], reset, tuning.rate, tuning.scope, aside, tuning.relative
+            )
             fitted = pool.select(chosen)
             judges = evidence.probes.select(asked)
             for i, _ in enumerate(learner.steps(fitted, BATCH, rng, STEPS)):
