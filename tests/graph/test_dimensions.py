@@ -101,7 +101,7 @@ def test_what_else_differs_is_still_found() -> None:
 
 
 def for_one_sample(*nodes: onnx.NodeProto, ends: str = "logits") -> onnx.ModelProto:
-    """Declared for one sample everywhere but at the input, as PyTorch 2.9 exports what it was shown with one."""
+    """Declared for one sample everywhere but at the input, as PyTorch 2.9 does that was shown one."""
     model = network(nodes, outputs=((ends, 6),))
     for name, width in (("a", 32), ("z", 32), ("logits", 6)):
         model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, width]))
