@@ -59,7 +59,7 @@ def pipeline() -> onnx.ModelProto:
 
 def test_a_class_is_forgotten_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(pipeline().SerializeToString())
-    np.savez(tmp_path / "data.npz", **DATA)
+    np.savez(tmp_path / "data.npz", size=DATA["size"], colour=DATA["colour"])
     result = onnxunlearn.unlearn(
         tmp_path / "model.onnx", forget="unripe", data=tmp_path / "data.npz", method="mask"
     )
