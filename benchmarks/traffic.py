@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 
 from onnxunlearn import unlearn
-from onnxunlearn.engines.onnxruntime import OnnxRuntimeSession, OrtTensor
+from onnxunlearn.engines.onnxruntime import OnnxRuntimeSession
+from onnxunlearn.engines.onnxruntime_tensor import OrtTensor
 from onnxunlearn.engines.tensor import Tensor, Values
 
 ROOT = Path(__file__).parents[1] / "sample_models"

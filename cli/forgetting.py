@@ -51,11 +51,18 @@ def forget_options(function: F) -> F:
         ),
         click.option(
             "--forget",
+            multiple=True,
+            callback=_together,
             metavar="CLASS[,CLASS...]",
             help="What to forget: names of --labels or labels of the model; without either, numbers from 0.",
         ),
     )
     return cast(F, options(command))
+
+
+def _together(_: click.Context, __: click.Parameter, given: tuple[str, ...]) -> str | None:
+    """The option given again adds classes: the last alone would leave the others in without a word."""
+    return ",".join(given) if given else None
 
 
 def asked(forget: str | None, samples: tuple[str, ...], like: str | None, paired: bool) -> Forget:

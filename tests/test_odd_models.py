@@ -8,8 +8,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from onnxunlearn import unlearn
+from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import OnnxUnlearnError, UnsupportedError
-from onnxunlearn.graph import Model, find_logits, load
+from onnxunlearn.graph import Model, expose, find_logits, load
 from onnxunlearn.judge import diff
 from onnxunlearn.lowering import lower
 from onnxunlearn.unlearn import Result
@@ -89,7 +90,29 @@ def test_networks_of_scikit_learn(name: str, method: str, tmp_path: Path) -> Non
 def test_what_has_no_weights_is_refused(kind: str) -> None:
     with np.load(SKLEARN / "digits.npz") as archive:
         data = {key: archive[key] for key in ("x", "y")}
-    refused(load(SKLEARN / f"forest_{kind}.onnx"), data, "TreeEnsembleClassifier", "in its attributes")
+    refused(
+        load(SKLEARN / f"forest_{kind}.onnx"),
+        data,
+        "TreeEnsembleClassifier",
+        "in its attributes",
+        "trained again",
+    )
+
+
+def test_trees_in_a_file_that_needs_no_standard_ops() -> None:
+    """As LightGBM's and XGBoost's converters write it: logarithms of its probabilities are standard ops."""
+    proto = onnx.load(SKLEARN / "forest_tensor.onnx")
+    del proto.opset_import[:]
+    proto.opset_import.append(onnx.helper.make_opsetid("ai.onnx.ml", 3))
+    model = load(proto.SerializeToString())
+    x = np.random.default_rng(0).normal(size=(20, model.shapes[model.inputs[0].name][1] or 1))
+    engine = create_engine("onnxruntime")
+    feeds = {model.inputs[0].name: x.astype(np.float32)}
+    logits = find_logits(model)
+    scores = engine.session(expose(model, [logits.scores])).run(feeds)[logits.scores]
+    seen = logits.as_seen(model, scores)
+    made = engine.session(expose(seen.within(model), [seen.tensor])).run(feeds)[seen.tensor]
+    np.testing.assert_allclose(made, np.log(np.maximum(scores, 1e-30)), rtol=1e-5)
 
 
 @pytest.mark.parametrize("method", ["head", "lra-npp", "mask"])

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -19,7 +18,7 @@ from onnxunlearn.engines.onnxruntime_forms import runnable, tensor_bytes
 from onnxunlearn.engines.onnxruntime_messages import refused, said
 from onnxunlearn.engines.sessions import Sessions
 from onnxunlearn.engines.signature import Signature
-from onnxunlearn.engines.tensor import Tensor, Values, array_of
+from onnxunlearn.engines.tensor import HostTensor, Tensor, Values, array_of, is_text
 from onnxunlearn.engines.weights import is_external
 from onnxunlearn.errors import InputError
 from onnxunlearn.graph.external import is_lent, move_out, place, read
@@ -34,6 +33,8 @@ except ImportError as error:
         "engine onnxruntime: package onnxruntime is not installed; "
         "`pip install onnxruntime` (extra `cpu`), or use --engine numpy"
     ) from error
+
+from onnxunlearn.engines.onnxruntime_tensor import OrtTensor
 
 log = logging.getLogger(__name__)
 
@@ -127,8 +128,11 @@ class OnnxRuntimeEngine:
         return OnnxRuntimeSession(session, Signature.of(model), shared, limit, self._device)
 
     def tensor(self, value: np.ndarray | Tensor) -> Tensor:
-        """The value on the device; on the CPU it stays where it lies."""
-        return value if isinstance(value, OrtTensor) else OrtTensor.of(array_of(value), self._device)
+        """The value on the device; on the CPU it stays where it lies, and so do texts."""
+        if isinstance(value, OrtTensor):
+            return value
+        array = array_of(value)
+        return HostTensor(array) if is_text(array) else OrtTensor.of(array, self._device)
 
     @property
     def _device(self) -> str:
@@ -173,6 +177,11 @@ class OnnxRuntimeSession:
         Arrays of the host's are read where they lie; on CUDA they are copied there.
         """
         names = self._signature.check(feeds, outputs)
+        if any(is_text(value) for value in feeds.values()):  # which cannot be bound
+            arrays = {name: array_of(value) for name, value in feeds.items()}
+            with self._running() as options:
+                made = self._session.run(list(names), arrays, options)
+            return {n: OrtTensor.of(value, self._device) for n, value in zip(names, made, strict=True)}
         binding = self._session.io_binding()
         with self._running() as options:
             for name, value in feeds.items():
@@ -198,29 +207,6 @@ class OnnxRuntimeSession:
             if options.terminate and self._limit is not None:
                 raise endless.stopped("onnxruntime", self._limit) from error
             raise InputError(f"onnxruntime cannot run the graph on these inputs: {said(error)}") from error
-
-
-@dataclass(frozen=True, eq=False)
-class OrtTensor:
-    """A tensor where ONNX Runtime has it."""
-
-    value: Any = field(repr=False)
-
-    @classmethod
-    def of(cls, array: np.ndarray, device: str) -> "OrtTensor":
-        """On the CPU it reads the array where it lies, and keeps it alive."""
-        return cls(ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array), device))
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return tuple(self.value.shape())
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        return onnx.helper.tensor_dtype_to_np_dtype(self.value.element_type())
-
-    def numpy(self) -> np.ndarray:
-        return np.asarray(self.value.numpy())
 
 
 @contextmanager

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from onnxunlearn.engines.tensor import Tensor, Values
+from onnxunlearn.engines.tensor import Tensor, Values, is_text
 from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph.dimensions import sizes_of
 
@@ -81,7 +81,7 @@ def _check_value(info: onnx.ValueInfoProto, value: np.ndarray | Tensor) -> None:
     if not tensor.elem_type:  # a graph built without types says nothing to check
         return
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    if value.dtype != dtype:
+    if value.dtype != dtype and not (tensor.elem_type == onnx.TensorProto.STRING and is_text(value)):
         raise InputError(f"input {info.name!r} has dtype {value.dtype}, the graph takes {dtype}; convert it")
     if not tensor.HasField("shape"):
         return

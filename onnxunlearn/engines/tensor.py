@@ -51,3 +51,8 @@ def typed(value: np.ndarray | Tensor, dtype: np.dtype[Any] | type) -> np.ndarray
 def array_of(value: np.ndarray | Tensor) -> np.ndarray:
     """The value as an array, whichever it is."""
     return value if isinstance(value, np.ndarray) else value.numpy()
+
+
+def is_text(value: np.ndarray | Tensor) -> bool:
+    """Whether it holds strings, as NumPy has them."""
+    return value.dtype.kind == "U"

@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 
 from onnxunlearn.arguments import check_kind
 from onnxunlearn.errors import InputError, UnsupportedError, one_line
-from onnxunlearn.graph.dimensions import free_sizes
+from onnxunlearn.graph.dimensions import free_samples, free_sizes
 from onnxunlearn.graph.external import is_lent
 from onnxunlearn.graph.file_bytes import FileBytes
 from onnxunlearn.graph.growth import check_growth
@@ -32,6 +32,8 @@ _LARGEST_TENSOR = 2**30
 _NEW = 60
 #: bytes that the kind of a file is told by, and what other files begin with
 _TOLD_BY = 64
+#: behind four bytes of a flatbuffer
+_ORT = b"ORTM"
 _OTHER_FORMATS = (
     (b"PK", "a zip archive (or a PyTorch file)"),
     (b"\x1f\x8b", "a gzip archive"),
@@ -40,6 +42,7 @@ _OTHER_FORMATS = (
     (b"7z\xbc\xaf", "a 7z archive"),
     (b"\x89HDF", "an HDF5 (Keras) file"),
     (b"version https://git-lfs", "a Git LFS pointer (run git lfs pull)"),
+    (_ORT, "ONNX Runtime's own format (.ort; give the .onnx file that it was made of)"),
 )
 
 
@@ -98,7 +101,12 @@ def _parsed(content: FileBytes, name: str, path: Path | None = None) -> Model:
             reason = "truncated or damaged ONNX" + (", perhaps still being written" if _is_new(path) else "")
         else:
             reason = "not an ONNX file" + next(
-                (f" but {w}" for m, w in _OTHER_FORMATS if data.startswith(m)), ""
+                (
+                    f" but {w}"
+                    for m, w in _OTHER_FORMATS
+                    if data.startswith(m) or (m == _ORT and data[4:8] == m)
+                ),
+                "",
             )
         raise InputError(f"{name}: {reason}; expected a complete .onnx protobuf, export it again") from None
     if not proto.HasField("graph") or not proto.opset_import or not proto.graph.node:
@@ -106,6 +114,7 @@ def _parsed(content: FileBytes, name: str, path: Path | None = None) -> Model:
             f"{name}: not an ONNX model (no graph, opset or nodes in it); give an exported .onnx file"
         )
     free_sizes(proto)
+    free_samples(proto)
     return Model(content, proto, path, held)
 
 

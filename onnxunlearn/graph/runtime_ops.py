@@ -1,7 +1,7 @@
 """What ONNX Runtime takes and ONNX's checker does not.
 
 Ops that the runtime's optimiser writes into the standard domain, which does not have them; outputs without a
-shape or without a type, which it infers.
+shape or without a type, which it infers; the standard domain written out as `ai.onnx` at a node.
 """
 
 import onnx
@@ -32,14 +32,22 @@ def checkable(proto: onnx.ModelProto) -> onnx.ModelProto | None:
         return since is None or opset < since
 
     foreign = any(is_foreign(node) for node in messages(proto, onnx.NodeProto))
+    spelt = any(node.domain == "ai.onnx" for node in messages(proto, onnx.NodeProto))
     held = any(is_outside(t) and not in_data_file(t) for t in proto.graph.initializer)
-    if not foreign and not held and not any(_is_undeclared(output) for output in proto.graph.output):
+    if (
+        not foreign
+        and not spelt
+        and not held
+        and not any(_is_undeclared(output) for output in proto.graph.output)
+    ):
         return None
     copy = onnx.ModelProto()
     copy.CopyFrom(proto)
     for node in messages(copy, onnx.NodeProto):
         if is_foreign(node):
             node.domain = "com.microsoft"
+        elif node.domain == "ai.onnx":
+            node.domain = ""
     if foreign and all(o.domain != "com.microsoft" for o in copy.opset_import):
         copy.opset_import.append(onnx.helper.make_opsetid("com.microsoft", 1))
     for output in filter(_is_undeclared, copy.graph.output):

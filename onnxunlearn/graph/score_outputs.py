@@ -19,6 +19,7 @@ from onnxunlearn.graph.ending import (
     whole_origin,
 )
 from onnxunlearn.graph.ending.made import make
+from onnxunlearn.graph.layers import in_attributes
 from onnxunlearn.graph.logits import Logits, name_of
 from onnxunlearn.graph.tensors import FLOATS
 from onnxunlearn.graph.view import Model
@@ -130,7 +131,7 @@ def _distinct(model: Model, traced: Sequence[Logits | EmbeddingOutput]) -> list[
 def _refuse_trees(model: Model) -> None:
     for node in model.nodes:
         if node.traits.opaque:
-            raise UnsupportedError(f"{node} keeps what it knows in its attributes, not in weights")
+            raise UnsupportedError(in_attributes(node))
 
 
 def _trace(model: Model, reader: Reader, output: onnx.ValueInfoProto) -> Logits | EmbeddingOutput | None:

@@ -100,7 +100,7 @@ class Model(ModelFile):
             if node.traits.of_shape:
                 found.update(node.outputs)
                 continue
-            read = [name for name in node.inputs if name in self.activations]
+            read = [name for name in (*node.inputs, *node.captured) if name in self.activations]
             # Of its second input CastLike takes the type only.
             depends = [name for name in read if node.kind != "CastLike" or name == node.inputs[0]]
             if read and all(name in found for name in depends):

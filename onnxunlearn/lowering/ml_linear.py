@@ -43,7 +43,7 @@ def linear_regressor(draft: Draft) -> None:
 
 def _layer(draft: Draft, rows: int, to: str) -> str:
     """The scores before anything is done to them, [N, rows]."""
-    draft.require(draft.opset >= 7 and draft.rank(0) == 2, "an old opset, or an unknown rank")
+    draft.require(draft.opset >= 7 and draft.rank(0) in {2, None}, "an old opset, or a single sample")
     weights, bias = (draft.stored(weight_name(draft.node.proto, n)) for n in ("coefficients", "intercepts"))
     held = draft.model.stored[weights].dims[0] if weights else 0
     draft.require(held == rows, f"coefficients of {held} classes where there are {rows} labels")

@@ -7,7 +7,7 @@ import numpy as np
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import ClassRows, Layer, Logits, Model, class_rows, find_head, find_heads, find_layers
-from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS
+from onnxunlearn.graph.layers import EVERY_KIND, PRODUCTS, in_attributes
 from onnxunlearn.reverse import own_layers
 
 
@@ -37,6 +37,9 @@ class Changeable:
         """
         found = self._own(self.layers)
         if not found:
+            for node in self.model.upstream(self.logits.tensor):
+                if node.traits.opaque:
+                    raise UnsupportedError(in_attributes(node))
             raise UnsupportedError(
                 f"no Conv, Gemm or MatMul on the way to the logits {self.logits.tensor!r} has a stored "
                 "weight of its own; nothing can be edited"

@@ -58,7 +58,8 @@ class Recorder:
         self._largest = 1  # bytes of one sample's tensors
 
     def __call__(self, feeds: Feeds) -> Entered:
-        """Raises UnsupportedError where a tensor of the boundary has its samples on another axis."""
+        """Raises UnsupportedError where a tensor of the boundary has its samples on another axis, or is a
+        sequence."""
         total, baked = count_of(feeds), self._model.batch_size
         size = batch_size(feeds, self._size, baked)
         axes: dict[str, int | None] = {}
@@ -82,7 +83,11 @@ class Recorder:
         return Entered(*({name: kept.whole() for name, kept in part.items()} for part in (found, beside)))
 
     def _run(self, feeds: Feeds) -> dict[str, np.ndarray]:
-        return self._session.run(feeds) if self._inner else {}
+        made = self._session.run(feeds) if self._inner else {}
+        for name, value in made.items():
+            if not isinstance(value, np.ndarray):  # as what a Loop over bags of embeddings gathers
+                raise UnsupportedError(f"tensor {name!r} is a sequence, not a tensor; use --method lra-npp")
+        return made
 
     @cached_property
     def _session(self) -> Session:

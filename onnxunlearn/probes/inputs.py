@@ -14,6 +14,8 @@ from onnxunlearn.probes.unread import Unread
 
 _BFLOAT16 = onnx.helper.tensor_dtype_to_np_dtype(onnx.TensorProto.BFLOAT16)  # kind "V", unlike numpy's own
 _INTEGERS = "biu"
+#: of texts, as NumPy stores them without pickled objects: each as long as the longest
+TEXT = np.dtype(np.str_)
 #: that pictures and the like have: an axis of more is not taken for them
 _MOST_CHANNELS = 16
 #: what an exporter takes columns apart with, and puts them together again
@@ -102,9 +104,14 @@ class Input:
                     f"({limits.min}..{limits.max}); quantise or scale them first"
                 )
             return array.astype(wanted, copy=False)
+        if wanted == TEXT and (
+            given.kind == "U" or (given.kind == "O" and all(isinstance(v, str) for v in array.flat))
+        ):
+            return array.astype(TEXT)
         if given == wanted:
             return array
-        raise InputError(f"{what} has dtype {given}, the model takes {wanted}; convert it")
+        takes = "texts" if wanted == TEXT else wanted
+        raise InputError(f"{what} has dtype {given}, the model takes {takes}; convert it")
 
 
 def declared_inputs(model: Model) -> tuple[Input, ...]:
@@ -144,10 +151,12 @@ def _declared(info: onnx.ValueInfoProto) -> Input:
     if not info.type.HasField("tensor_type") or not tensor.elem_type:
         raise UnsupportedError(f"{what} is not a tensor of a declared type; probes can only feed tensors")
     dtype = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type)
-    if dtype.kind not in "fiub" and dtype != _BFLOAT16:
+    if tensor.elem_type == onnx.TensorProto.STRING:
+        dtype = TEXT
+    if dtype.kind not in "fiubU" and dtype != _BFLOAT16:
         kind = onnx.TensorProto.DataType.Name(tensor.elem_type)
         raise UnsupportedError(
-            f"{what} takes {kind} values; probes can only feed floats, integers and booleans"
+            f"{what} takes {kind} values; probes can only feed floats, integers, booleans and texts"
         )
     sizes = sizes_of(info)
     if not sizes:

@@ -13,7 +13,7 @@ from onnxunlearn.errors import InputError, UnsupportedError
 from onnxunlearn.graph import Logits, Model
 from onnxunlearn.probes.flips import Lookup, exchange, lookups
 from onnxunlearn.probes.impressions import climb
-from onnxunlearn.probes.inputs import declared_inputs
+from onnxunlearn.probes.inputs import TEXT, Input, declared_inputs
 from onnxunlearn.probes.origin import from_memory
 from onnxunlearn.probes.probes import Probes
 from onnxunlearn.probes.pull import Pull, soft_targets
@@ -57,9 +57,10 @@ class Maker:
     def from_noise(self, forget: Sequence[int]) -> Probes:
         """Samples of each class; with many classes of the forgotten ones and some others.
 
-        Raises InputError if the size of an input is open, UnsupportedError if an input is no plain tensor.
+        Raises InputError if the size of an input is open or it takes texts, UnsupportedError if an input is
+        no plain tensor.
         """
-        inputs = declared_inputs(self.model)
+        inputs = self._inputs()
         for i in inputs:
             if None in i.sizes[1:]:
                 raise InputError(
@@ -76,8 +77,9 @@ class Maker:
 
         What is found from a real sample is still like real samples to the first layers, and like the class
         it was pulled to further on. scores: of the given ones, [N, classes]; with many classes only those
-        that they are closest to get samples.
+        that they are closest to get samples. Raises InputError if an input takes texts.
         """
+        self._inputs()
         shapes = {name: value.shape[1:] for name, value in given.feeds.items()}
         order = [int(c) for c in np.argsort(-scores.mean(axis=0), kind="stable") if c not in forget]
         y = _spread(order, 2, _PER_CLASS_NEAR, shapes)
@@ -87,6 +89,16 @@ class Maker:
         y = _spread(order, 2, _PER_CLASS, shapes)
         far = self._pulled(self._noise(shapes, len(y)), y, _STEPS)
         return _made({name: np.concatenate([value, far[name]]) for name, value in near.items()})
+
+    def _inputs(self) -> tuple[Input, ...]:
+        inputs = declared_inputs(self.model)
+        for i in inputs:
+            if i.dtype == TEXT:
+                raise InputError(
+                    f"input {i.name!r} takes texts, which are not made from the model; "
+                    "give probes of every class with --data"
+                )
+        return inputs
 
     def _pulled(self, start: dict[str, np.ndarray], y: np.ndarray, steps: int) -> dict[str, np.ndarray]:
         """Towards the classes `y`, as far as gradients pass."""
@@ -115,7 +127,7 @@ class Maker:
         """Standard normal floats, random tokens, random bytes for images; 1 for other integers (masks)."""
         tables = {lookup.input: len(lookup.table) for lookup in reversed(self._lookups)}
         found = {}
-        for i in declared_inputs(self.model):
+        for i in self._inputs():
             shape = (count, *shapes[i.name])
             value = np.ones(shape)
             if i.is_float:

@@ -73,7 +73,7 @@ def test_types_are_known_without_the_values(engine: Engine, dtype: type) -> None
 
 def test_nothing_crosses_between_two_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
     """The engine's own values go from one session to the next; no array is made of them."""
-    from onnxunlearn.engines.onnxruntime import OrtTensor
+    from onnxunlearn.engines.onnxruntime_tensor import OrtTensor
 
     engine = create_engine("onnxruntime")
     made = engine.session(linear()).compute({"x": X})

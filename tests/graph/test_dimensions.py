@@ -98,3 +98,30 @@ def test_what_else_differs_is_still_found() -> None:
     """The comparison is of the files as they are, not as they are read."""
     first, second = loaded(declared(-1)), loaded(network())
     assert "graph.input" in diff(first, second).others
+
+
+def for_one_sample(*nodes: onnx.NodeProto, ends: str = "logits") -> onnx.ModelProto:
+    """Declared for one sample everywhere but at the input, as PyTorch 2.9 does that was shown one."""
+    model = network(nodes, outputs=((ends, 6),))
+    for name, width in (("a", 32), ("z", 32), ("logits", 6)):
+        model.graph.value_info.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, width]))
+    model.graph.output[0].type.tensor_type.shape.dim[0].dim_value = 1
+    return model
+
+
+def test_outputs_declared_for_one_sample_take_any_number() -> None:
+    model = loaded(for_one_sample())
+    assert model.batch_size is None
+    assert model.shapes["a"] == (None, 32)
+    assert model.shapes["logits"] == (None, 6)
+    told, plain = (
+        onnxunlearn.explain(m, {"x": X[:5]}, 1, composite="epsilon")["x"] for m in (model, loaded(network()))
+    )
+    np.testing.assert_allclose(told, plain)
+
+
+def test_outputs_that_are_one_row_stay_so() -> None:
+    mean = helper.make_node("ReduceMean", ["logits"], ["mean"], axes=[0], keepdims=1)
+    model = loaded(for_one_sample(mean, ends="mean"))
+    assert model.shapes["mean"] == (1, 6)
+    assert model.shapes["logits"] == (1, 6)

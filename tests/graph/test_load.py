@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 from onnxunlearn.errors import InputError, UnsupportedError
-from onnxunlearn.graph import Logits, Model, find_logits, load
+from onnxunlearn.graph import Logits, Model, find_layers, find_logits, load
 from onnxunlearn.graph.tensors import external_tensors
 
 from .models import SAMPLES, assert_one_line, build, dense, external, loaded, numbers, run, tensor, value
@@ -99,9 +99,10 @@ def test_not_onnx(tmp_path: Path, content: bytes) -> None:
         (bz2.compress(MLP[:1000]), "a bzip2 archive"),
         (lzma.compress(MLP[:1000]), "an xz archive"),
         (b"\x89HDF\r\n\x1a\n" + bytes(40), "an HDF5 (Keras) file"),
+        (b"\x14\0\0\0ORTM" + bytes(40), "ONNX Runtime's own format"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "run git lfs pull"),
     ],
-    ids=["zip", "gzip", "bzip2", "xz", "hdf5", "git-lfs"],
+    ids=["zip", "gzip", "bzip2", "xz", "hdf5", "ort", "git-lfs"],
 )
 def test_what_it_is_instead(tmp_path: Path, content: bytes, what: str) -> None:
     path = tmp_path / "m.onnx"
@@ -367,3 +368,15 @@ def test_an_output_of_which_less_is_said_than_the_checker_wants(what: str, tmp_p
     (tmp_path / "away.onnx").write_bytes(proto.SerializeToString())
     with pytest.raises(InputError, match="fails the ONNX checker"):
         load(tmp_path / "away.onnx")
+
+
+def test_the_standard_domain_written_out_at_nodes() -> None:
+    """As skl2onnx 1.4 did: ONNX Runtime takes it, the checker finds no such op."""
+    proto = dense(tensor("w", numbers(4, 3)))
+    for node in proto.graph.node:
+        node.domain = "ai.onnx"
+    proto.opset_import[0].domain = "ai.onnx"
+    model = load(proto.SerializeToString())
+    assert model.data == proto.SerializeToString()
+    assert find_logits(model) == Logits("y", "y", 3, None)
+    assert [layer.node.op for layer in find_layers(model)] == ["MatMul"]

@@ -112,11 +112,22 @@ def test_free_and_fixed_sizes_are_read_from_the_model() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "shape", "message"),
-    [(T.STRING, ["N"], "STRING"), (T.FLOAT, [], "scalar"), (T.COMPLEX64, ["N", 2], "COMPLEX64")],
+    [(T.FLOAT, [], "scalar"), (T.COMPLEX64, ["N", 2], "COMPLEX64")],
 )
 def test_inputs_that_probes_cannot_feed(kind: int, shape: list[int | str], message: str) -> None:
     with pytest.raises(UnsupportedError, match=message):
         declared_inputs(tiny_model(("x", kind, shape)))
+
+
+def test_texts_are_kept_as_numpy_has_them() -> None:
+    (wanted,) = declared_inputs(tiny_model(("text", T.STRING, ["N", 1])))
+    for value in ([["ab"], ["c"]], np.array([["ab"], ["c"]], object)):
+        fitted = wanted.fit(value, "p")
+        assert fitted.dtype.kind == "U"
+        assert fitted.tolist() == [["ab"], ["c"]]
+    for other in (np.array([[1]]), np.array([["ab"], [None]], object), np.array([[b"ab"]])):
+        with pytest.raises(InputError, match=r"input 'text' has dtype .*, the model takes texts; convert it"):
+            wanted.fit(other, "p")
 
 
 def test_an_input_without_a_type() -> None:

@@ -13,6 +13,8 @@ from onnxunlearn.graph.view import Model
 
 #: what probabilities are at least, lest their logarithm is none
 _LEAST = 1e-30
+#: the standard's opset where a file needs none, as one of trees alone
+_OPSET = 9
 
 
 @dataclass(frozen=True)
@@ -30,6 +32,8 @@ class Made:
         proto = onnx.ModelProto()
         proto.CopyFrom(model.proto)
         proto.graph.node.extend(self.nodes)
+        if "" not in model.opsets:
+            proto.opset_import.append(helper.make_opsetid("", _OPSET))
         proto.graph.initializer.extend(self.constants)
         origin = model.origin or model
         return Model(FileBytes(), proto, model.path, model.lent, origin, model.encodings)
@@ -39,7 +43,7 @@ class _Writer:
     def __init__(self, model: Model, name: str, base: str) -> None:
         kind = model.element_types.get(base, onnx.TensorProto.FLOAT)
         self.dtype = np.dtype(np.float64 if kind == onnx.TensorProto.DOUBLE else np.float32)
-        self.name, self.opset = name, model.opsets.get("", 1)
+        self.name, self.opset = name, model.opsets.get("", _OPSET)
         self.nodes: list[onnx.NodeProto] = []
         self.constants: list[onnx.TensorProto] = []
 

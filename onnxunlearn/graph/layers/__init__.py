@@ -13,7 +13,7 @@ May import graph and registry.
 
 from onnxunlearn.graph.layers import cell_weights, lookups, products, scales  # they register
 from onnxunlearn.graph.layers.arrangement import Arrangement
-from onnxunlearn.graph.layers.find import find_layers, obstacle
+from onnxunlearn.graph.layers.find import find_layers, in_attributes, obstacle
 from onnxunlearn.graph.layers.layer import EVERY_KIND, PRODUCTS, Kind, Layer, layer
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Layer",
     "cell_weights",
     "find_layers",
+    "in_attributes",
     "layer",
     "lookups",
     "obstacle",

@@ -14,13 +14,21 @@ def find_layers(model: Model, kinds: Collection[Kind] = PRODUCTS) -> list[Layer]
     return [each for each in found if each.kind in kinds]
 
 
+def in_attributes(node: Node) -> str:
+    """What to say of a tree, or of what else has no weights that could be edited."""
+    return (
+        f"{node} keeps what it knows in its attributes, not in weights; "
+        "such a model is trained again without the class"
+    )
+
+
 def obstacle(model: Model, tensor: str) -> str:
     """Why the layer that makes `tensor` cannot be edited, in a few words."""
     for node in model.upstream(tensor):
         if node.traits.linear:
             return f"{node}: {_why(model, node)}"
         if node.traits.opaque:
-            return f"{node} keeps what it knows in its attributes, not in weights"
+            return in_attributes(node)
     return f"no layer makes {tensor!r}"
 
 
