@@ -37,6 +37,7 @@ MODELS = {
     "ssd-sneaker": ("ssd", 2),
     "ssd-5-few": ("ssd", 7),
     "detr-5": ("detr", 7),
+    "detr-sneaker": ("detr", 2),
 }
 METHODS = ("auto", "auto retain")
 #: row of the findings -> heading

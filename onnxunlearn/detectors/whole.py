@@ -29,7 +29,7 @@ _PARAMETERS = {name: name for name in ("steps", "beta", "kappa", "rate", "resist
 }
 
 #: of queries: what they look at would still tell the class, so all layers before them change, by small steps
-_OF_QUERIES: Mapping[str, Any] = {"all_layers": True, "rate": 0.03, "steps": 400}
+_OF_QUERIES: Mapping[str, Any] = {"queries": True, "rate": 0.03, "steps": 400}
 
 #: of images in a step that show the class, so many times as many as of others where some are given to retain
 _FEWER = 2

@@ -13,11 +13,15 @@ H and SW as in `erase`, ε 0.3; p: probabilities of the retained classes; N_h: f
 class that the original says next there, drawn anew, as it is by now; W_t: the same distance along t alone,
 the direction in which a classifier fitted to the last steps tells them apart; b: boxes and objectness, in
 units of a tenth of their deviation. A step looks at some images that show the class, and at fewer others.
+Of queries φ is also what the first layer makes that has looked at the image (`first_seen`), H = 0 there.
 
 spots       what a head reads at its places
 pull        what draws the class's places to others
 heads       the loss at one head
 beside      the loss of what is said besides
+first_seen  where queries see the class first
+unfelt      steps that what is to stay hardly feels
+work        how much may be looked at
 resistance  what fine-tuning would bring back, if it is asked
 fit         the descent
 branch      the descent where class scores alone are made, at places

@@ -1,7 +1,7 @@
 """The descent: layers, what enters them, steps of Adam on a few images at a time."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,12 +18,15 @@ from onnxunlearn.graph.layers import PRODUCTS
 from onnxunlearn.graph.places import Part
 from onnxunlearn.graph.tail import tail_of
 from onnxunlearn.methods.entering import Recorder
-from onnxunlearn.methods.erase.descent import Course, Step, descend, stored_weights, write
+from onnxunlearn.methods.erase.descent import Course, Fitted, Loss, Step, descend, stored_weights, write
 from onnxunlearn.methods.kept import JOINED, joined
 from onnxunlearn.methods.whole.beside import Beside
+from onnxunlearn.methods.whole.first_seen import first_seen
 from onnxunlearn.methods.whole.heads import FORGET, HeadLoss, HeadMap, things
 from onnxunlearn.methods.whole.resistance import Resistance
 from onnxunlearn.methods.whole.spots import Spots
+from onnxunlearn.methods.whole.unfelt import Unfelt, roots_in_images
+from onnxunlearn.methods.whole.work import affordable, multiplications
 from onnxunlearn.reverse import own_layers
 from onnxunlearn.reverse.bottlenecks import block_start
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
@@ -33,10 +36,9 @@ from onnxunlearn.reverse.passes import Passes
 _AT_ONCE = 16
 #: layers that change at least, where there are as many
 _LAYERS = 4
-#: multiplications that all steps may take, and how often a step runs the layers: the original, forward, and
-#: twice as long back. Where they would take more there are fewer images, then fewer steps, but these
-_WORK, _PASSES = 4e12, 4
-_LEAST, _FEWEST = 4, 60
+#: of queries: images whose inputs of layers tell what others feel, and share of the steps over which the
+#: rate rises
+_FELT, _RISING = 96, 0.1
 Values = Mapping[str, np.ndarray]
 
 
@@ -47,7 +49,9 @@ class Whole:
     order of the boxes. feeds: the images. beta: how much the distance counts; kappa: the retained classes'
     probabilities; gamma: boxes. images: that show the class, in a step; fewer: so many times as many as of
     others, as these are pinned in both. rate: the first step, as a share of a weight's own size. resist: how
-    much it counts what fine-tuning would bring back; 0: it is not asked."""
+    much it counts what fine-tuning would bring back; 0: it is not asked. queries: whether places are queries,
+    which look at all of an image: all layers before the heads change then, by steps that others hardly feel,
+    and the class is drawn where it is seen first, too."""
 
     model: Model
     engine: Engine
@@ -67,7 +71,7 @@ class Whole:
     sides: int = 4
     rate: float = 0.1
     resist: float = 0.0
-    all_layers: bool = False
+    queries: bool = False
     slices: int = 64
     progress: Callable[[str], None] = lambda _: None
 
@@ -91,7 +95,7 @@ class Whole:
         some = {n: v[: self.model.batch_size or 2] for n, v in self.feeds.items()}
         made = Recorder(self.model, self.engine, 2, (), [la.output for la in layers])(some).beside
         wanted = self.steps, self.images
-        return _affordable(_multiplications(layers, made), *wanted, self.fewer) == wanted
+        return affordable(multiplications(layers, made), *wanted, self.fewer) == wanted
 
     def _logits(self, told: HeadMap) -> Logits:
         return Logits(told.scores, told.scores, sum(map(len, told.ways)), None)
@@ -104,7 +108,7 @@ class Whole:
         found = [layer for layer in products if layer.key in keys]
         if not found:
             raise UnsupportedError("no layer before the heads has a stored weight of its own")
-        if self.all_layers:
+        if self.queries:
             return found
         first, *others = self.heads
         together = joined(self.model, self._logits(first), [told.scores for told in others])
@@ -113,23 +117,10 @@ class Whole:
         return [layer for layer in found if layer.node.index >= start]
 
 
-def _multiplications(layers: Sequence[Layer], made: Feeds) -> int:
-    """Of an image. made: what the layers make of some."""
-    return sum(made[la.output][0].size // la.neurons * math.prod(la.weight.shape) for la in layers)
-
-
-def _affordable(each: int, steps: int, images: int, fewer: int) -> tuple[int, int]:
-    """Steps and images of one: fewer where the layers take many multiplications, `each` for an image."""
-    possible = _WORK / (_PASSES * max(each, 1)) / (1 + 1 / fewer)
-    if steps * images > possible:
-        images = min(images, max(_LEAST, int(images * possible / (steps * images))))
-        steps = min(steps, max(_FEWEST, int(possible / images)))
-    return steps, images
-
-
 @dataclass(eq=False)
 class _Descent:
-    """sizes: numbers that each tensor of what is said has, by name, in the order in which they are joined."""
+    """sizes: numbers that each tensor of what is said has, by name, in the order in which they are joined.
+    early: the loss where queries see the class first, None where that is not asked."""
 
     whole: Whole
     layers: list[Layer]
@@ -140,6 +131,7 @@ class _Descent:
     rng: np.random.Generator
     heads: list[HeadLoss] = field(default_factory=list)
     beside: list[Beside] = field(default_factory=list)
+    early: HeadLoss | None = None
     resistance: Resistance | None = None
 
     @classmethod
@@ -148,46 +140,51 @@ class _Descent:
         said = list(dict.fromkeys([*readers, *(p.tensor for p in (*whole.boxes, *whole.objectness))]))
         first = whole._logits(whole.heads[0])
         model = joined(whole.model, first, [name for name in said if name != first.tensor])
-        read = list(dict.fromkeys(layer.input for layer in readers.values()))
+        some = {n: v[: max(whole.model.batch_size or 2, 2)] for n, v in whole.feeds.items()}
+        own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
+        early = None
+        if whole.queries and len(whole.heads) == 1:
+            early = first_seen(layers, own, whole.heads[0].labels.shape[1])
+        read = list(dict.fromkeys([*(la.input for la in readers.values()), *([early] if early else [])]))
         tail = tail_of(model, layers, [JOINED, *read], shape_arithmetic(model))
         passes = Passes(Differentiator(tail, [JOINED, *read], whole.engine), whole.model.batch_size)
-        some = {n: v[: whole.model.batch_size or 2] for n, v in whole.feeds.items()}
-        own = Recorder(model, whole.engine, 2, (), [*said, *(la.output for la in layers)])(some).beside
-        each = _multiplications(layers, own)
-        steps, images = _affordable(each, whole.steps, whole.images, whole.fewer)
+        each = multiplications(layers, own)
+        steps, images = affordable(each, whole.steps, whole.images, whole.fewer)
         whole = replace(whole, steps=steps, images=images)
         recorded = Recorder(model, whole.engine, _AT_ONCE, tail.boundary)(whole.feeds).boundary
         entered = {name: values[:] for name, values in recorded.items()}  # some are drawn in each step
         start = stored_weights(Edits(whole.model), layers)
         shapes = {name: own[name].shape[1:] for name in said}
         made = cls(whole, layers, start, passes, entered, shapes, np.random.default_rng(whole.seed))
-        made._look(readers)
+        made._look(readers, early)
         return made
 
-    def _look(self, readers: Mapping[str, Layer]) -> None:
-        """What the original reads and says at the places of things."""
-        whole, total = self.whole, count_of(self.entered)
-        rows: dict[str, list[np.ndarray]] = {told.scores: [] for told in whole.heads}
-        near: dict[str, list[np.ndarray]] = {told.scores: [] for told in whole.heads}
+    def _look(self, readers: Mapping[str, Layer], early: str | None) -> None:
+        """What the original reads and says at the places of things. early: see `first_seen`."""
+        whole, total, edits = self.whole, count_of(self.entered), Edits(self.whole.model)
+        read: list[tuple[HeadMap, Spots, np.ndarray | None]] = []
+        for told in whole.heads:
+            reader = readers[told.scores]
+            read.append((told, Spots.of(reader), edits.weight(reader)))
+        read += [(told, Spots(early, None), None) for told in whole.heads if early is not None]
+        rows: list[list[np.ndarray]] = [[] for _ in read]
+        near: list[list[np.ndarray]] = [[] for _ in read]
         some: dict[str, np.ndarray] = {}
         for begin in range(0, total, _AT_ONCE):
             chosen = np.arange(begin, min(begin + _AT_ONCE, total))
             values = self._values(chosen)
             some = some or dict(values)
-            for told in whole.heads:
-                spots, (image, place) = Spots.of(readers[told.scores]), things(told)
+            for (told, spots, _), read_there, next_best in zip(read, rows, near, strict=True):
+                image, place = things(told)
                 here = (image >= begin) & (image < begin + len(chosen))
-                at = image[here] - begin, place[here]
-                rows[told.scores].append(spots.rows(values[spots.tensor], at))
-                near[told.scores].append(told.next_best(values[told.scores], whole.forget))
-        edits = Edits(whole.model)
-        for told in whole.heads:
-            reader = readers[told.scores]
-            features, best = (np.concatenate(each[told.scores]) for each in (rows, near))
-            weight = edits.weight(reader)
-            self.heads.append(
-                HeadLoss.of(told, reader, weight, whole.forget, features, best, whole.slices, self.rng)
-            )
+                read_there.append(spots.rows(values[spots.tensor], (image[here] - begin, place[here])))
+                next_best.append(told.next_best(values[told.scores], whole.forget))
+        for (told, spots, weight), *seen in zip(read, rows, near, strict=True):
+            there, best = (np.concatenate(each) for each in seen)
+            how = there, best, whole.slices, self.rng
+            self.heads.append(HeadLoss.of(told, spots, weight, whole.forget, *how))
+        if early is not None:
+            self.early = self.heads.pop()
         every = np.flatnonzero(self._showing)
         if whole.resist and len(every):
             self.resistance = Resistance(self.heads, self.passes, self.entered, every, whole.resist, self.rng)
@@ -200,15 +197,28 @@ class _Descent:
     def run(self) -> Edits:
         """The edits that the descent ends at."""
         edits, whole = Edits(self.whole.model), self.whole
-        course = Course(whole.steps, whole.rate)
-        fitted, _ = descend(self, edits, tuple(self.layers), course, None, guarded=True)
+        fitted = (
+            self._of_queries() if whole.queries else self._descended(self, Course(whole.steps, whole.rate))
+        )
         for layer in self.layers:
             write(edits, layer, *fitted[layer.name])
         return edits
 
+    def _of_queries(self) -> Fitted:
+        """By steps that others hardly feel."""
+        whole = self.whole
+        some = {name: values[:_FELT] for name, values in whole.feeds.items()}
+        roots = roots_in_images(whole.model, whole.engine, self.layers, some)
+        unfelt = Unfelt(self, self.start, roots)
+        rising = math.ceil(_RISING * whole.steps)
+        return unfelt.weights(self._descended(unfelt, Course(whole.steps, whole.rate, rising)))
+
+    def _descended(self, loss: Loss, course: Course) -> Fitted:
+        return descend(loss, Edits(self.whole.model), tuple(self.layers), course, None, guarded=True)[0]
+
     def begin(self) -> None:
         """Nothing is kept of earlier steps."""
-        for head in self.heads:
+        for head in (*self.heads, *([self.early] if self.early else [])):
             head.begin()
         if self.resistance is not None:
             self.resistance.begin()
@@ -233,6 +243,12 @@ class _Descent:
             signals[scores] += found.at_scores
             pins += found.pins
             left.append(found.distance)
+        if self.early is not None:
+            read = self.early.spots.tensor
+            seen = self.early.drawn(chosen, values[read], before[read], whole.beta)
+            signals[read] += seen.at_features
+            pins += seen.pins
+            left.append(seen.distance)
         for beside in self.beside:
             pins += beside(chosen, values, before, whole.gamma, signals)
         rows = [signals[name].reshape(len(chosen), -1) for name in self.shapes]

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from onnxunlearn.graph import Layer
 from onnxunlearn.methods.erase.readout import felt, read_directions
 from onnxunlearn.methods.whole.pull import Pull
 from onnxunlearn.methods.whole.spots import Spots, Where
@@ -58,6 +57,14 @@ class HeadMap:
         return np.asarray(np.max(found, axis=0).argmax(axis=-1))
 
 
+class Drawn(NamedTuple):
+    """The part of the loss that is of features, see `Terms`."""
+
+    pins: float
+    distance: float
+    at_features: np.ndarray
+
+
 class Terms(NamedTuple):
     """The loss in its parts: pins (of features and scores), and how much of the distance is left; its
     gradients at features and scores, the distance's weighed."""
@@ -87,16 +94,16 @@ class HeadLoss:
     def of(
         cls,
         told: HeadMap,
-        head: Layer,
-        weight: np.ndarray,
+        spots: Spots,
+        weight: np.ndarray | None,
         forget: tuple[int, ...],
         features: np.ndarray,
         near: np.ndarray,
         slices: int,
         rng: np.random.Generator,
     ) -> "HeadLoss":
-        """features: what the head reads at the places of `things`, in their order. weight: its own."""
-        spots = Spots.of(head)
+        """features: what is read at the places of `things`, in their order. weight: the head's own, None of
+        what no head reads."""
         where = things(told)
         unit, read = units(told, features, weight, forget)
         labels = told.labels[where]
@@ -126,6 +133,15 @@ class HeadLoss:
         kappa: float,
     ) -> Terms:
         """images: which they are, int [n]; the others: what is read and said in them, and what was."""
+        drawn = self.drawn(images, features, features_before, beta)
+        of_scores, at_rows = self._divergence(
+            self.told.rows(scores), self.told.rows(scores_before), self.told.labels[images]
+        )
+        at_scores = self.told.back(kappa * at_rows, scores)
+        return Terms(drawn.pins + kappa * of_scores, drawn.distance, drawn.at_features, at_scores)
+
+    def drawn(self, images: np.ndarray, features: np.ndarray, before: np.ndarray, beta: float) -> Drawn:
+        """The part of the loss that is of what is read."""
         labels = self.told.labels[images]
         at_features = np.zeros_like(features)
         distance = 0.0
@@ -138,13 +154,11 @@ class HeadLoss:
                 rows = self.spots.rows(features, forgotten) / self.unit
                 distance, slope = self.pull.distance(rows, self.near[images][forgotten])
                 self.spots.add(at_features, forgotten, beta * slope / self.unit)
-        moved = now - self.spots.rows(features_before, pinned)
+        moved = now - self.spots.rows(before, pinned)
         weighted = felt(moved / self.unit, self.read, UNREAD)
         self.spots.add(at_features, pinned, 2 / max(moved.size, 1) * weighted / self.unit)
         of_features = float(np.sum(moved / self.unit * weighted)) / max(moved.size, 1)
-        of_scores, at_rows = self._divergence(self.told.rows(scores), self.told.rows(scores_before), labels)
-        at_scores = self.told.back(kappa * at_rows, scores)
-        return Terms(of_features + kappa * of_scores, distance, at_features, at_scores)
+        return Drawn(of_features, distance, at_features)
 
     def pinned(self, labels: np.ndarray) -> Where:
         """Places whose features are pinned: of things retained, and as many of background."""
@@ -167,12 +181,14 @@ class HeadLoss:
 
 
 def units(
-    told: HeadMap, features: np.ndarray, weight: np.ndarray, forget: Sequence[int]
+    told: HeadMap, features: np.ndarray, weight: np.ndarray | None, forget: Sequence[int]
 ) -> tuple[np.ndarray, np.ndarray]:
     """What each number that is read counts in, and what the head's retained rows read of it, a basis.
-    features: at places of things. weight: the head's."""
+    features: at places of things. weight: the head's; None where none reads it."""
     unit = features.std(axis=0) if len(features) else np.ones(features.shape[1], np.float32)
     unit = unit + _LEAST_UNIT * float(np.sqrt(np.mean(unit**2))) + 1e-12
+    if weight is None:
+        return unit, np.zeros((0, len(unit)), np.float32)
     kept = [columns[c] for columns in told.ways for c in range(len(columns)) if c not in forget]
     return unit, read_directions(weight[kept].reshape(len(kept), -1), unit, shared=False)
 

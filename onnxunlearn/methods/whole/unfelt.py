@@ -13,12 +13,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from onnxunlearn.graph import Layer
+from onnxunlearn.engines import Engine
+from onnxunlearn.engines.batching import Feeds, batch_size, batches
+from onnxunlearn.graph import Layer, Model, expose
 from onnxunlearn.methods.erase.descent import Fitted, Loss, Step
 from onnxunlearn.reverse.differentiate import Weights
 
 #: λ: what no place to retain has may move 1/√λ times as far as what all have
 _LEAST = 0.3
+#: inputs of a layer whose second moment is not worth its work any more, and images that go at once
+_MOST, _AT_ONCE = 1200, 16
 
 
 @dataclass(eq=False)
@@ -66,7 +70,53 @@ def root_of(layer: Layer, kinds: Sequence[np.ndarray]) -> np.ndarray | None:
     plain = set(layer.node.attribute("strides", [1])) == {1} == set(layer.node.attribute("dilations", [1]))
     if layer.node.kind != "Conv" or layer.weight.shape[2:] == () or not plain:
         return None
-    moment = np.mean([_moment(layer, values) for values in kinds if len(values)], axis=0)
+    return _root(np.mean([_moment(layer, values) for values in kinds if len(values)], axis=0))
+
+
+def roots_in_images(
+    model: Model, engine: Engine, layers: Sequence[Layer], feeds: Feeds
+) -> dict[str, np.ndarray]:
+    """S of what enters each layer in whole images, wherever, by layer name. feeds: some images. Layers of too
+    many inputs are left out, and those of several groups."""
+    own = [la for la in layers if la.added <= _MOST and (_of_rows(la) or _of_windows(la))]
+    names, given = list(dict.fromkeys(la.input for la in own)), {i.name for i in model.inputs}
+    session = engine.session(expose(model, [n for n in names if n not in given]), model.folder)
+    moments: dict[str, list[np.ndarray]] = {la.name: [] for la in own}
+    for batch in batches(feeds, batch_size(feeds, _AT_ONCE, model.batch_size)):
+        values = {**batch.feeds, **session.run(batch.feeds)}
+        for layer in own:
+            rows = _rows(layer, values[layer.input])
+            moments[layer.name].append(rows.T @ rows / len(rows))
+    return {name: _root(np.mean(each, axis=0)[None]) for name, each in moments.items()}
+
+
+def _of_rows(layer: Layer) -> bool:
+    """A dense layer that reads rows by themselves."""
+    return layer.dense and layer.operand == 1 and not layer.node.attribute("transA", 0)
+
+
+def _of_windows(layer: Layer) -> bool:
+    """A convolution of all channels together, in two directions."""
+    node = layer.node
+    plain = node.attribute("group", 1) == 1 and set(node.attribute("dilations", [1])) == {1}
+    plain = plain and str(node.attribute("auto_pad", "NOTSET")) == "NOTSET"
+    return node.kind == "Conv" and len(layer.weight.shape) == 4 and bool(plain)
+
+
+def _rows(layer: Layer, values: np.ndarray) -> np.ndarray:
+    """What enters a neuron wherever it stands, [n, inputs]; beyond the border there are zeros."""
+    if layer.dense:
+        return values.reshape(-1, layer.added).astype(np.float64)
+    node, size = layer.node, layer.weight.shape[2:]
+    top, left, bottom, right = node.attribute("pads", [0] * 4)
+    down, along = node.attribute("strides", [1, 1])
+    padded = np.pad(values, ((0, 0), (0, 0), (top, bottom), (left, right)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, size, axis=(2, 3))[:, :, ::down, ::along]
+    return windows.transpose(0, 2, 3, 1, 4, 5).reshape(-1, layer.added).astype(np.float64)
+
+
+def _root(moment: np.ndarray) -> np.ndarray:
+    """S by the second moment, [groups, inputs, inputs]."""
     sizes, directions = np.linalg.eigh(moment)
     mean = sizes.mean(axis=-1, keepdims=True) + 1e-12
     least = 1 / np.sqrt(np.maximum(sizes, 0) / mean + _LEAST)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from onnxunlearn.methods.whole.fit import _affordable
+from onnxunlearn.methods.whole.work import affordable
 
 
 @pytest.mark.parametrize(
@@ -11,12 +11,12 @@ from onnxunlearn.methods.whole.fit import _affordable
     ids=["small", "a detector of common size", "large"],
 )
 def test_large_networks_get_fewer_images_then_fewer_steps(each: int, steps: int, images: int) -> None:
-    assert _affordable(each, 400, 12, 3) == (steps, images)
+    assert affordable(each, 400, 12, 3) == (steps, images)
 
 
 def test_what_was_asked_is_the_most() -> None:
-    assert _affordable(10**12, 10, 2, 3) == (10, 2)
+    assert affordable(10**12, 10, 2, 3) == (10, 2)
 
 
 def test_more_others_leave_less_for_each_step() -> None:
-    assert _affordable(10**9, 400, 12, 1)[0] < 187
+    assert affordable(10**9, 400, 12, 1)[0] < 187
