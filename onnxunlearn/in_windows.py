@@ -2,12 +2,12 @@
 
 Samples of single places carry their whole inputs, so a few hundred fit, and of many classes none or one is
 among them: they cannot tell what an edit costs. As for detectors whose class scores are made alone, thousands
-of places are pinned here, of all inputs, those to retain among them; and of the inputs that were given a
-sixth, to which nothing is fitted, tells what others lose, and what a new head finds.
+of places are pinned here, of all inputs, those to retain among them; and a sixth of the inputs, to which
+nothing is fitted, tells what others lose, and what a new head finds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -18,22 +18,26 @@ from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.graph.tail import downstream
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.maps import maps_of
 from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
-from onnxunlearn.judge import Placed, relearn
+from onnxunlearn.judge import Placed, Relearned, relearn
 from onnxunlearn.methods import Outcome, Workbench, run_method
 from onnxunlearn.methods.head import silence
 from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import FORGET, Branch, End, Windows, end_of_places
+from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import Scenes, is_full
+from onnxunlearn.probes.unread import chained
 from onnxunlearn.tasks.budget import CLASS_DROP
 
 #: how much the distance counts, and shares of the way there, tried one after another
 _STRENGTHS, _PARTS = (6.0, 2.0), (1.0, 0.5)
 #: points beyond the budget from which on less of an edit is not asked: half of its way costs half of that
 _HOPELESS = 5.0
-#: of the inputs one in so many tells the cost and is not fitted to; of those that show the class so many at
-#: least; and inputs that show another class, below which they tell nothing of it
-_ONE_IN, _FEWEST, _SHOWN = 6, 8, 4
+#: of the inputs one in so many tells the cost and is not fitted to, of those to retain so many at most; of
+#: those that show the class so many at least; and inputs that show another class, below which they tell
+#: nothing of it
+_ONE_IN, _MOST, _FEWEST, _SHOWN = 6, 128, 8, 4
 #: inputs are drawn anew so often to tell chance, and so many deviations of it are put down to it
 _DRAWS, _DEVIATIONS = 30, 2.0
 #: points of what a new head finds that an edit has to take off, and heads that are fitted
@@ -64,7 +68,7 @@ def in_windows(
         kept = run_method("auto", bench, dict(parameters))
         if kept.details["chosen"] not in _HEAD_ALONE:
             return kept
-    reasons, price = list[str](), Price.of(inquiry, scenes)
+    reasons, price = list[str](), Price.of(inquiry, scenes, () if retained is None else retained.read)
     try:
         for name, outcome, trial in _offers(inquiry, bench, scenes, retained, price):
             refused = price.refused(name, outcome.edits) or trial.in_vain(name)
@@ -100,7 +104,7 @@ def _offers(
     bench.progress(f"reading {len(scenes) + sum(map(len, more))} inputs")
     every = [scenes.probes.feeds, *(probes.feeds for probes in more)]
     windows = Windows.of(model, inquiry.engine, end, inquiry.forget, every, _AT_ONCE, bench.seed)
-    trial = _Trial.of(windows, price)
+    trial = _Trial.of(windows, price, len(scenes))
     sampled = {end.told.scores: windows.select(trial.fitted)}
     for beta in _STRENGTHS:
         branch = Branch(
@@ -126,24 +130,34 @@ def _check_outputs(model: Model, end: End, known: tuple[str, ...]) -> None:
 
 @dataclass(eq=False)
 class Price:
-    """What edits cost in whole inputs. held: of those that choose some that nothing is fitted to, bool [N].
+    """What edits cost in whole inputs. scenes: those that choose and, where nobody said what is at their
+    places, behind them some of those to retain, of which the same is known. held: which of them nothing is
+    fitted to, bool [N]. apart: the same of all inputs, those that choose and those to retain in their order.
     told: what the last edit is expected to cost, for the report. hopeless: whether that is so much that less
     of it would do no better."""
 
     inquiry: Inquiry
     scenes: Scenes
     held: np.ndarray
+    apart: np.ndarray
     told: dict[str, Any] = field(default_factory=dict)
     hopeless: bool = False
 
     @classmethod
-    def of(cls, inquiry: Inquiry, scenes: Scenes) -> "Price":
+    def of(cls, inquiry: Inquiry, scenes: Scenes, retained: Sequence[Probes]) -> "Price":
         """Of inputs that show a class to forget as many are held as of others."""
         rng, held = np.random.default_rng(inquiry.options.seed), np.zeros(len(scenes), bool)
         showing = scenes.showing(inquiry.forget)
         for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
             held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
-        return cls(inquiry, scenes, held)
+        count = sum(map(len, retained))
+        apart = np.append(held, np.zeros(count, bool))
+        more = np.sort(rng.permutation(count)[: min(count // _ONE_IN, _MOST)])
+        if not scenes.given and len(more):
+            apart[len(scenes) + more] = True
+            scenes = _behind(inquiry, scenes, retained, more)
+            held = np.append(held, np.ones(len(more), bool))
+        return cls(inquiry, scenes, held, apart)
 
     def refused(self, name: str, edits: Edits) -> str | None:
         """What speaks against an edit, None if nothing does. name: it in words."""
@@ -188,6 +202,22 @@ def lost_in(placed: Placed, classes: Sequence[int], which: np.ndarray) -> tuple[
     return float(np.nan_to_num(lost[0])), float(np.nanstd(lost[1:]))
 
 
+def _behind(inquiry: Inquiry, scenes: Scenes, retained: Sequence[Probes], which: np.ndarray) -> Scenes:
+    """The same inputs, and behind them some of those to retain, of which the original says what is where."""
+    names = scenes.probes.feeds
+    feeds = {name: chained([probes.feeds[name] for probes in retained])[which] for name in names}
+    others = Scenes(replace(scenes.probes, feeds=feeds), None, False)
+    others = others.said(maps_of(inquiry.original, others))
+    assert scenes.truth is not None
+    assert others.truth is not None
+    assert scenes.maps is not None
+    assert others.maps is not None
+    every = {name: chained([value, feeds[name]]) for name, value in names.items()}
+    truth = np.concatenate([scenes.truth, others.truth])
+    maps = np.concatenate([scenes.maps, others.maps])
+    return replace(scenes, probes=replace(scenes.probes, feeds=every), truth=truth, maps=maps)
+
+
 @dataclass(eq=False)
 class _Trial:
     """named: how many inputs were given to choose; others are to be retained. fitted: which places are fitted
@@ -202,12 +232,11 @@ class _Trial:
     edits: Edits
 
     @classmethod
-    def of(cls, windows: Windows, price: Price) -> "_Trial":
+    def of(cls, windows: Windows, price: Price, named: int) -> "_Trial":
         """Nothing is fitted to inputs that are held, nor to places of the class in those to retain. Raises
         UnsupportedError where too few of such inputs show the class."""
-        own, named = windows.sampled.labels == FORGET, len(price.scenes)
-        apart = np.append(price.held, np.zeros(int(windows.inputs.max(initial=0)) + 1, bool))[windows.inputs]
-        fitted = ~apart & ~((windows.inputs >= named) & own)
+        own = windows.sampled.labels == FORGET
+        fitted = ~price.apart[windows.inputs] & ~((windows.inputs >= named) & own)
         if (count := len(np.unique(windows.inputs[own & ~fitted]))) < _FEWEST:
             raise UnsupportedError(
                 f"{count} of the inputs that are not fitted to show the class; {_FEWEST} tell what an edit "
@@ -219,19 +248,45 @@ class _Trial:
         return cls(windows, named, seed, fitted, windows.features(every, start), start)
 
     def in_vain(self, name: str) -> str | None:
-        """What is said where a new head finds the class as before, in inputs that nothing was fitted to."""
+        """What is said where a new head finds the class as before, in inputs that nothing was fitted to, or
+        where that it finds less of it may be chance in which inputs they are."""
         after = self.windows.features(np.full(len(self.fitted), True), self.edits)
-        found = [self._found(self.before), self._found(after)]
-        if None in found or (found[0] or 0) - (found[1] or 0) < _LEAST:
-            said = " and ".join("nothing that can be told" if f is None else f"{f:.0f} %" for f in found)
-            return f"{name} brings too little: a new head finds {said} of the class, before and after"
-        return None
+        found = [self._found(features) for features in (self.before, after)]
+        told = [f for f in found if f is not None]
+        if len(told) < len(found):
+            return f"{name}: too few places tell whether a new head finds less of the class"
+        gain, deviation = self._gain(*(f.right for f in told))
+        if gain >= max(_LEAST, _DEVIATIONS * deviation):
+            return None
+        said = " and ".join(f"{f.accuracy:.0f} %" for f in told)
+        return (
+            f"{name} brings too little: a new head finds {said} of the class, before and after "
+            f"({gain:.0f} ± {deviation:.0f} points)"
+        )
 
-    def _found(self, features: np.ndarray) -> float | None:
-        """Percent of the class's places, by heads fitted on places of the inputs that were fitted to."""
-        labels, given = self.windows.sampled.labels, self.windows.inputs < self.named
-        asked = (self.fitted & given) | (~self.fitted & (labels == FORGET))
-        judging = ~self.fitted[asked]
-        own, y = features[asked], labels[asked]
-        found = relearn(own, y, [FORGET], judging=judging, seed=self.seed, draws=_HEADS)
-        return None if found is None else found.accuracy
+    def _gain(self, before: np.ndarray, after: np.ndarray) -> tuple[float, float]:
+        """Points of the class that are not found any more, and the deviation of chance in inputs. before,
+        after: see `Relearned.right`, of the places that are asked."""
+        judged = before >= 0
+        names = np.unique(self.windows.inputs[self._asked], return_inverse=True)[1]
+        lost = np.bincount(names, weights=np.where(judged, before - after, 0).sum(axis=0))
+        count = np.bincount(names, weights=judged.sum(axis=0))
+        lost, count = lost[count > 0], count[count > 0]
+        rng, n = np.random.default_rng(self.seed), len(lost)
+        times = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS)
+        drawn = 100 * (times @ lost) / np.maximum(times @ count, 1)
+        return float(100 * lost.sum() / count.sum()), float(drawn.std())
+
+    @property
+    def _asked(self) -> np.ndarray:
+        """Places of the inputs that were given and fitted to, and the class's where nothing is fitted."""
+        own, given = self.windows.sampled.labels == FORGET, self.windows.inputs < self.named
+        return np.asarray((self.fitted & given) | (~self.fitted & own))
+
+    def _found(self, features: np.ndarray) -> Relearned | None:
+        """What heads find of the class that are fitted on places of the inputs that were fitted to."""
+        asked, labels = self._asked, self.windows.sampled.labels
+        return relearn(
+            features[asked], labels[asked], [FORGET],
+            judging=~self.fitted[asked], seed=self.seed, draws=_HEADS,
+        )  # fmt: skip

@@ -1,5 +1,6 @@
 """A segmenter forgets in its last layers by windows of all inputs, where samples of places would not do."""
 
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -12,6 +13,7 @@ from onnxunlearn.engines import create_engine
 from onnxunlearn.fitting import Clock, Fit
 from onnxunlearn.graph import Edited
 from onnxunlearn.inquiry import Options
+from onnxunlearn.inquiry.maps import maps_of
 from onnxunlearn.methods import Outcome, Workbench
 from onnxunlearn.methods.whole import FORGET, Branch, Windows, end_of_places
 
@@ -83,13 +85,36 @@ def test_places_of_inputs_to_retain_that_show_the_class_are_not_fitted_to() -> N
     end = end_of_places(model, found, 0)
     every = [fit.chosen.probes.feeds, *(probes.feeds for probes in fit.retained.read)]
     windows = Windows.of(model, fit.inquiry.engine, end, fit.inquiry.forget, every, 8, 0)
-    trial = windowed._Trial.of(windows, price := windowed.Price.of(fit.inquiry, fit.chosen))
+    price = windowed.Price.of(fit.inquiry, fit.chosen, fit.retained.read)
+    trial = windowed._Trial.of(windows, price, len(fit.chosen))
     own = windows.sampled.labels == FORGET
     named = windows.inputs < len(fit.chosen)
     assert not trial.fitted[own & ~named].any()
     assert trial.fitted[own & named].any()
-    assert trial.fitted[~own & ~named].all()
-    assert not trial.fitted[np.isin(windows.inputs, np.flatnonzero(price.held))].any()
+    held = np.isin(windows.inputs, np.flatnonzero(price.apart))
+    assert trial.fitted[~own & ~named & ~held].all()
+    assert not trial.fitted[held].any()
+
+
+def test_some_inputs_to_retain_tell_the_price_too_where_nobody_said_what_is_where() -> None:
+    x = scenes(60, 3)["x"]
+    fit, _ = prepared(40, retain={"x": x})
+    assert fit.retained is not None
+    assert fit.chosen is not None
+    unsaid = replace(fit.chosen, given=False)
+    price = windowed.Price.of(fit.inquiry, unsaid, fit.retained.read)
+    read = np.concatenate([probes.feeds["x"] for probes in fit.retained.read])
+    more = len(read) // 6
+    assert more >= 5
+    assert price.held.sum() == price.apart.sum() >= more + 2
+    np.testing.assert_array_equal(
+        price.scenes.probes.feeds["x"][-more:], read[price.apart[len(fit.chosen) :]]
+    )
+    said = maps_of(fit.inquiry.original, price.scenes)
+    assert price.scenes.maps is not None
+    np.testing.assert_array_equal(price.scenes.maps, said)
+    only = windowed.Price.of(fit.inquiry, fit.chosen, fit.retained.read)
+    assert len(only.scenes) == len(fit.chosen)
 
 
 def test_an_edit_that_places_chose_is_held_to_the_price_of_whole_inputs(
