@@ -23,16 +23,15 @@ from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge import Placed, Relearned, relearn
 from onnxunlearn.methods import Outcome, Workbench, run_method
 from onnxunlearn.methods.head import silence
-from onnxunlearn.methods.partway import partway
 from onnxunlearn.methods.whole import FORGET, Branch, End, Windows, end_of_places
 from onnxunlearn.probes import Probes
 from onnxunlearn.probes.places import Scenes, is_full
 from onnxunlearn.probes.unread import chained
 from onnxunlearn.tasks.budget import CLASS_DROP
 
-#: how much the distance counts, and shares of the way there, tried one after another
-_STRENGTHS, _PARTS = (6.0, 2.0), (1.0, 0.5)
-#: points beyond the budget from which on less of an edit is not asked: half of its way costs half of that
+#: how much the distance counts, tried one after another
+_STRENGTHS = (6.0, 2.0, 0.2)
+#: points beyond the budget from which on a weaker edit is not asked
 _HOPELESS = 5.0
 #: of the inputs one in so many tells the cost and is not fitted to, of those to retain so many at most; of
 #: those that show the class so many at least; and inputs that show another class, below which they tell
@@ -111,14 +110,11 @@ def _offers(
             model, inquiry.engine, inquiry.forget, (end,), sampled,
             seed=bench.seed, beta=beta, progress=bench.progress,
         )  # fmt: skip
-        edits, layers, how = branch.edits()
-        for share in _PARTS:
-            trial.edits = part = edits if share == 1 else partway(edits, layers, share)
-            own = Edits(bench.model)
-            silence(bench, own)
-            outcome = Outcome(windows.within(part, bench.layers, own), {**how, "share": share})
-            whole = f"erase at strength {beta:g} in windows"
-            yield whole if share == 1 else f"{share:.0%} of {whole}", outcome, trial
+        edits, _, how = branch.edits()
+        trial.edits, own = edits, Edits(bench.model)
+        silence(bench, own)
+        outcome = Outcome(windows.within(edits, bench.layers, own), how)
+        yield f"erase at strength {beta:g} in windows", outcome, trial
 
 
 def _check_outputs(model: Model, end: End, known: tuple[str, ...]) -> None:
