@@ -7,8 +7,8 @@ from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.target import Target
 
-#: points that the other classes may gain: where an edit makes far more of them right, the original hardly
-#: knew them
+#: points that the other classes may gain: where an edit makes far more of them right, the original was wrong
+#: about many of them, as it took them for what goes, or hardly knows such probes
 RISE = 5.0
 #: why nothing of an edited model is passed that has more to it than other weights
 DEPARTS = "not the original with other weights alone, see the warnings"
@@ -56,7 +56,7 @@ def _doubt(evidence: Evidence, lost: Measured) -> str:
         return DEPARTS
     if lost.high is not None and lost.high < -RISE:
         gained = written(-(lost.value or 0.0), "points")
-        return f"the other classes gained {gained} points: the original hardly knows these probes"
+        return f"the other classes gained {gained} points: the original is wrong about many of these probes"
     return ""
 
 

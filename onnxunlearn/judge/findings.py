@@ -148,7 +148,7 @@ def judge(
         accuracies=evidence.accuracies,
         rows=shown,
         targets=_verdict(evidence)(evidence, shown, max_retain_drop),
-        notes=(*evidence.notes, *_guessed(evidence), *knowing(rows), *over_forgotten(shown), *notes),
+        notes=(*evidence.notes, *_guessed(evidence), *knowing(rows), *over_forgotten(rows), *notes),
         about=about or {},
         shared=shared,
     )

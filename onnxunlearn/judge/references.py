@@ -5,15 +5,17 @@ Retrained models differ by their seed alone by points; one of them says little o
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
+from scipy.stats import t as student
 
 from onnxunlearn.judge.intervals import Measured, written
 from onnxunlearn.judge.row import BELOW, Row
 from onnxunlearn.judge.subject import REFERENCE
 
-#: standard deviations below the references' mean from which on an edit forgets more than a retrained model
-OVER = 2.0
+#: of audits of one more retrained model so many say by chance that it forgets more than the references
+CHANCE = 0.05
 #: percent of the class's samples that a model retrained without it gives that class by chance, at most
 KNOWN = 10.0
 
@@ -26,17 +28,26 @@ def folded(rows: Sequence[Row]) -> tuple[Row, ...]:
 
 
 def over_forgotten(rows: Sequence[Row]) -> Iterator[str]:
-    """What is to be said of figures that are further below the references than chance explains."""
+    """What is to be said of figures that are further below the references than chance explains; rows: with a
+    column for each reference."""
     attacked = {row.name.removesuffix(BELOW) for row in rows if row.name.endswith(BELOW)}
-    for row in rows:
-        if row.name.removeprefix(_AWAY) not in attacked:  # where else samples go is no measure of depth
-            continue
-        if row.name.startswith(_AWAY) and (away := row.values["away"].value) is not None and away < -OVER:
-            edited, mean = (written(row.values[n].value or 0.0, "percent") for n in ("edited", "mean"))
+    found = [(row, away) for row in rows if row.name in attacked and (away := _away(row)) is not None]
+    for row, away in found:  # where else samples go is no measure of depth
+        below = -(away.values["away"].value or 0.0)
+        if below > by_chance(len(_of_references(row)), len(found)):
+            edited, mean = (written(away.values[n].value or 0.0, "percent") for n in ("edited", "mean"))
             yield (
                 f"more than forgotten: {row.title}: {edited}, the references {mean.removesuffix(' %')} "
-                f"on the mean, {-away:.1f} of their standard deviations above"
+                f"on the mean, {below:.1f} of their standard deviations above"
             )
+
+
+@cache
+def by_chance(references: int, figures: int) -> float:
+    """How many standard deviations below their mean one more model of their kind is, in one of so many
+    figures, in `CHANCE` of audits at most: of few references the deviation itself is hardly known, and among
+    many figures one is far off (Student's prediction of one more, by Bonferroni)."""
+    return float(-student.ppf(CHANCE / figures, references - 1) * np.sqrt(1 + 1 / references))
 
 
 def knowing(rows: Sequence[Row]) -> Iterator[str]:

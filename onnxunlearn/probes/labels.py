@@ -133,9 +133,11 @@ class Labels(Sequence[str]):
         raise InputError(f"unknown class {typed!r}, {expected} or a name from the labels; {self.hint(typed)}")
 
     def hint(self, typed: str) -> str:
-        """The names nearest to what was typed, else an example; there are names."""
+        """The names nearest to what was typed, or with it in them, else an example; there are names."""
         folded = {label.casefold(): label for label in self.names}
-        near = [folded[n] for n in difflib.get_close_matches(typed.casefold(), folded, n=3)]
+        wanted = typed.casefold()
+        around = [name for name in folded if wanted and wanted in name][:3]  # "tench" of "tench, Tinca tinca"
+        near = [folded[name] for name in difflib.get_close_matches(wanted, folded, n=3) or around]
         return f"did you mean {', '.join(map(repr, near))}?" if near else f"e.g. {self.names[0]!r}"
 
     @property

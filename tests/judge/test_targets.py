@@ -212,7 +212,7 @@ def test_on_suspicious_probes_nothing_passes_and_no_more_samples_would_help() ->
 
 
 @pytest.mark.parametrize(("gained", "passes"), [(0, True), (90, True), (300, False)])
-def test_where_others_gain_much_the_original_hardly_knew_the_probes(gained: int, passes: bool) -> None:
+def test_where_others_gain_much_the_original_was_wrong_about_the_probes(gained: int, passes: bool) -> None:
     y = np.repeat([0, 1, 2], 1000)
     before = y.copy()
     before[1000 : 1000 + gained] = 0  # taken for the class that goes
@@ -222,7 +222,7 @@ def test_where_others_gain_much_the_original_hardly_knew_the_probes(gained: int,
     assert target.reached.value == pytest.approx(-gained / 20)
     assert (target.status, target.met) == ("passed" if passes else "undecided", True)
     if not passes:
-        assert target.note == "the other classes gained 15.00 points: the original hardly knows these probes"
+        assert target.note.startswith("the other classes gained 15.00 points: the original is wrong about")
         assert result.statuses["passed"] == 0
 
 

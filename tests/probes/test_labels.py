@@ -110,6 +110,14 @@ def test_parse_suggests_the_nearest_labels() -> None:
         ANIMALS.parse("Dogg")
 
 
+def test_parse_suggests_the_label_that_holds_what_was_typed() -> None:
+    labels = Labels(3, ("bronze", "tin, soft", "lead"))
+    with pytest.raises(InputError, match=r"class 'tin', .*; did you mean 'tin, soft'\?$"):
+        labels.parse("tin")
+    with pytest.raises(InputError, match=r"class '', .*; e\.g\. 'bronze'$"):
+        labels.parse("")
+
+
 def test_parse_refuses_an_ambiguous_label() -> None:
     with pytest.raises(InputError, match="'crane' is the name of 3 and 4; give the index"):
         ANIMALS.parse("crane")
