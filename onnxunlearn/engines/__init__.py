@@ -47,8 +47,9 @@ class Engine(Protocol):
     #: those that will be asked for again
     sessions: Sessions
 
-    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> Session:
-        """Prepare `model`. `folder` is where external data lies, None if there is none.
+    def session(self, model: onnx.ModelProto, folder: Path | None = None, *, once: bool = False) -> Session:
+        """Prepare `model`. `folder` is where external data lies, None if there is none. once: it is run a few
+        times at most, so it is to hold no memory between runs, whatever that costs in each.
 
         Raises UnsupportedError naming node, op and opset if the engine lacks an op.
         """

@@ -35,8 +35,10 @@ class NumpyEngine:
         self.providers: tuple[str, ...] = ("cpu",)
         self.sessions = Sessions()
 
-    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "NumpySession":
-        """Prepare `model`; `folder` is where its external data lies.
+    def session(
+        self, model: onnx.ModelProto, folder: Path | None = None, *, once: bool = False
+    ) -> "NumpySession":
+        """Prepare `model`; `folder` is where its external data lies. once: no session holds memory.
 
         Raises UnsupportedError naming node, op and opset if an op is missing.
         """

@@ -81,8 +81,11 @@ class OnnxRuntimeEngine:
             why = "no device that works was found" if has else "this ONNX Runtime is built without it"
             log.warning("engine onnxruntime: CUDA was asked for, but %s; all graphs run on the CPU", why)
 
-    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "OnnxRuntimeSession":
-        """Prepare `model`; `folder` is where its external data lies.
+    def session(
+        self, model: onnx.ModelProto, folder: Path | None = None, *, once: bool = False
+    ) -> "OnnxRuntimeSession":
+        """Prepare `model`; `folder` is where its external data lies. once: without an arena, and
+        whatever is asked for shapes alone is let go at once.
 
         Raises UnsupportedError with what ONNX Runtime said, and the node it names, if it cannot run it;
         InputError if there is external data but no folder.
@@ -98,9 +101,11 @@ class OnnxRuntimeEngine:
             # Else it turns float weights between QuantizeLinear and DequantizeLinear into integers (its
             # WeightBiasQuantization), even those that are fed, in the range of the values they had before.
             options.add_session_config_entry("session.disable_quant_qdq", "1")
-        if tensor_bytes(model) > _LARGE:
+        if once or tensor_bytes(model) > _LARGE:
             # Its arena grows by powers of two, gives nothing back, and each session has one.
             options.enable_cpu_mem_arena = False
+        if once:  # each Shape just behind what it measures; by default all activations wait for the last
+            options.execution_order = ort.ExecutionOrder.PRIORITY_BASED
         if len(model.graph.input) + len(model.graph.output) > _MANY_ENDS:
             options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
         if self._threads is not None:

@@ -62,8 +62,10 @@ class TorchEngine:
         self.providers: tuple[str, ...] = (available[0],) if available else ("cpu",)
         self.sessions = Sessions()
 
-    def session(self, model: onnx.ModelProto, folder: Path | None = None) -> "TorchSession":
-        """Prepare `model`; `folder` is where its external data lies.
+    def session(
+        self, model: onnx.ModelProto, folder: Path | None = None, *, once: bool = False
+    ) -> "TorchSession":
+        """Prepare `model`; `folder` is where its external data lies. once: no session holds memory.
 
         Raises UnsupportedError naming node, op and opset if an op is missing.
         """

@@ -100,12 +100,9 @@ class Propagator:
         """
         for batch in batches(feeds, batch_size(feeds, size, self.model.batch_size)):
             prepared = self._prepare(batch.feeds)
-            recorded: dict[str, np.ndarray | Tensor] = {
-                name: self.engine.tensor(value) for name, value in batch.feeds.items()
-            }
-            recorded |= self._recording(prepared).compute(recorded)
+            recorded = self._recorded(prepared, batch)
             scores = array_of(recorded[self.logits.tensor])
-            flat = scores.reshape(len(scores), -1).astype(self.dtype, copy=False)
+            flat = self._flat(scores)
             # The last batch may be padded; what the padding is asked for does not matter.
             wanted = targets[batch.start : batch.start + batch.count]
             wanted = np.resize(wanted, (len(scores), *targets.shape[1:]))
@@ -118,6 +115,20 @@ class Propagator:
                 flat[: batch.count],
                 self._without_padding({name: values[f"R:{name}"] for name in self.tensors}, batch),
             )
+
+    def scores(self, feeds: Feeds, size: int) -> Iterator[np.ndarray]:
+        """The logits that `run` tells, [count, classes], in the same batches, without the way back."""
+        for batch in batches(feeds, batch_size(feeds, size, self.model.batch_size)):
+            recorded = self._recorded(self._prepare(batch.feeds), batch)
+            yield self._flat(array_of(recorded[self.logits.tensor]))[: batch.count]
+
+    def _recorded(self, prepared: _Prepared, batch: Batch) -> dict[str, np.ndarray | Tensor]:
+        """What is fed, and what the way back reads."""
+        fed: dict[str, np.ndarray | Tensor] = {n: self.engine.tensor(v) for n, v in batch.feeds.items()}
+        return fed | self._recording(prepared).compute(fed)
+
+    def _flat(self, scores: np.ndarray) -> np.ndarray:
+        return scores.reshape(len(scores), -1).astype(self.dtype, copy=False)
 
     def _recording(self, prepared: _Prepared) -> Session:
         def make() -> Session:

@@ -1,7 +1,7 @@
 """The loss that `erase` minimises, and its gradient with respect to the weights of some layers."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -27,8 +27,10 @@ from onnxunlearn.methods.erase.stand_ins import scarce
 from onnxunlearn.methods.kept import JOINED, Kept, joined
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.numerics import log_softmax, softmax
+from onnxunlearn.probes import Shelved, first_of
 from onnxunlearn.reverse.differentiate import Differentiator, Weights
 from onnxunlearn.reverse.passes import AT_ONCE, Passes
+from onnxunlearn.streams import Spill
 from onnxunlearn.tasks import independent
 
 #: copies of each image or sequence, itself included; more where every layer may change, before which nothing
@@ -38,8 +40,9 @@ _VARIANTS, _OF_INPUTS = 8, 32
 _AS_GIVEN = 0.25
 #: of the features' mean deviation, added to each: one that hardly moves must not count as much as the others
 _LEAST_UNIT = 0.1
-#: bytes of a pool that are taken at once
-_TAKEN = 1 << 24
+#: bytes of a pool that are taken at once, and of its logits that stay in memory; numbers of them that are
+#: looked through at once
+_TAKEN, _IN_MEMORY, _LOOKED = 1 << 24, 1 << 24, 1 << 20
 #: weights that may change at most, in layers of any size; Adam holds three numbers for each
 _MOST = 1 << 22
 #: samples that tell whether a batch size that is built in can be opened
@@ -71,7 +74,7 @@ class Matching:
     groups: Groups
     strength: Strength
     features: np.ndarray  # φ of the retained pool, in units of `unit`
-    scores: np.ndarray  # its logits
+    scores: np.ndarray  # its logits, shelved where they are large
     others: Others
     deeper: Deeper
     resistance: Resistance | None
@@ -114,7 +117,7 @@ class Matching:
         variants = _OF_INPUTS if deeper else _VARIANTS
         boundary = record_boundary(bench, tail, entered, variants, rng, pinned, wanted)
         edits = Edits(bench.model)
-        scores, features = _evaluate_pool(bench, passes, boundary.retain, weights)
+        scores, moved, features = _evaluate_pool(bench, passes, boundary.retain, weights)
         scores_f, features_f = evaluate(bench, passes, boundary.forget[0], weights)
         classes, given = bench.logits.classes, len(boundary.y)
         unit = np.concatenate([features[:given], features_f]).std(axis=0)
@@ -122,8 +125,7 @@ class Matching:
         others_f = [evaluate(bench, passes, f, weights)[0][:, classes:] for f in boundary.forget if kept]
         rows = np.delete(bench.rows.weights(0, edits.weight(bench.head)), list(bench.forget), axis=0)
         finite = all(np.isfinite(values).all() for values in (unit, rows))
-        told = [(s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in (scores, scores_f)]
-        if not (finite and all(told)):  # single logits of −∞ are hidden classes
+        if not (finite and _told(scores, moved) and _told(scores_f)):
             raise UnsupportedError("method erase needs features and weights of the head that are finite")
         if wishes is None:
             like = Counterparts.of_samples(bench, boundary, pinned)
@@ -134,7 +136,7 @@ class Matching:
         groups.count_from(features_f / unit, features / unit)
         strength = Strength.of_samples(settings.beta, groups.start)
         if bench.forget:
-            overlap = _overlap(bench, scores[:given, :classes])
+            overlap = _overlap(bench, first_of(scores, given))
             strength = Strength.of(settings.beta, given, overlap, groups.start)
         own = boundary.given() if moving else {}
         deep = Deeper.of(passes, moving, own, weights, settings.pull, settings.pinned)
@@ -144,8 +146,8 @@ class Matching:
         return cls(
             bench, passes, boundary, groups,
             strength,
-            features / unit, scores[:, :classes],
-            Others.of(scores[:, classes:], np.array(others_f), kept),
+            features / unit, scores,
+            Others.of(moved, np.array(others_f), kept),
             deep, resistance,
             unit, read_directions(rows, unit, shared=not independent(bench.logits)), like.against,
             rng, settings,
@@ -207,7 +209,7 @@ class Matching:
         difference = features[forgotten:] - self.features[drawn]
         weighted = felt(difference, self.read)
         at_features[forgotten:] = 2 / difference.size * weighted
-        divergence, of_divergence = self._divergence(scores[forgotten:], self.scores[drawn])
+        divergence, of_divergence = self._divergence(scores[forgotten:], np.asarray(self.scores[drawn]))
         at_rows[forgotten:, :classes] = self.settings.kappa * of_divergence
         moved, at_rows[:, classes:] = self.others.loss(rows[:, classes:], asked.probes, asked.variants, drawn)
         before, at_deeper = self.deeper.loss(self.passes, forward.values, taken, self.groups, asked.groups)
@@ -254,7 +256,22 @@ def _overlap(bench: Workbench, scores: np.ndarray) -> float:
     """
     if bench.made.any() or independent(bench.logits):
         return 0.0
-    return float(softmax(scores.astype(np.float64))[:, list(bench.forget)].sum(axis=1).mean())
+    forget = list(bench.forget)
+    likely = [softmax(s.astype(np.float64))[:, forget].sum(axis=1) for s in _in_turn(scores)]
+    return float(np.concatenate(likely).mean())
+
+
+def _told(scores: np.ndarray, beside: np.ndarray | None = None) -> bool:
+    """Whether all are numbers but for single logits of −∞, which are hidden classes. beside: likewise."""
+    told = all((s < np.inf).all() and (s > -np.inf).any(axis=1).all() for s in _in_turn(scores))
+    return told and (beside is None or bool((beside < np.inf).all()))
+
+
+def _in_turn(scores: np.ndarray) -> Iterator[np.ndarray]:
+    """All rows, some at a time: many classes make many numbers, of which copies are taken."""
+    size = max(2, _LOOKED // scores.shape[1])
+    for start in range(0, len(scores), size):
+        yield scores[start : start + size]
 
 
 def evaluate(
@@ -269,12 +286,15 @@ def evaluate(
 
 def _evaluate_pool(
     bench: Workbench, passes: Passes, pool: Pool, weights: Weights
-) -> tuple[np.ndarray, np.ndarray]:
-    """The same of all samples of a pool."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The same of all samples of a pool: logits, what is kept behind them, features."""
     size = max(1, min(AT_ONCE, _TAKEN // sum(value[:1].nbytes for value in pool.feeds.values())))
-    parts = [
-        evaluate(bench, passes, pool.take(np.arange(start, min(start + size, len(pool)))), weights)
-        for start in range(0, len(pool), size)
-    ]
-    scores, features = zip(*parts, strict=True)
-    return np.concatenate(scores), np.concatenate(features)
+    classes = bench.logits.classes
+    logits, beside, features = Spill(4 * len(pool) * classes > _IN_MEMORY, Shelved), [], []
+    for start in range(0, len(pool), size):
+        some = pool.take(np.arange(start, min(start + size, len(pool))))
+        rows, inner = evaluate(bench, passes, some, weights)
+        logits.add(rows[:, :classes])
+        beside.append(rows[:, classes:].copy())
+        features.append(inner)
+    return logits.whole(), np.concatenate(beside), np.concatenate(features)

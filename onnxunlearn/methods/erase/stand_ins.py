@@ -15,7 +15,7 @@ is what an edit moves: so they lie where it does most harm.
 Source: this project (docs/method.md); that logistic rows are Σ⁻¹μ: Efron 1975.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -155,33 +155,40 @@ class _Climb:
 
     def __call__(self, rows: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Margins [n] of each sample for its class, and their gradients [n, d]."""
-        margins, gradients, start = [], np.empty_like(rows), 0
-        for margin, gradient in self._batches(_shaped(rows, self._layout), classes):
-            own = gradients[start : start + len(gradient)]
-            own[:] = gradient[: len(own)]
-            margins.append(margin)
-            start += len(gradient)
+        feeds, filled = self._whole_batches(_shaped(rows, self._layout), classes)
+        margins, gradients = [], np.empty_like(rows)
+
+        def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
+            own = _of_class(filled[which], scores.shape[1])
+            return np.where(own, 1, -softmax(np.where(own, -np.inf, scores))).astype(scores.dtype)
+
+        for batch in self._propagator.run(feeds, np.arange(len(filled)), self._size, seed):
+            margins.append(_margins(batch.logits, filled[batch.start : batch.start + batch.count]))
+            own = gradients[batch.start : batch.start + batch.count]
+            own[:] = _flat({n: batch.relevance[n][: len(own)] for n in self._layout})
         return np.concatenate(margins)[: len(rows)], gradients
 
     def margins(self, feeds: Feeds, classes: np.ndarray) -> np.ndarray:
-        """z_c − log Σ_{k≠c} exp z_k for each sample and its class."""
-        return np.concatenate([margin for margin, _ in self._batches(feeds, classes)])[: len(classes)]
+        """The margins alone: no way back."""
+        feeds, filled = self._whole_batches(feeds, classes)
+        margins, start = [], 0
+        for scores in self._propagator.scores(feeds, self._size):
+            margins.append(_margins(scores, filled[start : start + len(scores)]))
+            start += len(scores)
+        return np.concatenate(margins)[: len(classes)]
 
-    def _batches(self, feeds: Feeds, classes: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        count = len(classes)
-        if self._baked:  # whole batches; what is too much is cut off
-            filled = np.arange(-(-count // self._baked) * self._baked) % count
-            feeds, classes = {name: value[filled] for name, value in feeds.items()}, classes[filled]
+    def _whole_batches(self, feeds: Feeds, classes: np.ndarray) -> tuple[Feeds, np.ndarray]:
+        """Where a batch size is built in, with as many samples again as fill the last one."""
+        if not self._baked:
+            return feeds, classes
+        filled = np.arange(-(-len(classes) // self._baked) * self._baked) % len(classes)
+        return {name: value[filled] for name, value in feeds.items()}, classes[filled]
 
-        def seed(scores: np.ndarray, which: np.ndarray) -> np.ndarray:
-            own = _of_class(classes[which], scores.shape[1])
-            return np.where(own, 1, -softmax(np.where(own, -np.inf, scores))).astype(scores.dtype)
 
-        for batch in self._propagator.run(feeds, np.arange(len(classes)), self._size, seed):
-            own = _of_class(classes[batch.start : batch.start + batch.count], batch.logits.shape[1])
-            scores = batch.logits.astype(np.float64)
-            margin = scores[own] - logsumexp(np.where(own, -np.inf, scores))
-            yield margin, _flat({n: batch.relevance[n][: batch.count] for n in self._layout})
+def _margins(scores: np.ndarray, classes: np.ndarray) -> np.ndarray:
+    """z_c − log Σ_{k≠c} exp z_k of each sample's own class c."""
+    own, scores = _of_class(classes, scores.shape[1]), scores.astype(np.float64)
+    return np.asarray(scores[own] - logsumexp(np.where(own, -np.inf, scores)))
 
 
 def _of_class(which: np.ndarray, classes: int) -> np.ndarray:

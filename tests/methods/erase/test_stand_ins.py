@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from onnxunlearn.graph.flow import shape_arithmetic
 from onnxunlearn.graph.tail import Tail, tail_of
 from onnxunlearn.methods.erase.boundary import record_boundary
 from onnxunlearn.methods.erase.scope import scope
-from onnxunlearn.methods.erase.stand_ins import _Rows, scarce, stand_ins
+from onnxunlearn.methods.erase.stand_ins import _Climb, _flat, _Rows, scarce, stand_ins
 from onnxunlearn.methods.workbench import Workbench
 from onnxunlearn.probes import Probes
 
@@ -57,6 +58,16 @@ def test_a_linear_classifier_of_gaussians_gives_back_their_means() -> None:
     rows = means @ np.linalg.inv(covariance)
     way = covariance @ (rows[2] - rows[0])
     np.testing.assert_allclose(means[0] + way, means[2], atol=1e-9)
+
+
+@pytest.mark.parametrize("model", [MLP, load(baked(7).SerializeToString())], ids=["open", "baked"])
+def test_margins_alone_are_those_of_the_way_back(model: Any) -> None:
+    made = bench(model, only=[3, 1, 2])
+    tail, _ = tail_and_layers(made)
+    entered = {name: np.asarray(v[:40]) for name, v in made.recorded(tail.boundary).boundary.items()}
+    climb = _Climb(made, tail, {name: v[:1] for name, v in entered.items()})
+    margins, _ = climb(_flat(entered), made.y[:40])
+    np.testing.assert_array_equal(climb.margins(entered, made.y[:40]), margins)
 
 
 def test_with_a_batch_size_built_in_they_are_the_same() -> None:
