@@ -72,6 +72,7 @@ class Price:
         Of these few images chance is large, and larger than drawing them anew tells: what is beyond the
         budget must be so by twice that; and of a class by what one of as many classes loses by chance. What
         fewer than _FEWEST images show tells nothing of its class, nor, where nobody annotated, of the mean.
+        All images together may be at the budget; where nobody annotated, one deviation beyond it.
         """
         budget = self.detector.options.max_retain_drop
         moved, copies = self.moved
@@ -81,13 +82,14 @@ class Price:
         # where nobody annotated, a class is there by a box or two: the mean was of such classes
         some = set(told_of if told_of and self.every.believed else every.present)
         lost, deviation = _lost(held, _among(held, some), half=False, copies=copies)
-        seen, _ = _lost(every, _among(every, some), half=False)
+        seen, chance = _lost(every, _among(every, some), half=False)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
         if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
             why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
             return Answer(why, told, lost)
-        if seen > budget:
+        # what is drawn is chance as well; a deviation of few images is points, so no more than as much again
+        if seen > budget + (min(chance, budget) if self.every.believed else 0):
             why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
             return Answer(why, told, lost)
         allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(told_of), 1)))

@@ -10,11 +10,13 @@ import pytest
 from onnx import numpy_helper
 
 from onnxunlearn.detectors import Detector, forget, loaded_detector
+from onnxunlearn.detectors import price as price_module
 from onnxunlearn.detectors.forget import Forgotten
 from onnxunlearn.detectors.moved import _MOVES
 from onnxunlearn.detectors.price import Answer, Price
 from onnxunlearn.graph import Model, load
 from onnxunlearn.inquiry import Options
+from onnxunlearn.judge import Detected
 from onnxunlearn.methods import Outcome
 from tests import tiny_detector as tiny
 
@@ -101,6 +103,27 @@ def test_where_nobody_annotated_what_one_image_shows_tells_nothing_of_the_mean(p
     assert replace(price, every=few, moved=held).asked("it", _moved(0, -30)).points > 20
     assert replace(price, every=drawn, moved=held).asked("it", _moved(0, -30)).points == pytest.approx(0)
     assert replace(price, every=drawn, moved=held).asked("it", _moved(2, -30)).points > 20
+
+
+@pytest.mark.parametrize(
+    ("cost", "chance", "annotated", "drawn"),
+    [(0.4, 0.0, True, True), (0.7, 0.3, False, True), (0.9, 0.3, False, False), (3.0, 2.9, False, False)],
+)
+def test_where_nobody_annotated_one_deviation_beyond_the_budget_is_chance(
+    price: Price, monkeypatch: pytest.MonkeyPatch, cost: float, chance: float, annotated: bool, drawn: bool
+) -> None:
+    """Several points are not, whatever few images deviate by."""
+
+    def lost(_: object, __: object, *, half: bool, copies: int = 1) -> tuple[float, float]:
+        return (0.0, 0.0) if half or copies > 1 else (cost, chance)
+
+    monkeypatch.setattr(price_module, "_lost", lost)
+    judged = MagicMock(spec=Detected, present=[0])
+    judged.showing.return_value = 40
+    monkeypatch.setattr(price_module, "judged", lambda *_: judged)
+    believed = replace(price.every, believed=tuple((truth,) for truth in price.every.truth))
+    taken = [replace(price, every=s).asked("it", MagicMock()).why is None for s in (price.every, believed)]
+    assert taken == [annotated, drawn]
 
 
 def test_a_class_of_its_own_may_cost_too_much(price: Price) -> None:
