@@ -16,7 +16,7 @@ from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
 from onnxunlearn.judge.target import Target, against, urgency
 from onnxunlearn.judge.worst import worst_of
-from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, unnamed_turned
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, own_turned, unnamed_turned
 
 #: percent of the forgotten classes' samples that may still be given their class
 FORGET_TARGET = 1.0
@@ -68,6 +68,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need="probes of other classes to judge by",
         ),
         *of_every_class(evidence),
+        *_of_own_answers(evidence, by_name, max_retain_drop),
         *of_unnamed(by_name, max_retain_drop),
         *of_outputs(rows),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
@@ -116,13 +117,23 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
 
 
 def of_unnamed(rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
-    """How often the edited model agrees on inputs that nobody named, where some were given. A retrained one
-    agrees less where the original is unsure of them, and no more than that is asked for."""
+    """How often the edited model agrees on inputs that nobody named, where some were given."""
     if (row := rows.get(UNNAMED)) is not None:
-        limit = 100 - unnamed_turned(max_retain_drop)
-        retrained = row.values.get("reference", UNKNOWN).value
-        limit = limit if retrained is None else min(limit, retrained)
-        yield against("agreement on inputs nobody named", row.values["edited"], limit, at_least=True)
+        yield _agreeing("agreement on inputs nobody named", row, 100 - unnamed_turned(max_retain_drop))
+
+
+def _of_own_answers(evidence: Evidence, rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
+    """How many answers stay where the original's own are the labels: what it hardly believed costs nothing to
+    turn, so that of an unsure model most might, with accuracy as it was."""
+    if evidence.guessed and (row := rows.get("agreement")) is not None:
+        yield _agreeing("agreement on others", row, 100 - own_turned(max_retain_drop))
+
+
+def _agreeing(name: str, row: Row, limit: float) -> Target:
+    """A retrained model agrees less where the original is unsure, and no more than that is asked for."""
+    retrained = row.values.get("reference", UNKNOWN).value
+    limit = limit if retrained is None else min(limit, retrained)
+    return against(name, row.values["edited"], limit, at_least=True, need="samples of other classes")
 
 
 def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:

@@ -280,7 +280,12 @@ def test_a_run_with_many_probes_can_pass() -> None:
     assert findings.statuses["passed"] >= 1
 
 
-def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed() -> None:
+@pytest.mark.parametrize(
+    ("drop", "limit", "status"), [(0.5, 95, "undecided"), (1.0, 90, "passed"), (0.1, 99, "missed")]
+)
+def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed(
+    drop: float, limit: float, status: str
+) -> None:
     y = np.repeat([0, 1, 2], 400)
     said = dict.fromkeys(("original", "edited", "mask"), 5 * decided(y, 3))
     near = said["original"].copy()
@@ -290,13 +295,16 @@ def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed() 
     asked = evidence(said | {"original": near, "edited": edited}, y)
     labelled = found(asked).target("worst retained class (2) lost")
     assert (labelled.reached.value, labelled.status) == (10, "missed")
-    guessed = found(replace(asked, probes=replace(asked.probes, by_model=True)))
+    guessed = found(replace(asked, probes=replace(asked.probes, by_model=True)), drop)
     target = guessed.target("worst retained class (2) lost")
     assert target.reached.value == pytest.approx(10 * 0.02)
     assert target.met
     assert guessed.value("lost") == pytest.approx(5 * 0.02)
     assert (guessed.value("agreement") or 0) == 95
     assert any("labels are the original's own" in note for note in guessed.notes)
+    assert not any(target.name == "agreement on others" for target in found(asked).targets)
+    agreed = guessed.target("agreement on others")
+    assert (agreed.reached.value, agreed.limit, agreed.status) == (95, limit, status)
 
 
 @pytest.mark.parametrize("attacks", [None, ("fine-tune",)])
