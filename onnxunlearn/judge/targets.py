@@ -14,7 +14,7 @@ from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
-from onnxunlearn.judge.target import Target, against, urgency
+from onnxunlearn.judge.target import Target, against, paired, shifted, urgency
 from onnxunlearn.judge.worst import worst_of
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, own_turned, unnamed_turned
 
@@ -34,6 +34,8 @@ BENT_LIMIT = 10.0
 #: points that any other attack may find more than in the reference, or, what it changed in the model or its
 #: inputs, bring back
 PROBE_MARGIN = 5.0
+#: the attacks whose figure differs between references by far more than that
+BY_SEED = frozenset({"one-unit"})
 #: percent of the decisions that every other output shares with the original's: half a point and more may be
 #: lost where forgetting was asked for, so half as much again is no sign of damage, and 1 % is told by 300
 #: samples
@@ -46,9 +48,6 @@ _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference
 FINITE = "features that are finite, and enough samples of each class"
 _TUNED = "fine-tune "
 _HEAD = "a head that can be found, and enough samples of each class to fit another on"
-#: a figure of the edited model that is held against a reference's stands elsewhere as a share, with a share's
-#: bounds
-PAIRED = "bounds: of the difference from the reference, on the same samples"
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -189,7 +188,8 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
             what, theirs = row.title.removesuffix(", points below"), probe.values["reference"]
-            judged = _relearned(theirs, row.values["reference"], what, need=FINITE)
+            margin = _margin(probe)
+            judged = _relearned(theirs, row.values["reference"], what, need=FINITE, margin=margin)
             if judged.status == "unknown" and theirs.value is not None and not row.note:
                 # an edited model that breaks where it is attacked would pass by it
                 note = f"{FINITE}; there are such in the reference, so this counts as beyond"
@@ -240,38 +240,24 @@ def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
         yield min(judged, key=urgency)
 
 
-def _relearned(theirs: Measured, below: Measured, what: str = "", *, need: str) -> Target:
+def _margin(probe: Row) -> float:
+    """How many points more than in the reference a probe may find. What a single unit shows is another in
+    each network that never saw the class: there, half of what it shows more behind a hidden logit."""
+    theirs, hidden = (probe.values.get(name, UNKNOWN).value for name in ("reference", "mask"))
+    if probe.name not in BY_SEED or theirs is None or hidden is None:
+        return PROBE_MARGIN
+    return max(PROBE_MARGIN, (hidden - theirs) / 2)
+
+
+def _relearned(
+    theirs: Measured, below: Measured, what: str = "", *, need: str, margin: float = RELEARN_MARGIN
+) -> Target:
     """what: a probe other than the new head. need: what it takes to know the reference's figure."""
-    name, margin = (f"{what}, against the reference", PROBE_MARGIN) if what else (_RELEARNED, RELEARN_MARGIN)
+    name = f"{what}, against the reference" if what else _RELEARNED
     if theirs.value is None:
         return against(name, UNKNOWN, margin, need=need)
     limit = min(theirs.value + margin, 100.0)
     return paired(against(name, shifted(below, theirs.value), limit, need=FINITE))
-
-
-def paired(target: Target) -> Target:
-    """Says whose the bounds are, where there are any."""
-    return target if target.reached.low is None else replace(target, note=PAIRED)
-
-
-def shifted(below: Measured, start: float) -> Measured:
-    """What is so many points below `start`."""
-    if below.value is None or below.low is None or below.high is None:
-        return below
-    widened = below.widened
-
-    def moved(times: float) -> tuple[float, float]:
-        low, high = widened(times) if widened else (below.low or 0.0, below.high or 0.0)
-        return start - high, start - low
-
-    low, high = start - below.high, start - below.low
-    return Measured(
-        start - below.value,
-        max(low, 0.0),
-        min(high, 100.0),
-        below.samples,
-        widened=moved if widened else None,
-    )
 
 
 def _redistribution(evidence: Evidence, spread: Measured) -> Target:

@@ -11,7 +11,7 @@ from onnxunlearn.judge import Findings, Measured, Target, judge
 from onnxunlearn.judge.intervals import share
 from onnxunlearn.judge.row import Row
 from onnxunlearn.judge.target import against, met
-from onnxunlearn.judge.targets import _tuned
+from onnxunlearn.judge.targets import _probes, _tuned
 
 from ..sample_paths import MLP, images
 from .made_evidence import Asked, decided, evidence
@@ -305,6 +305,21 @@ def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed(
     assert not any(target.name == "agreement on others" for target in found(asked).targets)
     agreed = guessed.target("agreement on others")
     assert (agreed.reached.value, agreed.limit, agreed.status) == (95, limit, status)
+
+
+@pytest.mark.parametrize(
+    ("name", "hidden", "limit"), [("one-unit", 76, 46), ("one-unit", 20, 21), ("nearest", 76, 21)]
+)
+def test_single_units_differ_between_retrained_networks_and_may(name: str, hidden: int, limit: int) -> None:
+    """Two references of one network, other seeds: 16 and 36 %."""
+    found = {"edited": 36, "mask": hidden, "reference": 16}
+    rows = {
+        name: Row(name, "found", "percent", {column: share(n, 100) for column, n in found.items()}),
+        f"{name}-below": Row("", "found, points below", "points", {"reference": Measured(-20, -27, -13)}),
+    }
+    (target,) = _probes(turned(9), rows)
+    assert (target.name, target.limit) == ("found, against the reference", limit)
+    assert target.met is (limit > 36)
 
 
 @pytest.mark.parametrize("attacks", [None, ("fine-tune",)])
