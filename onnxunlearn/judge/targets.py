@@ -34,8 +34,9 @@ BENT_LIMIT = 10.0
 #: points that any other attack may find more than in the reference, or, what it changed in the model or its
 #: inputs, bring back
 PROBE_MARGIN = 5.0
-#: the attacks whose figure differs between references by far more than that
-BY_SEED = frozenset({"one-unit"})
+#: the same by what one unit shows, which is another in each retrained network: two deviations of the
+#: differences between two references, of three models (docs/results.md)
+UNIT_MARGIN = 38.0
 #: percent of the decisions that every other output shares with the original's: half a point and more may be
 #: lost where forgetting was asked for, so half as much again is no sign of damage, and 1 % is told by 300
 #: samples
@@ -188,7 +189,7 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
             what, theirs = row.title.removesuffix(", points below"), probe.values["reference"]
-            margin = _margin(probe)
+            margin = UNIT_MARGIN if probe.name == "one-unit" else PROBE_MARGIN
             judged = _relearned(theirs, row.values["reference"], what, need=FINITE, margin=margin)
             if judged.status == "unknown" and theirs.value is not None and not row.note:
                 # an edited model that breaks where it is attacked would pass by it
@@ -238,15 +239,6 @@ def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
             judged.append(against(f"to forget, {row.title}", row.values["edited"], limit, need=need))
     if judged:
         yield min(judged, key=urgency)
-
-
-def _margin(probe: Row) -> float:
-    """How many points more than in the reference a probe may find. What a single unit shows is another in
-    each network that never saw the class: there, half of what it shows more behind a hidden logit."""
-    theirs, hidden = (probe.values.get(name, UNKNOWN).value for name in ("reference", "mask"))
-    if probe.name not in BY_SEED or theirs is None or hidden is None:
-        return PROBE_MARGIN
-    return max(PROBE_MARGIN, (hidden - theirs) / 2)
 
 
 def _relearned(

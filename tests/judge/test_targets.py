@@ -308,18 +308,20 @@ def test_of_the_models_own_labels_an_answer_is_lost_as_far_as_it_was_believed(
 
 
 @pytest.mark.parametrize(
-    ("name", "hidden", "limit"), [("one-unit", 76, 46), ("one-unit", 20, 21), ("nearest", 76, 21)]
+    ("name", "edited", "status"),
+    [("one-unit", 69, "passed"), ("one-unit", 95, "missed"), ("nearest", 69, "missed")],
 )
-def test_single_units_differ_between_retrained_networks_and_may(name: str, hidden: int, limit: int) -> None:
-    """Two references of one network, other seeds: 16 and 36 %."""
-    found = {"edited": 36, "mask": hidden, "reference": 16}
+def test_single_units_differ_between_retrained_networks_and_may(name: str, edited: int, status: str) -> None:
+    """Of a network retrained with two seeds one unit found 43 and 69 %: within five points of the other one
+    would be missed."""
+    shown = {"edited": edited, "reference": 43}
+    below = Measured(43.0 - edited, 36.0 - edited, 50.0 - edited)
     rows = {
-        name: Row(name, "found", "percent", {column: share(n, 100) for column, n in found.items()}),
-        f"{name}-below": Row("", "found, points below", "points", {"reference": Measured(-20, -27, -13)}),
+        name: Row(name, "found", "percent", {column: share(n, 100) for column, n in shown.items()}),
+        f"{name}-below": Row("", "found, points below", "points", {"reference": below}),
     }
     (target,) = _probes(turned(9), rows)
-    assert (target.name, target.limit) == ("found, against the reference", limit)
-    assert target.met is (limit > 36)
+    assert (target.name, target.status) == ("found, against the reference", status)
 
 
 @pytest.mark.parametrize("attacks", [None, ("fine-tune",)])
