@@ -35,7 +35,7 @@ from onnxunlearn.probes.places import Scenes
 from onnxunlearn.relevance import Composite, parse_composite
 from onnxunlearn.streams import shelved
 from onnxunlearn.tasks import AUTO, Task, independent, task_of
-from onnxunlearn.tasks.budget import unnamed_turned
+from onnxunlearn.tasks.budget import own_turned, unnamed_turned
 
 log = logging.getLogger(__name__)
 
@@ -250,6 +250,8 @@ class Inquiry:
         options, turned = self.options, 100.0
         if self.placing is None and options.retain is not None:
             turned = unnamed_turned(options.max_retain_drop)
+        elif self.placing is None and probes.by_model and not independent(self.logits):
+            turned = own_turned(options.max_retain_drop)
         return Workbench(
             self.seen,
             self.logits,

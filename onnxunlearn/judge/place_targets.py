@@ -11,8 +11,8 @@ from onnxunlearn.judge.figures import boxes, overlap
 from onnxunlearn.judge.intervals import UNKNOWN, Measured, or_alike
 from onnxunlearn.judge.placed import Placed
 from onnxunlearn.judge.row import BELOW, PLACES, Row
-from onnxunlearn.judge.target import Target, against, urgency
-from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed, paired, shifted
+from onnxunlearn.judge.target import Target, against, paired, shifted, urgency
+from onnxunlearn.judge.targets import FINITE, FORGET_TARGET, PROBE_MARGIN, depth, of_unnamed
 from onnxunlearn.judge.worst import worst_of
 from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES
 

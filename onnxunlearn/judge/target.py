@@ -1,7 +1,7 @@
 """A figure held against a limit: passed, missed, undecided, unknown."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from onnxunlearn.judge.intervals import Measured
@@ -9,6 +9,9 @@ from onnxunlearn.judge.row import measured_json
 
 Status = Literal["passed", "missed", "undecided", "unknown"]
 _EPSILON = 1e-9
+#: a figure of the edited model that is held against a reference's stands elsewhere as a share, with a share's
+#: bounds
+PAIRED = "bounds: of the difference from the reference, on the same samples"
 #: by how much figures in a report may be off
 _ROUNDED = 2e-4
 
@@ -86,6 +89,31 @@ def against(
         return Target(name, limit, reached, "unknown", None, unit, at_least, note=f"needs {need}")
     met = _within(value, limit, at_least)
     return Target(name, limit, reached, _by_bounds(reached, limit, at_least), met, unit, at_least)
+
+
+def paired(target: Target) -> Target:
+    """Says whose the bounds are, where there are any."""
+    return target if target.reached.low is None else replace(target, note=PAIRED)
+
+
+def shifted(below: Measured, start: float) -> Measured:
+    """What is so many points below `start`."""
+    if below.value is None or below.low is None or below.high is None:
+        return below
+    widened = below.widened
+
+    def moved(times: float) -> tuple[float, float]:
+        low, high = widened(times) if widened else (below.low or 0.0, below.high or 0.0)
+        return start - high, start - low
+
+    low, high = start - below.high, start - below.low
+    return Measured(
+        start - below.value,
+        max(low, 0.0),
+        min(high, 100.0),
+        below.samples,
+        widened=moved if widened else None,
+    )
 
 
 def _by_bounds(reached: Measured, limit: float, at_least: bool) -> Status:

@@ -14,9 +14,9 @@ from onnxunlearn.judge.doubts import doubted
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.intervals import UNKNOWN, Measured
 from onnxunlearn.judge.row import AGREEMENT, BELOW, BROUGHT_BACK, DRIFT, UNNAMED, Row
-from onnxunlearn.judge.target import Target, against, urgency
+from onnxunlearn.judge.target import Target, against, paired, shifted, urgency
 from onnxunlearn.judge.worst import worst_of
-from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, unnamed_turned
+from onnxunlearn.tasks.budget import CLASS_DROP, CLASS_SAMPLES, own_turned, unnamed_turned
 
 #: percent of the forgotten classes' samples that may still be given their class
 FORGET_TARGET = 1.0
@@ -34,6 +34,9 @@ BENT_LIMIT = 10.0
 #: points that any other attack may find more than in the reference, or, what it changed in the model or its
 #: inputs, bring back
 PROBE_MARGIN = 5.0
+#: the same by what one unit shows, which is another in each retrained network: two deviations of the
+#: differences between two references, of three models (docs/results.md)
+UNIT_MARGIN = 38.0
 #: percent of the decisions that every other output shares with the original's: half a point and more may be
 #: lost where forgetting was asked for, so half as much again is no sign of damage, and 1 % is told by 300
 #: samples
@@ -46,9 +49,6 @@ _REFERENCE = "a model retrained without the class: onnxunlearn audit --reference
 FINITE = "features that are finite, and enough samples of each class"
 _TUNED = "fine-tune "
 _HEAD = "a head that can be found, and enough samples of each class to fit another on"
-#: a figure of the edited model that is held against a reference's stands elsewhere as a share, with a share's
-#: bounds
-PAIRED = "bounds: of the difference from the reference, on the same samples"
 
 
 def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> tuple[Target, ...]:
@@ -68,6 +68,7 @@ def verdict(evidence: Evidence, rows: Sequence[Row], max_retain_drop: float) -> 
             need="probes of other classes to judge by",
         ),
         *of_every_class(evidence),
+        *_of_own_answers(evidence, by_name, max_retain_drop),
         *of_unnamed(by_name, max_retain_drop),
         *of_outputs(rows),
         depth(evidence, found("relearn", "mask"), found("relearn-below", "mask")),
@@ -116,13 +117,23 @@ def of_every_class(evidence: Evidence) -> Iterator[Target]:
 
 
 def of_unnamed(rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
-    """How often the edited model agrees on inputs that nobody named, where some were given. A retrained one
-    agrees less where the original is unsure of them, and no more than that is asked for."""
+    """How often the edited model agrees on inputs that nobody named, where some were given."""
     if (row := rows.get(UNNAMED)) is not None:
-        limit = 100 - unnamed_turned(max_retain_drop)
-        retrained = row.values.get("reference", UNKNOWN).value
-        limit = limit if retrained is None else min(limit, retrained)
-        yield against("agreement on inputs nobody named", row.values["edited"], limit, at_least=True)
+        yield _agreeing("agreement on inputs nobody named", row, 100 - unnamed_turned(max_retain_drop))
+
+
+def _of_own_answers(evidence: Evidence, rows: Mapping[str, Row], max_retain_drop: float) -> Iterator[Target]:
+    """How many answers stay where the original's own are the labels: what it hardly believed costs nothing to
+    turn, so that of an unsure model most might, with accuracy as it was."""
+    if evidence.guessed and (row := rows.get("agreement")) is not None:
+        yield _agreeing("agreement on others", row, 100 - own_turned(max_retain_drop))
+
+
+def _agreeing(name: str, row: Row, limit: float) -> Target:
+    """A retrained model agrees less where the original is unsure, and no more than that is asked for."""
+    retrained = row.values.get("reference", UNKNOWN).value
+    limit = limit if retrained is None else min(limit, retrained)
+    return against(name, row.values["edited"], limit, at_least=True, need="samples of other classes")
 
 
 def of_outputs(rows: Sequence[Row]) -> Iterator[Target]:
@@ -178,7 +189,8 @@ def _probes(evidence: Evidence, rows: Mapping[str, Row]) -> Iterator[Target]:
             bent.append(_bent(probe, linear))
         if "reference" in row.values:
             what, theirs = row.title.removesuffix(", points below"), probe.values["reference"]
-            judged = _relearned(theirs, row.values["reference"], what, need=FINITE)
+            margin = UNIT_MARGIN if probe.name == "one-unit" else PROBE_MARGIN
+            judged = _relearned(theirs, row.values["reference"], what, need=FINITE, margin=margin)
             if judged.status == "unknown" and theirs.value is not None and not row.note:
                 # an edited model that breaks where it is attacked would pass by it
                 note = f"{FINITE}; there are such in the reference, so this counts as beyond"
@@ -229,38 +241,15 @@ def _brought_back(rows: Mapping[str, Row]) -> Iterator[Target]:
         yield min(judged, key=urgency)
 
 
-def _relearned(theirs: Measured, below: Measured, what: str = "", *, need: str) -> Target:
+def _relearned(
+    theirs: Measured, below: Measured, what: str = "", *, need: str, margin: float = RELEARN_MARGIN
+) -> Target:
     """what: a probe other than the new head. need: what it takes to know the reference's figure."""
-    name, margin = (f"{what}, against the reference", PROBE_MARGIN) if what else (_RELEARNED, RELEARN_MARGIN)
+    name = f"{what}, against the reference" if what else _RELEARNED
     if theirs.value is None:
         return against(name, UNKNOWN, margin, need=need)
     limit = min(theirs.value + margin, 100.0)
     return paired(against(name, shifted(below, theirs.value), limit, need=FINITE))
-
-
-def paired(target: Target) -> Target:
-    """Says whose the bounds are, where there are any."""
-    return target if target.reached.low is None else replace(target, note=PAIRED)
-
-
-def shifted(below: Measured, start: float) -> Measured:
-    """What is so many points below `start`."""
-    if below.value is None or below.low is None or below.high is None:
-        return below
-    widened = below.widened
-
-    def moved(times: float) -> tuple[float, float]:
-        low, high = widened(times) if widened else (below.low or 0.0, below.high or 0.0)
-        return start - high, start - low
-
-    low, high = start - below.high, start - below.low
-    return Measured(
-        start - below.value,
-        max(low, 0.0),
-        min(high, 100.0),
-        below.samples,
-        widened=moved if widened else None,
-    )
 
 
 def _redistribution(evidence: Evidence, spread: Measured) -> Target:

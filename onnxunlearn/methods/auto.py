@@ -16,7 +16,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.methods.auto_identity import of_identity
 from onnxunlearn.methods.auto_samples import of_samples
-from onnxunlearn.methods.cost import Cost, Estimate, cost, given_back
+from onnxunlearn.methods.cost import Cost, cost, given_back
 from onnxunlearn.methods.erase.erase import Erasure, check_depth
 from onnxunlearn.methods.head import head, silence
 from onnxunlearn.methods.kept import Kept, drift, kept_tensors, turned
@@ -131,7 +131,7 @@ def _attempts(
                 continue
             yield "erase", partial(_parts, erasure, limits, unseen, reasons)
         if not (unseen or bench.made.any() or kept_tensors(bench, bench.trainable)):
-            yield "lra-npp", partial(_searched, bench, limits.decide)
+            yield "lra-npp", partial(_searched, bench, limits)
     yield "head", lambda: [(head(bench), None)]
     yield "mask", lambda: [(mask(bench), None)]
 
@@ -195,19 +195,18 @@ def _parts(erasure: Erasure, limits: _Limits, unseen: list[int], reasons: list[s
             found = _cost(bench, scores, decide)
             details = {**whole.details, "reach": trial.noted, "share": share, **_told(found)}
             refused = _against(bench, trial, name, found) or _moved(bench, edits, name, others)
-            if refused is None and found and found.turned.points > limits.turned:
-                refused = f"{name} would turn {found.turned.points:.2f} % of others ({limits.turned:g} may)"
-            yield Outcome(edits, details), refused
+            yield Outcome(edits, details), refused or _turning(name, found, limits.turned)
 
 
-def _searched(bench: Workbench, decide: np.ndarray) -> _Offers:
+def _searched(bench: Workbench, limits: _Limits) -> _Offers:
     """lra-npp, whose search sees none of the probes that decide: on those that it saw a multilayer perceptron
     lost half a point, and 6.5 on others."""
-    found = lra_npp(replace(bench, probes=bench.probes.select(~decide)))
+    found = lra_npp(replace(bench, probes=bench.probes.select(~limits.decide)))
     scores = bench.scores(found.edits)
-    cost = _cost(bench, scores, decide)
+    cost = _cost(bench, scores, limits.decide)
+    refused = _against(bench, bench.judged(scores), "lra-npp", cost)
     details = {**found.details, **_told(cost)}
-    yield Outcome(found.edits, details), _against(bench, bench.judged(scores), "lra-npp", cost)
+    yield Outcome(found.edits, details), refused or _turning("lra-npp", cost, limits.turned)
 
 
 def deciding(bench: Workbench) -> np.ndarray:
@@ -261,7 +260,7 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
         return f"{name} does not bring the class out of reach"
     if bench.made.any():
         return None if bench.affordable(trial) else f"{name} costs the made probes too much"
-    if found is not None and _beyond(found.against_original, bench.budget):
+    if found is not None and found.against_original.beyond(bench.budget):
         points, deviation = found.against_original
         return f"{name} would cost {points:.2f} ± {deviation:.2f} points ({bench.budget:g} may be lost)"
     figures, counts = (bench.original.figures, trial.figures), bench.probes.counts(bench.logits.classes)
@@ -274,12 +273,11 @@ def _against(bench: Workbench, trial: Trial, name: str, found: Cost | None = Non
     return f"{name} costs {before - after:.1f} points on all that choose ({bench.budget:g} may be lost)"
 
 
-def _beyond(lost: Estimate, budget: float) -> bool:
-    """More than the budget, and by more than chance: half of it is exceeded by one deviation less, too.
-
-    Nine probes, of which one stands where it happens to be moved, are no evidence.
-    """
-    return lost.points > budget and lost.points - lost.deviation > budget / 2
+def _turning(name: str, found: Cost | None, may: float) -> str | None:
+    """Whether more of the others would be given another class than may: percent."""
+    if found is None or found.turned.points <= may:
+        return None
+    return f"{name} would turn {found.turned.points:.2f} % of others ({may:g} may)"
 
 
 def _moved(bench: Workbench, edits: Edits, name: str, others: Sequence[Kept]) -> str | None:

@@ -29,6 +29,13 @@ class Estimate(NamedTuple):
     points: float
     deviation: float
 
+    def beyond(self, budget: float) -> bool:
+        """More than the budget, and by more than chance: half of it is exceeded by one deviation less, too.
+
+        Nine probes, of which one stands where it happens to be moved, are no evidence.
+        """
+        return self.points > budget and self.points - self.deviation > budget / 2
+
 
 class Cost(NamedTuple):
     """lost: expected points of accuracy. turned: points of samples that change class. samples: how many

@@ -51,6 +51,7 @@ _PLAINLY = {
     "retain accuracy lost": "that the other classes are still recognised",
     "worst retained class": "that no single one of the other classes suffers",
     "agreement on inputs nobody named": "that whatever else is shown to it gets the same answer",
+    "agreement on others": "that samples of other classes get the same answer",
     "agreement of output": "that another output still decides alike",
     "drift of output": "that another output still says the same",
     "relearned accuracy below": "that more was forgotten than by hiding the answer",

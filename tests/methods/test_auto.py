@@ -12,6 +12,7 @@ from onnxunlearn.edits import Edits
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import find_logits, load
+from onnxunlearn.inquiry import inquiry
 from onnxunlearn.methods import Workbench, reaches
 from onnxunlearn.methods import auto as policy
 from onnxunlearn.methods.auto import auto, deciding
@@ -27,11 +28,12 @@ from ..sample_paths import MLP, RESNET, images
 from .benches import bench
 
 
-def network() -> bytes:
-    """20 inputs, 32 hidden neurons, six classes."""
+def network(sure: float = 1.0) -> bytes:
+    """20 inputs, 32 hidden neurons, six classes. sure: times the logits."""
     rng = np.random.default_rng(0)
     shapes = {"w1": (32, 20), "b1": (32,), "w2": (6, 32), "b2": (6,)}
-    tensors = [tensor(name, rng.normal(size=s).astype(np.float32)) for name, s in shapes.items()]
+    arrays = {name: rng.normal(size=s) * (sure if name in ("w2", "b2") else 1) for name, s in shapes.items()}
+    tensors = [tensor(name, array.astype(np.float32)) for name, array in arrays.items()]
     nodes = [
         helper.make_node("Gemm", ["x", "w1", "b1"], ["a"], "hidden", transB=1),
         helper.make_node("Relu", ["a"], ["h"]),
@@ -202,7 +204,7 @@ def test_the_report_tells_what_was_chosen_and_what_it_costs() -> None:
 
 def test_an_edit_is_refused_where_it_costs_too_much_by_more_than_chance() -> None:
     for points, deviation, refused in ((0.49, 0.1, False), (0.76, 0.8, False), (0.73, 0.33, True)):
-        assert policy._beyond(Estimate(points, deviation), 0.5) is refused
+        assert Estimate(points, deviation).beyond(0.5) is refused
 
 
 def test_what_hiding_the_class_gives_back_may_be_spent(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,7 +214,7 @@ def test_what_hiding_the_class_gives_back_may_be_spent(monkeypatch: pytest.Monke
     monkeypatch.setattr(policy, "cost", lambda *_, **__: dear)
     refused = policy._cost(made, made.before, deciding(made))
     assert refused is not None
-    assert policy._beyond(refused.against_original, 0.5)  # digits: hardly any is taken for another
+    assert refused.against_original.beyond(0.5)  # digits: hardly any is taken for another
     taken = np.flatnonzero(~made.forgotten)[::10]
     before = made.before.copy()
     before[taken, 3] = 99.0
@@ -220,7 +222,7 @@ def test_what_hiding_the_class_gives_back_may_be_spent(monkeypatch: pytest.Monke
     found = policy._cost(made, before, deciding(made))
     assert found is not None
     assert 8 < found.gained.points < 12
-    assert not policy._beyond(found.against_original, 0.5)
+    assert not found.against_original.beyond(0.5)
 
 
 def test_why_names_classes_by_their_labels(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +324,24 @@ def test_answers_near_a_border_are_hardly_lost_where_the_model_gave_the_labels()
         lost.append((before or 0) - (after or 0))
     assert lost[1] == pytest.approx(100 * (wide.scores(edits).argmax(axis=1) != own)[own != 3].mean())
     assert 0 < lost[0] < 0.8 * lost[1]
+
+
+def test_an_unsure_model_that_gave_the_labels_keeps_its_answers_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """No answer is believed, so accuracy as it is expected hardly falls where a third of the answers turn."""
+    monkeypatch.setattr(reaches, "Erasure", partial(Erasure, steps=60))
+    x = np.random.default_rng(1).normal(size=(400, 20)).astype(np.float32)
+    kept = unlearn(network(0.01), 3, {"x": x})
+    assert "25% of erase would turn" in kept.report["method"]["details"]["why"]
+    assert "lra-npp would turn" in kept.report["method"]["details"]["why"]
+    target = kept.findings.target("agreement on others")
+    assert (target.reached.value, target.limit, target.met) == (100, 95, True)
+    monkeypatch.setattr(inquiry, "own_turned", lambda _: 100.0)
+    gone = unlearn(network(0.01), 3, {"x": x})
+    assert gone.report["method"]["details"]["why"] == ""
+    assert gone.findings.target("retain accuracy lost").met
+    assert gone.findings.target("agreement on others").status == "missed"
 
 
 def test_a_model_of_one_layer_has_nothing_to_forget_in_front_of_it_and_says_so() -> None:

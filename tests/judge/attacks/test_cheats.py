@@ -440,7 +440,7 @@ def test_what_is_put_away_into_one_unit_of_a_retrained_network_is_found_there(as
     assert findings.value("forget") == 0
     below = {r.name: r.values["reference"].value or 0 for r in findings.rows if r.name.endswith("-below")}
     assert below["one-unit-below"] < -15
-    assert findings.target("found by one unit alone, chosen on 20 a class, against").status == "missed"
+    assert findings.target("found by one unit alone, chosen on 20 a class below").status == "missed"
     assert "one-unit" in caught_by(findings)
     assert all(points > -5 for name, points in below.items() if not name.startswith("one-"))
 
