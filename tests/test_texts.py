@@ -10,7 +10,11 @@ from onnx import TensorProto, helper
 import onnxunlearn
 from onnxunlearn.engines import create_engine
 from onnxunlearn.errors import InputError
+from onnxunlearn.graph import load
 from onnxunlearn.judge import diff
+from onnxunlearn.judge.attacks.inversion import inversion
+from onnxunlearn.probes import Probes
+from tests.judge.made_evidence import evidence_of
 from tests.small_network import ML, array, node
 
 COLOURS = ["red", "green", "blue"]
@@ -88,6 +92,17 @@ def test_what_stays_on_the_device_takes_them() -> None:
     session = engine.session(pipeline())
     held = {name: engine.tensor(value) for name, value in DATA.items()}
     np.testing.assert_array_equal(session.compute(held, ["p"])["p"].numpy(), session.run(DATA, ["p"])["p"])
+
+
+def test_an_audit_drives_the_numbers_and_leaves_the_texts() -> None:
+    model, y = (
+        load(pipeline().SerializeToString()),
+        np.array([COLOURS.index(c) for c in DATA["colour"][:, 0]]),
+    )
+    models = {"original": model, "edited": model}
+    rows = list(inversion(evidence_of(models, Probes(DATA, y, "fruit"), (1,), thorough=True)))
+    assert rows
+    assert all(row.values["edited"].value == 0 for row in rows), "no colour turns"
 
 
 def test_texts_are_not_made() -> None:

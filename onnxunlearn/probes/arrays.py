@@ -32,7 +32,7 @@ def read_arrays(path: Path) -> dict[str, np.ndarray] | np.ndarray:
         if "pickle" in str(error) or "Python objects" in str(error):
             raise InputError(
                 f"{path}: holds pickled Python objects, which can run code and are refused; "
-                "save plain numeric arrays"
+                "save plain arrays, texts as np.array([...], str)"
             ) from None
         raise InputError(f"{path}: damaged or truncated ({one_line(error)}); save the arrays again") from None
     for name, array in arrays.items():

@@ -15,6 +15,7 @@ from onnxunlearn.judge.attacks.attackers.answering import Counts, still_given
 from onnxunlearn.judge.evidence import Evidence
 from onnxunlearn.judge.row import ATTACKS, BROUGHT_BACK, Row
 from onnxunlearn.probes import Probes
+from onnxunlearn.probes.variants import spatial_axes
 
 #: samples that are held and changed at a time
 _AT_ONCE = 32
@@ -74,9 +75,20 @@ def _changed(
     floats = [name for name, values in feeds.items() if np.issubdtype(values.dtype, np.floating)]
     for what, change in changes.items():
         rng = np.random.default_rng(seed)
-        changed = {name: change(feeds[name], rng).astype(feeds[name].dtype) for name in floats}
-        if any(not np.array_equal(changed[name], feeds[name]) for name in floats):
+        changed = {name: _applied(change, feeds[name], rng) for name in floats}
+        if any(not np.array_equal(changed[name], feeds[name], equal_nan=True) for name in floats):
             yield what, {**feeds, **changed}
+
+
+def _applied(change: Change, values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """In single precision at least, as sums of half overflow. A value that is missing (NaN) stays so, and the
+    others are changed as if it were not there."""
+    found = values.astype(np.promote_types(values.dtype, np.float32), copy=False)
+    missing = np.isnan(found)
+    if missing.any() and not missing.all():
+        found = np.where(missing, found[~missing].mean(), found)
+    found, limits = change(found, rng), np.finfo(values.dtype)
+    return np.where(missing, np.nan, np.clip(found, limits.min, limits.max)).astype(values.dtype)
 
 
 def _noisy(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -93,9 +105,7 @@ def _moved(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 def _axes(values: np.ndarray) -> tuple[int, int] | None:
     """Those of an image, height and width; None where there is none."""
-    if values.ndim != 4:
-        return None
-    return (2, 3) if values.shape[1] <= values.shape[3] else (1, 2)
+    return spatial_axes(values) if values.ndim == 4 else None
 
 
 def _as_image(change: Callable[[np.ndarray, tuple[int, int]], np.ndarray]) -> Change:

@@ -85,7 +85,7 @@ def _driven(evidence: Evidence, name: str, against: Sequence[int]) -> Iterator[t
 def _drive(gradients: InputGradients, begun: Probes, signal: Signal) -> dict[str, np.ndarray]:
     """The inputs after all steps; each value within the range of those there were."""
     feeds = {name: values[:] for name, values in begun.feeds.items()}
-    ranges = {n: (v.min(), v.max(), float(v.std())) for n, v in feeds.items()}
+    ranges = {n: _range(v) for n, v in feeds.items() if np.issubdtype(v.dtype, np.floating)}
     for _ in range(_STEPS):
         for name, found in gradients(feeds, signal).items():
             low, high, deviation = ranges[name]
@@ -133,7 +133,14 @@ def _noise(like: Probes, rng: np.random.Generator) -> Probes:
     for name, values in like.feeds.items():
         whole = values[:]
         if np.issubdtype(whole.dtype, np.floating):
-            noise = whole.mean() + whole.std() * rng.standard_normal(whole.shape)
-            whole = np.clip(noise, whole.min(), whole.max()).astype(whole.dtype)
+            low, high, deviation = _range(whole)
+            noise = whole.mean() + deviation * rng.standard_normal(whole.shape)
+            whole = np.clip(noise, low, high).astype(whole.dtype)
         feeds[name] = whole
     return replace(like, feeds=feeds)
+
+
+def _range(values: np.ndarray) -> tuple[float, float, float]:
+    """The least, the most, and the deviation: in single precision at least, as sums of half overflow."""
+    deviation = values.std(dtype=np.promote_types(values.dtype, np.float32))
+    return float(values.min()), float(values.max()), float(deviation)

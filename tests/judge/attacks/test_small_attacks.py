@@ -8,7 +8,7 @@ import pytest
 from onnxunlearn.graph import load, patch
 from onnxunlearn.judge import Evidence, Row
 from onnxunlearn.judge.attacks.attackers.probing import relearn
-from onnxunlearn.judge.attacks.changed_inputs import _FURTHER, _changed, changed_inputs
+from onnxunlearn.judge.attacks.changed_inputs import _CHANGES, _FURTHER, _changed, changed_inputs
 from onnxunlearn.judge.attacks.constant import constant
 from onnxunlearn.judge.attacks.full_probe import full_probe
 from onnxunlearn.judge.attacks.nearest import nearest
@@ -86,6 +86,23 @@ def test_inputs_are_changed_a_little_and_not_where_they_are_no_floats() -> None:
     assert all((rows[what]["original"].value or 0) > 50 for what in (*near, "values times 3", *company))
     whole = Probes({"x": np.zeros((4, 3), np.int64)}, np.zeros(4, int), "x")
     assert list(_changed(whole, 0, _FURTHER)) == []
+
+
+def test_inputs_of_half_precision_are_changed_in_every_way_and_stay_numbers() -> None:
+    """Sums of squares of them overflow, and what blurs does not take them."""
+    x = (255 * np.random.default_rng(0).random((4, 3, 16, 16))).astype(np.float16)
+    some = Probes({"x": x}, np.zeros(4, int), "x")
+    found = dict(_changed(some, 0, {**_CHANGES, **_FURTHER}))
+    assert list(found) == [*_CHANGES, *_FURTHER]
+    assert all(feeds["x"].dtype == np.float16 for feeds in found.values())
+    assert all(np.isfinite(feeds["x"]).all() for feeds in found.values())
+
+
+def test_a_missing_value_stays_missing_and_takes_no_other_with_it() -> None:
+    x = np.random.default_rng(0).normal(size=(4, 20)).astype(np.float32)
+    x[1, 2] = np.nan
+    for what, feeds in _changed(Probes({"x": x}, np.zeros(4, int), "x"), 0, {**_CHANGES, **_FURTHER}):
+        np.testing.assert_array_equal(np.isnan(feeds["x"]), np.isnan(x), what)
 
 
 @pytest.mark.parametrize(
