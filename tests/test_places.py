@@ -94,6 +94,7 @@ def test_what_reports_say(run: Result, audit: Findings) -> None:
 
 def test_the_original_says_what_is_where_if_nobody_does() -> None:
     found = unlearn(MODEL, BOARD, {"x": scenes(40, 1)["x"]}, method="mask").findings
+    assert any("of what the original believes of each" in note for note in found.notes)
     assert found.labels == "from the model"
     assert found.value("places recall", "original") == 100
     assert found.value("places recall") == 0

@@ -155,10 +155,16 @@ def judge(
 
 
 def _guessed(evidence: Evidence) -> Iterator[str]:
+    """What figures are of where the original's answers stand for what nobody said."""
     if evidence.guessed:
         yield (
             "labels are the original's own: an answer that turned counts as lost by as much as the original "
             "believed it more than the new one"
+        )
+    if evidence.placed is not None and evidence.placed.believed is not None:
+        yield (
+            "nobody said what is at these places: points lost, which the targets ask for, are of what the "
+            "original believes of each; all other figures are of its answers, of which each that turns counts"
         )
 
 

@@ -185,7 +185,7 @@ def _of_body(body: onnx.GraphProto, around: Mapping[str, bytes]) -> bytes:
     made = []
     for node in body.node:
         read = [marks.get(name, name.encode()) for name in node.input]
-        if node.op_type == "Constant" and node.attribute[0].HasField("t"):
+        if node.op_type == "Constant" and node.attribute and node.attribute[0].HasField("t"):
             marks[node.output[0]] = _of_constant(node.attribute[0].t)
         elif node.op_type == "Identity":
             marks[node.output[0]] = read[0]
