@@ -1,6 +1,7 @@
 """One cache for all sessions of an engine: each holds weights and memory of its own, so there is a limit."""
 
 import gc
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
 
 #: sessions that are kept; a run that erases asks for eight, one that prunes by layer for as many as it likes
 MOST = 16
+#: circles are not looked for again before so many times as long has passed as that took
+_REST = 10
 
 
 class Sessions:
@@ -40,5 +43,20 @@ class Sessions:
         """Keep none. What went with them in circles goes, too: graphs that were written, whose nodes and
         tensors know each other."""
         self._kept.clear()
-        gc.collect()
+        _collect()
         give_back()
+
+
+#: from when on circles are looked for again, of `time.monotonic`
+_rested = 0.0
+
+
+def _collect() -> None:
+    """Looking for circles takes as long as the process has objects, however small the graphs: no more than an
+    eleventh of all time is spent on it."""
+    global _rested
+    began = time.monotonic()
+    if began >= _rested:
+        gc.collect()
+        took = time.monotonic() - began
+        _rested = began + took + _REST * took

@@ -3,7 +3,7 @@
 To add one: a function in a file of this folder, `@attack("name")`, that takes the evidence and yields rows.
 Terminal and JSON show them; nothing else is to be done but a test.
 
-May import adam, edits, engines, errors, graph, judge, numerics, probes, registry, reverse and tasks.
+May import adam, digests, edits, engines, errors, graph, judge, numerics, probes, registry, reverse and tasks.
 """
 
 from onnxunlearn.judge.row import Examiner
