@@ -11,13 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 
 from onnxunlearn.edits import Edits
 from onnxunlearn.errors import UnsupportedError
 from onnxunlearn.graph import Edited, Model
 from onnxunlearn.graph.tail import downstream
 from onnxunlearn.inquiry import Inquiry
+from onnxunlearn.inquiry.held import DEVIATIONS, ONE_IN, allowed, drawn_anew, held_of
 from onnxunlearn.inquiry.maps import maps_of
 from onnxunlearn.inquiry.unnamed_places import UnnamedPlaces
 from onnxunlearn.judge import Placed, Relearned, relearn
@@ -33,12 +33,9 @@ from onnxunlearn.tasks.budget import CLASS_DROP
 _STRENGTHS = (6.0, 2.0, 0.2)
 #: points beyond the budget from which on a weaker edit is not asked
 _HOPELESS = 5.0
-#: of the inputs one in so many tells the cost and is not fitted to, of those to retain so many at most; of
-#: those that show the class so many at least; and inputs that show another class, below which they tell
-#: nothing of it
-_ONE_IN, _MOST, _FEWEST, _SHOWN = 6, 128, 8, 4
-#: inputs are drawn anew so often to tell chance, and so many deviations of it are put down to it
-_DRAWS, _DEVIATIONS = 30, 2.0
+#: inputs to retain that are held at most; inputs that are held and show the class at least; and inputs that
+#: show another class, below which they tell nothing of it
+_MOST, _FEWEST, _SHOWN = 128, 8, 4
 #: points of what a new head finds that an edit has to take off, and heads that are fitted
 _LEAST, _HEADS = 5.0, 20
 #: what `auto` keeps to where it can take nothing deeper
@@ -129,8 +126,8 @@ class Price:
     """What edits cost in whole inputs. scenes: those that choose and, where nobody said what is at their
     places, behind them some of those to retain, of which the same is known. held: which of them nothing is
     fitted to, bool [N]. apart: the same of all inputs, those that choose and those to retain in their order.
-    told: what the last edit is expected to cost, for the report. hopeless: whether that is so much that less
-    of it would do no better."""
+    told: what the last edit is expected to cost, for the report. hopeless: whether that is so much that a
+    weaker one would do no better."""
 
     inquiry: Inquiry
     scenes: Scenes
@@ -142,13 +139,11 @@ class Price:
     @classmethod
     def of(cls, inquiry: Inquiry, scenes: Scenes, retained: Sequence[Probes]) -> "Price":
         """Of inputs that show a class to forget as many are held as of others."""
-        rng, held = np.random.default_rng(inquiry.options.seed), np.zeros(len(scenes), bool)
-        showing = scenes.showing(inquiry.forget)
-        for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
-            held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
+        rng = np.random.default_rng(inquiry.options.seed)
+        held = held_of(scenes.showing(inquiry.forget), rng)
         count = sum(map(len, retained))
         apart = np.append(held, np.zeros(count, bool))
-        more = np.sort(rng.permutation(count)[: min(count // _ONE_IN, _MOST)])
+        more = np.sort(rng.permutation(count)[: min(count // ONE_IN, _MOST)])
         if not scenes.given and len(more):
             apart[len(scenes) + more] = True
             scenes = _behind(inquiry, scenes, retained, more)
@@ -166,8 +161,8 @@ class Price:
         inquiry.engine.sessions.clear()
         score, every = f"points of mean {placed.score}", np.full(len(self.scenes), True)
         held = self.held if self.held.sum() >= _SHOWN else every
-        lost, deviation = lost_in(placed, placed.present, held)
-        seen, _ = lost_in(placed, placed.present, every)
+        lost, deviation = _lost(placed, placed.present, held)
+        seen, _ = _lost(placed, placed.present, every)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         self.told = {f"mean {placed.score}": figures, "inputs": int(held.sum())}
         self.hopeless = lost > budget + _HOPELESS
@@ -176,24 +171,23 @@ class Price:
         if seen > budget:
             return f"{name} costs {seen:.2f} {score} on all that choose ({budget:g} may be lost)"
         asked = [c for c in placed.present if placed.showing([c]) >= _SHOWN]
-        allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(asked), 1)))
+        chances = allowed(len(asked))
         for c in asked:
-            lost, deviation = lost_in(placed, [c], every)
-            if lost - allowed * deviation > CLASS_DROP:
+            lost, deviation = _lost(placed, [c], every)
+            if lost - chances * deviation > CLASS_DROP:
                 which = inquiry.labels.shown(c)
                 return f"{name} costs {which} {lost:.1f} ± {deviation:.1f} points of {placed.score}"
         return None
 
 
-def lost_in(placed: Placed, classes: Sequence[int], which: np.ndarray) -> tuple[float, float]:
+def _lost(placed: Placed, classes: Sequence[int], which: np.ndarray) -> tuple[float, float]:
     """Points that these classes lose on the mean in some inputs, and the deviation of chance in them. which:
     bool [N]."""
-    rng, count = np.random.default_rng(placed.seed), int(which.sum())
-    times = np.zeros((1 + _DRAWS, len(which)))
-    times[0] = which
-    times[1:, which] = rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS)
     if not len(classes):
         return 0.0, 0.0
+    drawn = drawn_anew(int(which.sum()), placed.seed)
+    times = np.zeros((1 + len(drawn), len(which)))
+    times[0], times[1:, which] = which, drawn
     lost = placed.lost("edited", classes, times)
     return float(np.nan_to_num(lost[0])), float(np.nanstd(lost[1:]))
 
@@ -252,7 +246,7 @@ class _Trial:
         if len(told) < len(found):
             return f"{name}: too few places tell whether a new head finds less of the class"
         gain, deviation = self._gain(*(f.right for f in told))
-        if gain >= max(_LEAST, _DEVIATIONS * deviation):
+        if gain >= max(_LEAST, DEVIATIONS * deviation):
             return None
         said = " and ".join(f"{f.accuracy:.0f} %" for f in told)
         return (
@@ -268,8 +262,7 @@ class _Trial:
         lost = np.bincount(names, weights=np.where(judged, before - after, 0).sum(axis=0))
         count = np.bincount(names, weights=judged.sum(axis=0))
         lost, count = lost[count > 0], count[count > 0]
-        rng, n = np.random.default_rng(self.seed), len(lost)
-        times = rng.multinomial(n, np.full(n, 1 / n), size=_DRAWS)
+        times = drawn_anew(len(lost), self.seed)
         drawn = 100 * (times @ lost) / np.maximum(times @ count, 1)
         return float(100 * lost.sum() / count.sum()), float(drawn.std())
 

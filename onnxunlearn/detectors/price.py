@@ -10,22 +10,18 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import norm
 
 from onnxunlearn.detectors.detector import Detector
 from onnxunlearn.detectors.judging import judged
 from onnxunlearn.detectors.moved import with_moved
 from onnxunlearn.detectors.seen import Seen
 from onnxunlearn.graph import Model
+from onnxunlearn.inquiry.held import DEVIATIONS, allowed, drawn_anew, held_of
 from onnxunlearn.judge import Detected, Placed
 from onnxunlearn.tasks.budget import CLASS_DROP
 
-#: of the images one in so many tells the cost and is not fitted to
-_ONE_IN = 6
 #: images that can tell it at least: drawn anew, one image is always the same, and chance seems to be nothing
 _FEWEST = 4
-#: images are drawn anew so often to tell chance, and so many deviations of it are put down to it
-_DRAWS, _DEVIATIONS = 30, 2.0
 
 
 class Answer(NamedTuple):
@@ -52,10 +48,7 @@ class Price:
     def of(cls, detector: Detector, seen: Seen) -> "Price":
         """Of images that show a class to forget as many are held as of others. Where there are too few,
         all are fitted to, and tell the cost."""
-        rng, held = np.random.default_rng(detector.options.seed), np.zeros(len(seen.truth), bool)
-        showing = seen.showing(detector.forgotten)
-        for side in (np.flatnonzero(showing), np.flatnonzero(~showing)):
-            held[rng.permutation(side)[: len(side) // _ONE_IN]] = True
+        held = held_of(seen.showing(detector.forgotten), np.random.default_rng(detector.options.seed))
         fitted, others = (seen.select(~held), seen.select(held)) if held.sum() >= _FEWEST else (seen, seen)
         return cls(detector, seen, fitted, others, with_moved(detector, others))
 
@@ -85,17 +78,17 @@ class Price:
         seen, chance = _lost(every, _among(every, some), half=False)
         figures = {"points": round(lost, 4), "deviation": round(deviation, 4)}
         told = {"expected cost": {mean: figures, "images": len(self.held.truth)}}
-        if lost > budget and lost - _DEVIATIONS * deviation > budget / 2:
+        if lost > budget and lost - DEVIATIONS * deviation > budget / 2:
             why = f"{name} would cost {lost:.2f} ± {deviation:.2f} points of {mean} ({budget:g} may be lost)"
             return Answer(why, told, lost)
         # what is drawn is chance as well; a deviation of few images is points, so no more than as much again
         if seen > budget + (min(chance, budget) if self.every.believed else 0):
             why = f"{name} costs {seen:.2f} points of {mean} on all that choose ({budget:g} may be lost)"
             return Answer(why, told, lost)
-        allowed = float(norm.isf(norm.sf(_DEVIATIONS) / max(len(told_of), 1)))
+        chances = allowed(len(told_of))
         for c in told_of:
             own, deviation = _lost(every, [c], half=True)
-            if own - allowed * deviation > CLASS_DROP:
+            if own - chances * deviation > CLASS_DROP:
                 labels = self.detector.objects if isinstance(every, Detected) else self.detector.labels
                 lost_of = f"{labels.shown(c)} {own:.1f} ± {deviation:.1f} points of {of_class}"
                 return Answer(f"{name} costs {lost_of}", told, lost)
@@ -112,8 +105,8 @@ def _lost(
 ) -> tuple[float, float]:
     """Points of average precision (of the overlap, at places), and the standard deviation of chance in
     them. copies: how many of each image there are, one set behind another, which are drawn together."""
-    rng, count = np.random.default_rng(found.seed), len(found.truth) // copies
-    drawn = np.tile(rng.multinomial(count, np.full(count, 1 / count), size=_DRAWS), copies)
+    count = len(found.truth) // copies
+    drawn = np.tile(drawn_anew(count, found.seed), copies)
 
     def lost(times: np.ndarray) -> float:
         def of(name: str) -> float:

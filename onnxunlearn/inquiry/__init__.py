@@ -2,7 +2,8 @@
 
 `inquiry` reads a classifier and its probes, `shared` samples that have something in common, `unnamed` inputs
 that nobody named, `placing` which tensor says classes at places, `maps` what models say there, `compared`
-the other models of an audit; `options` are how all of it is looked at.
+the other models of an audit, `held` inputs that tell what an edit costs; `options` are how all of it is
+looked at.
 
 May import arguments, engines, errors, graph, judge, lowering, methods, numerics, probes, relevance,
 streams and tasks.
