@@ -72,10 +72,8 @@ class Windows:
         seed: int,
     ) -> "Windows":
         """inputs: some at a time, held or not. size: how many are run at once."""
-        rng, scores = np.random.default_rng(seed), end.told.scores
-        drawing = _Drawing(end, forget, rng)
-        names = list(dict.fromkeys([*end.cut.reaches, scores]))
-        session = engine.session(expose(model, names), model.folder)
+        drawing = _Drawing(end, forget, np.random.default_rng(seed))
+        session = engine.session(expose(model, list(dict.fromkeys(end.reads))), model.folder)
         for feeds in inputs:
             for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
                 values = session.run(batch.feeds)
