@@ -101,7 +101,7 @@ def _offers(
     every = [scenes.probes.feeds, *(probes.feeds for probes in more)]
     windows = Windows.of(model, inquiry.engine, end, inquiry.forget, every, _AT_ONCE, bench.seed)
     trial = _Trial.of(windows, price, len(scenes))
-    sampled = {end.told.scores: windows.select(trial.fitted)}
+    sampled = {end.told.scores: windows.sampled.select(trial.fitted)}
     for beta in _STRENGTHS:
         branch = Branch(
             model, inquiry.engine, inquiry.forget, (end,), sampled,
@@ -226,8 +226,8 @@ class _Trial:
         """Nothing is fitted to inputs that are held, nor to places of the class in those to retain. Raises
         UnsupportedError where too few of such inputs show the class."""
         own = windows.sampled.labels == FORGET
-        fitted = ~price.apart[windows.inputs] & ~((windows.inputs >= named) & own)
-        if (count := len(np.unique(windows.inputs[own & ~fitted]))) < _FEWEST:
+        fitted = ~price.apart[windows.sampled.images] & ~((windows.sampled.images >= named) & own)
+        if (count := len(np.unique(windows.sampled.images[own & ~fitted]))) < _FEWEST:
             raise UnsupportedError(
                 f"{count} of the inputs that are not fitted to show the class; {_FEWEST} tell what an edit "
                 f"brings: give some {9 * _FEWEST} that show it, or some {_FEWEST * 3 // 2} among those to "
@@ -258,7 +258,7 @@ class _Trial:
         """Points of the class that are not found any more, and the deviation of chance in inputs. before,
         after: see `Relearned.right`, of the places that are asked."""
         judged = before >= 0
-        names = np.unique(self.windows.inputs[self._asked], return_inverse=True)[1]
+        names = np.unique(self.windows.sampled.images[self._asked], return_inverse=True)[1]
         lost = np.bincount(names, weights=np.where(judged, before - after, 0).sum(axis=0))
         count = np.bincount(names, weights=judged.sum(axis=0))
         lost, count = lost[count > 0], count[count > 0]
@@ -269,7 +269,7 @@ class _Trial:
     @property
     def _asked(self) -> np.ndarray:
         """Places of the inputs that were given and fitted to, and the class's where nothing is fitted."""
-        own, given = self.windows.sampled.labels == FORGET, self.windows.inputs < self.named
+        own, given = self.windows.sampled.labels == FORGET, self.windows.sampled.images < self.named
         return np.asarray((self.fitted & given) | (~self.fitted & own))
 
     def _found(self, features: np.ndarray) -> Relearned | None:

@@ -88,10 +88,10 @@ def test_places_of_inputs_to_retain_that_show_the_class_are_not_fitted_to() -> N
     price = windowed.Price.of(fit.inquiry, fit.chosen, fit.retained.read)
     trial = windowed._Trial.of(windows, price, len(fit.chosen))
     own = windows.sampled.labels == FORGET
-    named = windows.inputs < len(fit.chosen)
+    named = windows.sampled.images < len(fit.chosen)
     assert not trial.fitted[own & ~named].any()
     assert trial.fitted[own & named].any()
-    held = np.isin(windows.inputs, np.flatnonzero(price.apart))
+    held = np.isin(windows.sampled.images, np.flatnonzero(price.apart))
     assert trial.fitted[~own & ~named & ~held].all()
     assert not trial.fitted[held].any()
 

@@ -15,7 +15,7 @@ from onnxunlearn.engines.batching import Feeds, batch_size, batches
 from onnxunlearn.graph import Layer, Model, expose
 from onnxunlearn.graph.places import Columns, Cut
 from onnxunlearn.methods.whole.heads import ASIDE, FORGET, HeadMap
-from onnxunlearn.methods.whole.sampled import Said, Sampled, Sampling
+from onnxunlearn.methods.whole.sampled import SHARE, Room, Said, Sampled, Sampling
 
 #: images that are looked at in one go
 _AT_ONCE = 8
@@ -75,8 +75,11 @@ class Gathered:
         """images: some at a time, held or not, and whether the class is left aside in them: they were not
         given for it."""
         ends, rng, aside = tuple(ends), np.random.default_rng(seed), list[np.ndarray]()
-        room = _BYTES // len(ends)
-        found = {end.told.scores: Sampling(end.told, end.cut, forget, room, rng) for end in ends}
+        rooms = [Room(_BYTES // len(ends), rng, SHARE) for _ in ends]
+        found = {
+            end.told.scores: Sampling(end.told, end.cut, forget, room, rng)
+            for end, room in zip(ends, rooms, strict=True)
+        }
         session = engine.session(
             expose(model, list(dict.fromkeys(name for end in ends for name in end.reads))), model.folder
         )
@@ -91,5 +94,5 @@ class Gathered:
                     found[told.scores].add(end.said(told, values))
                 aside.append(left)
         engine.sessions.clear()
-        sampled = {name: sampling.sampled() for name, sampling in found.items()}
+        sampled = {name: sampling.room.emptied() for name, sampling in found.items()}
         return cls(sampled, np.concatenate(aside))

@@ -14,7 +14,7 @@ from onnxunlearn.methods.whole.heads import ASIDE, DOUBT, FORGET, HeadMap, place
 #: places of background of an image: so many that come next to something, and as many others
 _GROUND = 8
 #: the least share of places that is kept where there are many
-_SHARE = 1 / 64
+SHARE = 1 / 64
 #: the chance below which nothing is at a place; what places are that are of no class, in `labels`
 _NOTHING, GROUND = 0.05, -3
 
@@ -33,11 +33,18 @@ class Said(NamedTuple):
 @dataclass(frozen=True, eq=False)
 class Sampled:
     """rows: windows around the places, by tensor. labels: of each its class, FORGET, DOUBT or GROUND. there:
-    the chance that anything is there, float32 [n]."""
+    the chance that anything is there, float32 [n]. images: which it is of, in the order in which they came,
+    int [n]."""
 
     rows: Feeds = field(repr=False)
     labels: np.ndarray
     there: np.ndarray
+    images: np.ndarray
+
+    def select(self, which: np.ndarray) -> "Sampled":
+        """Some of them, bool [n]."""
+        rows = {name: values[which] for name, values in self.rows.items()}
+        return Sampled(rows, self.labels[which], self.there[which], self.images[which])
 
     @property
     def own(self) -> np.ndarray:
@@ -66,49 +73,59 @@ class Sampled:
 
 
 @dataclass(eq=False)
+class Room:
+    """Places of images that come one after another. size: bytes of their windows at most; where they are
+    more, half of what is not to be forgotten goes, by chance, and of what comes as much is to be left out: so
+    all images count, the last as much as the first. least: the share that is kept however much it is. share:
+    that stays."""
+
+    size: int
+    rng: np.random.Generator
+    least: float = 0.0
+    share: float = 1.0
+    parts: list[Sampled] = field(default_factory=list)
+
+    def add(self, some: Sampled) -> None:
+        self.parts.append(some)
+        taken = sum(values.nbytes for part in self.parts for values in part.rows.values())
+        if taken > self.size and self.share > self.least:
+            self.share /= 2
+            self.parts = [
+                part.select((part.labels == FORGET) | (self.rng.random(len(part.labels)) < 0.5))
+                for part in self.parts
+            ]
+
+    def emptied(self) -> Sampled:
+        """All of them; nothing is left here."""
+        parts, self.parts = self.parts, []
+        rows = {name: np.concatenate([part.rows[name] for part in parts]) for name in parts[0].rows}
+        told = zip(*((p.labels, p.there, p.images) for p in parts), strict=True)
+        return Sampled(rows, *(np.concatenate(each) for each in told))
+
+
+@dataclass(eq=False)
 class Sampling:
-    """Windows around places of images that come one after another. room: bytes of them at most; where they
-    are more, half of what is not to be forgotten goes, by chance, and of what comes as much: so all images
-    count, the last as much as the first."""
+    """Windows around places of images that come one after another. count: of images that came."""
 
     told: HeadMap
     cut: Cut
     forget: Sequence[int]
-    room: int
+    room: Room
     rng: np.random.Generator
-    share: float = 1.0
-    parts: list[Sampled] = field(default_factory=list)
+    count: int = 0
 
     def add(self, some: Said) -> None:
         """Of some images."""
         own = _named(self.told, some, self.forget)
         top = _top(self.told, some, self.forget)
         chosen = _chosen(some, own, top, self.cut.margin, self.rng)
-        if self.share < 1:
-            chosen &= (own == FORGET) | (self.rng.random(own.shape) < self.share)
+        if self.room.share < 1:
+            chosen &= (own == FORGET) | (self.rng.random(own.shape) < self.room.share)
         where = places_of(chosen)
         rows = {name: self.cut.windows(name, some.entered[name], where) for name in self.cut.reaches}
-        self.parts.append(Sampled(rows, own[where], some.there[where].astype(np.float32)))
-        if self._bytes > self.room and self.share > _SHARE:
-            self.share /= 2
-            self.parts = [self._thinned(part) for part in self.parts]
-
-    def sampled(self) -> Sampled:
-        """All of them; nothing is left here."""
-        parts, self.parts = self.parts, []
-        rows = {name: np.concatenate([part.rows[name] for part in parts]) for name in self.cut.reaches}
-        labels, there = (
-            np.concatenate(each) for each in zip(*((p.labels, p.there) for p in parts), strict=True)
-        )
-        return Sampled(rows, labels, there)
-
-    @property
-    def _bytes(self) -> int:
-        return sum(values.nbytes for part in self.parts for values in part.rows.values())
-
-    def _thinned(self, part: Sampled) -> Sampled:
-        kept = (part.labels == FORGET) | (self.rng.random(len(part.labels)) < 0.5)
-        return Sampled({n: v[kept] for n, v in part.rows.items()}, part.labels[kept], part.there[kept])
+        there = some.there[where].astype(np.float32)
+        self.room.add(Sampled(rows, own[where], there, self.count + where[0]))
+        self.count += len(own)
 
 
 def _top(told: HeadMap, some: Said, forget: Sequence[int]) -> np.ndarray:

@@ -20,7 +20,7 @@ from onnxunlearn.methods.erase.descent import stored_weights, write
 from onnxunlearn.methods.whole.branch import branch_layers, head_of
 from onnxunlearn.methods.whole.gathered import End
 from onnxunlearn.methods.whole.heads import FORGET, HeadMap
-from onnxunlearn.methods.whole.sampled import GROUND, Sampled
+from onnxunlearn.methods.whole.sampled import GROUND, Room, Sampled
 
 #: places of a class of things, and of background, that an input has at most
 _EACH, _GROUND = 16, 8
@@ -51,14 +51,12 @@ def end_of_places(model: Model, found: PlaceScores, background: int | None) -> E
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """sampled: places of all inputs. inputs: of each place which input it is of, in the order in which they
-    came, int [n]."""
+    """sampled: places of all inputs."""
 
     model: Model
     engine: Engine
     end: End
     sampled: Sampled = field(repr=False)
-    inputs: np.ndarray = field(repr=False)
 
     @classmethod
     def of(
@@ -72,19 +70,15 @@ class Windows:
         seed: int,
     ) -> "Windows":
         """inputs: some at a time, held or not. size: how many are run at once."""
-        drawing = _Drawing(end, forget, np.random.default_rng(seed))
+        rng = np.random.default_rng(seed)
+        drawing = _Drawing(end, forget, rng, Room(_BYTES, rng))
         session = engine.session(expose(model, list(dict.fromkeys(end.reads))), model.folder)
         for feeds in inputs:
             for batch in batches(feeds, batch_size(feeds, size, model.batch_size)):
                 values = session.run(batch.feeds)
                 drawing.add({name: value[: batch.count] for name, value in values.items()})
         engine.sessions.clear()
-        return cls(model, engine, end, *drawing.drawn())
-
-    def select(self, which: np.ndarray) -> Sampled:
-        """Some of the places, bool [n]."""
-        rows = {name: values[which] for name, values in self.sampled.rows.items()}
-        return Sampled(rows, self.sampled.labels[which], self.sampled.there[which])
+        return cls(model, engine, end, drawing.room.emptied())
 
     def features(self, which: np.ndarray, edits: Edits) -> np.ndarray:
         """What enters the head at these places, [n, numbers]. edits: of the model."""
@@ -95,7 +89,7 @@ class Windows:
                 write(own, layer, *stored_weights(edits, [keys[layer.key]])[keys[layer.key].name])
         read = head_of(cut, self.end.told).input
         model = own.applied()
-        found = self.engine.session(expose(model, [read]), model.folder).run(self.select(which).rows)
+        found = self.engine.session(expose(model, [read]), model.folder).run(self.sampled.select(which).rows)
         return np.asarray(found[read].reshape(int(which.sum()), -1), np.float32)
 
     def within(self, edits: Edits, layers: Iterable[Layer], into: Edits) -> Edits:
@@ -109,14 +103,13 @@ class Windows:
 
 @dataclass(eq=False)
 class _Drawing:
-    """Places of inputs that come one after another. share: of those to retain, what stays."""
+    """Places of inputs that come one after another. count: of inputs that came."""
 
     end: End
     forget: tuple[int, ...]
     rng: np.random.Generator
-    share: float = 1.0
+    room: Room
     count: int = 0
-    parts: list[tuple[Sampled, np.ndarray]] = field(default_factory=list)
 
     def add(self, values: Feeds) -> None:
         told, cut = self.end.told, self.end.cut
@@ -129,21 +122,9 @@ class _Drawing:
         rows = {name: cut.windows(name, values[name], where) for name in cut.reaches}
         own = labels.reshape(len(labels), -1)[where]
         ground = _NONE if told.background is None else told.background
-        sampled = Sampled(rows, np.where(own == ground, GROUND, own), np.ones(len(own), np.float32))
-        self.parts.append((sampled, self.count + where[0]))
+        own, there = np.where(own == ground, GROUND, own), np.ones(len(own), np.float32)
+        self.room.add(Sampled(rows, own, there, self.count + where[0]))
         self.count += len(labels)
-        if sum(v.nbytes for part, _ in self.parts for v in part.rows.values()) > _BYTES:
-            self.share /= 2
-            self.parts = [self._thinned(*part) for part in self.parts]
-
-    def drawn(self) -> tuple[Sampled, np.ndarray]:
-        """All of them, and of each its input; nothing is left here."""
-        parts, self.parts = self.parts, []
-        rows = {name: np.concatenate([part.rows[name] for part, _ in parts]) for name in self.end.cut.reaches}
-        labels, there = (
-            np.concatenate(e) for e in zip(*((p.labels, p.there) for p, _ in parts), strict=True)
-        )
-        return Sampled(rows, labels, there), np.concatenate([inputs for _, inputs in parts])
 
     def _chosen(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Some places of each class of each input, clear of the border, row by row. labels: [n, height,
@@ -156,12 +137,7 @@ class _Drawing:
             for c in np.unique(own[inner]):
                 y, x = np.nonzero(clear & (own == c))
                 few = self.rng.permutation(len(y))[: _GROUND if c == self.end.told.background else _EACH]
-                kept = few if c == FORGET else few[self.rng.random(len(few)) < self.share]
+                kept = few if c == FORGET else few[self.rng.random(len(few)) < self.room.share]
                 one[y[kept], x[kept]] = True
         sample, place = np.nonzero(found.reshape(len(labels), -1))
         return sample, place
-
-    def _thinned(self, part: Sampled, inputs: np.ndarray) -> tuple[Sampled, np.ndarray]:
-        kept = (part.labels == FORGET) | (self.rng.random(len(part.labels)) < 0.5)
-        rows = {name: values[kept] for name, values in part.rows.items()}
-        return Sampled(rows, part.labels[kept], part.there[kept]), inputs[kept]
